@@ -1,0 +1,129 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What flows through the system: frozen values with checked shapes and stated units."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .camera import Intrinsics
+from .errors import ObservationError
+
+__all__ = ['View2D', 'MultiView', 'Skeleton3D', 'LEVEL_NAMES']
+
+Array = NDArray[np.float64]
+
+#: how a skeleton was made: see the README's table of levels
+LEVEL_NAMES = {0: 'none', 1: 'lifted', 2: 'aligned', 3: 'self-calibrated'}
+
+
+@dataclass(frozen=True)
+class View2D:
+    """The people one camera saw in one image.
+
+    Attributes:
+        camera: name of the camera, unique in the rig.
+        stamp: acquisition time, s.
+        keypoints: (P, 17, 2) px in the order of `core.skeleton.JOINTS`; NaN = not seen.
+        confidence: (P, 17) in 0..1; 0 where the joint is NaN.
+        image_size: (w, h) px.
+        person: (P,) identity that the camera's own tracker gave, -1 = none.
+        intrinsics: known intrinsics, or None: unknown.
+    """
+
+    camera: str
+    stamp: float
+    keypoints: Array
+    confidence: Array
+    image_size: tuple[int, int]
+    person: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    intrinsics: Intrinsics | None = None
+
+    def __post_init__(self) -> None:
+        kp, conf = np.array(self.keypoints, float), np.array(self.confidence, float)
+        if kp.size == 0:
+            kp, conf = np.zeros((0, 17, 2)), np.zeros((0, 17))
+        if kp.ndim != 3 or kp.shape[1:] != (17, 2) or conf.shape != kp.shape[:2]:
+            raise ObservationError(f'camera {self.camera!r}: expected keypoints (P, 17, 2) and confidence (P, 17), got '
+                                   f'{kp.shape} and {conf.shape}; map other joint sets with core.skeleton.joint_map')
+        if not np.isfinite(self.stamp):
+            raise ObservationError(f'camera {self.camera!r}: stamp is {self.stamp}, must be finite seconds')
+        w, h = self.image_size
+        if w < 1 or h < 1:
+            raise ObservationError(f'camera {self.camera!r}: image size {w}x{h} px is no image')
+        person = np.array(self.person, np.int64).ravel()
+        if person.size != len(kp):
+            if person.size:
+                raise ObservationError(f'camera {self.camera!r}: {len(kp)} people but {person.size} identities')
+            person = np.full(len(kp), -1, np.int64)
+        # what is not a number is not seen; a joint without confidence is not seen either
+        seen = np.isfinite(kp).all(-1) & (np.nan_to_num(conf, nan=0., posinf=0., neginf=0.) > 0)
+        conf = np.where(seen, np.clip(np.nan_to_num(conf), 0., 1.), 0.)
+        kp = np.where(seen[..., None], kp, np.nan)
+        for a in (kp, conf, person):
+            a.setflags(write=False)
+        object.__setattr__(self, 'keypoints', kp)
+        object.__setattr__(self, 'confidence', conf)
+        object.__setattr__(self, 'person', person)
+        object.__setattr__(self, 'image_size', (int(w), int(h)))
+        object.__setattr__(self, 'stamp', float(self.stamp))
+
+
+@dataclass(frozen=True)
+class MultiView:
+    """At most one View2D per camera, taken around one instant. Each view keeps its own acquisition stamp.
+
+    Attributes:
+        stamp: the instant that a result shall be given for, s.
+        views: the views that came, any order.
+        missing: cameras that are alive but gave nothing for this instant.
+    """
+
+    stamp: float
+    views: tuple[View2D, ...]
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [v.camera for v in self.views]
+        if len(set(names)) != len(names):
+            raise ObservationError(f'a camera occurs twice in one instant: {sorted(names)}')
+        if not np.isfinite(self.stamp):
+            raise ObservationError(f'stamp is {self.stamp}, must be finite seconds')
+
+
+@dataclass(frozen=True)
+class Skeleton3D:
+    """One person at one instant.
+
+    Attributes:
+        person: identity, kept over time, from 1.
+        stamp: s.
+        joints: (17, 3) m, NaN = not known. Frame: `selfpose_world` (z up) at level 3; at lower levels a frame with
+            its origin in the pelvis.
+        sigma: (17,) m, standard deviation of a joint's position (root mean square over the three axes).
+        confidence: (17,) in 0..1.
+        views: (17,) number of cameras that the joint was measured with; 0 = filled from bones, motion or lifter.
+        level: 1 lifted, 2 aligned, 3 self-calibrated.
+        velocity: (17, 3) m/s, NaN where unknown.
+    """
+
+    person: int
+    stamp: float
+    joints: Array
+    sigma: Array
+    confidence: Array
+    views: NDArray[np.int64]
+    level: int
+    velocity: Array = field(default_factory=lambda: np.full((17, 3), np.nan))
+
+    def __post_init__(self) -> None:
+        for name, shape in (('joints', (17, 3)), ('sigma', (17,)), ('confidence', (17,)), ('views', (17,)),
+                            ('velocity', (17, 3))):
+            value: ArrayLike = getattr(self, name)
+            a = np.array(value, np.int64 if name == 'views' else float)
+            if a.shape != shape:
+                raise ObservationError(f'skeleton: {name} must have shape {shape}, got {a.shape}')
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
