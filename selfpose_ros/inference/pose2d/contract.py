@@ -1,0 +1,117 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What every 2D pose network takes and gives: one image in, the people in it out."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, OutputError
+
+__all__ = ['MIN_SIDE_PX', 'People2D', 'Pose2D', 'checked_image', 'no_people']
+
+Array = NDArray[np.float64]
+
+#: no person can be told apart in a smaller image; it is a sign of a broken driver, not of an empty room
+MIN_SIDE_PX = 32
+
+
+@dataclass(frozen=True)
+class People2D:
+    """The people in one image, joints in the order of `Pose2D.joint_names`.
+
+    Attributes:
+        keypoints: (P, J, 2) px, x right, y down, pixel centres at integers; NaN = not seen.
+        confidence: (P, J) in 0..1; 0 where the joint is NaN.
+        person: (P,) identity given by the network's own tracker, -1 = none.
+
+    Raises:
+        OutputError: the shapes do not fit together, or a number is infinite or a confidence outside 0..1.
+    """
+
+    keypoints: Array
+    confidence: Array
+    person: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        kp, conf = np.array(self.keypoints, float), np.array(self.confidence, float)
+        person = np.array(self.person, np.int64).ravel()
+        if kp.ndim != 3 or kp.shape[2] != 2 or conf.shape != kp.shape[:2]:
+            raise OutputError(f'people: expected keypoints (P, J, 2) and confidence (P, J), got {kp.shape} and '
+                              f'{conf.shape}; check the decoding of the network')
+        if person.size == 0:
+            person = np.full(len(kp), -1, np.int64)
+        if person.size != len(kp):
+            raise OutputError(f'people: {len(kp)} people but {person.size} identities; give one for each or none')
+        if np.isinf(kp).any() or not np.isfinite(conf).all() or (conf < 0).any() or (conf > 1).any():
+            raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1; check the decoding '
+                              'of the network')
+        seen = np.isfinite(kp).all(-1)
+        kp, conf = np.where(seen[..., None], kp, np.nan), np.where(seen, conf, 0.)
+        for name, a in (('keypoints', kp), ('confidence', conf), ('person', person)):
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+@runtime_checkable
+class Pose2D(Protocol):
+    """A 2D pose network for one camera. It may track: give it the images of one camera, in order of time.
+
+    Not thread safe: one caller at a time; different instances may work in different threads.
+
+    Attributes:
+        name: as given to `make_pose2d`.
+        joint_names: (J,) names that `core.skeleton.joint_map` understands.
+        device: what really computes, e.g. 'CPU (MediaPipe 0.10.21)'.
+    """
+
+    name: str
+    joint_names: tuple[str, ...]
+    device: str
+
+    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
+        """People in a (H, W, 3) uint8 BGR image.
+
+        Raises:
+            InputError: not such an image, or smaller than `MIN_SIDE_PX` a side.
+            InferenceError: the network failed; the instance may be used further.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the track: the next image has nothing to do with the last one (jump of the clock, new source)."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and threads; may be called twice. `infer` afterwards raises InferenceError."""
+        ...
+
+
+def no_people(joints: int) -> People2D:
+    """Nobody, for a network with this number of joints."""
+    return People2D(np.zeros((0, joints, 2)), np.zeros((0, joints)))
+
+
+def checked_image(image_bgr: Any) -> NDArray[np.uint8]:
+    """The image, C-contiguous, if it is (H, W, 3) uint8 with sides of at least `MIN_SIDE_PX`.
+
+    Raises:
+        InputError: anything else.
+    """
+    if not isinstance(image_bgr, np.ndarray):
+        raise InputError(f'image: expected a numpy array (H, W, 3) uint8 BGR, got {type(image_bgr).__name__}; '
+                         'decode the image first')
+    if image_bgr.dtype != np.uint8 or image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
+        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}; convert it '
+                         'first, for instance with cv2.cvtColor')
+    h, w = image_bgr.shape[:2]
+    if min(h, w) < MIN_SIDE_PX:
+        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side); check '
+                         'the camera driver')
+    return np.ascontiguousarray(image_bgr)
