@@ -1,0 +1,9 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m selfpose_ros` is `selfpose`."""
+import sys
+
+from .cli import main
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,117 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What was recorded: the 2D views of all cameras over time, whatever file they came from."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.observation import MultiView, View2D
+from ..core.skeleton import JOINTS, joint_map
+from .errors import IoError
+
+if TYPE_CHECKING:
+    from ..core.view_buffer import ViewBufferConfig
+
+__all__ = ['Progress', 'Recording']
+
+#: called with (what is done, steps done, steps in all; 0 = not known)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The views of one recording; make it with `Recording.of`.
+
+    Attributes:
+        name: of the file, folder or bag; names the result.
+        cameras: in the order of the source.
+        views: sorted by stamp, then camera; joints already mapped to `core.skeleton.JOINTS`.
+        joint_names: the joints of the source.
+        rows: the instants, where the source says which views belong together; else None.
+        notes: sentences on what was odd and what was done about it.
+    """
+
+    name: str
+    cameras: tuple[str, ...]
+    views: tuple[View2D, ...]
+    joint_names: tuple[str, ...] = JOINTS
+    rows: tuple[MultiView, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, name: str, cameras: Sequence[str], views: Iterable[View2D], *, joint_names: Sequence[str] = JOINTS,
+        rows: Sequence[MultiView] | None = None, notes: Sequence[str] = (),
+    ) -> Recording:
+        """A recording of these views in any order; a second view of a camera with the same stamp is left out.
+
+        Raises:
+            IoError: there is no view at all, a camera's image changes its size, or a camera is not in `cameras`.
+        """
+        notes = list(notes)
+        order = {camera: i for i, camera in enumerate(cameras)}
+        kept: list[View2D] = []
+        sizes: dict[str, tuple[int, int]] = {}
+        doubles = 0
+        views = tuple(views)
+        strange = sorted({v.camera for v in views} - set(order))
+        if strange or len(order) != len(cameras):
+            raise IoError(f'{name}: cameras {", ".join(cameras)} given, but views of '
+                          f'{", ".join(strange) or "one twice"}; every camera needs a name of its own')
+        for view in sorted(views, key=lambda v: (v.stamp, order[v.camera])):
+            if kept and (kept[-1].stamp, kept[-1].camera) == (view.stamp, view.camera):
+                doubles += 1
+                continue
+            size = sizes.setdefault(view.camera, view.image_size)
+            if size != view.image_size:
+                raise IoError(f'{name}: the image of {view.camera} changes from {size[0]}x{size[1]} to '
+                              f'{view.image_size[0]}x{view.image_size[1]} px at {view.stamp:.3f} s; '
+                              'cut the recording there')
+            kept.append(view)
+        if not kept:
+            raise IoError(f'{name}: holds no view of any camera; check the source')
+        if doubles:
+            notes.append(f'{name}: {doubles} views had the stamp of another view of their camera and were left out')
+        for camera in cameras:
+            if camera not in sizes:
+                notes.append(f'{name}: camera {camera} gave nothing')
+        return cls(name, tuple(cameras), tuple(kept), tuple(joint_names), None if rows is None else tuple(rows),
+                   tuple(notes))
+
+    @property
+    def image_size(self) -> dict[str, tuple[int, int]]:
+        """(w, h) px of each camera that gave a view."""
+        return {v.camera: v.image_size for v in self.views}
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first to the last view, s."""
+        return self.views[-1].stamp - self.views[0].stamp
+
+    @property
+    def approximate(self) -> tuple[str, ...]:
+        """Those of the 17 joints that the source lacks and that were built from others."""
+        flags = joint_map(self.joint_names).approximate
+        return tuple(n for n, approximate in zip(JOINTS, flags, strict=True) if approximate)
+
+    def frames(self, config: ViewBufferConfig | None = None) -> list[MultiView]:
+        """The instants in order of time, the same for every call.
+
+        A source with rows says itself what belongs together: each row is an instant (the mean of its stamps), and
+        each view keeps its own stamp. All others go through the buffer that the running nodes use, by stamps.
+        """
+        if self.rows is not None:
+            return list(self.rows)
+        from ..core.view_buffer import ViewBufferConfig, replay
+        return list(replay(self.views, config or ViewBufferConfig()))
+
+
+def row(views: Sequence[View2D], cameras: Sequence[str]) -> MultiView:
+    """One instant from views that belong together; `views` is not empty."""
+    here = {v.camera for v in views}
+    missing = tuple(c for c in cameras if c not in here)
+    return MultiView(float(np.mean([v.stamp for v in views])), tuple(views), missing)
