@@ -3,6 +3,7 @@
 """2D pose networks behind one contract. Nothing heavy is imported before a network is made."""
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ..errors import InputError
@@ -27,8 +28,9 @@ def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
     """
     if name == 'mediapipe':
         from .mediapipe_pose import MediaPipePose
-        try:
-            return MediaPipePose(**options)
-        except TypeError as error:
-            raise InputError(f'2D network {name!r}: {error}; see the parameters of this network') from error
+        known = list(inspect.signature(MediaPipePose).parameters)
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise InputError(f'2D network {name!r} has no option {", ".join(unknown)}; it has: {", ".join(known)}')
+        return MediaPipePose(**options)
     raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}')
