@@ -1,0 +1,115 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make demo    the whole system on this machine: rendered cameras, real ROS 2 nodes, a live table, a picture, a bag
+#   make test    the tests
+#   make lint    ruff and mypy
+#   make clean   remove everything that make made, the environment too
+#
+# demo, test and lint set up an environment of their own in .venv; it needs Python 3.10 to 3.12, Linux on x86-64 and a
+# package index, no ROS. `make PYTHON=/path/to/python ...` chooses the interpreter, `make VENV=DIR ...` the place.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.NOTPARALLEL:
+
+VENV ?= .venv
+PYTHON ?=
+OUT ?= out/demo
+PYTEST_ARGS ?=
+BIN := $(abspath $(VENV))/bin
+
+# A sourced ROS must not leak into the environment made here: its packages are for another Python, its middleware may
+# not be installed, and an inherited "libraries are set up" mark of the ROS wheels makes rclpy unimportable.
+unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH RMW_IMPLEMENTATION FASTRTPS_DEFAULT_PROFILES_FILE
+unexport FASTDDS_DEFAULT_PROFILES_FILE ROS_DISCOVERY_SERVER ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Stay on this host, and in a domain of this run's own: two runs on one machine must not see each other. 1 to 100: above
+# 101 the ports of a domain overlap with those that Linux hands out.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+ROS_DOMAIN_ID := $(shell echo $$(( 1 + $$$$ % 100 )))
+export ROS_DOMAIN_ID
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint clean
+help:
+	@sed -n 's/^#   make/make/p' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/selfpose demo -o $(OUT)
+
+test: $(VENV)/test.stamp
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/test.stamp
+	@$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find selfpose_ros test launch -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp per set of extras: what is installed is not installed again until setup.py changes. The test environment
+# contains that of the demo.
+$(VENV)/test.stamp: EXTRAS := ros,cpu,dev
+$(VENV)/demo.stamp: EXTRAS := ros,cpu
+$(VENV)/test.stamp $(VENV)/demo.stamp: setup.py | $(VENV)/python.stamp
+	@$(pip_install)
+	$(check_imports)
+	touch $@
+
+$(VENV)/python.stamp:
+	@$(make_venv)
+	touch $@
+
+# ---- recipes ----
+
+# A command of that name may exist and still not run (pyenv leaves such shims), so each candidate is asked.
+define make_venv
+if [ "$$(uname -sm)" != 'Linux x86_64' ]; then
+  echo "make: the wheels of rclpy and MediaPipe exist for Linux on x86-64, this is $$(uname -sm); install ROS 2 from" \
+       "its own packages and build with colcon, see README.md" >&2; exit 1
+fi
+asks='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
+found=''
+for p in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.12 python3.10 python3 python); do
+  if "$$p" -c "$$asks" >/dev/null 2>&1; then found=$$p; break; fi
+done
+if [ -z "$$found" ]; then
+  echo "make: found no Python 3.10, 3.11 or 3.12 (tried: $(or $(PYTHON),python3.11 python3.12 python3.10 python3 python));" \
+       "install one, python3.11 say, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1
+fi
+echo "Setting up $(VENV) with $$("$$found" --version) ..."
+if ! error=$$("$$found" -m venv --clear '$(VENV)' 2>&1); then
+  rm -rf '$(VENV)'
+  printf '%s\n' "$$error" >&2
+  echo "make: $$found cannot make a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1
+fi
+endef
+
+# Not -q: a minute of silence looks like a hang. Not pip's own output either: 300 lines nobody reads.
+define pip_install
+echo "Installing selfpose_ros[$(EXTRAS)] into $(VENV), about 1.3 GB with what it needs, a minute or two ..."
+if ! '$(BIN)/python' -m pip install --log '$(VENV)/pip.log' -e '.[$(EXTRAS)]' 2>'$(VENV)/pip.err' | awk '
+    /^Collecting/              { if (++n % 20 == 0) { printf "  %d packages found ...\n", n; fflush() } }
+    /Downloading .*\([0-9.]+ MB\)/ { sub(/^ */, ""); sub(/https?:[^ ]*\//, ""); print "  " $$0; fflush() }
+    /^Installing collected/    { printf "  unpacking %d packages ...\n", NF - 3; fflush() }'
+then
+  grep -v '^WARNING' '$(VENV)/pip.err' | tail -n 15 >&2
+  echo "make: pip could not install selfpose_ros[$(EXTRAS)]; the whole story is in $(VENV)/pip.log" >&2; exit 1
+fi
+endef
+
+# OpenCV's wheel needs two system libraries that a bare server or container lacks, and says so in riddles.
+define check_imports
+if ! error=$$('$(BIN)/python' -c 'import cv2, numpy, rclpy, selfpose_ros' 2>&1); then
+  printf '%s\n' "$$error" | tail -n 1 >&2
+  case "$$error" in
+    *libGL*|*libEGL*|*libGLES*|*libgthread*|*libglib*)
+      echo "make: OpenCV lacks a system library; sudo apt-get install -y libgl1 libegl1 libglib2.0-0, then again" >&2 ;;
+    *) echo "make: the environment is not sound; make clean, then again" >&2 ;;
+  esac
+  exit 1
+fi
+endef

@@ -1,0 +1,94 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One package for `colcon build` (ament_python) and for `pip install .`.
+
+Metadata lives here and not in pyproject.toml: the setuptools of Ubuntu 22.04, which colcon uses there, cannot read it
+there. Version, name, licence and description are checked against package.xml by test/test_package.py.
+"""
+from __future__ import annotations
+
+import sys
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'selfpose_ros'
+SHARE = f'share/{NAME}'
+# not the working directory: `colcon build --symlink-install` runs a link to this file from its build folder
+HERE = Path(__file__).resolve().parent
+
+DATA_FILES = [
+    ('share/ament_index/resource_index/packages', [f'config/ament_index/{NAME}']),
+    (SHARE, ['package.xml']),
+    (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
+    (f'{SHARE}/config', sorted(glob('config/*.rviz') + glob('config/*.xml') + glob('config/*.yaml'))),
+]
+if 'bdist_wheel' in sys.argv:
+    # colcon writes the commands into lib/selfpose_ros (see OPTIONS), where `ros2 run` looks; a wheel puts them into
+    # bin/, so it carries forwarders for that place
+    DATA_FILES.append((f'lib/{NAME}', sorted(glob('config/ros2run/*'))))
+
+# for colcon; wheels ignore it. It stands here and not in a setup.cfg because colcon run from a virtual environment
+# makes setuptools ignore install paths of setup.cfg.
+OPTIONS = {
+    'install': {'install_scripts': f'$base/lib/{NAME}'},
+    'develop': {'script_dir': f'$base/lib/{NAME}'},
+}
+
+INSTALL_REQUIRES = [
+    'numpy>=1.23',
+    'scipy>=1.9',
+    # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other. MediaPipe asks for
+    # contrib, so everything here does: one environment never holds two. 4.12 and later want numpy 2, MediaPipe and
+    # cv_bridge want numpy 1.
+    'opencv-contrib-python>=4.5,<4.12',
+    'PyYAML>=5.4',
+    'rosbags>=0.10',
+    'rich>=12',
+]
+EXTRAS_REQUIRE = {
+    # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another distribution
+    # and breaks the environment. On a robot, ROS itself provides all of these.
+    'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
+    # MediaPipe's pose solution ends with 0.10.21. cpu and gpu exclude each other: both own the folder onnxruntime/.
+    'cpu': ['onnxruntime>=1.17', 'mediapipe==0.10.21'],
+    'gpu': ['onnxruntime-gpu>=1.20', 'tensorrt>=10.3', 'mediapipe==0.10.21'],
+    'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
+    # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
+    'dev': ['pytest>=8', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
+}
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Uncalibrated cameras in, metric 3D skeletons on ROS 2 topics out.',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8') if (HERE / 'README.md').exists() else '',
+    long_description_content_type='text/markdown',
+    author='The selfpose_ros developers',
+    maintainer='selfpose developers',
+    maintainer_email='maintainers@selfpose.dev',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords=['ROS', 'human pose estimation', 'multi-camera', 'self-calibration'],
+    classifiers=[
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    data_files=DATA_FILES,
+    options=OPTIONS,
+    zip_safe=False,
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={
+        'console_scripts': [
+            'selfpose = selfpose_ros.cli:main',
+            'pose2d_node = selfpose_ros.nodes.pose2d_node:main',
+            'fusion_node = selfpose_ros.nodes.fusion_node:main',
+        ],
+    },
+)
