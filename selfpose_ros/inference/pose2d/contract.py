@@ -47,8 +47,8 @@ class People2D:
         if person.size != len(kp):
             raise OutputError(f'people: {len(kp)} people but {person.size} identities; give one for each or none')
         if np.isinf(kp).any() or not np.isfinite(conf).all() or (conf < 0).any() or (conf > 1).any():
-            raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1; check the decoding '
-                              'of the network')
+            raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1; check the '
+                              'decoding of the network')
         seen = np.isfinite(kp).all(-1)
         kp, conf = np.where(seen[..., None], kp, np.nan), np.where(seen, conf, 0.)
         for name, a in (('keypoints', kp), ('confidence', conf), ('person', person)):
@@ -108,10 +108,10 @@ def checked_image(image_bgr: Any) -> NDArray[np.uint8]:
         raise InputError(f'image: expected a numpy array (H, W, 3) uint8 BGR, got {type(image_bgr).__name__}; '
                          'decode the image first')
     if image_bgr.dtype != np.uint8 or image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
-        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}; convert it '
-                         'first, for instance with cv2.cvtColor')
+        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}; convert '
+                         'it first, for instance with cv2.cvtColor')
     h, w = image_bgr.shape[:2]
     if min(h, w) < MIN_SIDE_PX:
-        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side); check '
-                         'the camera driver')
+        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side); '
+                         'check the camera driver')
     return np.ascontiguousarray(image_bgr)

@@ -21,10 +21,10 @@ __all__ = ['MediaPipePose']
 #: the release that still has the `solutions` interface
 VERSION = '0.10.21'
 #: lines on stderr that its C++ side writes at every start and that tell a user nothing
-NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()', 'inference_feedback_manager.cc',
-         'landmark_projection_calculator.cc', 'gl_context.cc', 'face_landmarker_graph.cc')
-#: joints outside the image are extrapolated: kept up to this share of the longer side, with a confidence that falls
-#: from half of what the network says to nothing at that distance
+NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()',
+         'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc', 'face_landmarker_graph.cc')
+#: joints outside the image are extrapolated: kept up to this share of the longer side, with a confidence that
+#: falls from half of what the network says to nothing at that distance
 OUTSIDE_SHARE = 0.1
 _FILES = {0: 'pose_landmark_lite.tflite', 1: 'pose_landmark_full.tflite', 2: 'pose_landmark_heavy.tflite'}
 
@@ -78,8 +78,8 @@ class MediaPipePose:
             mediapipe, self._base, pose = _mediapipe()
             folder = Path(mediapipe.__file__).parent / 'modules' / 'pose_landmark'
             if not (folder / _FILES[model_complexity]).is_file():
-                raise BackendUnavailable(f'MediaPipe: the model of complexity {model_complexity} is not installed; put '
-                                         f'{_FILES[model_complexity]} into {folder}, or use model_complexity 1')
+                raise BackendUnavailable(f'MediaPipe: the model of complexity {model_complexity} is not installed; '
+                                         f'put {_FILES[model_complexity]} into {folder}, or use model_complexity 1')
             self._solution: Any = pose(
                 static_image_mode=False, model_complexity=model_complexity, smooth_landmarks=smooth,
                 min_detection_confidence=min_detection_confidence, min_tracking_confidence=min_tracking_confidence)
@@ -92,7 +92,7 @@ class MediaPipePose:
         image = checked_image(image_bgr)
         if self._solution is None:
             raise InferenceError('MediaPipe: this network was closed; make a new one with make_pose2d')
-        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         try:
             if self._ever:
                 landmarks = self._landmarks(rgb)
@@ -100,8 +100,8 @@ class MediaPipePose:
                 with without_native_noise(NOISE):
                     landmarks = self._landmarks(rgb)
         except (RuntimeError, ValueError) as error:
-            raise InferenceError(f'MediaPipe failed on a {image.shape[1]}x{image.shape[0]} px image ({error}); reset '
-                                 'the network and go on') from error
+            raise InferenceError(f'MediaPipe failed on a {image.shape[1]}x{image.shape[0]} px image ({error}); '
+                                 'reset the network and go on') from error
         if landmarks is None:
             self._following = False
             return no_people(len(self.joint_names))
