@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """People that move: a kinematic gait model with feet that stay where they are put.
 
-The pelvis follows a path over the floor. Steps are planned ahead of it: a foot stands still until its turn comes, then
-swings to where the pelvis will be in the middle of the next stance. Legs follow by two-bone inverse kinematics, arms
-and trunk by joint angles, so every bone keeps its length. World: z up, floor z = 0; body axes x forward, y left, z up.
+The pelvis follows a path over the floor. Steps are planned ahead of it: a foot stands still until its turn comes,
+then swings to where the pelvis will be in the middle of the next stance. Legs follow by two-bone inverse kinematics,
+arms and trunk by joint angles, so every bone keeps its length. World: z up, floor z = 0; body axes x forward, y left,
+z up.
 """
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ Array = NDArray[np.float64]
 
 STYLES = ('walk', 'exercise', 'mixed', 'stand')
 
-#: bone lengths as shares of the stature: limbs as in Winter, Biomechanics and Motor Control of Human Movement (after
-#: Drillis and Contini 1966); hips and trunk where the 17 joints lie. Ankle to head top adds up to 1 when upright.
+#: bone lengths as shares of the stature: limbs as in Winter, Biomechanics and Motor Control of Human Movement
+#: (after Drillis and Contini 1966); hips and trunk where the 17 joints lie. Ankle to head top adds up to 1 when upright.
 _SHARE = {'ankle': .039, 'shank': .246, 'thigh': .245, 'hip': .055, 'spine': .140, 'thorax': .148, 'neck': .070,
           'head': .112, 'shoulder': .112, 'upper_arm': .186, 'forearm': .146}
 _STEP_S, _SWING_S = .55, .42            # one step of relaxed walking, and how long the foot is in the air, s
@@ -32,7 +33,7 @@ _LIFT_M = .11                           # height of the ankle's arc above its he
 
 @dataclass(frozen=True)
 class _Body:
-    """Lengths, m. `side` arrays hold right, left."""
+    """Lengths, m."""
 
     ankle: float
     shank: float
@@ -66,12 +67,12 @@ def walker(
 
     Args:
         duration_s: length, s.  fps: samples per second.  seed: everything random comes from it.
-        style: 'walk' (circle or figure eight, within 1.5 m of `start`), 'exercise' (on the spot: arm raises, squats,
-            knee lifts, bends, turns), 'mixed' (both in turn), 'stand' (still, with a sway of millimetres).
+        style: 'walk' (circle or figure eight, within 1.5 m of `start`), 'exercise' (on the spot: arm raises,
+            squats, knee lifts, bends, turns), 'mixed' (both in turn), 'stand' (still, with a sway of millimetres).
         height_m: standing height, m.
         start: middle of the path, or where the person stands, m.
-        path_m: (N, 2) way over the floor relative to `start` instead, m, walked once; the rest of the time the person
-            stands at its end. Only with style 'walk'.
+        path_m: (N, 2) way over the floor relative to `start` instead, m, walked once; the rest of the time the
+            person stands at its end. Only with style 'walk' or 'mixed'.
         speed_m_s: walking speed, m/s; above 1.4 feet slide.
 
     Returns:
@@ -83,10 +84,11 @@ def walker(
     if style not in STYLES:
         raise ObservationError(f'walker: style {style!r} is unknown; choose one of {", ".join(STYLES)}')
     if not (duration_s > 0 and fps > 0 and height_m > 0):
-        raise ObservationError(f'walker: duration {duration_s} s, {fps} fps and height {height_m} m must be positive')
+        raise ObservationError(f'walker: duration {duration_s} s, {fps} fps and height {height_m} m must be '
+                               'positive')
     body = _Body(**body_offsets(height_m, seed))
     count = max(1, round(duration_s * fps))
-    every = max(1, int(np.ceil(120. / fps)))               # plan on a fine grid, so that fps does not change the motion
+    every = max(1, int(np.ceil(120. / fps)))               # a fine grid: the motion is that of any fps
     dt = 1. / (fps * every)
     grid = np.arange(-int(1. / dt), count * every + int(3. / dt)) * dt
     rng = np.random.default_rng([int(seed), 12])
@@ -157,7 +159,7 @@ def _pelvis(plan: motion.Plan, ankles: Array, body: _Body, dt: float) -> tuple[A
 
 
 def _leg(hip: Array, ankle: Array, forward: Array, thigh: float, shank: float) -> tuple[Array, Array]:
-    """Knee and ankle (T, 3): two-bone inverse kinematics with the knee to the front; far targets are not reached."""
+    """Knee and ankle (T, 3): two-bone inverse kinematics with the knee in front; far targets are not reached."""
     axis = ankle - hip
     d = np.linalg.norm(axis, axis=-1, keepdims=True)
     axis = axis / d
@@ -186,12 +188,13 @@ def _pose(plan: motion.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rota
     swing = (ahead * np.stack([np.cos(plan.yaw), np.sin(plan.yaw)], -1)).sum(-1)[:, keep]    # right, left foot
     upright = motion.rot_z(plan.yaw[keep])
     twist = plan.twist[keep] - .15 * (swing[0] - swing[1])
-    low = upright @ motion.rot_z(.4 * twist) @ motion.rot_x(.5 * plan.bend[keep]) @ motion.rot_y(.5 * plan.lean[keep])
-    trunk = upright @ motion.rot_z(twist) @ motion.rot_x(plan.bend[keep]) @ motion.rot_y(plan.lean[keep])
+    bend, lean = plan.bend[keep], plan.lean[keep]
+    low = upright @ motion.rot_z(.4 * twist) @ motion.rot_x(.5 * bend) @ motion.rot_y(.5 * lean)
+    trunk = upright @ motion.rot_z(twist) @ motion.rot_x(bend) @ motion.rot_y(lean)
     up = np.array([0, 0, 1.])
     out[:, 7] = p + low @ (body.spine * up)
     out[:, 8] = out[:, 7] + trunk @ (body.thorax * up)
-    head = upright @ motion.rot_z(plan.look[keep, 0]) @ motion.rot_y(.35 * plan.lean[keep] + plan.look[keep, 1])
+    head = upright @ motion.rot_z(plan.look[keep, 0]) @ motion.rot_y(.35 * lean + plan.look[keep, 1])
     tilt = np.array([.35, 0, np.sqrt(1 - .35 ** 2)])       # neck_nose lies before the line from thorax to head
     out[:, 9] = out[:, 8] + head @ (body.neck * tilt)
     back = np.array([-.2, 0, np.sqrt(1 - .04)])
@@ -201,7 +204,7 @@ def _pose(plan: motion.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rota
         flexion = plan.arm_flexion[arm, keep] + .9 * swing[1 - arm]              # against the leg of the same side
         upper = (trunk @ motion.rot_x(side * plan.arm_abduction[arm, keep]) @ motion.rot_y(-flexion)
                  @ motion.rot_z(-side * plan.arm_turn[arm, keep]))
-        elbow = plan.elbow[arm, keep] + .35 * np.maximum(swing[1 - arm], -.3)
+        elbow = np.maximum(plan.elbow[arm, keep] + .35 * np.maximum(swing[1 - arm], -.3), .05)
         out[:, joint + 1] = out[:, joint] + upper @ (-body.upper_arm * up)
-        out[:, joint + 2] = out[:, joint + 1] + upper @ motion.rot_y(-np.maximum(elbow, .05)) @ (-body.forearm * up)
+        out[:, joint + 2] = out[:, joint + 1] + upper @ motion.rot_y(-elbow) @ (-body.forearm * up)
     return out

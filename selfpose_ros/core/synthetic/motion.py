@@ -3,7 +3,7 @@
 """What a person means to do: the path over the floor, and the exercises as smooth joint-angle channels."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,8 @@ class Plan:
 
     Attributes:
         floor: (N, 2) pelvis over the floor.  yaw: (N,) facing direction, unwrapped.  sway: (N, 2).
-        squat: (N,) 0..1.  lean: (N,) trunk forward.  bend: (N,) trunk to the right.  twist: (N,) trunk to the left.
-        look: (N, 2) head yaw, pitch.  knee_lift: (2, N) 0..1.
+        squat: (N,) 0..1.  look: (N, 2) head yaw, pitch.  knee_lift: (2, N) 0..1.
+        lean, bend, twist: (N,) trunk forward, to the right, turned to the left.
         arm_flexion, arm_abduction, arm_turn, elbow: (2, N).
     """
 
@@ -89,9 +89,9 @@ def plan(rng: np.random.Generator, grid: Array, style: str, start: Array, path_m
          speed_m_s: float) -> Plan:
     """Draw what happens when; `grid` are the planning times, s, motion begins at 0."""
     n = len(grid)
-    out = Plan(np.zeros((n, 2)), np.zeros(n), .003 * np.ones((n, 2)), *(np.zeros(n) for _ in range(4)),
-               np.zeros((n, 2)), np.zeros((2, n)), np.zeros((2, n)), np.zeros((2, n)), np.zeros((2, n)),
-               np.zeros((2, n)))
+    shape = {'floor': (n, 2), 'sway': (n, 2), 'look': (n, 2), 'knee_lift': (2, n), 'arm_flexion': (2, n),
+             'arm_abduction': (2, n), 'arm_turn': (2, n), 'elbow': (2, n)}
+    out = Plan(**{f.name: np.zeros(shape.get(f.name, (n,))) for f in fields(Plan)})
     walking, turned = np.zeros(n), np.zeros(n)
     if style == 'walk':
         walking += 1.

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rigs around a room, and what detectors in those cameras make of the people: noise, occlusion, swaps, drop-outs."""
+"""Rigs around a room, and what detectors in those cameras make of people: noise, occlusion, swaps, drop-outs."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -19,12 +19,13 @@ __all__ = ['frames_of', 'observe', 'ring_rig']
 Array = NDArray[np.float64]
 
 _LIMBS = ((2, 3), (5, 6), (12, 13), (15, 16), (9, 10), (1, 14), (4, 11), (0, 7, 8))
-_OCCLUSION_S, _SWAP_S, _DROPOUT_S = .4, .12, 1.           # mean lengths of the bad stretches, s
+_OCCLUSION_S, _SWAP_S, _DROPOUT_S = .4, .12, 1.            # mean lengths of the bad stretches, s
 
 
 def ring_rig(
-    n: int = 4, seed: int = 0, distance_m: tuple[float, float] = (3., 6.), height_m: tuple[float, float] = (.8, 2.5),
-    focal_px: tuple[float, float] = (800., 1400.), image_size: tuple[int, int] = (1000, 1000), *,
+    n: int = 4, seed: int = 0, distance_m: tuple[float, float] = (3., 6.),
+    height_m: tuple[float, float] = (.8, 2.5), focal_px: tuple[float, float] = (800., 1400.),
+    image_size: tuple[int, int] = (1000, 1000), *,
     min_separation_deg: float = 25., roll_deg: float = 5., room_radius_m: float = 1.2,
     distortion: ArrayLike = (0., 0., 0., 0., 0.),
 ) -> Rig:
@@ -32,10 +33,10 @@ def ring_rig(
 
     Args:
         n: cameras.  seed: everything random comes from it.
-        distance_m, height_m, focal_px: ranges that each camera's horizontal distance, height and focal length are drawn
-            from. A focal length is made shorter where a person of 2 m within `room_radius_m` would not be in view.
+        distance_m, height_m, focal_px: ranges that each camera's horizontal distance, height and focal length are
+            drawn from. A focal length is made shorter where a person of 2 m within `room_radius_m` would leave the view.
         image_size: (w, h) px.
-        min_separation_deg: least angle between neighbours; halved again and again when n cameras do not fit.
+        min_separation_deg: least angle between neighbours, at most half of what n cameras leave.
         roll_deg: cameras are rolled by up to this.
         distortion: plumb-bob coefficients of every camera.
 
@@ -46,8 +47,8 @@ def ring_rig(
         ObservationError: n below 1, or cameras inside the room.
     """
     if n < 1 or distance_m[0] <= room_radius_m:
-        raise ObservationError(f'ring_rig: {n} cameras from {distance_m[0]} m on; at least one camera, outside the '
-                               f'room of {room_radius_m} m radius, is needed')
+        raise ObservationError(f'ring_rig: {n} cameras from {distance_m[0]} m on; at least one camera is needed, '
+                               f'outside the room of {room_radius_m} m radius')
     rng = np.random.default_rng([int(seed), 21])
     gap = np.deg2rad(min(min_separation_deg, 360. / n / 2))
     free = 2 * np.pi - n * gap                             # uniform with least gaps: spread what the gaps leave
@@ -57,14 +58,15 @@ def ring_rig(
     for a in rng.permutation(angles):
         d, z = rng.uniform(*distance_m), rng.uniform(*height_m)
         centre = np.array([d * np.cos(a), d * np.sin(a), z])
-        rot = _look_at(centre, np.array([0, 0, .9]) + rng.normal(0, .05, 3), np.deg2rad(rng.uniform(-1, 1) * roll_deg))
+        target, roll = np.array([0, 0, .9]) + rng.normal(0, .05, 3), np.deg2rad(rng.uniform(-1, 1) * roll_deg)
+        rot = _look_at(centre, target, roll)
         focal = min(rng.uniform(*focal_px), _widest_focal(centre, rot, image_size, room_radius_m))
         K.append([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]])
         R.append(rot)
         t.append(-rot @ centre)
     return Rig(cameras=tuple(f'cam{i + 1}' for i in range(n)), K=np.array(K), R=np.array(R), t=np.array(t),
-               distortion=np.tile(np.asarray(distortion, float), (n, 1)), image_size=np.tile([w, h], (n, 1)), quality=1.,
-               scale_source='known baseline', scale_sigma=0., gravity_sigma_deg=0., reprojection_px=0.)
+               distortion=np.tile(np.asarray(distortion, float), (n, 1)), image_size=np.tile([w, h], (n, 1)),
+               quality=1., scale_source='known baseline', scale_sigma=0., gravity_sigma_deg=0., reprojection_px=0.)
 
 
 def _look_at(centre: Array, target: Array, roll: float) -> Array:
@@ -95,10 +97,10 @@ def observe(
     Args:
         joints: (T, 17, 3) or (T, P, 17, 3) m at times i / fps; NaN = the person is not there.
         rig: the true cameras.  fps: of `joints`, and of every camera that `rates_hz` does not name.
-        noise_px: standard deviation of a sure joint, px; grows to double with falling confidence; AR(1), time constant
-            0.1 s.
-        outliers: share of time that a limb is taken for something else: 20-100 px off in a fixed direction, with a
-            confidence of 0.05-0.5.
+        noise_px: standard deviation of a joint of middling confidence, px; less where the confidence is high; AR(1),
+            time constant 0.1 s.
+        outliers: share of time that a limb is taken for something else: 20-100 px off in a fixed direction, with
+            a confidence of 0.05-0.5.
         swap: share of time that arms, legs or both are exchanged left for right.
         dropout: share of time that a camera delivers nothing, in stretches of about 1 s.
         jitter_s: cameras run free: each has a constant phase within +- this, s.
@@ -144,7 +146,7 @@ def observe(
 
 
 def frames_of(views: Iterable[View2D], tolerance_s: float = 1e-6) -> list[MultiView]:
-    """Synchronous views -> instants in order of time; views whose stamps agree within the tolerance belong together.
+    """Synchronous views -> instants in order of time; views whose stamps agree belong together.
 
     Cameras of the whole sequence that lack at an instant are listed in its `missing`.
 
@@ -185,8 +187,8 @@ def _resample(X: Array, index: Array) -> Array:
     m0, m1 = .5 * (at[2] - at[0]), .5 * (at[3] - at[1])
     u2, u3 = u * u, u * u * u
     out = (2 * u3 - 3 * u2 + 1) * at[1] + (u3 - 2 * u2 + u) * m0 + (3 * u2 - 2 * u3) * at[2] + (u3 - u2) * m1
-    return np.asarray(np.where(np.abs(u - np.round(u)) < 1e-9, X[np.clip(np.round(index).astype(int), 0, len(X) - 1)],
-                               out))
+    whole = np.abs(u - np.round(u)) < 1e-9
+    return np.asarray(np.where(whole, X[np.clip(np.round(index).astype(int), 0, len(X) - 1)], out))
 
 
 def _chain(rng: np.random.Generator, count: int, share: float, length: float) -> NDArray[np.bool_]:
@@ -219,7 +221,7 @@ def _detect(rng: np.random.Generator, X: Array, rig: Rig, v: int, rate: float, n
     px = project(X, rig.K[v], rig.R[v], rig.t[v], rig.distortion[v])
     conf = .55 + .45 / (1 + np.exp(-1.6 * _ar1(rng, (T, P, 17), float(np.exp(-1. / (.4 * rate))))))
     noise = _ar1(rng, (T, P, 17, 2), float(np.exp(-1. / (.1 * rate))))
-    out = px + noise * (noise_px * .55 / .775 / (conf - .225))[..., None]      # mean 1 x, sure joints less
+    out = px + noise * (noise_px * .775 / conf)[..., None]                     # 0.78 to 1.4 times the middle
     for p in range(P):
         _mistake_limbs(rng, out[:, p], conf[:, p], outliers, rate)
         _swap_sides(rng, out[:, p], conf[:, p], swap, rate)
@@ -290,7 +292,7 @@ def _hidden(X: Array, px: Array, rig: Rig, v: int) -> NDArray[np.bool_]:
 
 
 def _ghost(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Array, Array]:
-    """A false person (1, 17, 2) px, (1, 17): joints scattered over a piece of furniture, with middling confidence."""
+    """A false person (1, 17, 2) px, (1, 17): joints scattered over furniture, with middling confidence."""
     box = rng.uniform(.05, .3) * size[1]
     middle = rng.uniform([box, box], np.maximum(np.asarray(size) - box, box + 1))
     return middle + rng.uniform(-box, box, (1, 17, 2)) * [.5, 1.], rng.uniform(.1, .5, (1, 17))
