@@ -3,9 +3,9 @@
 """People that move: a kinematic gait model with feet that stay where they are put.
 
 The pelvis follows a path over the floor. Steps are planned ahead of it: a foot stands still until its turn comes,
-then swings to where the pelvis will be in the middle of the next stance. Legs follow by two-bone inverse kinematics,
-arms and trunk by joint angles, so every bone keeps its length. World: z up, floor z = 0; body axes x forward, y left,
-z up.
+then swings to where the pelvis will be in the middle of the next stance. Legs follow by two-bone inverse
+kinematics, arms and trunk by joint angles, so every bone keeps its length. World: z up, floor z = 0; body axes
+x forward, y left, z up.
 """
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 STYLES = ('walk', 'exercise', 'mixed', 'stand')
 
 #: bone lengths as shares of the stature: limbs as in Winter, Biomechanics and Motor Control of Human Movement
-#: (after Drillis and Contini 1966); hips and trunk where the 17 joints lie. Ankle to head top adds up to 1 when upright.
+#: (after Drillis and Contini 1966); hips and trunk where the 17 joints lie. Floor to head top adds up to 1.
 _SHARE = {'ankle': .039, 'shank': .246, 'thigh': .245, 'hip': .055, 'spine': .140, 'thorax': .148, 'neck': .070,
           'head': .112, 'shoulder': .112, 'upper_arm': .186, 'forearm': .146}
 _STEP_S, _SWING_S = .55, .42            # one step of relaxed walking, and how long the foot is in the air, s

@@ -34,7 +34,8 @@ def ring_rig(
     Args:
         n: cameras.  seed: everything random comes from it.
         distance_m, height_m, focal_px: ranges that each camera's horizontal distance, height and focal length are
-            drawn from. A focal length is made shorter where a person of 2 m within `room_radius_m` would leave the view.
+            drawn from. A focal length is made shorter where somebody 2 m tall within `room_radius_m` would leave
+            the view.
         image_size: (w, h) px.
         min_separation_deg: least angle between neighbours, at most half of what n cameras leave.
         roll_deg: cameras are rolled by up to this.
@@ -97,8 +98,8 @@ def observe(
     Args:
         joints: (T, 17, 3) or (T, P, 17, 3) m at times i / fps; NaN = the person is not there.
         rig: the true cameras.  fps: of `joints`, and of every camera that `rates_hz` does not name.
-        noise_px: standard deviation of a joint of middling confidence, px; less where the confidence is high; AR(1),
-            time constant 0.1 s.
+        noise_px: standard deviation of a joint of middling confidence, px, less of a sure one; AR(1), time
+            constant 0.1 s.
         outliers: share of time that a limb is taken for something else: 20-100 px off in a fixed direction, with
             a confidence of 0.05-0.5.
         swap: share of time that arms, legs or both are exchanged left for right.
