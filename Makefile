@@ -90,7 +90,7 @@ endef
 
 # Not -q: a minute of silence looks like a hang. Not pip's own output either: 300 lines nobody reads.
 define pip_install
-echo "Installing selfpose_ros[$(EXTRAS)] into $(VENV), about 1.3 GB with what it needs, a minute or two ..."
+echo "Installing selfpose_ros[$(EXTRAS)] into $(VENV), about 1.4 GB with what it needs, a minute or two ..."
 if ! '$(BIN)/python' -m pip install --log '$(VENV)/pip.log' -e '.[$(EXTRAS)]' 2>'$(VENV)/pip.err' | awk '
     /^Collecting/              { if (++n % 20 == 0) { printf "  %d packages found ...\n", n; fflush() } }
     /Downloading .*\([0-9.]+ MB\)/ { sub(/^ */, ""); sub(/https?:[^ ]*\//, ""); print "  " $$0; fflush() }

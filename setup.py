@@ -47,13 +47,16 @@ INSTALL_REQUIRES = [
     'rosbags>=0.10',
     'rich>=12',
 ]
+# Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. The jax releases from 0.7.2 on want numpy 2;
+# without the bound pip finds that out by downloading a dozen of them, 80 MB each.
+MEDIAPIPE = ['mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2']
 EXTRAS_REQUIRE = {
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another distribution
     # and breaks the environment. On a robot, ROS itself provides all of these.
     'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
-    # MediaPipe's pose solution ends with 0.10.21. cpu and gpu exclude each other: both own the folder onnxruntime/.
-    'cpu': ['onnxruntime>=1.17', 'mediapipe==0.10.21'],
-    'gpu': ['onnxruntime-gpu>=1.20', 'tensorrt>=10.3', 'mediapipe==0.10.21'],
+    # cpu and gpu exclude each other: both own the folder onnxruntime/
+    'cpu': ['onnxruntime>=1.17', *MEDIAPIPE],
+    'gpu': ['onnxruntime-gpu>=1.20', 'tensorrt>=10.3', *MEDIAPIPE],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
     'dev': ['pytest>=8', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
