@@ -80,7 +80,8 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
             there = np.isfinite(points[first:end, v]).any((1, 2))
             here.append(View2D(
                 a.cameras[v], a.stamps[first, v], points[first:end, v][there], certainty[first:end, v][there],
-                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there].astype(int), a.intrinsics[v]))
+                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there].astype(int),
+                a.intrinsics[v]))
         instants.append(row(here, a.cameras))
     return Recording.of(path.stem, a.cameras, (v for i in instants for v in i.views), joint_names=a.names,
                         rows=None if a.free else instants)
@@ -132,15 +133,15 @@ def _instants(path: Path, stamps: Array, people: bool) -> tuple[int, ...]:
     wrong = np.isinf(stamps).any(1) | ~np.isfinite(stamps).any(1)
     if wrong.any():
         bad = int(np.argmax(wrong))
-        raise IoError(f'{path}: stamp of row {bad} is {stamps[bad].tolist()}; give finite seconds for one camera at '
-                      'least')
+        raise IoError(f'{path}: stamp of row {bad} is {stamps[bad].tolist()}; give finite seconds for one camera '
+                      'at least')
     same = ((stamps[1:] == stamps[:-1]) | (np.isnan(stamps[1:]) & np.isnan(stamps[:-1]))).all(1)
     mean = np.nanmean(stamps, 1)
     back = (np.diff(mean) <= 0) & ~same
     if back.any():
         bad = int(np.argmax(back)) + 1
-        raise IoError(f'{path}: stamp goes back from {mean[bad - 1]:.6f} s in row {bad - 1} to {mean[bad]:.6f} s in '
-                      f'row {bad}; sort the rows by time or cut the file there')
+        raise IoError(f'{path}: stamp goes back from {mean[bad - 1]:.6f} s in row {bad - 1} to {mean[bad]:.6f} s '
+                      f'in row {bad}; sort the rows by time or cut the file there')
     if same.any() and not people:
         bad = int(np.argmax(same))
         raise IoError(f'{path}: rows {bad} and {bad + 1} have the same stamp {mean[bad]:.6f} s; leave one out, or '

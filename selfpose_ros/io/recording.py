@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from .errors import IoError
 if TYPE_CHECKING:
     from ..core.view_buffer import ViewBufferConfig
 
-__all__ = ['Progress', 'Recording']
+__all__ = ['Progress', 'Recording', 'names_of', 'row']
 
 #: called with (what is done, steps done, steps in all; 0 = not known)
 Progress = Callable[[str, int, int], None]
@@ -75,7 +76,7 @@ class Recording:
         if not kept:
             raise IoError(f'{name}: holds no view of any camera; check the source')
         if doubles:
-            notes.append(f'{name}: {doubles} views had the stamp of another view of their camera and were left out')
+            notes.append(f'{name}: {doubles} views had the stamp of another view of their camera and are left out')
         for camera in cameras:
             if camera not in sizes:
                 notes.append(f'{name}: camera {camera} gave nothing')
@@ -108,6 +109,16 @@ class Recording:
             return list(self.rows)
         from ..core.view_buffer import ViewBufferConfig, replay
         return list(replay(self.views, config or ViewBufferConfig()))
+
+
+def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Short names of files or folders: without suffix, with as many folders before as tells them apart."""
+    parts = [(*p.resolve().parent.parts[1:], p.stem if p.is_file() else p.resolve().name) for p in paths]
+    for depth in range(1, max(map(len, parts), default=1) + 1):
+        names = ['_'.join(p[-depth:]) for p in parts]
+        if len(set(names)) == len(names):
+            break
+    return tuple(names)
 
 
 def row(views: Sequence[View2D], cameras: Sequence[str]) -> MultiView:

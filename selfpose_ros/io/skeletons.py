@@ -1,0 +1,161 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Results: the people of one recording over time, with the rig they were seen by, as value and as npz.
+
+The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `confidence`, `views (T, P, 17)`;
+`level`, `person (T, P)`, 0 where nobody; `joint_names (17,)`; `camera_names (V,)`, `image_size (V, 2)` px,
+`K (V, 3, 3)` px, `distortion (V, 5)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
+no rig; `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.observation import Skeleton3D
+from ..core.rig import NotSolved, Rig
+from ..core.skeleton import JOINTS
+from .errors import IoError
+from .npz import NpzReader, write_npz
+
+__all__ = ['Skeletons', 'read_skeletons', 'write_skeletons']
+
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Skeletons:
+    """The people of one recording; a column p holds one person while they are there.
+
+    Attributes:
+        stamp: (T,) s.
+        joints: (T, P, 17, 3) m, NaN = not known. `selfpose_world` at level 3, origin in the pelvis below.
+        sigma: (T, P, 17) m.  confidence: (T, P, 17) in 0..1.  views: (T, P, 17) cameras that measured the joint.
+        level: (T, P), 0 = nobody.  person: (T, P) identity from 1, 0 = nobody.
+        cameras: (V,) names.
+        rig: the rig, or the reason why there is none.
+    """
+
+    stamp: Array
+    joints: Array
+    sigma: Array
+    confidence: Array
+    views: Whole
+    level: Whole
+    person: Whole
+    cameras: tuple[str, ...]
+    rig: Rig | NotSolved
+
+    @classmethod
+    def of(cls, stamps: Sequence[float], people: Sequence[Sequence[Skeleton3D]], cameras: Sequence[str],
+           rig: Rig | NotSolved) -> Skeletons:
+        """From the people at each of T instants, as the estimator gives them.
+
+        Raises:
+            IoError: not one list of people for each stamp.
+        """
+        if len(stamps) != len(people):
+            raise IoError(f'result: {len(stamps)} stamps but {len(people)} lists of people; give one for each')
+        columns = _columns(people)
+        T, P = len(stamps), max([1, *(c + 1 for c in columns.values())])
+        level, person = np.zeros((T, P), np.int64), np.zeros((T, P), np.int64)
+        joints, sigma = np.full((T, P, 17, 3), np.nan), np.full((T, P, 17), np.nan)
+        confidence, views = np.zeros((T, P, 17)), np.zeros((T, P, 17), np.int64)
+        for i, instant in enumerate(people):
+            for s in instant:
+                at = i, columns[s.person]
+                joints[at], sigma[at], confidence[at], views[at] = s.joints, s.sigma, s.confidence, s.views
+                level[at], person[at] = s.level, s.person
+        return cls(np.array(stamps, float), joints, sigma, confidence, views, level, person, tuple(cameras), rig)
+
+    @property
+    def best_level(self) -> Whole:
+        """(T,) best level among the people of each instant."""
+        return np.asarray(self.level.max(1))
+
+    @property
+    def cover(self) -> float:
+        """Share of the instants with somebody whose joints are known."""
+        return float(np.isfinite(self.joints).any((1, 2, 3)).mean()) if len(self.stamp) else 0.
+
+
+def _columns(people: Sequence[Sequence[Skeleton3D]]) -> dict[int, int]:
+    """Column of each identity: a person keeps one, and takes over that of somebody who has left for good."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for i, instant in enumerate(people):
+        for s in instant:
+            first.setdefault(s.person, i)
+            last[s.person] = i
+    columns: dict[int, int] = {}
+    free_from: list[int] = []
+    for person in sorted(first, key=lambda p: (first[p], p)):
+        column = next((c for c, i in enumerate(free_from) if i < first[person]), len(free_from))
+        free_from[column:column + 1] = [last[person]]
+        columns[person] = column
+    return columns
+
+
+def _rig_arrays(cameras: Sequence[str], rig: Rig | NotSolved) -> dict[str, Array]:
+    """Rig in the order of the recording's cameras, NaN for those that it lacks."""
+    V = len(cameras)
+    out = {'K': np.full((V, 3, 3), np.nan), 'distortion': np.full((V, 5), np.nan), 'R': np.full((V, 3, 3), np.nan),
+           't': np.full((V, 3), np.nan), 'image_size': np.full((V, 2), np.nan)}
+    if isinstance(rig, Rig):
+        for v, camera in enumerate(cameras):
+            if camera in rig.cameras:
+                for name, value in out.items():
+                    value[v] = getattr(rig, name)[rig.cameras.index(camera)]
+    return out
+
+
+def write_skeletons(path: Path, result: Skeletons) -> None:
+    """Write the npz, whole or not at all.
+
+    Raises:
+        IoError: the file cannot be written.
+    """
+    rig = result.rig
+    quality, reason, source, sigma = 0., '', '', np.nan
+    if isinstance(rig, Rig):
+        quality, source, sigma = rig.quality, rig.scale_source, rig.scale_sigma
+    else:
+        reason = rig.reason
+    write_npz(
+        path, stamp=result.stamp, joints=result.joints.astype(np.float32), sigma=result.sigma.astype(np.float32),
+        confidence=result.confidence.astype(np.float32), views=result.views.astype(np.int16),
+        level=result.level.astype(np.int16), person=result.person, joint_names=np.array(JOINTS),
+        camera_names=np.array(result.cameras), **_rig_arrays(result.cameras, rig),
+        rig_quality=np.array(quality), rig_reason=np.array(reason), scale_source=np.array(source),
+        scale_sigma=np.array(sigma))
+
+
+def read_skeletons(path: Path) -> Skeletons:
+    """Read the npz that `write_skeletons` wrote. A rig that lacks a camera comes back with the others only.
+
+    Raises:
+        IoError: missing or damaged file, or not such a result.
+    """
+    with NpzReader(path) as z:
+        stamp = z.array('stamp', 'T')
+        joints = z.array('joints', 'T P 17 3')
+        sigma, confidence = z.array('sigma', 'T P 17'), z.array('confidence', 'T P 17')
+        views = z.array('views', 'T P 17').astype(np.int64)
+        level, person = z.array('level', 'T P').astype(np.int64), z.array('person', 'T P').astype(np.int64)
+        cameras = tuple(str(c) for c in z.array('camera_names', 'V', text=True))
+        K, R, t = z.array('K', 'V 3 3'), z.array('R', 'V 3 3'), z.array('t', 'V 3')
+        distortion, size = z.array('distortion', 'V 5'), z.array('image_size', 'V 2')
+        quality, sigma_scale = float(z.array('rig_quality', '')), float(z.array('scale_sigma', ''))
+        source, reason = str(z.array('scale_source', '', text=True)), str(z.array('rig_reason', '', text=True))
+    known = np.isfinite(R).all((1, 2))
+    rig: Rig | NotSolved = NotSolved(reason)
+    if known.any():
+        names = tuple(c for c, there in zip(cameras, known, strict=True) if there)
+        rig = Rig(names, K[known], distortion[known], size[known].astype(np.int64), R[known], t[known], quality,
+                  source, sigma_scale)
+    return Skeletons(stamp, joints, sigma, confidence, views, level, person, cameras, rig)
