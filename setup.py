@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One package for `colcon build` (ament_python) and for `pip install .`.
 
-Metadata lives here and not in pyproject.toml: the setuptools of Ubuntu 22.04, which colcon uses there, cannot read it
-there. Version, name, licence and description are checked against package.xml by test/test_package.py.
+Metadata lives here and not in pyproject.toml: the setuptools of Ubuntu 22.04, which colcon uses there, would not
+read it there. Version, name, licence and description are checked against package.xml by test/test_package.py.
 """
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DATA_FILES = [
     (f'{SHARE}/config', sorted(glob('config/*.rviz') + glob('config/*.xml') + glob('config/*.yaml'))),
 ]
 if 'bdist_wheel' in sys.argv:
-    # colcon writes the commands into lib/selfpose_ros (see OPTIONS), where `ros2 run` looks; a wheel puts them into
-    # bin/, so it carries forwarders for that place
+    # colcon writes the commands into lib/selfpose_ros (see OPTIONS), where `ros2 run` looks; a wheel puts them
+    # into bin/, so it carries forwarders for that place
     DATA_FILES.append((f'lib/{NAME}', sorted(glob('config/ros2run/*'))))
 
 # for colcon; wheels ignore it. It stands here and not in a setup.cfg because colcon run from a virtual environment
@@ -39,20 +39,20 @@ OPTIONS = {
 INSTALL_REQUIRES = [
     'numpy>=1.23',
     'scipy>=1.9',
-    # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other. MediaPipe asks for
-    # contrib, so everything here does: one environment never holds two. 4.12 and later want numpy 2, MediaPipe and
-    # cv_bridge want numpy 1.
+    # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other. MediaPipe asks
+    # for contrib, so everything here does: one environment never holds two. From 4.12 on they want numpy 2, but
+    # MediaPipe and cv_bridge want numpy 1.
     'opencv-contrib-python>=4.5,<4.12',
     'PyYAML>=5.4',
     'rosbags>=0.10',
     'rich>=12',
 ]
-# Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. The jax releases from 0.7.2 on want numpy 2;
-# without the bound pip finds that out by downloading a dozen of them, 80 MB each.
+# Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. From 0.7.2 on jax wants numpy 2; without
+# the bound pip finds that out by downloading a dozen releases of 80 MB each.
 MEDIAPIPE = ['mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2']
 EXTRAS_REQUIRE = {
-    # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another distribution
-    # and breaks the environment. On a robot, ROS itself provides all of these.
+    # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
+    # distribution and breaks the environment. On a robot, ROS itself provides all of these.
     'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
     # cpu and gpu exclude each other: both own the folder onnxruntime/
     'cpu': ['onnxruntime>=1.17', *MEDIAPIPE],

@@ -1,0 +1,19 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Everything on one host: camera topics in, skeletons out.
+
+ros2 launch selfpose_ros selfpose.launch.py cameras:=cam1,cam2,cam3,cam4 rviz:=true
+"""
+from launch import LaunchDescription
+
+from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Both nodes, brought up."""
+    return LaunchDescription([
+        *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level', 'rviz'),
+        lifecycle_node('pose2d_node'),
+        lifecycle_node('fusion_node'),
+        rviz(),
+    ])

@@ -1,0 +1,143 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files are made of: their arguments, a lifecycle node that is brought up, rviz.
+
+Arguments exist only for what differs from robot to robot; everything else is a parameter of the nodes, with its
+default there, and is set in a parameter file. Needs `launch` and `launch_ros`, which come with ROS, not from PyPI.
+"""
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from launch import LaunchContext, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown as ShutdownEvent
+from launch.logging import get_logger
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.ros_adapters import get_ros_node
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+
+__all__ = ['ARGUMENTS', 'LaunchError', 'arguments', 'lifecycle_node', 'rviz']
+
+PACKAGE = 'selfpose_ros'
+YES_NO = ('true', 'false')
+#: argument -> (default, choices or None, what it is); an empty default leaves the matter to the nodes
+ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
+    'cameras': ('', None, 'names of the cameras, separated by commas: cam1,cam2,cam3; empty: from params_file'),
+    'params_file': ('', None, 'YAML file with parameters of the nodes (ros__parameters)'),
+    'namespace': ('', None, 'namespace of the nodes'),
+    'use_sim_time': ('false', YES_NO, 'take the time from /clock: simulation, or a bag played with --clock'),
+    'log_level': ('', ('', 'debug', 'info', 'warn', 'error', 'fatal'), 'log level of the nodes'),
+    'rviz': ('false', YES_NO, 'show the skeletons in rviz2'),
+}
+
+
+class LaunchError(RuntimeError):
+    """A launch argument that cannot be used; the message says which and why."""
+
+
+def arguments(*names: str) -> list[LaunchDescriptionEntity]:
+    """Declarations of these launch arguments, see `ARGUMENTS`."""
+    declared: list[LaunchDescriptionEntity] = []
+    for name in names:
+        default, choices, description = ARGUMENTS[name]
+        extra = {'choices': list(choices)} if choices else {}
+        declared.append(DeclareLaunchArgument(name, default_value=default, description=description, **extra))
+    return declared
+
+
+def lifecycle_node(executable: str) -> LaunchDescriptionEntity:
+    """Start one of the nodes, configure and activate it; when it fails or ends, everything ends."""
+    return OpaqueFunction(function=_start, args=[executable])
+
+
+def rviz() -> LaunchDescriptionEntity:
+    """rviz2 with this package's configuration, when the argument `rviz` says so."""
+    config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'selfpose.rviz'])
+    return Node(package='rviz2', executable='rviz2', name='rviz2', arguments=['-d', config],
+                parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
+                condition=IfCondition(LaunchConfiguration('rviz')))
+
+
+def _parameters(given: dict[str, str]) -> list[Any]:
+    """Parameter sources in the order of rising precedence: the file, then the arguments."""
+    sources: list[Any] = []
+    if given['params_file']:
+        path = Path(given['params_file']).expanduser().absolute()
+        if not path.is_file():
+            raise LaunchError(f'params_file: there is no file {path}; give the path of a YAML parameter file')
+        sources.append(str(path))
+    own: dict[str, Any] = {'use_sim_time': given['use_sim_time'].lower() == 'true'}
+    if given['cameras']:
+        cameras = [name.strip() for name in given['cameras'].split(',')]
+        if not all(cameras):
+            raise LaunchError(f'cameras: empty name in {given["cameras"]!r}; write cameras:=cam1,cam2,cam3')
+        own['cameras'] = cameras
+    return [*sources, own]
+
+
+def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEntity]:
+    given = {name: context.launch_configurations.get(name, default).strip()
+             for name, (default, _, _) in ARGUMENTS.items()}
+    ros_arguments: list[str] = []
+    if given['log_level']:
+        # for this node's logger alone: the middleware's own debug output would bury it
+        logger = '.'.join([*given['namespace'].strip('/').split('/'), executable]).lstrip('.')
+        ros_arguments = ['--log-level', f'{logger}:={given["log_level"]}']
+    node = LifecycleNode(
+        package=PACKAGE, executable=executable, name=executable, namespace=given['namespace'],
+        parameters=_parameters(given), ros_arguments=ros_arguments, output='screen', emulate_tty=True,
+        on_exit=[Shutdown(reason=f'{executable} has ended')])
+    up = RegisterEventHandler(OnProcessStart(
+        target_action=node, on_start=[OpaqueFunction(function=_bring_up, args=[node, executable])]))
+    return [up, node]
+
+
+def _bring_up(context: LaunchContext, node: LifecycleNode, label: str) -> None:
+    """Configure and activate in a thread of launch's pool, and shut everything down where that fails.
+
+    The answers of the node's own service decide. Its transition events do not: one that is sent before discovery
+    is through is lost, and the node would stay inactive for ever.
+    """
+    client = get_ros_node(context).create_client(ChangeState, f'{node.node_name}/change_state')
+    log = get_logger(PACKAGE)
+
+    def climb() -> None:
+        for verb, transition in (('configure', Transition.TRANSITION_CONFIGURE),
+                                 ('activate', Transition.TRANSITION_ACTIVATE)):
+            done = _change_state(context, client, transition)
+            if done is None:
+                return
+            if not done:
+                reason = f'{label} could not {verb}; its own message above says why'
+                log.error(reason)
+                context.asyncio_loop.call_soon_threadsafe(
+                    lambda reason=reason: context.emit_event_sync(ShutdownEvent(reason=reason)))
+                return
+        log.info(f'{label} is active')
+
+    context.add_completion_future(context.asyncio_loop.run_in_executor(None, climb))
+
+
+def _change_state(context: LaunchContext, client: Any, transition: int) -> bool | None:
+    """Ask for a transition and wait as long as it takes: None when the launch ends meanwhile."""
+    while not client.wait_for_service(timeout_sec=0.5):
+        if context.is_shutdown:
+            return None
+    request = ChangeState.Request()
+    request.transition.id = transition
+    answered = threading.Event()
+    future = client.call_async(request)
+    future.add_done_callback(lambda _: answered.set())
+    while not answered.wait(0.5):
+        if context.is_shutdown:
+            future.cancel()
+            return None
+    return future.exception() is None and bool(future.result().success)
