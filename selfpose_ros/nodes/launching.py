@@ -14,8 +14,7 @@ from typing import Any
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessStart
-from launch.events import Shutdown as ShutdownEvent
+from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
@@ -40,7 +39,7 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
 
 
 class LaunchError(RuntimeError):
-    """A launch argument that cannot be used; the message says which and why."""
+    """A launch argument that cannot be used, or a node that did not come up or died."""
 
 
 def arguments(*names: str) -> list[LaunchDescriptionEntity]:
@@ -93,15 +92,24 @@ def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEnt
         ros_arguments = ['--log-level', f'{logger}:={given["log_level"]}']
     node = LifecycleNode(
         package=PACKAGE, executable=executable, name=executable, namespace=given['namespace'],
-        parameters=_parameters(given), ros_arguments=ros_arguments, output='screen', emulate_tty=True,
-        on_exit=[Shutdown(reason=f'{executable} has ended')])
-    up = RegisterEventHandler(OnProcessStart(
-        target_action=node, on_start=[OpaqueFunction(function=_bring_up, args=[node, executable])]))
-    return [up, node]
+        parameters=_parameters(given), ros_arguments=ros_arguments, output='screen', emulate_tty=True)
+    up = OnProcessStart(target_action=node, on_start=[OpaqueFunction(function=_bring_up, args=[node, executable])])
+    end = OnProcessExit(target_action=node, on_exit=[OpaqueFunction(function=_end, args=[executable])])
+    return [RegisterEventHandler(up), RegisterEventHandler(end), node]
+
+
+def _end(context: LaunchContext, label: str) -> list[LaunchDescriptionEntity]:
+    """One node ended: end the rest, once. A second shutdown while one is under way is an error of launch_ros."""
+    if context.is_shutdown:
+        return []
+    status = context.locals.event.returncode
+    if status:
+        raise LaunchError(f'{label} died with status {status}; its own last message says why')
+    return [Shutdown(reason=f'{label} has ended')]
 
 
 def _bring_up(context: LaunchContext, node: LifecycleNode, label: str) -> None:
-    """Configure and activate in a thread of launch's pool, and shut everything down where that fails.
+    """Configure and activate in a thread of launch's pool; where that fails, `ros2 launch` ends with status 1.
 
     The answers of the node's own service decide. Its transition events do not: one that is sent before discovery
     is through is lost, and the node would stay inactive for ever.
@@ -116,11 +124,7 @@ def _bring_up(context: LaunchContext, node: LifecycleNode, label: str) -> None:
             if done is None:
                 return
             if not done:
-                reason = f'{label} could not {verb}; its own message above says why'
-                log.error(reason)
-                context.asyncio_loop.call_soon_threadsafe(
-                    lambda reason=reason: context.emit_event_sync(ShutdownEvent(reason=reason)))
-                return
+                raise LaunchError(f'{label} could not {verb}; its own message above says why')
         log.info(f'{label} is active')
 
     context.add_completion_future(context.asyncio_loop.run_in_executor(None, climb))
