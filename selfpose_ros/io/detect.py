@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image streams of several cameras to 2D views, through one 2D network for each camera, a few cameras at a time."""
+"""Image streams of several cameras to 2D views: a 2D network for each camera, a few cameras at a time."""
 from __future__ import annotations
 
 import threading
@@ -100,7 +100,7 @@ def detect_people(
         failed = next((j for j in jobs if j.done() and j.exception() is not None), None)
         results = [failed.result()] if failed is not None else [j.result() for j in jobs]
     finally:
-        stop.set()                                         # Ctrl-C, or one camera failed: the others need not go on
+        stop.set()                                         # after Ctrl-C or a failure the others need not go on
         pool.shutdown(wait=True, cancel_futures=True)
     return Detected(tuple(v for r in results for v in r.views), results[0].joint_names,
                     tuple(n for r in results for n in r.notes))

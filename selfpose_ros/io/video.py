@@ -30,7 +30,7 @@ __all__ = ['VIDEO_SUFFIXES', 'VideoReader', 'read_videos']
 Image = NDArray[np.uint8]
 
 #: file names that are taken for videos
-VIDEO_SUFFIXES = frozenset(('.mp4', '.avi', '.mkv', '.mov', '.m4v', '.webm', '.mpg', '.mpeg', '.wmv', '.mts', '.ts'))
+VIDEO_SUFFIXES = frozenset(('.mp4', '.avi', '.mkv', '.mov', '.m4v', '.webm', '.mpg', '.mpeg', '.wmv', '.mts'))
 
 
 class VideoReader:
@@ -59,7 +59,7 @@ class VideoReader:
         self.path = path
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            raise IoError(f'{path}: not a video that can be opened; play it with another program or convert it to mp4')
+            raise IoError(f'{path}: not a video that can be opened; convert it to mp4 or copy it again')
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         told = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps or (told if math.isfinite(told) and 0 < told <= 1000 else math.nan)
@@ -136,11 +136,11 @@ def read_videos(
             if not video.read:
                 raise IoError(f'{path}: holds no image that can be decoded; copy or convert it again')
             if video.count - video.read > max(2, .02 * video.count):
-                notes[str(path)] = f'{path.name}: ends after {video.read} of {video.count} images; it seems damaged'
+                notes[str(path)] = f'{path.name}: ends after {video.read} of {video.count} images: damaged?'
 
     streams = {}
     for camera, path in zip(cameras, paths, strict=True):
-        with VideoReader(path, fps) as video:              # a bad file is known before the others are worked through
+        with VideoReader(path, fps) as video:              # know a bad file before working through others
             streams[camera] = ImageStream(lambda path=path: frames(path), video.count)   # type: ignore[misc]
     found = detect_people(streams, make, progress=progress)
     if name is None:

@@ -1,0 +1,214 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose reconstruct`: recordings to 3D skeletons."""
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..cli import is_expected
+from ..io.errors import IoError
+from .progress import ProgressDisplay
+
+if TYPE_CHECKING:
+    from .reconstruction import Job, Report
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = """Recordings of uncalibrated cameras to metric 3D skeletons, by the estimator that the nodes run.
+By default as a robot sees it, instant by instant; with --offline in two passes over the whole recording.
+
+SOURCE is one of
+  videos, one for each camera, that start together        cam1.mp4 cam2.mp4 cam3.mp4
+  keypoint archives (.npz), or folders of them            session.npz   archives/
+  a rosbag2 folder or file, image or keypoint topics      bag/          bag.mcap
+  OpenPose JSON folders, one for each camera              cam1_json/ cam2_json/"""
+
+EXAMPLES = """examples:
+  selfpose reconstruct cam1.mp4 cam2.mp4 cam3.mp4 cam4.mp4 -o out/man.npz --offline
+  selfpose reconstruct bag/ -o out/ --format npz,csv,trc --person-height 1.82
+  selfpose reconstruct archives/ -o out/ --jobs 4 --json
+  selfpose reconstruct json1/ json2/ -o out/ --fps 60 --image-size 1920x1080 --joints body25b
+
+exit status: 0 all done; 1 some recordings of several failed (they are listed); 2 nothing done."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    from ..core.skeleton import JOINT_SETS
+    from ..inference.pose2d import POSE2D_NAMES
+    parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
+    parser.add_argument('-o', '--out', required=True, metavar='FILE|DIR',
+                        help='FILE.npz, .csv or .trc for one recording; or a folder, for NAME.npz of each')
+    parser.add_argument('--offline', action='store_true', help='two passes: rig from all of it, then smoothing')
+    parser.add_argument('--format', type=_formats, metavar='F,F', help='npz, csv, trc; default: npz, or as FILE')
+    parser.add_argument('--person-height', type=partial(_length, lowest=.5, highest=2.6), default=0., metavar='M',
+                        help='standing height of the person, m: gives the scale')
+    parser.add_argument('--baseline', type=partial(_length, lowest=.01, highest=1e3), default=0., metavar='M',
+                        help='distance between two cameras, m: gives the scale')
+    parser.add_argument('--baseline-cameras', nargs=2, default=(), metavar='NAME',
+                        help='the two cameras of --baseline; default: the first two by name')
+    parser.add_argument('--fps', type=partial(_length, lowest=.1, highest=1e4), metavar='HZ',
+                        help='frames a second: needed for OpenPose, overrules the stamps of videos')
+    parser.add_argument('--image-size', type=_sizes, default=(), metavar='WxH[,WxH]',
+                        help='for OpenPose: px, of all cameras or of each')
+    parser.add_argument('--joints', choices=sorted(JOINT_SETS), help='joint set of OpenPose files or of archives '
+                        'without joint_names')
+    parser.add_argument('--topics', nargs='+', default=(), metavar='TOPIC', help='of a bag; default: all that fit')
+    parser.add_argument('--each-alone', action='store_true',
+                        help='every video or OpenPose folder is a recording of its own')
+    parser.add_argument('--pose2d', choices=POSE2D_NAMES, default=POSE2D_NAMES[0], help='2D network for images')
+    parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
+                        help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
+    parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
+    parser.add_argument('--json', action='store_true', help='the report as JSON')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def _length(text: str, lowest: float, highest: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float('nan')
+    if not lowest <= value <= highest:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a number from {lowest:g} to {highest:g}')
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
+    return int(text)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from ..io.motion_files import FORMATS
+    names = tuple(dict.fromkeys(n.strip().lower() for n in text.split(',') if n.strip()))
+    unknown = [n for n in names if n not in FORMATS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f'{text!r}: choose from {", ".join(FORMATS)}')
+    return names
+
+
+def _sizes(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        sizes = tuple((int(w), int(h)) for w, h in (s.lower().split('x') for s in text.split(',')))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(map(min, sizes)) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r}: give width x height in px, for instance 1920x1080')
+    return sizes
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; see the module of `selfpose_ros.cli` for the exit status."""
+    jobs = _jobs(args)
+    reports: list[Report] = []
+    failed: list[tuple[str, str]] = []
+    if len(jobs) == 1:
+        from .reconstruction import run_job
+        with ProgressDisplay(quiet=args.quiet) as progress:
+            reports.append(run_job(jobs[0], progress))
+    else:
+        with ProgressDisplay(quiet=args.quiet) as progress:
+            for done, (job, report, error) in enumerate(_many(jobs, args.jobs), 1):
+                if report is not None:
+                    reports.append(report)
+                else:
+                    failed.append((str(job.source.paths[0]), error))
+                progress('recordings', done, len(jobs))
+    _tell(sorted(reports, key=lambda r: r.name), sorted(failed), args.json)
+    return 1 if failed else 0
+
+
+def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json: bool) -> None:
+    for note in (n for r in reports for n in r.notes):
+        sys.stderr.write(f'selfpose reconstruct: note: {" ".join(note.split())}\n')
+    if as_json:
+        out = {'recordings': [r.to_dict() for r in reports],
+               'failed': [{'source': source, 'error': error} for source, error in failed]}
+        sys.stdout.write(json.dumps(out, indent=2) + '\n')
+    else:
+        sys.stdout.write(''.join(f'{r.text()}\n' for r in reports))
+    for _, error in failed:
+        sys.stderr.write(f'selfpose reconstruct: error: {error}\n')
+    if failed:
+        total = len(failed) + len(reports)
+        sys.stderr.write(f'selfpose reconstruct: {len(failed)} of {total} recordings failed\n')
+    sys.stdout.flush()
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    from ..core.estimator import EstimatorConfig
+    from ..inference.pose2d import make_pose2d
+    from ..io.sources import ReadOptions, find_sources
+    from .reconstruction import Job
+    sources = find_sources(args.sources, args.each_alone)
+    options = ReadOptions(partial(make_pose2d, args.pose2d), args.fps, args.image_size, args.joints,
+                          tuple(args.topics))
+    config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
+                             baseline_cameras=tuple(args.baseline_cameras))
+    if args.keypoints_out is not None and len(sources) > 1:
+        raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
+                      'one at a time')
+    stems, formats = _outputs(args.out, [s.name for s in sources], args.format)
+    inputs = {p.resolve() for s in sources for p in s.paths}
+    for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
+        if path is not None and path.resolve() in inputs:
+            raise IoError(f'{path}: the result would overwrite a source; choose another place with -o')
+    return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out)
+            for source, stem in zip(sources, stems, strict=True)]
+
+
+def _outputs(out: str, names: Sequence[str], asked: tuple[str, ...] | None) -> tuple[list[Path], tuple[str, ...]]:
+    """Stem of each recording's result, and the formats."""
+    from ..io.motion_files import FORMATS
+    path = Path(out)
+    suffix = path.suffix[1:].lower()
+    if path.is_dir() or out.endswith('/') or not suffix:
+        return [path / name for name in names], asked or ('npz',)
+    if suffix not in FORMATS:
+        raise IoError(f'{out}: results are {", ".join(FORMATS)}; give such a file, or a folder ending with /')
+    if len(names) > 1:
+        raise IoError(f'{out}: one file for {len(names)} recordings; give a folder ending with /')
+    return [path.with_suffix('')], asked or (suffix,)
+
+
+def _many(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Report | None, str]]:
+    """(job, report, '') or (job, None, why) as they end: what befalls one recording does not lose the others."""
+    from .reconstruction import run_job
+    if workers == 1:
+        for job in jobs:
+            try:
+                yield job, run_job(job), ''
+            except Exception as error:  # noqa: BLE001 - reported with the others at the end
+                yield job, None, _sentence(error)
+        return
+    for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        os.environ.setdefault(name, '1')                   # the processes share the cores, one thread each
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'))
+    try:
+        futures = {pool.submit(run_job, job): job for job in jobs}
+        for future in as_completed(futures):
+            failure = future.exception()
+            yield futures[future], None if failure else future.result(), _sentence(failure) if failure else ''
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():    # after Ctrl-C nobody waits for half a recording
+            child.terminate()
+
+
+def _sentence(error: BaseException) -> str:
+    if not is_expected(error):
+        traceback.print_exception(error)
+        return f'{type(error).__name__}: {" ".join(str(error).split())}; a defect, see the trace above'
+    return ' '.join(str(error).split())

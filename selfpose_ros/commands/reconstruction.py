@@ -1,0 +1,173 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One recording through the estimator, and the report on it."""
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.estimator import Estimator, EstimatorConfig, reconstruct_offline
+from ..core.observation import LEVEL_NAMES, MultiView, Skeleton3D
+from ..core.rig import NotSolved, Rig
+from ..io.motion_files import write_result
+from ..io.recording import Progress, Recording
+from ..io.skeletons import Skeletons
+from ..io.sources import ReadOptions, Source, read_source
+
+__all__ = ['Job', 'Report', 'reconstruct', 'run_job']
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording from source to files; can be sent to another process.
+
+    Attributes:
+        source: what to read, with `options`.
+        stem: path of the result without its suffix.
+        formats: see `io.motion_files.FORMATS`.
+        config: of the estimator.
+        offline: two passes over the whole recording instead of what a robot sees.
+        keypoints_out: also write the 2D as keypoint archive there.
+    """
+
+    source: Source
+    options: ReadOptions
+    stem: Path
+    formats: tuple[str, ...]
+    config: EstimatorConfig
+    offline: bool
+    keypoints_out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out of one recording.
+
+    Attributes:
+        name: of the recording.  files: written.  cameras: names.  offline: as asked.
+        instants: number of them, over `span_s` seconds.  wall_s: time the reconstruction took, without reading.
+        people: number of identities.  cover: share of the instants with a skeleton.
+        levels: share of the instants by name of their best level.
+        rig_quality: 0 without a rig.  rig_reason: why there is none.
+        scale_source: where the metre comes from.  scale_sigma: relative.
+        notes: sentences on what was odd.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    cameras: tuple[str, ...]
+    offline: bool
+    instants: int
+    span_s: float
+    wall_s: float
+    people: int
+    cover: float
+    levels: dict[str, float]
+    rig_quality: float
+    rig_reason: str
+    scale_source: str
+    scale_sigma: float
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; what is unknown is None."""
+        out = asdict(self)
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in out.items()}
+
+    def text(self) -> str:
+        """A few lines for people; without the notes."""
+        rate = f', {self.instants / self.wall_s:.0f} instants a second' if self.wall_s > 0 else ''
+        shares = ', '.join(f'{name} {share:.0%}' for name, share in self.levels.items() if share)
+        rig = f'none: {self.rig_reason}'
+        if self.rig_quality > 0:
+            rig = f'quality {self.rig_quality:.2f}, scale from {self.scale_source} (+-{self.scale_sigma:.0%})'
+        return '\n'.join([
+            f'{self.name}: {_number(len(self.cameras), "camera")}, {_number(self.instants, "instant")} over '
+            f'{self.span_s:.1f} s, {"offline" if self.offline else "causal"}, {self.wall_s:.1f} s of work{rate}',
+            f'  people: {self.people}, somebody in {self.cover:.0%} of the instants',
+            f'  level:  {shares}',
+            f'  rig:    {rig}',
+            f'  files:  {", ".join(self.files)}'])
+
+
+def _number(n: int, noun: str) -> str:
+    return f'{n} {noun}{"" if n == 1 else "s"}'
+
+
+def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool = False,
+                progress: Progress | None = None) -> Skeletons:
+    """The people of a recording over time.
+
+    Args:
+        recording: what was seen.
+        config: of the estimator.
+        offline: rig from the whole recording and smoothing both ways; else instant by instant, as a robot sees it.
+        progress: see `io.recording.Progress`.
+    """
+    frames = recording.frames()
+    if offline:
+        def told(what: str, share: float) -> None:
+            if progress is not None:
+                progress(what, round(100 * share), 100)
+        people, rig = reconstruct_offline(frames, config, told)
+    else:
+        people, rig = _causal(frames, config, progress)
+    return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
+
+
+def _causal(frames: Sequence[MultiView], config: EstimatorConfig,
+            progress: Progress | None) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
+    estimator = Estimator(config)
+    people = []
+    try:
+        for i, frame in enumerate(frames):
+            people.append(estimator.update(frame))
+            if progress is not None:
+                progress('reconstructing', i + 1, len(frames))
+        status = estimator.status
+        return people, estimator.rig or NotSolved(status.rig_reason or status.sentence)
+    finally:
+        estimator.close()
+
+
+def run_job(job: Job, progress: Progress | None = None) -> Report:
+    """Read, reconstruct, write.
+
+    Raises:
+        IoError: the source cannot be read or the result not be written.
+        CoreError: the source holds what the estimator cannot use.
+    """
+    recording = read_source(job.source, job.options, progress)
+    if job.keypoints_out is not None:
+        from ..io.archive import write_keypoints
+        write_keypoints(job.keypoints_out, recording)
+    start = time.perf_counter()
+    result = reconstruct(recording, job.config, offline=job.offline, progress=progress)
+    wall = time.perf_counter() - start
+    files = write_result(job.stem, result, job.formats)
+    return _report(job, recording, result, wall, files)
+
+
+def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, files: Sequence[Path]) -> Report:
+    rig = result.rig
+    best = result.best_level
+    notes = list(recording.notes)
+    if len(recording.cameras) == 1:
+        notes.append(f'{recording.name}: one camera alone gives level 1 (lifted) at most; add cameras for metres '
+                     'that are measured')
+    reason = '' if isinstance(rig, Rig) else rig.reason
+    if not result.cover:
+        notes.append(f'{recording.name}: no skeleton in any of {len(best)} instants, the result holds NaN only'
+                     f'{f": {reason}" if reason else ""}')
+    solved = rig if isinstance(rig, Rig) else None
+    return Report(
+        recording.name, tuple(map(str, files)), recording.cameras, job.offline, len(best), recording.duration_s,
+        wall_s, int(np.unique(result.person[result.person > 0]).size), result.cover,
+        {name: float((best == level).mean()) for level, name in sorted(LEVEL_NAMES.items(), reverse=True)},
+        solved.quality if solved else 0., reason, solved.scale_source if solved else '',
+        solved.scale_sigma if solved else float('nan'), tuple(notes))
