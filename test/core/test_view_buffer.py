@@ -30,7 +30,8 @@ def stream(cameras: dict[str, tuple[float, float]], seconds: float = 10., jitter
     return sorted(out, key=lambda pair: (pair[0], pair[1].camera))
 
 
-def run(views: list[tuple[float, View2D]], buffer: ViewBuffer | None = None, clock: bool = False) -> list[MultiView]:
+def run(views: list[tuple[float, View2D]], buffer: ViewBuffer | None = None,
+        clock: bool = False) -> list[MultiView]:
     buffer = buffer or ViewBuffer()
     out = []
     for arrival, v in views:
@@ -56,7 +57,7 @@ def in_order(instants: list[MultiView]) -> bool:
 
 
 def test_triggered_cameras_give_one_whole_instant_per_frame() -> None:
-    views = stream({c: (30., 0.) for c in 'abcd'})
+    views = stream(dict.fromkeys('abcd', (30.0, 0.0)))
     out = run(views)
     assert sizes(out) == {4: 300} and in_order(out) and every_view_once(out, views)
     assert all(m.missing == () for m in out)
@@ -68,7 +69,8 @@ def test_triggered_cameras_give_one_whole_instant_per_frame() -> None:
     ((0, 23), 11.),                  # 23 and 33 are nearer than 0 and 23: 10.3 ms
     ((0, 16), 17.),
 ])
-def test_free_running_cameras_are_grouped_where_the_gap_is_smallest(phases_ms: tuple[int, ...], span_ms: float) -> None:
+def test_free_running_cameras_are_grouped_where_the_gap_is_smallest(phases_ms: tuple[int, ...],
+                                                                    span_ms: float) -> None:
     views = stream({f'c{i}': (30., p / 1e3) for i, p in enumerate(phases_ms)})
     out = run(views)
     assert every_view_once(out, views) and in_order(out)
@@ -78,7 +80,7 @@ def test_free_running_cameras_are_grouped_where_the_gap_is_smallest(phases_ms: t
 
 
 def test_jitter_of_3_ms_splits_few_instants_and_loses_no_view() -> None:
-    """300 whole instants would be perfect; at most 350 instants are due (measured 320: 242 of four, 77 of three)."""
+    """300 whole instants would be perfect; at most 350 are due (measured 320: 242 of four, 77 of three)."""
     views = stream({f'c{i}': (30., i / 120) for i in range(4)}, jitter=.002)
     out = run(views)
     assert every_view_once(out, views) and in_order(out)
@@ -86,7 +88,7 @@ def test_jitter_of_3_ms_splits_few_instants_and_loses_no_view() -> None:
 
 
 def test_two_rates_10_and_30_hz_do_not_wait_for_each_other() -> None:
-    """The fast camera sets the pace: 300 instants, 100 with both; after the start none waits over 1 ms (measured 0)."""
+    """The fast camera sets the pace: 300 instants, 100 with both; none waits over 1 ms later on (measured 0)."""
     views = stream({'slow': (10., .002), 'fast': (30., 0.)})
     buffer, late = ViewBuffer(), []
     out = []
@@ -167,8 +169,8 @@ def test_first_instant_waits_for_cameras_that_nobody_knows_yet() -> None:
 
 @pytest.mark.parametrize('clock', [True, False])
 def test_a_camera_on_a_slow_host_still_gets_into_its_instants(clock: bool) -> None:
-    """40 ms later than the others, more than a frame: all 300 instants whole; its views are worth waiting for."""
-    views = stream({c: (30., 0.) for c in 'abcd'}, delay={'b': .04})
+    """40 ms later than the others, more than a frame: all 300 instants are whole."""
+    views = stream(dict.fromkeys('abcd', (30.0, 0.0)), delay={'b': .04})
     buffer = ViewBuffer()
     out = run(views, buffer, clock)
     assert sizes(out) == {4: 300} and buffer.cameras['b'].late == 0
@@ -176,7 +178,7 @@ def test_a_camera_on_a_slow_host_still_gets_into_its_instants(clock: bool) -> No
 
 def test_a_camera_later_than_the_longest_wait_is_dropped_and_counted() -> None:
     """150 ms behind at a wait of 50 ms: the others go on whole; every view of the slow one is given out or counted."""
-    views = stream({c: (30., 0.) for c in 'abc'}, delay={'c': .15})
+    views = stream(dict.fromkeys('abc', (30.0, 0.0)), delay={'c': .15})
     buffer = ViewBuffer()
     out = run(views, buffer, clock=True)
     c = buffer.cameras['c']
@@ -194,9 +196,9 @@ def test_out_of_order_and_repeated_views_are_dropped_and_counted() -> None:
 
 
 def test_one_clock_jumps_back_and_the_others_go_on() -> None:
-    """Camera b falls 5 s back at t = 4 s: it is left out with a note; a and c lose nothing; b returns at t = 7 s."""
+    """Camera b falls 5 s back at 4 s: it is left out with a note; a and c lose nothing; b returns at 7 s."""
     views = [(t, view('b', v.stamp - 5) if v.camera == 'b' and 4 < t < 7 else v)
-             for t, v in stream({c: (30., 0.) for c in 'abc'})]
+             for t, v in stream(dict.fromkeys('abc', (30.0, 0.0)))]
     buffer, notes = ViewBuffer(), set()
     out = []
     for arrival, v in views:
@@ -215,7 +217,7 @@ def test_one_clock_jumps_back_and_the_others_go_on() -> None:
 
 def test_one_clock_jumps_ahead_and_does_not_make_the_others_late() -> None:
     views = [(t, view('b', v.stamp + 5) if v.camera == 'b' and t > 4 else v)
-             for t, v in stream({c: (30., 0.) for c in 'abc'})]
+             for t, v in stream(dict.fromkeys('abc', (30.0, 0.0)))]
     buffer = ViewBuffer()
     out = run(views, buffer)
     assert [buffer.cameras[c].views for c in 'ac'] == [300, 300] and 'ahead' in buffer.cameras['b'].note
@@ -225,7 +227,7 @@ def test_one_clock_jumps_ahead_and_does_not_make_the_others_late() -> None:
 def test_a_clock_half_a_second_ahead_does_not_make_the_others_late() -> None:
     """With the time of arrival known: camera b is left out with a note, the others stay whole."""
     views = [(t, view('b', v.stamp + .5) if v.camera == 'b' else v)
-             for t, v in stream({c: (30., 0.) for c in 'abc'}, delay={'a': .02, 'b': .02, 'c': .02})]
+             for t, v in stream(dict.fromkeys('abc', (30.0, 0.0)), delay={'a': .02, 'b': .02, 'c': .02})]
     buffer = ViewBuffer()
     out = run(views, buffer, clock=True)
     assert [buffer.cameras[c].views for c in 'ac'] == [300, 300] and '0.48 s ahead' in buffer.cameras['b'].note
@@ -233,9 +235,9 @@ def test_a_clock_half_a_second_ahead_does_not_make_the_others_late() -> None:
 
 
 def test_all_clocks_behind_the_host_by_a_second_are_as_good_as_right() -> None:
-    views = stream({c: (30., 0.) for c in 'ab'}, delay={'a': 1.2, 'b': 1.2})
+    views = stream(dict.fromkeys('ab', (30.0, 0.0)), delay={'a': 1.2, 'b': 1.2})
     assert sizes(run(views, clock=True)) == {2: 300}
-    views = stream({c: (30., 0.) for c in 'ab'}, delay={'a': -1.2, 'b': -1.2})
+    views = stream(dict.fromkeys('ab', (30.0, 0.0)), delay={'a': -1.2, 'b': -1.2})
     assert sizes(run(views, clock=True)) == {2: 300}
 
 
@@ -259,7 +261,7 @@ def test_a_bag_that_loops_begins_a_new_epoch(names: str) -> None:
 
 def test_a_bag_loops_while_one_clock_is_wrong_all_along() -> None:
     once = [(t, view('x', v.stamp - 60) if v.camera == 'x' else v)
-            for t, v in stream({c: (30., 0.) for c in 'abx'}, seconds=5.)]
+            for t, v in stream(dict.fromkeys('abx', (30.0, 0.0)), seconds=5.)]
     buffer = ViewBuffer()
     for _ in range(2):
         for _, v in once:
@@ -271,7 +273,7 @@ def test_a_bag_loops_while_one_clock_is_wrong_all_along() -> None:
 
 
 def test_a_pause_of_all_cameras_loses_nothing_and_is_no_new_epoch() -> None:
-    views = stream({c: (30., 0.) for c in 'abc'})
+    views = stream(dict.fromkeys('abc', (30.0, 0.0)))
     views = [(t, v if v.stamp < 5 else view(v.camera, v.stamp + 20)) for t, v in views]
     buffer = ViewBuffer()
     out = run(views, buffer)
