@@ -7,7 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,8 @@ def atomically(path: Path) -> Iterator[Path]:
         raise IoError(f'{path}: cannot be written ({error.strerror or error}); choose another place or free the '
                       'space') from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_npz(path: Path, **arrays: Any) -> None:

@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.observation import MultiView, View2D
 from ..core.skeleton import JOINTS, joint_map
+from ..core.view_buffer import ViewBufferConfig, replay
 from .errors import IoError
 
-if TYPE_CHECKING:
-    from ..core.view_buffer import ViewBufferConfig
-
 __all__ = ['Progress', 'Recording', 'names_of', 'row']
+
+#: stamps closer than this are the same instant, s: rounding in containers and of exposure marks
+_SAME_S = 1e-3
 
 #: called with (what is done, steps done, steps in all; 0 = not known)
 Progress = Callable[[str, int, int], None]
@@ -59,10 +59,12 @@ class Recording:
         sizes: dict[str, tuple[int, int]] = {}
         doubles = 0
         views = tuple(views)
+        if len(order) != len(cameras):
+            raise IoError(f'{name}: cameras {", ".join(cameras)}: every camera needs a name of its own')
         strange = sorted({v.camera for v in views} - set(order))
-        if strange or len(order) != len(cameras):
-            raise IoError(f'{name}: cameras {", ".join(cameras)} given, but views of '
-                          f'{", ".join(strange) or "one twice"}; every camera needs a name of its own')
+        if strange:
+            raise IoError(f'{name}: views of {", ".join(strange)}, but the cameras are {", ".join(cameras)}; name '
+                          'them all')
         for view in sorted(views, key=lambda v: (v.stamp, order[v.camera])):
             if kept and (kept[-1].stamp, kept[-1].camera) == (view.stamp, view.camera):
                 doubles += 1
@@ -103,12 +105,26 @@ class Recording:
         """The instants in order of time, the same for every call.
 
         A source with rows says itself what belongs together: each row is an instant (the mean of its stamps), and
-        each view keeps its own stamp. All others go through the buffer that the running nodes use, by stamps.
+        each view keeps its own stamp. So do stamps that coincide, of triggered cameras or cut videos. All others
+        go through the buffer that the running nodes use.
         """
         if self.rows is not None:
             return list(self.rows)
-        from ..core.view_buffer import ViewBufferConfig, replay
-        return list(replay(self.views, config or ViewBufferConfig()))
+        return _coinciding(self.views, self.cameras) or list(replay(self.views, config))
+
+
+def _coinciding(views: Sequence[View2D], cameras: Sequence[str]) -> list[MultiView]:
+    """Instants of views (sorted by stamp) whose stamps coincide, or nothing: the cameras ran free."""
+    stamps = np.array([v.stamp for v in views])
+    gaps = np.diff(stamps)
+    if ((gaps > _SAME_S) & (gaps < 5 * _SAME_S)).any():
+        return []
+    cuts = [0, *(np.nonzero(gaps > _SAME_S)[0] + 1), len(views)]
+    groups = [views[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    most = max(sum(v.camera == c for v in views) for c in cameras)
+    if len(groups) > 1.1 * most or any(len({v.camera for v in g}) < len(g) for g in groups):
+        return []
+    return [row(g, cameras) for g in groups]
 
 
 def names_of(paths: Sequence[Path]) -> tuple[str, ...]:

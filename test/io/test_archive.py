@@ -1,0 +1,190 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Keypoint archives: what is written is read, and what is wrong is named."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import recorded
+
+from selfpose_ros.core.observation import MultiView
+from selfpose_ros.core.skeleton import BODY25B, JOINTS
+from selfpose_ros.io.archive import read_keypoints, write_keypoints
+from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.recording import Recording
+
+
+def test_rows_are_the_instants(tmp_path):
+    path = recorded.write_archive(tmp_path / 'a.npz')
+    r = read_keypoints(path)
+    z = np.load(path)
+    assert (r.name, r.cameras, r.image_size['cam2']) == ('a', ('cam1', 'cam2', 'cam3'), (1000, 800))
+    frames = r.frames()
+    assert [f.stamp for f in frames] == z['stamp'].tolist()
+    for t, f in enumerate(frames):
+        for v, view in enumerate(f.views):
+            assert np.array_equal(view.keypoints[0], z['keypoints'][t, v])
+
+
+def test_free_running_cameras_keep_their_own_stamps(tmp_path):
+    stamp = np.arange(6)[:, None] / 25 + np.array([0, .004, -.007])
+    frames = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', stamp=stamp)).frames()
+    assert np.allclose([f.stamp for f in frames], stamp.mean(1))
+    assert [[v.stamp for v in f.views] for f in frames] == stamp.tolist()
+
+
+def test_nan_joint_is_not_seen_and_nan_person_is_nobody(tmp_path):
+    a = recorded.archive()
+    a['keypoints'][0, 0, 3] = np.nan
+    a['keypoints'][1, 0] = np.nan
+    np.savez(tmp_path / 'a.npz', **a)
+    frames = read_keypoints(tmp_path / 'a.npz').frames()
+    assert np.isnan(frames[0].views[0].keypoints[0, 3]).all() and frames[0].views[0].confidence[0, 3] == 0
+    assert len(frames[1].views[0].keypoints) == 0 and frames[1].missing == ()
+
+
+def test_nan_stamp_is_no_image(tmp_path):
+    stamp = np.repeat(np.arange(6.)[:, None], 3, 1)
+    stamp[2, 1] = np.nan
+    frames = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', stamp=stamp)).frames()
+    assert frames[2].missing == ('cam2',) and frames[2].stamp == 2. and len(frames[2].views) == 2
+
+
+def test_rows_with_the_same_stamp_are_people(tmp_path):
+    stamp, person = np.array([0., 0, 1, 1, 2, 2]), np.tile([4, 9], 3)[:, None].repeat(3, 1)
+    frames = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', stamp=stamp, person=person)).frames()
+    assert [f.stamp for f in frames] == [0, 1, 2]
+    assert all(v.person.tolist() == [4, 9] for f in frames for v in f.views)
+
+
+def test_other_joint_sets_are_mapped(tmp_path):
+    a = recorded.archive(J=25, joint_names=np.array(BODY25B))
+    np.savez(tmp_path / 'a.npz', **a)
+    view = read_keypoints(tmp_path / 'a.npz').frames()[0].views[0]
+    assert np.array_equal(view.keypoints[0, JOINTS.index('r_knee')],
+                          a['keypoints'][0, 0, BODY25B.index('right_knee')])
+    del a['joint_names']
+    np.savez(tmp_path / 'b.npz', **a)
+    named = read_keypoints(tmp_path / 'b.npz', 'body25b')
+    assert np.array_equal(named.frames()[0].views[0].keypoints, view.keypoints)
+    assert named.approximate == ('spine', 'neck_nose')
+
+
+def test_intrinsics_only_where_known(tmp_path):
+    K = np.tile(np.array([[900., 0, 500], [0, 910, 400], [0, 0, 1]]), (3, 1, 1))
+    K[0], K[1, 0, 0] = np.nan, 0
+    views = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', K=K, distortion=np.full((3, 5), .1))).views
+    known = {v.camera: v.intrinsics for v in views}
+    assert known['cam1'] is None and known['cam2'] is None
+    assert known['cam3'].focal_px == pytest.approx(905, abs=1) and known['cam3'].distortion[0] == .1
+
+
+def test_truth_is_never_touched(tmp_path):
+    path = tmp_path / 'a.npz'
+    np.savez(path, **recorded.archive(), truth_joints=np.array([object()], dtype=object))
+    assert len(read_keypoints(path).frames()) == 6
+
+
+BAD = {
+    'keypoints missing': ({'keypoints': None}, 'keypoints is missing, expected with shape (T, V, J, 2)'),
+    'keypoints 3D': ({'keypoints': np.zeros((6, 3, 17, 3))},
+                     'keypoints must have shape (T, V, J, 2), got (6, 3, 17, 3)'),
+    'confidence of other joints': ({'confidence': np.ones((6, 3, 16))},
+                                   'confidence must have shape (T, V, J) = (6, 3, 17), got (6, 3, 16)'),
+    'stamp too short': ({'stamp': np.arange(5.)},
+                        'stamp must have shape (T,) = (6,) or (T, V) = (6, 3), got (5,)'),
+    'image size of one camera': ({'image_size': np.array([1000, 800])},
+                                 'image_size must have shape (V, 2) = (3, 2)'),
+    'image size zero': ({'image_size': np.zeros((3, 2))}, 'image_size must be at least 1x1 px'),
+    'joint names missing': ({'joint_names': None}, 'joint_names is missing'),
+    'joint names too few': ({'joint_names': np.array(JOINTS[:16])},
+                            'joint_names must have shape (J,) = (17,), got (16,)'),
+    'joint names that are numbers': ({'joint_names': np.arange(17)}, 'joint_names must hold text, got int64'),
+    'no body': ({'joint_names': np.array([f'point{i}' for i in range(17)])}, 'l_hip, r_hip, l_knee'),
+    'time goes back': ({'stamp': np.array([0., 1, 2, 1.5, 4, 5])},
+                       'goes back from 2.000000 s in row 2 to 1.500000 s in row 3'),
+    'time stands': ({'stamp': np.array([0., 1, 1, 2, 3, 4])}, 'rows 1 and 2 have the same stamp 1.000000 s'),
+    'time unknown': ({'stamp': np.array([0., 1, np.nan, 3, 4, 5])}, 'stamp of row 2 is [nan, nan, nan]'),
+    'normalised': ({'keypoints': np.random.default_rng(0).random((6, 3, 17, 2))}, 'not in pixels'),
+    'confidence in percent': ({'confidence': np.full((6, 3, 17), 87.)},
+                              'confidence must lie in 0..1, got 87 to 87'),
+    'impossible camera': ({'K': np.full((3, 3, 3), -1.)}, 'camera cam1: K must be'),
+    'no rows': ({'keypoints': np.zeros((0, 3, 17, 2)), 'confidence': np.zeros((0, 3, 17)), 'stamp': np.zeros(0)},
+                'keypoints has no rows'),
+    'pickled': ({'stamp': np.array([object()] * 6, dtype=object)}, 'stamp cannot be read'),
+}
+
+
+@pytest.mark.parametrize('changes, sentence', BAD.values(), ids=BAD.keys())
+def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changes, sentence):
+    path = recorded.write_archive(tmp_path / 'bad.npz', **changes)
+    with pytest.raises(IoError) as error:
+        read_keypoints(path)
+    assert str(error.value).startswith(str(path)) and sentence in str(error.value), error.value
+
+
+def test_joint_set_of_another_size(tmp_path):
+    with pytest.raises(IoError, match='17 joints, but the joint set body25 has 25'):
+        read_keypoints(recorded.write_archive(tmp_path / 'a.npz'), 'body25')
+    with pytest.raises(IoError, match="'body99' is not known; choose one of: body25, "):
+        read_keypoints(recorded.write_archive(tmp_path / 'a.npz'), 'body99')
+
+
+@pytest.mark.parametrize('share', [0., .3, .9, .999])
+def test_truncated_file(tmp_path, share):
+    whole = recorded.write_archive(tmp_path / 'a.npz', T=40).read_bytes()
+    bad = tmp_path / 'bad.npz'
+    bad.write_bytes(whole[:int(share * len(whole))])
+    with pytest.raises(IoError, match='bad.npz: not a readable npz'):
+        read_keypoints(bad)
+
+
+def test_bit_rot_inside_the_file(tmp_path):
+    path = recorded.write_archive(tmp_path / 'a.npz', T=40)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(IoError, match='cannot be read'):
+        read_keypoints(path)
+
+
+def test_other_files(tmp_path):
+    with pytest.raises(IoError, match='no such file'):
+        read_keypoints(tmp_path / 'none.npz')
+    np.save(tmp_path / 'one.npy', np.zeros(3))
+    (tmp_path / 'one.npy').rename(tmp_path / 'one.npz')
+    with pytest.raises(IoError, match='a single array'):
+        read_keypoints(tmp_path / 'one.npz')
+
+
+def test_round_trip_of_rows(tmp_path):
+    K = np.array([[900., 0, 320], [0, 900, 240], [0, 0, 1]])
+    rows = [MultiView(t, tuple(recorded.view(c, t, p, K=K if c == 'left' else None) for c, p in
+                               (('left', 1 + t), ('right', t)))) for t in (0, 1, 2)]
+    made = Recording.of('r', ('left', 'right'), (v for r in rows for v in r.views), rows=rows)
+    write_keypoints(tmp_path / 'r.npz', made)
+    read = read_keypoints(tmp_path / 'r.npz')
+    assert read.cameras == ('left', 'right') and recorded.same_views(made.views, read.views)
+    assert recorded.instants(read.frames()) == recorded.instants(made.frames())
+    assert {v.camera: v.intrinsics is not None for v in read.views} == {'left': True, 'right': False}
+
+
+def test_round_trip_of_cameras_that_ran_free(tmp_path):
+    views = [*(recorded.view('a', i / 30) for i in range(20)),
+             *(recorded.view('b', .011 + i / 24.7) for i in range(15))]
+    made = Recording.of('r', ('a', 'b'), views)
+    write_keypoints(tmp_path / 'r.npz', made)
+    read = read_keypoints(tmp_path / 'r.npz')
+    assert recorded.same_views(made.views, read.views)
+    assert recorded.instants(read.frames()) == recorded.instants(made.frames())
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path):
+    recording = read_keypoints(recorded.write_archive(tmp_path / 'a.npz'))
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(IoError, match='cannot be written'):
+        write_keypoints(tmp_path / 'file' / 'b.npz', recording)
+    (tmp_path / 'taken.npz').mkdir()
+    with pytest.raises(IoError, match='taken.npz: cannot be written'):
+        write_keypoints(tmp_path / 'taken.npz', recording)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a.npz', 'file', 'taken.npz']
