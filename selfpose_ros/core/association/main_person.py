@@ -1,0 +1,217 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Before any rig is known: the same person in every camera, so that nobody in the background spoils the rig."""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..observation import MultiView, View2D
+from .tracker import CameraTracker, Track
+
+__all__ = ['Candidate', 'MainPerson']
+
+Array = NDArray[np.float64]
+
+_MEMORY_S = 4.                          # of how people moved
+_BIN_S = .1                             # their motion is compared at this step
+_AGREE_WEIGHT = 2.                      # moving alike in two cameras, against one unit of log score
+_HYSTERESIS = .4                        # another choice must be better by this log score
+_KEEP_S = 1.5                           # somebody chosen who is not seen is waited for this long
+_CHOOSE_EVERY_S = .5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A person in one camera.
+
+    Attributes:
+        camera, identity: which track; identities as in `MainPerson.identities`.
+        score: how well it would do as the main person of its camera, above 0: how long it was seen, how sure, how
+            large and how lively it is.
+        seen_s: how long it was followed within the memory of 4 s.
+        size_px: see `person_size`.  confidence: mean.
+        motion: how far joints move around their mean place, in body sizes.
+    """
+
+    camera: str
+    identity: int
+    score: float
+    seen_s: float
+    size_px: float
+    confidence: float
+    motion: float
+
+
+@dataclass
+class _Person:
+    """What is remembered of one track: per 0.1 s the joints (17, 2) px and their mean confidence."""
+
+    track: Track
+    image_height: float
+    bins: deque[tuple[int, Array, float]] = field(default_factory=deque)
+
+
+class MainPerson:
+    """Follows everybody in every camera and chooses one person, the same in all cameras as far as can be told.
+
+    Without a rig two cues are left: within a camera, who is seen for long, surely, large and moving; across cameras,
+    how joints move up and down, which looks much the same from everywhere.
+    """
+
+    def __init__(self, lost_after_s: float = 1.) -> None:
+        self._lost_after_s = lost_after_s
+        self._trackers: dict[str, CameraTracker] = {}
+        self._people: dict[str, dict[int, _Person]] = {}
+        self._chosen: dict[str, int] = {}
+        self._last_choice: float | None = None
+        self._identities: tuple[NDArray[np.int64], ...] = ()
+
+    @property
+    def identities(self) -> tuple[NDArray[np.int64], ...]:
+        """Identities (P,) in each view of the newest update, -1 = none."""
+        return self._identities
+
+    @property
+    def chosen(self) -> Mapping[str, int]:
+        """Identity of the main person by camera."""
+        return dict(self._chosen)
+
+    def update(self, observation: MultiView) -> tuple[int, ...]:
+        """Index of the main person's detection in each view of the observation, -1 = not seen."""
+        self._identities = tuple(self._follow(v) for v in observation.views)
+        now = max((v.stamp for v in observation.views), default=observation.stamp)
+        last = self._last_choice
+        vacant = any(v.camera not in self._chosen and (ids >= 0).any()
+                     for v, ids in zip(observation.views, self._identities, strict=True))
+        if vacant or last is None or not 0 <= now - last < _CHOOSE_EVERY_S:
+            self._choose(now)
+        out = []
+        for v, ids in zip(observation.views, self._identities, strict=True):
+            hit = np.flatnonzero(ids == self._chosen.get(v.camera, -2))
+            out.append(int(hit[0]) if len(hit) else -1)
+        return tuple(out)
+
+    def candidates(self) -> list[Candidate]:
+        """Everybody in every camera who is not lost, best first."""
+        found = [self._candidate(camera, p) for camera, people in self._people.items() for p in people.values()]
+        return sorted(found, key=lambda c: (-c.score, c.camera, c.identity))
+
+    def combinations(self, limit: int = 5) -> list[dict[str, int]]:
+        """Choices of one identity per camera, best first: for who wants to try others than `chosen`."""
+        ranked = _Field.of(self.candidates(), self._people).ranked()
+        return [choice for _, choice in ranked[:limit]]
+
+    def select(self, choice: Mapping[str, int]) -> None:
+        """Take this choice (one of `combinations`) from now on, until those people are lost."""
+        self._chosen = dict(choice)
+
+    def _follow(self, view: View2D) -> NDArray[np.int64]:
+        tracker = self._trackers.setdefault(view.camera, CameraTracker(self._lost_after_s))
+        people = self._people.setdefault(view.camera, {})
+        ids = tracker.update(view)
+        tracks = {t.identity: t for t in tracker.tracks}
+        for gone in [i for i, p in people.items() if i not in tracks]:
+            lost = people[gone].track                     # the chosen one may only be hidden
+            if self._chosen.get(view.camera) != gone or not 0 <= view.stamp - lost.newest <= _KEEP_S:
+                del people[gone]
+                if self._chosen.get(view.camera) == gone:
+                    del self._chosen[view.camera]
+        step = int(np.floor(view.stamp / _BIN_S))
+        for index, i in enumerate(ids):
+            if i < 0:
+                continue
+            person = people.setdefault(int(i), _Person(tracks[int(i)], float(view.image_size[1])))
+            entry = (step, tracks[int(i)].keypoints, float(view.confidence[index].mean()))
+            if person.bins and person.bins[-1][0] == step:
+                person.bins[-1] = entry
+            else:
+                person.bins.append(entry)
+            while step - person.bins[0][0] > _MEMORY_S / _BIN_S:
+                person.bins.popleft()
+        return ids
+
+    def _candidate(self, camera: str, p: _Person) -> Candidate:
+        seen_s = len(p.bins) * _BIN_S
+        sure = float(np.mean([c for _, _, c in p.bins]))
+        points = np.stack([k for _, k, _ in p.bins])
+        off = points - np.median(points, axis=0)
+        motion = float(np.nan_to_num(np.nanmedian(np.abs(off).sum(-1)) / p.track.size)) if len(points) > 1 else 0.
+        large = p.track.size / p.image_height
+        # a chair that passes for a person stands still to less than one hundredth of its size
+        score = seen_s * sure * large * (.2 + min(motion / .05, 1.))
+        return Candidate(camera, p.track.identity, score, seen_s, p.track.size, sure, motion)
+
+    def _choose(self, now: float) -> None:
+        self._last_choice = now
+        field_ = _Field.of(self.candidates(), self._people)
+        ranked = field_.ranked()
+        if not ranked:
+            return
+        best, choice = ranked[0]
+        present = {c: i for c, i in self._chosen.items() if i in self._people.get(c, {})}
+        if present and best - field_.worth({**choice, **present}) < _HYSTERESIS:
+            choice = {**choice, **present}
+        self._chosen = choice
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Everybody in every camera with log scores (N,) and how alike they move (N, N)."""
+
+    who: tuple[tuple[str, int], ...]
+    score: Array
+    alike: Array
+
+    @classmethod
+    def of(cls, candidates: list[Candidate], people: Mapping[str, Mapping[int, _Person]]) -> _Field:
+        who = tuple((c.camera, c.identity) for c in candidates)
+        score = np.log(np.array([c.score for c in candidates]) + 1e-9)
+        return cls(who, score, _alike([people[c][i] for c, i in who]) if who else np.zeros((0, 0)))
+
+    def worth(self, choice: Mapping[str, int]) -> float:
+        """Mean log score of the cameras, and mean agreement of their pairs."""
+        at = [self.who.index(item) for item in choice.items()]
+        pairs = self.alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
+        return float(self.score[at].mean() + (_AGREE_WEIGHT * pairs.mean() if len(pairs) else 0.))
+
+    def ranked(self) -> list[tuple[float, dict[str, int]]]:
+        """Choices grown from every candidate in turn, with their worth, best first, no two alike."""
+        cameras: dict[str, list[int]] = {}
+        for k, (camera, _) in enumerate(self.who):
+            cameras.setdefault(camera, []).append(k)
+        found: dict[tuple[int, ...], float] = {}
+        for seed in range(len(self.who)):
+            value = self.score + _AGREE_WEIGHT * self.alike[seed]
+            best = [seed if self.who[seed][0] == camera else ks[int(np.argmax(value[ks]))]
+                    for camera, ks in sorted(cameras.items())]
+            found[tuple(best)] = self.worth(dict(self.who[k] for k in best))
+        order = sorted(found, key=lambda ks: (-found[ks], ks))
+        return [(found[ks], dict(self.who[k] for k in ks)) for ks in order]
+
+
+def _alike(people: list[_Person]) -> Array:
+    """(N, N) correlation, about 0 to 1, of how joints move up and down in the body; 0 when that cannot be told."""
+    first = min(p.bins[0][0] for p in people)
+    length = max(p.bins[-1][0] for p in people) - first + 1
+    x = np.full((len(people), length, 17), np.nan)
+    for n, p in enumerate(people):
+        for step, k, _ in p.bins:
+            if np.isfinite(k[:, 1]).sum() >= 8:
+                x[n, step - first] = (k[:, 1] - np.nanmean(k[:, 1])) / p.track.size
+    seen = np.isfinite(x)
+    middle = np.nanmedian(np.where(seen.any(1, keepdims=True), x, 0.), axis=1, keepdims=True)
+    x = np.where(seen, np.clip(x - middle, -.4, .4), 0.)
+    m = seen.astype(float)
+    n = np.einsum('abj,cbj->acj', m, m)
+    often = n >= 8                                         # 0.8 s in common
+    n1 = np.maximum(n, 1.)
+    mean = np.einsum('abj,cbj->acj', x, m) / n1            # of the first, where both are seen
+    power = np.where(often, np.einsum('abj,cbj->acj', x * x, m) / n1 - mean ** 2, 0.).sum(-1)
+    both = np.where(often, np.einsum('abj,cbj->acj', x, x) / n1 - mean * mean.swapaxes(0, 1), 0.).sum(-1)
+    noise = 1e-4 * often.sum(-1) + 1e-9                    # 1 % of the body
+    return np.asarray(both / (np.sqrt(np.maximum(power * power.T, 0.)) + noise) * np.minimum(n.max(-1) / 20., 1.))

@@ -1,0 +1,170 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""With a rig: known people to detections, and detections of several cameras to new people."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+
+from ..errors import ObservationError
+from ..observation import View2D
+from .distance import MIN_JOINTS, person_size, pose_distance
+
+__all__ = ['assign', 'group_views', 'match_people']
+
+Array = NDArray[np.float64]
+
+_NEAR_PARALLEL = np.sin(np.deg2rad(4.))                   # below, where two rays meet says nothing
+_SIZE_COST = .15                                          # per unit of the log ratio of a body's size in two views
+_RAY_CAP = .5                                             # body sizes; see `distance`
+
+
+def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
+    """Best one-to-one assignment of rows (N) to columns (P): column of each row, -1 = none below the gate.
+
+    More pairs are better than cheaper pairs, as long as each is below its gate (a number, or (N, P)).
+    """
+    out = np.full(cost.shape[0], -1, np.int64)
+    if not cost.size:
+        return out
+    allowed = cost < gate
+    rows, cols = linear_sum_assignment(np.where(allowed, cost, 1e3))
+    good = allowed[rows, cols]
+    out[rows[good]] = cols[good]
+    return out
+
+
+def match_people(predicted: ArrayLike, view: View2D, gate: float = .25) -> NDArray[np.int64]:
+    """Known people, projected into one camera, to that camera's detections.
+
+    Args:
+        predicted: (N, 17, 2) px where each person is expected in this image at the view's stamp, NaN = unknown.
+        view: the detections.
+        gate: no match from this mean distance of the joints on, in body sizes.
+
+    Returns:
+        (N,) index of the detection, -1 = none.
+
+    Raises:
+        ObservationError: predicted has another shape.
+    """
+    p = np.asarray(predicted, float)
+    if p.ndim != 3 or p.shape[1:] != (17, 2):
+        raise ObservationError(f'match_people: expected predictions (N, 17, 2) px for camera {view.camera!r}, got '
+                               f'{p.shape}')
+    if not len(p) or not len(view.keypoints):
+        return np.full(len(p), -1, np.int64)
+    size = person_size(p, np.isfinite(p).all(-1).astype(float))
+    far, _ = pose_distance(p, size, view.keypoints, view.confidence)
+    return assign(far, gate)
+
+
+def group_views(
+    views: Sequence[View2D], projections: ArrayLike, free: Sequence[ArrayLike], gate: float = .12,
+    height_m: tuple[float, float] = (.5, 2.6),
+) -> list[dict[int, int]]:
+    """Detections of several cameras that are the same person, for people that nobody follows yet.
+
+    Two detections fit when the rays of their joints pass close to each other in front of both cameras, and when
+    the body has the same size in both. Detections are joined best first by the mean over all their pairs (average
+    linkage), so one agreement by chance does not join two people.
+
+    Args:
+        views: V views; pixels of ideal pinhole cameras (undistorted).
+        projections: (V, 3, 4) metric projection matrices, as `Rig.projection`.
+        free: per view, indices of the detections that may be used.
+        gate: no match from this mean distance of the rays on, in body sizes, with the price of unequal sizes.
+        height_m: bodies of another size (about the standing height) are no people.
+
+    Returns:
+        One {view index: detection index} per new person, of two views or more, best supported first.
+
+    Raises:
+        ObservationError: unequal numbers of views, projections and index lists.
+    """
+    P = np.asarray(projections, float)
+    if P.shape != (len(views), 3, 4) or len(free) != len(views):
+        raise ObservationError(f'group_views: {len(views)} views, projections {P.shape} and {len(free)} lists of '
+                               'free detections do not belong together; give one of each per view')
+    index = [(v, int(d)) for v, ds in enumerate(free) for d in np.asarray(ds, np.int64).ravel()]
+    if len({v for v, _ in index}) < 2:
+        return []
+    P = P / np.linalg.norm(P[:, 2, :3], axis=-1)[:, None, None]                  # depth in metres
+    kp = np.stack([views[v].keypoints[d] for v, d in index])
+    conf = np.stack([views[v].confidence[d] for v, d in index])
+    cost = _pair_costs(kp, conf, P, np.array([v for v, _ in index]), gate, height_m)
+    clusters = _link(cost, [v for v, _ in index], gate)
+    groups = [{index[i][0]: index[i][1] for i in sorted(c)} for c in clusters]
+    return sorted(groups, key=lambda g: (-len(g), sorted(g.items())))
+
+
+def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate: float,
+                height_m: tuple[float, float]) -> Array:
+    """(D, D) cost of two detections being one person; inf = impossible, NaN = their cameras cannot tell."""
+    M = P[:, :, :3]
+    centres = -np.linalg.solve(M, P[:, :, 3:])[..., 0]
+    pixel = np.concatenate([np.nan_to_num(kp), np.ones(kp.shape[:2] + (1,))], -1)
+    ray = pixel @ np.linalg.inv(M).swapaxes(1, 2)[view]
+    ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+    focal = np.sqrt(np.abs(np.linalg.det(M)))[view]                              # M = K R
+    size = person_size(kp, conf) / focal                                         # body size per distance
+    a, b = np.nonzero(view[:, None] < view[None])
+    ra, rb = ray[a], ray[b]
+    base = (centres[view[b]] - centres[view[a]])[:, None]
+    dot, pa, pb = (ra * rb).sum(-1), (base * ra).sum(-1), (base * rb).sum(-1)
+    sin2 = np.maximum(1 - dot * dot, 1e-12)
+    ta, tb = (pa - dot * pb) / sin2, (dot * pa - pb) / sin2                      # along the rays to where they meet
+    gap = np.abs((base * np.cross(ra, rb)).sum(-1)) / np.sqrt(sin2)
+    w = np.sqrt(conf[a] * conf[b])
+    use = (w > 0) & (sin2 > _NEAR_PARALLEL ** 2)
+    w = np.where(use, w, 0.)
+    shared, total = use.sum(-1), np.maximum(w.sum(-1), 1e-9)
+    far_a, far_b = _middle(ta, use), _middle(tb, use)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        body_a, body_b = size[a] * far_a, size[b] * far_b
+        body = np.sqrt(body_a * body_b)
+        miss = (w * np.minimum(gap / body[:, None], _RAY_CAP)).sum(-1) / total
+        value = miss + _SIZE_COST * np.abs(np.log(body_a / body_b))
+        people = (far_a > 0) & (far_b > 0) & (body > height_m[0]) & (body < height_m[1])
+    value = np.where(people & np.isfinite(value), value, np.inf)
+    seen = ((conf[a] > 0) & (conf[b] > 0)).sum(-1)
+    value = np.where(shared >= MIN_JOINTS, value, np.where(seen >= MIN_JOINTS, np.nan, np.inf))
+    cost = np.full((len(kp), len(kp)), np.inf)
+    cost[a, b] = cost[b, a] = np.where(value > 4 * gate, np.inf, value)
+    return cost
+
+
+def _middle(x: Array, use: NDArray[np.bool_]) -> Array:
+    """Median along the last axis of what is used; NaN where nothing is."""
+    ordered = np.sort(np.where(use, x, np.inf), axis=-1)
+    n = use.sum(-1)
+    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[..., None], -1)[..., 0]
+    return np.where(n > 0, low, np.nan)
+
+
+def _link(cost: Array, view: list[int], gate: float) -> list[list[int]]:
+    """Average linkage with at most one member per view; pairs that cannot tell are left out of the averages."""
+    n = len(view)
+    can_tell = np.isfinite(cost)
+    total, count = np.where(can_tell, cost, 0.), can_tell.astype(float)
+    total[np.isinf(cost)], count[np.isinf(cost)] = 4 * gate, 1.                  # speaks against, but not for ever
+    members = [[i] for i in range(n)]
+    taken = np.array([[v == w for w in range(max(view) + 1)] for v in view])
+    blocked = (taken[:, None] & taken[None]).any(-1)
+    alive = np.ones(n, bool)
+    while True:
+        with np.errstate(invalid='ignore', divide='ignore'):
+            mean = np.where(blocked | (count == 0) | ~alive[:, None] | ~alive[None], np.inf, total / count)
+        i, j = np.unravel_index(np.argmin(mean), mean.shape)
+        if not mean[i, j] < gate:
+            return [m for k, m in enumerate(members) if alive[k] and len(m) > 1]
+        members[i] += members[j]
+        alive[j] = False
+        taken[i] |= taken[j]
+        total[i] += total[j]
+        count[i] += count[j]
+        total[:, i], count[:, i] = total[i], count[i]
+        blocked[i] = blocked[:, i] = (taken & taken[i]).any(-1)

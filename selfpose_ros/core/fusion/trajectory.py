@@ -1,0 +1,318 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Zero-phase estimate of a person's whole trajectory, and of the cameras with it: the off-line second pass.
+
+Maximum a posteriori over all joints of all instants at once. What is known beside the images: bones keep their length
+(soft), joints do not accelerate much (soft, heavy-tailed so that a kick stays a kick), the error of a 2D joint is
+correlated from one frame to the next, and some observations are plain wrong (Geman-McClure; left and right may be
+exchanged). One Gauss-Newton step is one banded Cholesky factorisation (half-bandwidth 102 for pentadiagonal blocks of
+51); cameras and bone lengths are its border, so that the rig profits from all that, too.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve_banded, cholesky_banded
+
+from .. import rotation
+from ..body import BONE_LOG_SIGMA, MIRROR_BONE
+from ..rig.bundle import BundleProblem, BundleState, linearise, robust_weight
+from ..skeleton import BONES
+
+__all__ = ['ACCELERATION_SIGMA', 'MotionModel', 'Trajectory', 'estimate_trajectory']
+
+Array = NDArray[np.float64]
+
+_N3 = 51
+#: bones plus the distance of the hips: the pelvis is rigid, whatever the thighs do
+_PAIRS = (*BONES, (1, 4))
+_A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
+_MIRROR_PAIR = np.r_[MIRROR_BONE, len(BONES)]
+#: root mean square acceleration of everyday to athletic motion by joint, m/s^2 (motion capture at 25 Hz, training split)
+ACCELERATION_SIGMA = np.array([2.7, 2.8, 5.1, 6.6, 2.8, 5.1, 6.6, 2.3, 2.4, 2.6, 2.7, 3.1, 5.2, 7.3, 3.1, 5.2, 7.3])
+
+
+@dataclass(frozen=True)
+class MotionModel:
+    """How bodies move and detectors err.
+
+    Attributes:
+        acceleration: factor on `ACCELERATION_SIGMA`.
+        tail: accelerations beyond this many sigmas are believed (Cauchy).
+        correlation: of a 2D joint's error from one frame to the next.
+        bone_sigma_m: constancy of a bone.
+        outlier: Geman-McClure scale of a 2D residual, sigmas.
+    """
+
+    acceleration: float = .5
+    tail: float = 3.
+    correlation: float = .6
+    bone_sigma_m: float = .008
+    outlier: float = 3.
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """X (N, 17, 3) m; cameras and bones as adjusted; sigma (N, 17) m; covariance (7V, 7V) of the cameras, None when held."""
+
+    state: BundleState
+    sigma: Array
+    covariance: Array | None
+    problem: BundleProblem
+
+
+class _Bands:
+    """Lower banded storage of a symmetric matrix of N blocks of 51, coupled over two blocks."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.ab = np.zeros((2 * _N3 + 1, n * _N3))
+        self.view = self.ab.reshape(2 * _N3 + 1, n, _N3)
+
+    def add_diagonal_blocks(self, H: Array) -> None:
+        """H (N, 51, 51)."""
+        for o in range(_N3):
+            self.view[o, :, :_N3 - o] += np.einsum('nii->ni', H[:, o:, :_N3 - o])
+
+    def add_next(self, off: Array) -> None:
+        """off (N-1, 17, 3, 3): rows of block n+1, columns of block n, joint by joint."""
+        view = self.view.reshape(2 * _N3 + 1, self.n, 17, 3)
+        for a in range(3):
+            for b in range(3):
+                view[_N3 + a - b, :-1, :, b] += off[:, :, a, b]
+
+    def add_stencil(self, coef: list[Array], q: Array) -> None:
+        """Second differences with coefficients (N-2,) each and weights q (N-2, 51)."""
+        m = self.n - 2
+        for i in range(3):
+            for k in range(i + 1):
+                self.view[_N3 * (i - k), k:m + k] += (coef[i] * coef[k])[:, None] * q
+
+
+def _stencil(stamp: Array) -> list[Array]:
+    """Coefficients of the second derivative on a grid of uneven steps, (N-2,) each, 1/s^2."""
+    h0, h1 = np.diff(stamp)[:-1], np.diff(stamp)[1:]
+    return [2 / (h0 * (h0 + h1)), -2 / (h0 * h1), 2 / (h1 * (h0 + h1))]
+
+
+def estimate_trajectory(
+    problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *, cameras: bool = False,
+    rounds: int = 8, unswap: Callable[[BundleState, BundleProblem], BundleProblem] | None = None,
+    align: Callable[[BundleState], Array] | None = None,
+) -> Trajectory:
+    """Gauss-Newton with re-weighting from `state` (its X must be finite).
+
+    Args:
+        problem: observations at (N,) instants; sigmas calibrated.
+        stamp: (N,) s, strictly increasing, N >= 3.
+        cameras: adjust cameras and bones along.
+        unswap: called now and then to undo exchanged left and right in the observations.
+        align: pixels (N, V, 17, 2) that move observations taken at other times to the instants, from the present state.
+    """
+    model = model or MotionModel()
+    s, p, base_kp = state.copy(), problem, problem.kp
+    pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
+    coef = _stencil(stamp)
+    work = _Work(model, coef, pair_len)
+    if cameras:
+        s = work.rescale(s, p)
+    for i in range(rounds):
+        if unswap is not None and i in (1, 3):
+            p = unswap(s, p)
+            base_kp = p.kp if align is None else base_kp
+        if align is not None and i >= 1:
+            p = replace(p, kp=base_kp + align(s))
+        s = work.step(s, p, cameras and i >= 2)
+    sigma, cov = work.uncertainty(s, p, cameras)
+    return Trajectory(s, sigma, cov, p)
+
+
+class _Work:
+    def __init__(self, model: MotionModel, coef: list[Array], pair_len: Array) -> None:
+        self.model, self.coef, self.L = model, coef, pair_len
+        self.acc = np.repeat(ACCELERATION_SIGMA * model.acceleration, 3)
+        #: trunk bones bend and hide behind two joints of the model
+        self.bone = np.full(len(_PAIRS), model.bone_sigma_m)
+        self.bone[[6, 7, 8]] *= 1.5
+        w = np.r_[BONE_LOG_SIGMA, .25] ** -2.
+        self.share = w / w.sum()
+        self.prior = np.diag(w) + np.outer(self.share, self.share) / 1e-3 ** 2     # scale is a gauge, pinned
+
+    def system(self, s: BundleState, p: BundleProblem, border: bool) -> tuple[Array, Array, Array, Array, Array]:
+        N, V = p.kp.shape[:2]
+        r, JX, Jc = linearise(s, p)
+        w = robust_weight((r * r).sum(-1), self.model.outlier) * (np.isfinite(p.sigma))
+        root = np.sqrt(w)[..., None]
+        r, a = r * root, JX * root[..., None]
+        rho = np.zeros(w.shape)
+        rho[1:] = self.model.correlation * np.sqrt(w[1:] * w[:-1])
+        gain = 1 / np.sqrt(1 - rho ** 2)
+        before = lambda x: np.concatenate([np.zeros_like(x[:1]), x[:-1]])      # noqa: E731
+        rs = (rho * gain)[..., None]
+        e = r * gain[..., None] - before(r) * rs                                # whitened residual
+        a0, a1 = a * gain[..., None, None], -before(a) * rs[..., None]          # by this instant, by the one before
+        jj = np.arange(17)
+        D = np.einsum('nvjka,nvjkb->njab', a0, a0, optimize=True)
+        D[:-1] += np.einsum('nvjka,nvjkb->njab', a1[1:], a1[1:], optimize=True)
+        off = np.einsum('nvjka,nvjkb->njab', a0[1:], a1[1:], optimize=True)
+        g = np.einsum('nvjka,nvjk->nja', a0, e, optimize=True)
+        g[:-1] += np.einsum('nvjka,nvjk->nja', a1[1:], e[1:], optimize=True)
+        H = np.zeros((N, 17, 3, 17, 3))
+        H[:, jj, :, jj] = D.transpose(1, 0, 2, 3)
+        H, g = H.reshape(N, _N3, _N3), g.reshape(N, _N3)
+        d = s.X[:, _B] - s.X[:, _A]
+        n = np.sqrt((d * d).sum(-1)) + 1e-9
+        u = d / n[..., None]
+        rb = (n - self.L) / self.bone
+        wb = np.sqrt(robust_weight(rb * rb, 3., 'cauchy'))
+        kb = wb / self.bone
+        K = len(_PAIRS)
+        Bm = np.zeros((N, K, 17, 3))
+        kk = np.arange(K)
+        Bm[:, kk, _B] += u * kb[..., None]
+        Bm[:, kk, _A] -= u * kb[..., None]
+        Bm = Bm.reshape(N, K, _N3)
+        Bt = Bm.swapaxes(1, 2)
+        H = H + np.matmul(Bt, Bm)
+        g = g + np.matmul(Bt, (rb * wb)[..., None])[..., 0]
+        bands = _Bands(N)
+        bands.add_diagonal_blocks(H)
+        bands.add_next(off)
+        X = s.X.reshape(N, _N3)
+        acc = sum(c[:, None] * X[i:N - 2 + i] for i, c in enumerate(self.coef)) / self.acc
+        tail = ((acc ** 2).reshape(N - 2, 17, 3)).sum(-1) / self.model.tail ** 2
+        q = np.repeat(1 / (1 + tail), 3, axis=1) / self.acc ** 2
+        bands.add_stencil(self.coef, q)
+        force = q * self.acc * acc
+        for i, c in enumerate(self.coef):
+            g[i:N - 2 + i] += c[:, None] * force
+        bands.ab[0] += 1e-3
+        nc = 7 * V + K
+        if not border:
+            return bands.ab, g, np.zeros((N, _N3, 0)), np.zeros((0, 0)), np.zeros(0)
+        b = Jc * root[..., None]
+        b = b * gain[..., None, None] - before(b) * rs[..., None]
+        Hxc = np.zeros((N, 17, 3, nc))
+        cam = np.einsum('nvjka,nvjkc->njavc', a0, b, optimize=True)
+        cam[:-1] += np.einsum('nvjka,nvjkc->njavc', a1[1:], b[1:], optimize=True)
+        Hxc[..., :7 * V] = cam.reshape(N, 17, 3, 7 * V)
+        Hxc = Hxc.reshape(N, _N3, nc)
+        Hcc, gc = np.zeros((nc, nc)), np.zeros(nc)
+        blocks = np.einsum('nvjka,nvjkb->vab', b, b, optimize=True)
+        gv = np.einsum('nvjka,nvjk->va', b, e, optimize=True)
+        for v in range(V):
+            Hcc[7 * v:7 * v + 7, 7 * v:7 * v + 7] = blocks[v]
+        gc[:7 * V] = gv.ravel()
+        i = 7 * np.arange(V) + 6
+        free = p.log_focal_sigma > 0
+        Hcc[i[free], i[free]] += 1 / p.log_focal_sigma[free] ** 2
+        gc[i[free]] += (np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
+        JL = -self.L * kb
+        Hxc[:, :, 7 * V:] = Bt * JL[:, None]
+        L = slice(7 * V, nc)
+        Hcc[L, L] = np.diag((JL * JL).sum(0)) + self._bone_prior()
+        gc[L] = (JL * rb * wb).sum(0) + self._bone_prior() @ (np.log(self.L) - self._mean(p))
+        return bands.ab, g, Hxc, Hcc, gc
+
+    def _bone_prior(self) -> Array:
+        pair = np.zeros((len(_PAIRS), len(_PAIRS)))
+        for k, m in enumerate(_MIRROR_PAIR):
+            if m > k:
+                d = np.zeros(len(_PAIRS))
+                d[k], d[m] = 1, -1
+                pair += np.outer(d, d) / .02 ** 2
+        return self.prior + pair
+
+    def _mean(self, p: BundleProblem) -> Array:
+        return np.log(np.r_[p.bone_mean, 2 * p.bone_mean[0]])
+
+    def step(self, s: BundleState, p: BundleProblem, border: bool) -> BundleState:
+        N, V = p.kp.shape[:2]
+        if not border:                                              # bones follow the present lengths, left = right
+            n = np.median(np.linalg.norm(s.X[:, _B] - s.X[:, _A], axis=-1), 0)
+            self.L = .5 * (n + n[_MIRROR_PAIR])
+        ab, g, Hxc, Hcc, gc = self.system(s, p, border)
+        factor = cholesky_banded(ab, lower=True, overwrite_ab=True, check_finite=False)
+        if not border:
+            dx = -cho_solve_banded((factor, True), g.ravel(), check_finite=False)
+            return replace(s, X=s.X + np.clip(dx, -.5, .5).reshape(N, 17, 3), bones=self.L[:-1])
+        keep = self._free(p)
+        rhs = np.concatenate([g.reshape(-1, 1), Hxc.reshape(N * _N3, -1)[:, keep]], 1)
+        sol = cho_solve_banded((factor, True), rhs, check_finite=False)
+        M = Hxc.reshape(N * _N3, -1)[:, keep]
+        self.S = Hcc[np.ix_(keep, keep)] - M.T @ sol[:, 1:]
+        dc = np.zeros(len(gc))
+        reduced = self.S + 1e-6 * np.diag(np.diag(Hcc)[keep])
+        dc[keep] = -np.linalg.solve(reduced, gc[keep] - M.T @ sol[:, 0])
+        dx = -(sol[:, 0] + sol[:, 1:] @ dc[keep])
+        c = dc[:7 * V].reshape(V, 7)
+        # weakly determined directions (focal length against distance) may ask for steps beyond where the linear model
+        # holds: the whole step is shortened, so that points and cameras stay together
+        far = max(np.abs(c[:, :3]).max() / .06, np.abs(c[:, 6]).max() / .12, np.abs(dc[7 * V:]).max() / .12,
+                  (np.linalg.norm(c[:, 3:6], axis=1) / np.linalg.norm(s.t, axis=1).clip(1.)).max() / .12, 1.)
+        c, dl, dx = c / far, dc[7 * V:] / far, dx / far
+        self.L = self.L * np.exp(dl)
+        new = BundleState(rotation.exp(c[:, :3]) @ s.R, s.t + c[:, 3:6], s.focal * np.exp(c[:, 6]),
+                          s.X + np.clip(dx, -.5, .5).reshape(N, 17, 3), self.L[:-1])
+        return self.rescale(new, p)
+
+    def rescale(self, s: BundleState, p: BundleProblem) -> BundleState:
+        """Scale is a gauge of the images: it is set in closed form where the prior of the bones wants it."""
+        k = float(np.exp(self.share @ (self._mean(p) - np.log(self.L))))
+        self.L = self.L * k
+        return BundleState(s.R, s.t * k, s.focal, s.X * k, self.L[:-1])
+
+    def _free(self, p: BundleProblem) -> NDArray[np.bool_]:
+        V = p.kp.shape[1]
+        keep = np.ones(7 * V + len(_PAIRS), bool)
+        keep[:6] = False
+        keep[7 * np.arange(V) + 6] = p.log_focal_sigma > 0
+        return keep
+
+    def uncertainty(self, s: BundleState, p: BundleProblem, cameras: bool) -> tuple[Array, Array | None]:
+        """Posterior standard deviation per joint (N, 17) with the cameras held, and the cameras' covariance."""
+        N, V = p.kp.shape[:2]
+        ab = self.system(s, p, False)[0]
+        var = _inverse_diagonal(ab, N)
+        cov = None
+        if cameras and hasattr(self, 'S'):
+            keep = self._free(p)[:7 * V]
+            cov = np.zeros((7 * V, 7 * V))
+            cov[np.ix_(keep, keep)] = np.linalg.pinv(self.S, hermitian=True)[:keep.sum(), :keep.sum()]
+        return np.sqrt(np.maximum(var, 0).reshape(N, 17, 3).mean(-1)), cov
+
+
+def _inverse_diagonal(ab: Array, n: int) -> Array:
+    """Diagonal (n * 51,) of the inverse of the banded matrix: block tridiagonal in pairs of instants, by elimination
+    from both ends (the marginal of a pair is what both sides leave of it)."""
+    pad = n % 2
+    size, m = 2 * _N3, (n + pad) // 2
+    full = np.zeros((2 * _N3 + 1, m * size))
+    full[:, :ab.shape[1]] = ab
+    if pad:
+        full[0, ab.shape[1]:] = 1.
+    D = np.zeros((m, size, size))
+    O = np.zeros((m, size, size))                                      # rows of pair i+1, columns of pair i
+    view = full.reshape(2 * _N3 + 1, m, size)
+    for o in range(2 * _N3 + 1):
+        if o < size:
+            i = np.arange(size - o)
+            D[:, i + o, i] = view[o, :, :size - o]
+            D[:, i, i + o] = view[o, :, :size - o]
+        k = np.arange(max(size - o, 0), size)
+        O[:, k + o - size, k] = view[o][:, k]
+    left = np.empty_like(D)
+    left[0] = D[0]
+    for i in range(1, m):
+        left[i] = D[i] - O[i - 1] @ np.linalg.solve(left[i - 1], O[i - 1].T)
+    out = np.empty((m, size))
+    right = D[-1]
+    out[-1] = np.diag(np.linalg.inv(left[-1]))
+    for i in range(m - 2, -1, -1):
+        gone = O[i].T @ np.linalg.solve(right, O[i])
+        out[i] = np.diag(np.linalg.inv(left[i] - gone))
+        right = D[i] - gone
+    return out.ravel()[:n * _N3]
