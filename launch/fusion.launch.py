@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """On one host: the keypoints of all cameras in, skeletons out. See also pose2d.launch.py.
 
-ros2 launch selfpose_ros fusion.launch.py cameras:=cam1,cam2,cam3,cam4 rviz:=true
+ros2 launch selfpose_ros fusion.launch.py cameras:=left/cam1,left/cam2,right/cam1,right/cam2 rviz:=true
 """
 from launch import LaunchDescription
 
@@ -10,7 +10,7 @@ from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The fusion node, brought up."""
+    """The fusion node."""
     return LaunchDescription([
         *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level', 'rviz'),
         lifecycle_node('fusion_node'),

@@ -10,7 +10,7 @@ from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Both nodes, brought up."""
+    """Both nodes."""
     return LaunchDescription([
         *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level', 'rviz'),
         lifecycle_node('pose2d_node'),

@@ -1,27 +1,25 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files are made of: their arguments, a lifecycle node that is brought up, rviz.
+"""What the launch files are made of: their arguments, the nodes, rviz.
 
 Arguments exist only for what differs from robot to robot; everything else is a parameter of the nodes, with its
 default there, and is set in a parameter file. Needs `launch` and `launch_ros`, which come with ROS, not from PyPI.
+
+The nodes configure and activate themselves (parameter `autostart`). Launch does not do it by transition events: one
+that is sent before discovery is through is lost, and the node would stay inactive for ever.
 """
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit, OnProcessStart
-from launch.logging import get_logger
+from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 
 __all__ = ['ARGUMENTS', 'LaunchError', 'arguments', 'lifecycle_node', 'rviz']
 
@@ -39,7 +37,7 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
 
 
 class LaunchError(RuntimeError):
-    """A launch argument that cannot be used, or a node that did not come up or died."""
+    """A launch argument that cannot be used, or a node that died."""
 
 
 def arguments(*names: str) -> list[LaunchDescriptionEntity]:
@@ -53,7 +51,7 @@ def arguments(*names: str) -> list[LaunchDescriptionEntity]:
 
 
 def lifecycle_node(executable: str) -> LaunchDescriptionEntity:
-    """Start one of the nodes, configure and activate it; when it fails or ends, everything ends."""
+    """One of the nodes; when it ends, everything ends, with status 1 if it died."""
     return OpaqueFunction(function=_start, args=[executable])
 
 
@@ -93,9 +91,8 @@ def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEnt
     node = LifecycleNode(
         package=PACKAGE, executable=executable, name=executable, namespace=given['namespace'],
         parameters=_parameters(given), ros_arguments=ros_arguments, output='screen', emulate_tty=True)
-    up = OnProcessStart(target_action=node, on_start=[OpaqueFunction(function=_bring_up, args=[node, executable])])
     end = OnProcessExit(target_action=node, on_exit=[OpaqueFunction(function=_end, args=[executable])])
-    return [RegisterEventHandler(up), RegisterEventHandler(end), node]
+    return [RegisterEventHandler(end), node]
 
 
 def _end(context: LaunchContext, label: str) -> list[LaunchDescriptionEntity]:
@@ -106,42 +103,3 @@ def _end(context: LaunchContext, label: str) -> list[LaunchDescriptionEntity]:
     if status:
         raise LaunchError(f'{label} died with status {status}; its own last message says why')
     return [Shutdown(reason=f'{label} has ended')]
-
-
-def _bring_up(context: LaunchContext, node: LifecycleNode, label: str) -> None:
-    """Configure and activate in a thread of launch's pool; where that fails, `ros2 launch` ends with status 1.
-
-    The answers of the node's own service decide. Its transition events do not: one that is sent before discovery
-    is through is lost, and the node would stay inactive for ever.
-    """
-    client = get_ros_node(context).create_client(ChangeState, f'{node.node_name}/change_state')
-    log = get_logger(PACKAGE)
-
-    def climb() -> None:
-        for verb, transition in (('configure', Transition.TRANSITION_CONFIGURE),
-                                 ('activate', Transition.TRANSITION_ACTIVATE)):
-            done = _change_state(context, client, transition)
-            if done is None:
-                return
-            if not done:
-                raise LaunchError(f'{label} could not {verb}; its own message above says why')
-        log.info(f'{label} is active')
-
-    context.add_completion_future(context.asyncio_loop.run_in_executor(None, climb))
-
-
-def _change_state(context: LaunchContext, client: Any, transition: int) -> bool | None:
-    """Ask for a transition and wait as long as it takes: None when the launch ends meanwhile."""
-    while not client.wait_for_service(timeout_sec=0.5):
-        if context.is_shutdown:
-            return None
-    request = ChangeState.Request()
-    request.transition.id = transition
-    answered = threading.Event()
-    future = client.call_async(request)
-    future.add_done_callback(lambda _: answered.set())
-    while not answered.wait(0.5):
-        if context.is_shutdown:
-            future.cancel()
-            return None
-    return future.exception() is None and bool(future.result().success)
