@@ -107,8 +107,8 @@ _NOSE = np.array([.113, 0, -.026])
 def drawn_joints(joints: ArrayLike) -> Array:
     """The joints (..., 17, 3) m as the picture shows them.
 
-    Joint sets differ in what they call neck and nose: here it is the tip of the nose that is drawn, which 2D networks
-    look for. All other joints are those given.
+    Joint sets differ in what they call neck and nose: here it is the tip of the nose that is drawn, which 2D
+    networks look for. All other joints are those given.
     """
     out = np.array(joints, float)
     flat = out.reshape(-1, 17, 3)
@@ -130,7 +130,8 @@ def body_parts(joints: ArrayLike, look: Look | None = None) -> tuple[list[Cone],
     """
     j = np.asarray(joints, float)
     if j.shape != (17, 3) or not np.isfinite(j).all():
-        raise DemoError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}; draw whole people')
+        raise DemoError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}; draw '
+                        'whole people')
     look = look or Look()
     f = _frames(j)
     cones: list[Cone] = []
@@ -145,7 +146,7 @@ def body_parts(joints: ArrayLike, look: Look | None = None) -> tuple[list[Cone],
 
 def _ball(balls: list[Ellipsoid], origin: Array, frame: Array, size: float, offset: tuple[float, float, float],
           semi: tuple[float, float, float], colour: Colour) -> None:
-    """Ellipsoid at `offset` with semi-axes along forward, left, up of a frame, in the sizes of the standard person."""
+    """Ellipsoid at `offset`, semi-axes along forward, left, up of a frame, in sizes of the standard person."""
     balls.append(Ellipsoid(origin + size * frame @ np.array(offset), size * frame * np.array(semi), colour))
 
 
@@ -158,7 +159,7 @@ def _trunk(j: Array, f: _Frames, look: Look, cones: list[Cone], balls: list[Elli
     _ball(balls, pelvis, f.pelvis, s, (-.002, 0, .088), (.110, .153, .030), look.belt)
     for side in 'lr':
         shoulder = j[_J[f'{side}_shoulder']]
-        cones.append(Cone(thorax + s * f.chest @ np.array([-.01, 0, .0]), shoulder, .068 * s, .062 * s, look.shirt))
+        cones.append(Cone(thorax - .01 * s * f.chest[:, 0], shoulder, .068 * s, .062 * s, look.shirt))
         cones.append(Cone(shoulder - s * f.chest @ np.array([0, 0, .03]), .5 * (spine + chest), .062 * s, .10 * s,
                           look.shirt))
 

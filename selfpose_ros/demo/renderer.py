@@ -7,6 +7,7 @@ Numpy and OpenCV alone; about 10 ms for a 640x480 image.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -57,12 +58,12 @@ class VirtualCamera:
         self.K, self.R, self.t = np.array(K, float), np.array(R, float), np.array(t, float)
         self.size = int(size[0]), int(size[1])
         if min(self.size) < 32:
-            raise DemoError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing; use at least 32 px a side')
+            raise DemoError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing; use at least '
+                            '32 px a side')
         w, h = self.size
         self._x = ((np.arange(w) - self.K[0, 2]) / self.K[0, 0]).astype(np.float32)
         self._y = ((np.arange(h) - self.K[1, 2]) / self.K[1, 1]).astype(np.float32)
-        background, self._floor = Room().image(self.K, self.R, self.t, self.size)
-        self._background = np.round(background * 255).astype(np.uint8)
+        self._background, self._floor = _empty_room(*(a.tobytes() for a in (self.K, self.R, self.t)), self.size)
         self._rng = np.random.default_rng([seed, 31])
         # one field of noise, shifted from image to image: drawing a new one costs as much as the person
         field = np.round(self._rng.normal(0, noise, (h + 64, w + 64, 3)))
@@ -137,7 +138,7 @@ class VirtualCamera:
 
     def _trace_cone(self, out: Layers, a: Array, b: Array, ra: float, rb: float,
                     colour: tuple[float, float, float]) -> None:
-        """The part between two spheres: at axial position u the radius is (ra - u sin) / cos, sin = (ra - rb) / L."""
+        """The part between two spheres: radius (ra - u sin) / cos, sin = (ra - rb) / L."""
         length = float(np.linalg.norm(b - a))
         if length <= abs(ra - rb) + 1e-6:                  # one sphere holds the other
             return
@@ -184,9 +185,9 @@ class VirtualCamera:
         mask = np.zeros((_SHADOW_SIZE, _SHADOW_SIZE), np.uint8)
         for a, b in (*BONES, (11, 1), (14, 4)):
             thick = .26 if {a, b} <= {0, 7, 8, 1, 4, 11, 14} else .17 if 10 in (a, b) else .12
-            cv2.line(mask, tuple(map(int, at[a])), tuple(map(int, at[b])), 255, max(1, round(thick * scale)),
+            cv2.line(mask, at[a].tolist(), at[b].tolist(), (255,), max(1, round(thick * scale)),
                      cv2.LINE_AA, 4)
-        mask = cv2.GaussianBlur(mask, (0, 0), .05 * scale)
+        soft = cv2.GaussianBlur(mask, (0, 0), .05 * scale)
         points = np.concatenate([floor, np.zeros((len(floor), 1))], -1) @ self.R.T + self.t
         box = self._box(points, np.full(len(points), .4))
         if box is None:
@@ -198,8 +199,16 @@ class VirtualCamera:
         K[:2, 2] -= box[1].start, box[0].start
         H = K @ np.stack([self.R[:, 0], self.R[:, 1], self.t], -1) @ to_floor
         part = canvas[box]
-        seen = cv2.warpPerspective(mask, H, (part.shape[1], part.shape[0])).astype(np.float32) * self._floor[box]
+        seen = cv2.warpPerspective(soft, H, (part.shape[1], part.shape[0])).astype(np.float32) * self._floor[box]
         part[:] = part * (1 - seen[..., None] * np.float32(.55 / 255))
+
+
+@lru_cache(maxsize=16)
+def _empty_room(K: bytes, R: bytes, t: bytes, size: tuple[int, int]) -> tuple[NDArray[np.uint8], Float]:
+    """Picture of the empty room and share of floor in it; kept, because it costs as much as 30 people."""
+    matrices = np.frombuffer(K).reshape(3, 3), np.frombuffer(R).reshape(3, 3)
+    colour, floor = Room().image(*matrices, np.frombuffer(t), size)
+    return np.round(colour * 255).astype(np.uint8), floor
 
 
 def _points(s: Float, x: Float, y: Float, where: NDArray[np.bool_]) -> Array:

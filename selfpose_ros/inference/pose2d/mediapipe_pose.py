@@ -22,7 +22,7 @@ __all__ = ['MediaPipePose']
 VERSION = '0.10.21'
 #: lines on stderr that its C++ side writes at every start and that tell a user nothing
 NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()',
-         'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc', 'face_landmarker_graph.cc')
+         'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc')
 #: joints outside the image are extrapolated: kept up to this share of the longer side, with a confidence that
 #: falls from half of what the network says to nothing at that distance
 OUTSIDE_SHARE = 0.1
@@ -78,8 +78,9 @@ class MediaPipePose:
             mediapipe, self._base, pose = _mediapipe()
             folder = Path(mediapipe.__file__).parent / 'modules' / 'pose_landmark'
             if not (folder / _FILES[model_complexity]).is_file():
-                raise BackendUnavailable(f'MediaPipe: the model of complexity {model_complexity} is not installed; '
-                                         f'put {_FILES[model_complexity]} into {folder}, or use model_complexity 1')
+                raise BackendUnavailable(
+                    f'MediaPipe: the model of complexity {model_complexity} is not installed; put '
+                    f'{_FILES[model_complexity]} into {folder}, or use model_complexity 1')
             self._solution: Any = pose(
                 static_image_mode=False, model_complexity=model_complexity, smooth_landmarks=smooth,
                 min_detection_confidence=min_detection_confidence, min_tracking_confidence=min_tracking_confidence)

@@ -1,0 +1,146 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribes to the results as any user would, and keeps what comes."""
+from __future__ import annotations
+
+import json
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.observation import View2D
+from ..core.rig import Rig
+from .record import Instant, Record
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ['FUSION', 'Observer']
+
+#: name of the node whose results are shown
+FUSION = '/fusion_node'
+
+
+class Observer:
+    """A node of its own that fills a `Record`; use it as a context manager.
+
+    Args:
+        cameras: names.
+        record: to fill.
+
+    Attributes:
+        messages: (topic, type, receive time ns, CDR bytes) of everything that came, for the bag.
+        refused: first message that could not be read, '' = none.
+    """
+
+    def __init__(self, cameras: tuple[str, ...], record: Record) -> None:
+        self.record = record
+        self.messages: list[tuple[str, str, int, bytes]] = []
+        self.refused = ''
+        self._cameras = cameras
+        self._info: dict[str, Any] = {}
+        self._node: Any = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+        from sensor_msgs.msg import PointCloud2
+        from std_msgs.msg import String
+        rclpy.init(args=[])
+        self._node = rclpy.create_node('demo_observer')
+        stream = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._listen(f'{FUSION}/skeletons', PointCloud2, stream, self._skeletons)
+        self._listen(f'{FUSION}/rig', String, latched, self._rig)
+        self._listen(f'{FUSION}/skeleton_model', String, latched, lambda text: None)
+        self._listen('/diagnostics', DiagnosticArray, stream, self._diagnostics)
+        for camera in self._cameras:
+            self._listen(f'/{camera}/keypoints_info', String, latched,
+                         lambda text, camera=camera: self._keypoints_info(camera, text))
+            self._listen(f'/{camera}/keypoints', PointCloud2, stream,
+                         lambda cloud, camera=camera: self._keypoints(camera, cloud))
+        executor = SingleThreadedExecutor()
+        executor.add_node(self._node)
+
+        def spin() -> None:
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                return
+
+        self._thread = threading.Thread(target=spin, name='observer', daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        import rclpy
+        rclpy.try_shutdown()
+        if self._thread is not None:
+            self._thread.join(3.)
+        if self._node is not None:
+            self._node.destroy_node()
+
+    def _listen(self, topic: str, kind: Any, qos: Any, take: Any) -> None:
+        """Subscribe to the bytes: the bag wants them as they came, `take` gets the message."""
+        from rclpy.serialization import deserialize_message
+
+        from ..nodes.errors import NodeError
+        name = f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
+
+        def arrived(data: bytes) -> None:
+            self.messages.append((topic, name, time.time_ns(), bytes(data)))
+            try:
+                take(deserialize_message(data, kind))
+            except (NodeError, ValueError, KeyError) as error:
+                self.refused = self.refused or f'{topic}: {error}'
+
+        self._node.create_subscription(kind, topic, arrived, qos, raw=True)
+
+    def _since_start(self, stamp_s: float) -> float:
+        return stamp_s - self.record.start_s
+
+    def _skeletons(self, cloud: Any) -> None:
+        from ..nodes.messages import seconds, skeletons_of
+        now, stamp = time.time(), seconds(cloud.header.stamp)
+        people = tuple(skeletons_of(cloud))
+        with self.record.lock:
+            self.record.instants.append(Instant(self._since_start(stamp), now - stamp, people))
+
+    def _rig(self, text: Any) -> None:
+        values = json.loads(text.data)
+        # what JSON cannot hold comes as null
+        known = {k: np.nan if v is None else v for k, v in values.items() if k in Rig.__dataclass_fields__}
+        rig = Rig.from_dict(known) if values.get('solved') else None
+        with self.record.lock:
+            self.record.rigs.append((self._since_start(time.time()), rig))
+            self.record.reason = str(values.get('reason', ''))
+
+    def _keypoints_info(self, camera: str, text: Any) -> None:
+        from ..nodes.messages import KeypointsInfo
+        self._info[camera] = KeypointsInfo.parse(text.data, camera, f'/{camera}/keypoints_info')
+
+    def _keypoints(self, camera: str, cloud: Any) -> None:
+        from ..nodes.messages import view_of
+        if camera not in self._info:                       # the image's size is not known yet
+            return
+        now = time.time()
+        view = view_of(cloud, self._info[camera], f'/{camera}/keypoints')
+        shifted = View2D(camera, self._since_start(view.stamp), view.keypoints, view.confidence, view.image_size,
+                         view.person)
+        with self.record.lock:
+            self.record.views.setdefault(camera, []).append(shifted)
+            self.record.view_latency_s.setdefault(camera, []).append(now - view.stamp)
+
+    def _diagnostics(self, array: Any) -> None:
+        for status in array.status:
+            if FUSION.strip('/') in status.name and status.message:
+                with self.record.lock:
+                    self.record.sentence = status.message
+                return

@@ -1,0 +1,183 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a user of the topics received during the demo, and the figures made from it. No ROS here."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.observation import Skeleton3D, View2D
+from ..core.rig import Rig
+from .accuracy import SCORED, Alignment, align, pa_mm, rig_errors
+from .film import Truth
+
+__all__ = ['BOUND_MM', 'Instant', 'Numbers', 'Record', 'Verdict', 'verdict']
+
+Array = NDArray[np.float64]
+
+#: the demo has worked when the mean error of the last seconds is below this: see `verdict`
+BOUND_MM = 60.
+#: part of the run that is judged, s before its end; and the least share of instants with a skeleton in it
+_JUDGED_S, _LEAST_SHARE = 8., .7
+
+
+@dataclass(frozen=True)
+class Instant:
+    """One skeletons message. time_s: its stamp, s from the beginning.  latency_s: from stamp to arrival."""
+
+    time_s: float
+    latency_s: float
+    people: tuple[Skeleton3D, ...]
+
+    @property
+    def person(self) -> Skeleton3D | None:
+        """The person that is known best; chosen without a look at the truth."""
+        return max(self.people, key=lambda p: float(p.confidence.sum()), default=None)
+
+
+@dataclass
+class Record:
+    """Grows while the demo runs. Writers and readers are different threads: hold `lock`.
+
+    Attributes:
+        start_s: stamp of time 0, s since the epoch; NaN until the cameras start.
+        instants: skeletons messages in the order of arrival.
+        views: by camera, keypoints in the order of arrival; their stamps are s from the beginning.
+        view_latency_s: by camera, from stamp to arrival.
+        rigs: (s from the beginning, rig or None): what was told about the rig.
+        reason: why there is no rig.
+        sentence: what the fusion node says about itself.
+    """
+
+    start_s: float = float('nan')
+    instants: list[Instant] = field(default_factory=list)
+    views: dict[str, list[View2D]] = field(default_factory=dict)
+    view_latency_s: dict[str, list[float]] = field(default_factory=dict)
+    rigs: list[tuple[float, Rig | None]] = field(default_factory=list)
+    reason: str = ''
+    sentence: str = ''
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def rig(self) -> Rig | None:
+        """The newest rig."""
+        return self.rigs[-1][1] if self.rigs else None
+
+    def rig_at(self, time_s: float) -> Rig | None:
+        """What was known of the rig at a time, s."""
+        known = [rig for t, rig in self.rigs if t <= time_s]
+        return known[-1] if known else None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Figures over a stretch of the run; NaN where there is nothing to measure.
+
+    Attributes:
+        level: the best of the stretch, 0 = nobody.  people: in the newest message.
+        views: cameras per joint, mean.  rate_hz: skeletons per second.
+        latency_ms, latency_p95_ms: from the images' stamp to the arrival of the skeleton.
+        pa_mm: mean PA-MPJPE.  world_mm: mean error after one rigid alignment of the world (level 3), which
+            contains the error of the scale.  scale: estimate / truth.
+        share: of instants with a skeleton.
+        rotation_deg, focal: worst errors of the rig, see `accuracy.rig_errors`.
+    """
+
+    level: int
+    people: int
+    views: float
+    rate_hz: float
+    latency_ms: float
+    latency_p95_ms: float
+    pa_mm: float
+    world_mm: float
+    scale: float
+    share: float
+    rotation_deg: float
+    focal: float
+
+    @classmethod
+    def of(cls, record: Record, truth: Truth, true_rig: Rig, begin_s: float, end_s: float) -> Numbers:
+        """Figures of the instants whose time lies in the stretch."""
+        with record.lock:
+            instants = [i for i in record.instants if begin_s <= i.time_s <= end_s]
+            rig = record.rig
+        pairs = [(i.person, truth.at(i.time_s)) for i in instants]
+        known = [(p, t) for p, t in pairs if p is not None]
+        pa = [pa_mm(p.joints, t) for p, t in known]
+        world, scale = _in_the_room([(p, t) for p, t in known if p.level == 3])
+        rotation, focal = rig_errors(rig, true_rig) if rig is not None else (np.nan, np.nan)
+        latency = 1e3 * np.array([i.latency_s for i in instants] or [np.nan])
+        views = [p.views[list(SCORED)].mean() for p, _ in known]
+        return cls(
+            max((p.level for p, _ in known), default=0), len(instants[-1].people) if instants else 0, _mean(views),
+            len(instants) / max(end_s - begin_s, 1e-9), float(np.median(latency)),
+            float(np.percentile(latency, 95)), _mean(pa), world, scale,
+            len(known) / len(instants) if instants else 0., rotation, focal)
+
+
+def _mean(values: list[float]) -> float:
+    finite = [v for v in values if np.isfinite(v)]
+    return float(np.mean(finite)) if finite else float('nan')
+
+
+def alignment_of(pairs: list[tuple[Skeleton3D, Array]], scale: bool = False) -> Alignment | None:
+    """One alignment of the estimated world with the true one, from all joints of a stretch."""
+    if not pairs:
+        return None
+    joints = list(SCORED)
+    return align(np.concatenate([p.joints[joints] for p, _ in pairs]),
+                 np.concatenate([t[joints] for _, t in pairs]), scale)
+
+
+def _in_the_room(pairs: list[tuple[Skeleton3D, Array]]) -> tuple[float, float]:
+    """Mean error, mm, in the one aligned world; and the scale."""
+    rigid, similar = alignment_of(pairs), alignment_of(pairs, scale=True)
+    if rigid is None or similar is None:
+        return float('nan'), float('nan')
+    joints = list(SCORED)
+    errors = [np.linalg.norm(rigid.apply(p.joints[joints]) - t[joints], axis=-1) for p, t in pairs]
+    return float(1e3 * np.nanmean(np.concatenate(errors))), 1. / similar.scale
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the demo has worked, why not, and the figures of the last `judged_s` seconds."""
+
+    ok: bool
+    reason: str
+    numbers: Numbers
+    level3_after_s: float
+    judged_s: float
+
+    def to_dict(self) -> Mapping[str, object]:
+        """Plain values, NaN as None, for JSON."""
+        plain = {k: None if isinstance(v, float) and not np.isfinite(v) else v
+                 for k, v in vars(self.numbers).items()}
+        after = self.level3_after_s if np.isfinite(self.level3_after_s) else None
+        return {'ok': self.ok, 'reason': self.reason, 'bound_mm': BOUND_MM, 'level3_after_s': after,
+                'judged_s': self.judged_s, **plain}
+
+
+def verdict(record: Record, truth: Truth, true_rig: Rig, duration_s: float) -> Verdict:
+    """Judge the last seconds: skeletons came, level 3 was reached, the mean PA error is below `BOUND_MM`."""
+    begin = max(duration_s - _JUDGED_S, duration_s / 2)
+    n = Numbers.of(record, truth, true_rig, begin, duration_s)
+    first = [i.time_s for i in record.instants if i.person is not None and i.person.level == 3]
+    said = record.sentence or 'see nodes.log'
+    said = record.sentence or 'see nodes.log'
+    if not record.instants:
+        reason = 'no skeletons message came; see nodes.log'
+    elif n.share < _LEAST_SHARE:
+        reason = f'only {100 * n.share:.0f} % of the last messages hold a person: {said}'
+    elif n.level < 3:
+        reason = f'level 3 was not reached: {record.reason or said}'
+    elif not n.pa_mm <= BOUND_MM:
+        reason = f'the mean error of the last seconds is {n.pa_mm:.0f} mm, more than {BOUND_MM:.0f} mm'
+    else:
+        reason = ''
+    return Verdict(not reason, reason, n, min(first) if first else float('nan'), duration_s - begin)

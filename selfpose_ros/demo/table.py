@@ -1,0 +1,135 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The live table: what the topics say now, and how far it is from the truth."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from ..core.observation import LEVEL_NAMES
+from .film import Film
+from .record import Numbers, Record
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import RenderableType
+
+__all__ = ['LiveTable', 'final_table', 'plain_line']
+
+_STYLE = {0: 'dim', 1: 'orange1', 2: 'yellow', 3: 'green'}
+#: figures are means over the newest seconds
+_WINDOW_S = 2.
+#: a plain line that often where there is no terminal, s
+_PLAIN_EVERY_S = 2.5
+
+
+def _number(value: float, unit: str = '', digits: int = 0) -> str:
+    return '-' if not math.isfinite(value) else f'{value:.{digits}f}{unit}'
+
+
+def _level(level: int) -> str:
+    return f'{level} {LEVEL_NAMES[level]}'
+
+
+def _rows(n: Numbers) -> list[tuple[str, str]]:
+    percent = 100 * (n.scale - 1)
+    metric = _number(n.world_mm, ' mm') + (f', size {percent:+.1f} %' if math.isfinite(percent) else '')
+    rig = f'{_number(n.rotation_deg, " deg", 1)}, focal lengths {_number(100 * n.focal, " %", 1)}'
+    return [
+        ('level', f'[{_STYLE[n.level]}]{_level(n.level)}[/]'),
+        ('people', str(n.people)),
+        ('views per joint', _number(n.views, digits=1)),
+        ('skeletons per second', _number(n.rate_hz, digits=1)),
+        ('latency, image to skeleton', f'{_number(n.latency_ms, " ms")} (p95 {_number(n.latency_p95_ms, " ms")})'),
+        ('error, pose aligned (PA)', f'[bold]{_number(n.pa_mm, " mm")}[/]'),
+        ('error in the room', metric),
+        ('cameras found, worst error', rig if math.isfinite(n.rotation_deg) else '-'),
+    ]
+
+
+def plain_line(time_s: float, n: Numbers) -> str:
+    """The figures in one line, for logs."""
+    return (f'{time_s:5.1f} s  level {_level(n.level)}  people {n.people}  views {_number(n.views, digits=1)}  '
+            f'{_number(n.rate_hz, digits=1)} Hz  latency {_number(n.latency_ms)} ms  '
+            f'error PA {_number(n.pa_mm)} mm, in the room {_number(n.world_mm)} mm')
+
+
+def final_table(n: Numbers, seconds: float) -> RenderableType:
+    """The figures of the last seconds."""
+    from rich.table import Table
+    table = Table(title=f'the last {seconds:.0f} s', title_justify='left', show_header=False)
+    table.add_column()
+    table.add_column()
+    for name, value in _rows(n):
+        table.add_row(name, value)
+    return table
+
+
+class LiveTable:
+    """On a terminal a table that is kept up to date, elsewhere a line now and then; a context manager.
+
+    Args:
+        film, record: the truth and what came.
+        out: where to write.
+    """
+
+    def __init__(self, film: Film, record: Record, out: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        self._film, self._record, self._out = film, record, out
+        self._console = Console(file=out)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if out.isatty() else None
+        self._said = -math.inf
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, time_s: float) -> None:
+        """Show the state at a time, s from the beginning."""
+        if self._live is None and time_s - self._said < _PLAIN_EVERY_S:
+            return
+        n = Numbers.of(self._record, self._film.truth, self._film.rig, time_s - _WINDOW_S, time_s)
+        if self._live is not None:
+            self._live.update(self._table(time_s, n))
+        else:
+            self._said = time_s
+            self._out.write(plain_line(time_s, n) + '\n')
+            self._out.flush()
+
+    def _table(self, time_s: float, n: Numbers) -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+        figures = Table(show_header=False, title=f'{max(time_s, 0):.0f} of {self._film.duration_s:.0f} s',
+                        title_justify='left')
+        figures.add_column(min_width=26)
+        figures.add_column(min_width=30)
+        for name, value in _rows(n):
+            figures.add_row(name, value)
+        cameras = Table('camera', 'images per second', 'people', 'latency of its joints')
+        for row in self._camera_rows(time_s):
+            cameras.add_row(*row)
+        with self._record.lock:
+            words = self._record.sentence or self._record.reason
+        return Group(figures, cameras, Text(words, style='dim'))
+
+    def _camera_rows(self, time_s: float) -> list[Sequence[str]]:
+        rows: list[Sequence[str]] = []
+        with self._record.lock:
+            for name in self._film.rig.cameras:
+                views = self._record.views.get(name, [])
+                late = self._record.view_latency_s.get(name, [])
+                recent = sum(time_s - _WINDOW_S <= v.stamp <= time_s for v in views[-200:])
+                rows.append((name, f'{recent / _WINDOW_S:.1f}', str(len(views[-1].keypoints)) if views else '-',
+                             _number(1e3 * sorted(late[-20:])[len(late[-20:]) // 2], ' ms') if late else '-'))
+        return rows
