@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .bag_file import BAG_SUFFIXES
 from .detect import NetworkMaker
 from .errors import IoError
 from .recording import Progress, Recording
 from .video import VIDEO_SUFFIXES
 
 __all__ = ['ReadOptions', 'Source', 'find_sources', 'read_source']
-
-_BAG_FILES = frozenset(('.db3', '.mcap'))
-
 
 @dataclass(frozen=True)
 class Source:
@@ -100,7 +98,7 @@ def _kind(path: Path) -> list[Source]:
         return [Source('archive', path.stem, (path,))]
     if suffix in VIDEO_SUFFIXES:
         return [Source('videos', path.stem, (path,))]
-    if suffix in _BAG_FILES:
+    if suffix in BAG_SUFFIXES:
         return [Source('bag', path.stem, (path,))]
     if suffix == '.json':
         raise IoError(f'{path}: a single JSON file; give the folder that holds one for each frame')
@@ -109,7 +107,7 @@ def _kind(path: Path) -> list[Source]:
 
 def _folder(path: Path) -> list[Source]:
     name = path.resolve().name
-    if (path / 'metadata.yaml').is_file() or any(p.suffix in _BAG_FILES for p in path.iterdir()):
+    if (path / 'metadata.yaml').is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir()):
         return [Source('bag', name, (path,))]
     archives = sorted(path.glob('*.npz'))
     if archives:

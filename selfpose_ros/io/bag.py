@@ -1,0 +1,229 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings from rosbag2 (sqlite3 and mcap, compressed or not), without ROS.
+
+Keypoint topics (`<camera>/keypoints` with `<camera>/keypoints_info`) are taken where there are any, else image
+topics, raw or compressed; of several images of one camera the rawest. `camera_info` beside them gives intrinsics.
+Stamps are those of the headers; a header without stamp gets the time at which it was recorded.
+"""
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.camera import Intrinsics
+from ..core.observation import View2D
+from .bag_file import BagFile, Trouble
+from .bag_messages import BadMessage, KeypointsInfo, image_of, info_of, intrinsics_of, is_keypoints, view_of
+from .detect import ImageStream, NetworkMaker, detect_people
+from .errors import IoError
+from .recording import Progress, Recording
+
+__all__ = ['read_bag']
+
+Image = NDArray[np.uint8]
+
+_CLOUD, _TEXT, _INFO = 'sensor_msgs/msg/PointCloud2', 'std_msgs/msg/String', 'sensor_msgs/msg/CameraInfo'
+_IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+#: last parts of image topics, the one to take first
+_IMAGE_NAMES = ('image_raw', 'image_color', 'image', 'image_rect_color', 'image_rect', 'image_mono')
+_LAST_PART = re.compile(rf'/({"|".join(_IMAGE_NAMES)}|keypoints)$')
+#: a topic none of whose first messages can be used is given up
+_TRIES = 30
+
+
+@dataclass
+class _Reading:
+    """A bag while it is read, and what was odd so far."""
+
+    bag: BagFile
+    notes: list[str]
+    trouble: defaultdict[str, Trouble] = field(default_factory=lambda: defaultdict(Trouble))
+
+    def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, float, Any]]:
+        for topic in topics:                               # made here: later several threads write, each its own
+            self.trouble[topic] = self.trouble[topic]
+        return self.bag.messages(topics, self.trouble)
+
+    def stamp(self, topic: str, message: Any, recorded_s: float) -> float:
+        stamp = message.header.stamp
+        if stamp.sec or stamp.nanosec:
+            return float(stamp.sec + 1e-9 * stamp.nanosec)
+        self.trouble[topic].unstamped += 1
+        return recorded_s
+
+    def first(self, topic: str) -> Any:
+        """The first good message of a topic, or None; leaves no trace in the trouble."""
+        return next((m for _, _, m in self.bag.messages([topic], defaultdict(Trouble))), None)
+
+    def recording(self, cameras: Sequence[str], views: Sequence[View2D], names: Sequence[str]) -> Recording:
+        notes = [*self.notes, *(n for t in sorted(self.trouble) for n in self.trouble[t].notes(t))]
+        if not views:
+            raise IoError(f'{self.bag.path}: no message of {", ".join(cameras)} can be used'
+                          f'{f" ({notes[0]})" if notes else ""}; check what was recorded')
+        return Recording.of(self.bag.name, cameras, views, joint_names=names, notes=notes)
+
+
+def read_bag(
+    path: Path, make: NetworkMaker, *, topics: Sequence[str] = (), progress: Progress | None = None,
+) -> Recording:
+    """One recording from a bag.
+
+    Args:
+        path: folder, or a single .db3 or .mcap file.
+        make: makes a 2D network, for image topics; see `detect.detect_people`.
+        topics: those to read; empty = see the module.
+        progress: see `recording.Progress`.
+
+    Raises:
+        IoError: no bag, nothing of use in it, a topic that is not there, or nothing on it that can be read.
+    """
+    bag = BagFile(path)
+    reading = _Reading(bag, list(bag.notes))
+    strange = [t for t in topics if t not in bag.topics]
+    if strange:
+        raise IoError(f'{path}: no topic {", ".join(strange)} in it, but {_listed(bag.counts)}; check --topics')
+    wanted = topics or sorted(bag.topics)
+    clouds = [t for t in wanted if bag.topics[t] == _CLOUD and is_keypoints(reading.first(t))]
+    images = [t for t in wanted
+              if bag.topics[t] in _IMAGES and bag.counts[t] and not t.endswith('/compressedDepth')]
+    useless = [t for t in topics if t not in (*clouds, *images)]
+    if useless:
+        raise IoError(f'{path}: {", ".join(useless)} holds neither images nor keypoints; check --topics')
+    if topics and clouds and images:
+        raise IoError(f'{path}: {clouds[0]} holds keypoints and {images[0]} images; choose one kind with --topics')
+    if clouds:
+        return _from_keypoints(reading, clouds, progress)
+    if not images:
+        raise IoError(f'{path}: neither images nor keypoints in it, but {_listed(bag.counts)}; record '
+                      '<camera>/image_raw, or <camera>/keypoints and <camera>/keypoints_info')
+    return _from_images(reading, images, bool(topics), make, progress)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    names = [f'{topic} ({n})' for topic, n in sorted(counts.items())]
+    more = [f'{len(names) - 12} more'] if len(names) > 12 else []
+    return ', '.join(names[:12] + more) or 'nothing'
+
+
+def _cameras(topics: Sequence[str]) -> dict[str, str]:
+    """Topic -> camera: what stands before the last part, as short as tells the cameras apart."""
+    parts = {t: _source(t).strip('/').split('/') for t in topics}
+    names: dict[str, str] = {}
+    for depth in range(1, max(map(len, parts.values())) + 1):
+        names = {t: '/'.join(p[-depth:]) for t, p in parts.items()}
+        if len(set(names.values())) == len(names):
+            break
+    return names
+
+
+def _source(topic: str) -> str:
+    return _LAST_PART.sub('', topic.removesuffix('/compressed'))
+
+
+def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress | None) -> Recording:
+    bag, cameras = reading.bag, _cameras(topics)
+    described = {f'{t}_info': t for t in topics if bag.topics.get(f'{t}_info') == _TEXT}
+    infos: dict[str, list[tuple[float, KeypointsInfo]]] = {t: [] for t in topics}
+    for topic, recorded, message in reading.messages(list(described)):
+        try:
+            infos[described[topic]].append((recorded, info_of(message.data)))
+        except BadMessage as error:
+            reading.trouble[topic].count(error)
+    used = [t for t in topics if infos[t]]
+    if not used:
+        raise IoError(f'{bag.path}: no {topics[0]}_info that can be read; it tells joints and image size: '
+                      'record it with the keypoints')
+    reading.notes += [f'{t}: left out, no {t}_info tells its joints and image size'
+                      for t in topics if t not in used]
+    views: list[View2D] = []
+    total = sum(bag.counts[t] for t in used)
+    for i, (topic, recorded, message) in enumerate(reading.messages(used), 1):
+        told = infos[topic]                                # sent again when it changes: the newest before this one
+        info = next((k for s, k in reversed(told) if s <= recorded), told[0][1])
+        try:
+            views.append(view_of(message, info, cameras[topic], reading.stamp(topic, message, recorded)))
+        except BadMessage as error:
+            reading.trouble[topic].count(error)
+        if progress is not None and (i % 200 == 0 or i == total):
+            progress('reading messages', i, max(i, total))
+    return reading.recording([cameras[t] for t in used], views, infos[used[0]][0][1].joint_names)
+
+
+def _from_images(reading: _Reading, topics: Sequence[str], chosen: bool, make: NetworkMaker,
+                 progress: Progress | None) -> Recording:
+    bag = reading.bag
+    best: dict[str, tuple[str, tuple[int, int]]] = {}
+    for topic in sorted(topics, key=_rank):
+        size, why = _image_size(bag, topic)
+        taken = best.get(_source(topic))
+        if size is None and chosen:
+            raise IoError(f'{bag.path}: {topic} holds no image that can be used ({why}); check --topics')
+        if taken and chosen:
+            raise IoError(f'{bag.path}: {topic} and {taken[0]} are of the same camera; choose one with --topics')
+        if size is None:
+            reading.notes.append(f'{topic}: left out, no image that can be used ({why})')
+        elif taken is None:
+            best[_source(topic)] = topic, size
+    if not best:
+        raise IoError(f'{bag.path}: no image topic can be used: {"; ".join(reading.notes)}')
+    sizes = dict(sorted(best.values()))
+    cameras = _cameras(list(sizes))
+    streams = {}
+    for topic, size in sizes.items():
+        streams[cameras[topic]] = ImageStream(
+            lambda topic=topic: _images(reading, topic), bag.counts[topic],  # type: ignore[misc]
+            _intrinsics(reading, topic, size))
+    found = detect_people(streams, make, progress=progress)
+    reading.notes += found.notes
+    return reading.recording(list(streams), found.views, found.joint_names)
+
+
+def _rank(topic: str) -> tuple[int, bool, str]:
+    last = topic.removesuffix('/compressed').rsplit('/', 1)[-1]
+    place = _IMAGE_NAMES.index(last) if last in _IMAGE_NAMES else len(_IMAGE_NAMES)
+    return place, topic.endswith('/compressed'), topic
+
+
+def _image_size(bag: BagFile, topic: str) -> tuple[tuple[int, int] | None, str]:
+    """(w, h) px of the first image that can be used, or None and why there is none."""
+    why = 'no message'
+    trouble: defaultdict[str, Trouble] = defaultdict(Trouble)
+    for tries, (_, _, message) in enumerate(bag.messages([topic], trouble)):
+        try:
+            h, w = image_of(message).shape[:2]
+            return (w, h), ''
+        except BadMessage as error:
+            why = str(error)
+        if tries >= _TRIES:
+            break
+    return None, trouble[topic].first or trouble[topic].broken_off or why
+
+
+def _images(reading: _Reading, topic: str) -> Iterator[tuple[float, Image]]:
+    for _, recorded, message in reading.messages([topic]):
+        try:
+            image = image_of(message)
+        except BadMessage as error:
+            reading.trouble[topic].count(error)
+        else:
+            yield reading.stamp(topic, message, recorded), image
+
+
+def _intrinsics(reading: _Reading, topic: str, size: tuple[int, int]) -> Intrinsics | None:
+    info = f'{topic.removesuffix("/compressed").rsplit("/", 1)[0]}/camera_info'
+    message = reading.first(info) if reading.bag.topics.get(info) == _INFO else None
+    if message is None:
+        return None
+    try:
+        return intrinsics_of(message, size)
+    except BadMessage as error:
+        reading.notes.append(f'{info}: not used ({error}); the camera is calibrated from people')
+        return None

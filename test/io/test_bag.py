@@ -1,0 +1,329 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""rosbag2 recordings: both storages, keypoints and images, and what goes wrong on a robot."""
+from __future__ import annotations
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import recorded
+
+from selfpose_ros.core.camera import Intrinsics
+from selfpose_ros.io.bag import read_bag
+from selfpose_ros.io.bag_messages import BadMessage, image_of, intrinsics_of
+from selfpose_ros.io.bag_writer import BagWriter, write_bag
+from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.recording import Recording
+
+K = np.array([[500., 0, 320], [0, 510, 240], [0, 0, 1]])
+Network = recorded.BrightnessNetwork
+
+
+@pytest.fixture(params=['mcap', 'sqlite3'])
+def storage(request):
+    return request.param
+
+
+def keypoints(n=12):
+    """Two cameras, one of them calibrated; two people, one, nobody."""
+    return [recorded.view(c, 100 + i / 10 + d, people, K=k) for i in range(n)
+            for c, d, people, k in (('cam1', 0, 2, K), ('cam2', .03, i % 2, None))]
+
+
+def grey(level, size=(64, 48)):
+    return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+def images(bag, camera='cam1', n=6, jpeg=0, level=lambda i: 20 * i):
+    for i in range(n):
+        bag.image(camera, 50 + i / 10, grey(level(i)), jpeg_quality=jpeg)
+
+
+def test_keypoints_round_trip(tmp_path, storage):
+    made = Recording.of('r', ('cam1', 'cam2'), keypoints())
+    write_bag(tmp_path / 'b', made, storage)
+    read = read_bag(tmp_path / 'b', Network)
+    assert (read.name, read.cameras, read.notes) == ('b', ('cam1', 'cam2'), ())
+    assert recorded.same_views([*made.views], [*read.views], 1e-4)
+    assert [v.intrinsics is not None for v in read.views] == [True, False] * 12
+    assert np.allclose(read.views[0].intrinsics.K, K)
+
+
+def test_single_file_without_its_folder(tmp_path, storage):
+    write_bag(tmp_path / 'b', keypoints(), storage)
+    file = next(p for p in (tmp_path / 'b').iterdir() if p.suffix in ('.mcap', '.db3'))
+    assert len(read_bag(file, Network).views) == 24
+
+
+def test_recording_that_was_not_closed(tmp_path, storage):
+    write_bag(tmp_path / 'b', keypoints(), storage)
+    (tmp_path / 'b' / 'metadata.yaml').unlink()
+    r = read_bag(tmp_path / 'b', Network)
+    assert len(r.views) == 24 and 'metadata.yaml is missing' in r.notes[0]
+
+
+def test_bag_names_types_and_qualities_for_other_players(tmp_path):
+    write_bag(tmp_path / 'b', keypoints(1))
+    text = (tmp_path / 'b' / 'metadata.yaml').read_text()
+    assert 'RIHS01_' in text and 'offered_qos_profiles' in text and 'sensor_msgs/msg/PointCloud2' in text
+    from rosbags.rosbag2 import Reader
+    with Reader(tmp_path / 'b') as reader:
+        quality = {c.topic: c.ext.offered_qos_profiles[0].durability.name for c in reader.connections}
+    assert quality['/cam1/keypoints_info'] == 'TRANSIENT_LOCAL' and quality['/cam1/keypoints'] == 'VOLATILE'
+
+
+def test_images_raw_and_compressed(tmp_path, storage):
+    with BagWriter(tmp_path / 'b', storage) as bag:
+        images(bag, 'cam1')
+        images(bag, 'cam2', jpeg=95, level=lambda i: 200 - 20 * i)
+        bag.camera_info('cam1', 50., (128, 96), Intrinsics(K))
+        bag.camera_info('cam2', 50., (64, 48))
+    told = []
+    r = read_bag(tmp_path / 'b', Network, progress=lambda *x: told.append(x))
+    assert r.cameras == ('cam1', 'cam2') and len(r.views) == 12 and told[-1][1:] == (12, 12)
+    one, two = ([v for v in r.views if v.camera == c] for c in r.cameras)
+    assert [v.keypoints[0, 0, 0] for v in one] == [20 * i for i in range(6)]
+    assert [v.keypoints[0, 0, 0] for v in two] == pytest.approx([200 - 20 * i for i in range(6)], abs=2)
+    assert [v.stamp for v in one] == pytest.approx(50 + np.arange(6) / 10)
+    assert one[0].intrinsics.K[0, 0] == 250 and two[0].intrinsics is None      # half size; K[0] = 0
+
+
+def test_keypoints_are_taken_before_images(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        images(bag)
+        for view in keypoints():
+            bag.view(view)
+    assert len(read_bag(tmp_path / 'b', Network).views) == 24
+    assert len(read_bag(tmp_path / 'b', Network, topics=['/cam1/image_raw']).views) == 6
+    with pytest.raises(IoError, match='cam1/keypoints holds keypoints and /cam1/image_raw images; choose one'):
+        read_bag(tmp_path / 'b', Network, topics=['/cam1/image_raw', '/cam1/keypoints'])
+
+
+def test_of_two_images_of_a_camera_the_raw_one_is_taken(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        images(bag, 'robot/cam1')
+        images(bag, 'robot/cam1', jpeg=90, n=3)
+        images(bag, 'lab/cam1', n=2)
+    r = read_bag(tmp_path / 'b', Network)
+    assert r.cameras == ('lab/cam1', 'robot/cam1') and len(r.views) == 8
+    with pytest.raises(IoError, match='are of the same camera'):
+        read_bag(tmp_path / 'b', Network, topics=['/robot/cam1/image_raw', '/robot/cam1/image_raw/compressed'])
+
+
+def message(bag, kind, *values):
+    return bag._types.types[kind](*values)
+
+
+def test_bad_messages_lose_themselves_only(tmp_path, storage):
+    good = bytes(cv2.imencode('.jpg', grey(90))[1])
+    with BagWriter(tmp_path / 'b', storage) as bag:
+        for i, data in enumerate((b'garbage', good, good[:-30], b'', good)):
+            m = message(bag, 'sensor_msgs/msg/CompressedImage', bag._header(i, 'cam1'), 'jpeg',
+                        np.frombuffer(data, np.uint8))
+            bag._write('/cam1/image_raw/compressed', m, i)
+        bag.cdr('/cam1/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', b'\x00\x01\x00\x00', 5)
+    r = read_bag(tmp_path / 'b', Network)
+    assert [v.stamp for v in r.views] == [1, 4]
+    assert '/cam1/image_raw/compressed: 4 bad messages are left out, the first because: 7 bytes' in r.notes[0]
+
+
+def test_bad_keypoints_lose_themselves_only(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        bag.view(recorded.view('cam1', 1.))
+        bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', b'\x00\x01\x00\x00abc', 2)
+        m = message(bag, 'sensor_msgs/msg/PointCloud2', bag._header(3, 'cam1'), 1, 17,
+                    [message(bag, 'sensor_msgs/msg/PointField', n, 4 * i, 7, 1)
+                     for i, n in enumerate(('u', 'v', 'confidence', 'person'))], False, 16, 16 * 17,
+                    np.zeros(10, np.uint8), True)
+        bag._write('/cam1/keypoints', m, 3)
+        m.width, m.row_step, m.data = 5, 80, np.zeros(80, np.uint8)
+        bag._write('/cam1/keypoints', m, 4)
+        bag.view(recorded.view('cam1', 5.))
+    r = read_bag(tmp_path / 'b', Network)
+    assert [v.stamp for v in r.views] == [1, 5] and '3 bad messages are left out' in r.notes[0]
+
+
+def test_keypoints_without_description(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        bag._infos = {}
+        for view in keypoints(2):
+            bag.view(view)
+    source = tmp_path / 'b'
+    with BagWriter(tmp_path / 'c') as out:
+        copy(source, out, leave_out='/cam2/keypoints_info')
+    r = read_bag(tmp_path / 'c', Network)
+    assert r.cameras == ('cam1',) and r.notes[0].startswith('/cam2/keypoints: left out, no /cam2/keypoints_info')
+    with BagWriter(tmp_path / 'd') as out:
+        copy(source, out, leave_out='_info')
+    with pytest.raises(IoError, match='no /cam1/keypoints_info that can be read'):
+        read_bag(tmp_path / 'd', Network)
+
+
+def copy(source, out, leave_out):
+    from rosbags.rosbag2 import Reader
+    with Reader(source) as reader:
+        for c, ns, data in reader.messages():
+            if leave_out not in c.topic:
+                out.cdr(c.topic, c.msgtype, data, ns * 1e-9)
+
+
+def test_description_that_changes(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        for stamp, k in ((1., None), (2., None), (3., K), (4., K)):
+            bag.view(recorded.view('cam1', stamp, K=k))
+    views = read_bag(tmp_path / 'b', Network).views
+    assert [v.intrinsics is not None for v in views] == [False, False, True, True]
+
+
+def test_description_that_is_garbage(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        bag._write('/cam1/keypoints_info', message(bag, 'std_msgs/msg/String', '{"joint_names": 3'), .5)
+        bag.view(recorded.view('cam1', 1.))
+    assert '/cam1/keypoints_info: 1 bad messages' in read_bag(tmp_path / 'b', Network).notes[0]
+
+
+def test_headers_without_stamp(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        for i in range(3):
+            m = message(bag, 'sensor_msgs/msg/Image', bag._header(0, 'cam1'), 48, 64, 'bgr8', 0, 192,
+                        grey(9).ravel())
+            bag._write('/cam1/image_raw', m, 70 + i)
+    r = read_bag(tmp_path / 'b', Network)
+    assert [v.stamp for v in r.views] == [70, 71, 72]
+    assert r.notes == ('/cam1/image_raw: 3 messages have no stamp and got the time of recording',)
+
+
+def test_duplicates_and_disorder(tmp_path):
+    views = [recorded.view('cam1', t) for t in (1., 3., 2., 3., 4.)]
+    write_bag(tmp_path / 'b', views)
+    r = read_bag(tmp_path / 'b', Network)
+    assert [v.stamp for v in r.views] == [1, 2, 3, 4] and '1 views had the stamp' in r.notes[0]
+
+
+@pytest.mark.parametrize('share', [0., .05, .3, .7, .98])
+def test_damaged_bag_is_a_sentence_or_what_is_left(tmp_path, storage, share):
+    write_bag(tmp_path / 'b', keypoints(400), storage)
+    file = next(p for p in (tmp_path / 'b').iterdir() if p.suffix in ('.mcap', '.db3'))
+    content = file.read_bytes()
+    file.write_bytes(content[:int(share * len(content))])
+    try:
+        r = read_bag(tmp_path / 'b', Network)
+    except IoError as error:
+        assert str(tmp_path / 'b') in str(error) and '\n' not in str(error)
+    else:
+        assert r.views and any('the bag is damaged' in n for n in r.notes)
+
+
+def test_storage_file_is_gone(tmp_path):
+    write_bag(tmp_path / 'b', keypoints(1))
+    next((tmp_path / 'b').glob('*.mcap')).unlink()
+    with pytest.raises(IoError, match='the bag cannot be opened .*files are missing'):
+        read_bag(tmp_path / 'b', Network)
+
+
+def test_bag_of_something_else(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        bag._write('/chatter', message(bag, 'std_msgs/msg/String', 'hello'), 1.)
+        cloud = message(bag, 'sensor_msgs/msg/PointCloud2', bag._header(1, 'lidar'), 0, 0, [], False, 0, 0,
+                        np.zeros(0, np.uint8), True)
+        bag._write('/lidar', cloud, 1.)
+    with pytest.raises(IoError, match=r'neither images nor keypoints in it, but /chatter \(1\), /lidar \(1\)'):
+        read_bag(tmp_path / 'b', Network)
+    with pytest.raises(IoError, match='/lidar holds neither images nor keypoints'):
+        read_bag(tmp_path / 'b', Network, topics=['/lidar'])
+    with pytest.raises(IoError, match='no topic /cam9/image_raw in it, but /chatter'):
+        read_bag(tmp_path / 'b', Network, topics=['/cam9/image_raw'])
+
+
+def test_depth_images_are_left_out(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        images(bag, 'cam1')
+        depth = message(bag, 'sensor_msgs/msg/Image', bag._header(1, 'x'), 48, 64, '32FC1', 0, 256,
+                        np.zeros(48 * 256, np.uint8))
+        bag._write('/cam1/depth/image_raw', depth, 1.)
+    r = read_bag(tmp_path / 'b', Network)
+    assert r.cameras == ('cam1',) and "encoding '32FC1' is not known" in r.notes[0]
+    with pytest.raises(IoError, match='cam1/depth/image_raw holds no image that can be used'):
+        read_bag(tmp_path / 'b', Network, topics=['/cam1/depth/image_raw'])
+
+
+def test_writer_does_not_touch_what_is_there(tmp_path):
+    write_bag(tmp_path / 'b', keypoints(1))
+    with pytest.raises(IoError, match='exists already'):
+        write_bag(tmp_path / 'b', keypoints(1))
+    with pytest.raises(IoError, match="storage 'bag1' is not known"):
+        write_bag(tmp_path / 'c', keypoints(1), 'bag1')
+    (tmp_path / 'file').touch()
+    with pytest.raises(IoError, match='cannot be written'):
+        write_bag(tmp_path / 'file' / 'b', keypoints(1))
+    with BagWriter(tmp_path / 'd') as bag, pytest.raises(IoError, match="'my_msgs/msg/Mine' of /x is not known"):
+        bag.cdr('/x', 'my_msgs/msg/Mine', b'', 0.)
+    with pytest.raises(IoError, match='no such bag'):
+        read_bag(tmp_path / 'none', Network)
+    shutil.rmtree(tmp_path / 'd')
+    (tmp_path / 'd').mkdir()
+    with pytest.raises(IoError, match='no bag in it'):
+        read_bag(tmp_path / 'd', Network)
+
+
+def raw(encoding, data, w, h, step, bigendian=0):
+    class Message:
+        pass
+    m = Message()
+    m.encoding, m.width, m.height, m.step, m.is_bigendian = encoding, w, h, step, bigendian
+    m.data = np.frombuffer(data, np.uint8)
+    return m
+
+
+@pytest.mark.parametrize('encoding, pixel, bgr', [
+    ('bgr8', b'\x01\x02\x03', [1, 2, 3]), ('rgb8', b'\x01\x02\x03', [3, 2, 1]), ('mono8', b'\x07', [7, 7, 7]),
+    ('rgba8', b'\x01\x02\x03\x04', [3, 2, 1]), ('bgra8', b'\x01\x02\x03\x04', [1, 2, 3]),
+    ('mono16', b'\x99\x07', [7, 7, 7]), ('rgb16', b'\x99\x01\x99\x02\x99\x03', [3, 2, 1])])
+def test_encodings_with_padded_rows(encoding, pixel, bgr):
+    row = pixel * 4 + b'\xff' * 5
+    image = image_of(raw(encoding, row * 2, 4, 2, len(row)))
+    assert image.shape == (2, 4, 3) and (image == bgr).all()
+
+
+def test_big_endian_and_bayer_and_yuv():
+    assert (image_of(raw('mono16', b'\x07\x99' * 4, 2, 2, 4, 1)) == 7).all()
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[::2, ::2] = 200                                 # only the red cells of an RGGB mosaic are lit
+    b, g, r = image_of(raw('bayer_rggb8', mosaic.tobytes(), 8, 8, 8))[4, 4]
+    assert r > 150 and b < 60 and g < 120
+    assert (image_of(raw('yuv422_yuy2', b'\x50\x80' * 8, 4, 2, 8)).std((0, 1)) == 0).all()
+
+
+@pytest.mark.parametrize('bad, sentence', [
+    (raw('bgr8', b'\x00' * 20, 4, 2, 12), '20 bytes in rows of 12 are too few for 4x2 px bgr8'),
+    (raw('bgr8', b'', 0, 0, 0), 'too few'),
+    (raw('16UC1', b'\x00' * 16, 4, 2, 8), "encoding '16UC1' is not known")])
+def test_images_that_are_none(bad, sentence):
+    with pytest.raises(BadMessage, match=sentence):
+        image_of(bad)
+
+
+def test_lens_models_and_sizes(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        bag.camera_info('c', 0., (640, 480), Intrinsics(K, np.arange(5) / 100))
+    from selfpose_ros.io.bag_file import BagFile
+    info = next(m for _, _, m in BagFile(tmp_path / 'b').messages(['/c/camera_info'], {}))
+    assert intrinsics_of(info, (640, 480)).distortion.tolist() == [0, .01, .02, .03, .04]
+    assert intrinsics_of(info, (320, 240)).K[:2].tolist() == [[250, 0, 159.75], [0, 255, 119.75]]
+    with pytest.raises(BadMessage, match='calibrated at 640x480 px, the image has 480x480'):
+        intrinsics_of(info, (480, 480))
+    info.distortion_model = 'equidistant'
+    with pytest.raises(BadMessage, match="'equidistant' is not supported"):
+        intrinsics_of(info, (640, 480))
+
+
+def test_description_is_what_the_nodes_write(tmp_path):
+    messages = pytest.importorskip('selfpose_ros.nodes.messages', reason='needs the ROS message packages')
+    from selfpose_ros.io.bag_messages import info_of
+    text = messages.KeypointsInfo('cam1', ('nose', *recorded.JOINTS[1:]), (640, 480), Intrinsics(K)).text()
+    info = info_of(text)
+    assert info.image_size == (640, 480) and np.array_equal(info.intrinsics.K, K) and info.joint_names[0] == 'nose'
+    assert {'joint_names', 'image_size', 'K', 'distortion'} <= set(json.loads(text))
