@@ -15,9 +15,8 @@ from typing import Any
 
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
-from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 
@@ -30,7 +29,7 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
     'cameras': ('', None, 'names of the cameras, separated by commas: cam1,cam2,cam3; empty: from params_file'),
     'params_file': ('', None, 'YAML file with parameters of the nodes (ros__parameters)'),
     'namespace': ('', None, 'namespace of the nodes'),
-    'use_sim_time': ('false', YES_NO, 'take the time from /clock: simulation, or a bag played with --clock'),
+    'use_sim_time': ('', ('', *YES_NO), 'take the time from /clock: simulation, or a bag played with --clock'),
     'log_level': ('', ('', 'debug', 'info', 'warn', 'error', 'fatal'), 'log level of the nodes'),
     'rviz': ('false', YES_NO, 'show the skeletons in rviz2'),
 }
@@ -57,10 +56,7 @@ def lifecycle_node(executable: str) -> LaunchDescriptionEntity:
 
 def rviz() -> LaunchDescriptionEntity:
     """rviz2 with this package's configuration, when the argument `rviz` says so."""
-    config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'selfpose.rviz'])
-    return Node(package='rviz2', executable='rviz2', name='rviz2', arguments=['-d', config],
-                parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
-                condition=IfCondition(LaunchConfiguration('rviz')))
+    return OpaqueFunction(function=_start_rviz)
 
 
 def _parameters(given: dict[str, str]) -> list[Any]:
@@ -71,13 +67,22 @@ def _parameters(given: dict[str, str]) -> list[Any]:
         if not path.is_file():
             raise LaunchError(f'params_file: there is no file {path}; give the path of a YAML parameter file')
         sources.append(str(path))
-    own: dict[str, Any] = {'use_sim_time': given['use_sim_time'].lower() == 'true'}
+    own: dict[str, Any] = {'use_sim_time': given['use_sim_time'] == 'true'} if given['use_sim_time'] else {}
     if given['cameras']:
         cameras = [name.strip() for name in given['cameras'].split(',')]
         if not all(cameras):
             raise LaunchError(f'cameras: empty name in {given["cameras"]!r}; write cameras:=cam1,cam2,cam3')
         own['cameras'] = cameras
-    return [*sources, own]
+    return [*sources, own] if own else sources
+
+
+def _start_rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = context.launch_configurations
+    if given['rviz'] != 'true':
+        return []
+    config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'selfpose.rviz'])
+    return [Node(package='rviz2', executable='rviz2', name='rviz2', namespace=given['namespace'],
+                 arguments=['-d', config], parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}])]
 
 
 def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEntity]:
