@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from .. import rotation
 from ..body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 
-__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'residuals', 'robust_weight']
+__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'pixels', 'residuals', 'robust_cost',
+           'robust_weight']
 
 Array = NDArray[np.float64]
 
@@ -91,7 +92,8 @@ def robust_weight(e2: Array, scale: float, kind: str = 'gm') -> Array:
     return w * w if kind == 'gm' else w
 
 
-def _robust_cost(e2: Array, scale: float, kind: str) -> Array:
+def robust_cost(e2: Array, scale: float, kind: str) -> Array:
+    """Loss that `robust_weight` belongs to."""
     if kind == 'l2':
         return .5 * e2
     c2 = scale ** 2
@@ -104,6 +106,11 @@ def _project(s: BundleState, centre: Array) -> tuple[Array, Array, Array]:
     C = Y + s.t[:, None]
     z = np.maximum(C[..., 2:], .2)                          # a point behind a camera pulls like one close in front
     return Y, C, C[..., :2] / z * s.focal[:, None, None] + centre[:, None]
+
+
+def pixels(s: BundleState, centre: Array) -> Array:
+    """Projections (N, V, 17, 2) px of the state's points."""
+    return _project(s, centre)[2]
 
 
 def residuals(s: BundleState, p: BundleProblem) -> Array:
@@ -157,10 +164,10 @@ def _bones(X: Array) -> tuple[Array, Array]:
 
 
 def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array]) -> float:
-    c = _robust_cost(residuals(s, p), scale, kind).sum()
+    c = robust_cost(residuals(s, p), scale, kind).sum()
     if p.bone_weight:
         n, _ = _bones(s.X)
-        c += p.bone_weight * _robust_cost(((n - s.bones) / BONE_SIGMA_M) ** 2, 3., 'cauchy').sum()
+        c += p.bone_weight * robust_cost(((n - s.bones) / BONE_SIGMA_M) ** 2, 3., 'cauchy').sum()
     d = np.log(s.bones) - prior[0]
     c += .5 * d @ prior[1] @ d
     free = p.log_focal_sigma > 0

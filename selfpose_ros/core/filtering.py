@@ -1,0 +1,198 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The causal filter of one person: position and velocity of 17 joints, straight from the pixels of all views.
+
+Each tick is a small maximum-a-posteriori problem: predicted joints with their covariance, all views' pixels with a
+robust loss, constant bone lengths. Three Gauss-Newton steps on 51 unknowns; velocities follow by the cross-covariance
+(iterated extended Kalman filter). Views keep their own acquisition stamps: a joint is compared where it was at that time.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fusion.trajectory import ACCELERATION_SIGMA
+from .noise import PERMUTATIONS, best_permutation
+from .skeleton import BONES
+
+__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter']
+
+Array = NDArray[np.float64]
+
+_PAIRS = (*BONES, (1, 4))
+_A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
+_K = len(_PAIRS)
+_EYE3 = np.eye(3)
+_DIAG = np.arange(51)
+#: (51, K) pattern: which bone touches which joint, with sign
+_INC = np.zeros((_K, 17))
+_INC[np.arange(_K), _A], _INC[np.arange(_K), _B] = -1., 1.
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """Attributes:
+        acceleration: factor on the joints' usual acceleration.
+        bone_sigma_m: constancy of a bone, m.
+        outlier: Geman-McClure scale, sigmas.
+        memory: share of the last residual that is expected again (errors of a 2D network are correlated in time).
+        inflation: factor on the measured sigmas.
+        tail: predictions that are off by more than this many sigmas are believed less (Cauchy).
+        first_trust: weight of the prediction in the first step.
+        steps: Gauss-Newton steps per tick.
+    """
+
+    acceleration: float = 3.
+    bone_sigma_m: float = .008
+    outlier: float = 4.
+    memory: float = .5
+    inflation: float = 1.
+    tail: float = 2.
+    first_trust: float = .1
+    steps: int = 3
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What V cameras saw of one person: kp (V, 17, 2) undistorted px (any number where unseen), sigma (V, 17) px
+    (inf = unseen), offset (V,) s: acquisition time minus the tick's."""
+
+    kp: Array
+    sigma: Array
+    offset: Array
+
+
+class SkeletonFilter:
+    """State: mean position and velocity (17, 3), covariance blocks pp, pv, vv (17, 3, 3)."""
+
+    def __init__(self, R: Array, t: Array, focal: Array, centre: Array, bones: Array, hip_m: float,
+                 config: FilterConfig | None = None) -> None:
+        """Cameras as in `Rig` (undistorted pixels), bones (16,) m, hip_m: distance of the hips, m."""
+        self.config = config or FilterConfig()
+        self.set_rig(R, t, focal, centre)
+        self.lengths = np.r_[bones, hip_m]
+        self.bone_weight = np.full(_K, 1 / self.config.bone_sigma_m ** 2)
+        self.bone_weight[[6, 7, 8]] /= 2.25
+        self.acc2 = (ACCELERATION_SIGMA * self.config.acceleration) ** 2
+        self.x = np.zeros((17, 3))
+        self.v = np.zeros((17, 3))
+        self.pp = np.zeros((17, 3, 3))
+        self.pv = np.zeros((17, 3, 3))
+        self.vv = np.zeros((17, 3, 3))
+        self.residual: Array | None = None
+        self.used = np.zeros((len(R), 17))
+        self.e2 = np.zeros((len(R), 17))
+
+    def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
+        self.R, self.t, self.focal, self.centre = R, t, focal, centre
+        self.residual = None
+
+    def start(self, x: Array, sigma_m: float = .1, speed_sigma: float = 1.) -> None:
+        """Begin at joints (17, 3) m."""
+        self.x, self.v = x.copy(), np.zeros((17, 3))
+        self.pp = np.tile(_EYE3 * sigma_m ** 2, (17, 1, 1))
+        self.pv = np.zeros((17, 3, 3))
+        self.vv = np.tile(_EYE3 * speed_sigma ** 2, (17, 1, 1))
+        self.residual = None
+
+    def move(self, s: float, R: Array, t: Array) -> None:
+        """Carry the state into another world frame: x' = s R x + t."""
+        self.x = s * self.x @ R.T + t
+        self.v = s * self.v @ R.T
+        for name in ('pp', 'pv', 'vv'):
+            setattr(self, name, s * s * (R @ getattr(self, name) @ R.T))
+        self.lengths = self.lengths * s
+
+    def predict(self, dt: float) -> None:
+        """Constant velocity over `dt` s, white acceleration."""
+        self.x = self.x + dt * self.v
+        q = self.acc2[:, None, None] * _EYE3
+        pv_t = self.pv.swapaxes(1, 2)
+        self.pp = self.pp + dt * (self.pv + pv_t) + dt * dt * self.vv + q * (dt ** 4 / 4)
+        self.pv = self.pv + dt * self.vv + q * (dt ** 3 / 2)
+        self.vv = self.vv + q * dt ** 2
+
+    def pixels(self, offset: Array | None = None) -> Array:
+        """Predicted pixels (V, 17, 2) at the views' own times."""
+        x = self.x[None] if offset is None else self.x[None] + offset[:, None, None] * self.v[None]
+        C = np.matmul(x, self.R.swapaxes(1, 2)) + self.t[:, None]
+        return C[..., :2] / np.maximum(C[..., 2:], .2) * self.focal[:, None, None] + self.centre[:, None]
+
+    def update(self, m: Measurement) -> None:
+        """Take the views of one tick."""
+        cfg = self.config
+        shift = m.offset[:, None, None] * self.v[None] if np.any(m.offset) else None
+        best = best_permutation(self.pixels(m.offset), m.kp, m.sigma)
+        kp, sigma = m.kp, m.sigma
+        if best.any():
+            index = PERMUTATIONS[best]
+            kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)
+        seen = np.isfinite(sigma)
+        k = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
+        if self.residual is not None and cfg.memory:
+            kp = kp - cfg.memory * self.residual
+        prior = np.linalg.inv(self.pp)
+        x0, x = self.x, self.x.copy()
+        H = np.zeros((51, 51))
+        for i in range(cfg.steps):
+            scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
+            H, g, r = self._system(x, shift, kp, k, scale)
+            H4 = H.reshape(17, 3, 17, 3)
+            j = np.arange(17)
+            # people accelerate in bursts: a joint that all views see elsewhere is believed (Cauchy prior)
+            pull = np.matmul(prior, (x - x0)[..., None])[..., 0]
+            trust = 1 / (1 + np.einsum('ji,ji->j', pull, x - x0) / (3. * cfg.tail ** 2))
+            if i == 0:
+                trust = np.full(17, cfg.first_trust)
+            H4[j, :, j] += trust[:, None, None] * prior
+            g += trust[:, None] * pull
+            x = x - np.linalg.solve(H, g.reshape(51)).reshape(17, 3)
+        inflate = (1 / trust)[:, None, None]
+        self.pp, self.pv, self.vv, prior = self.pp * inflate, self.pv * inflate, self.vv * inflate, prior / inflate
+        cov = np.linalg.inv(H).reshape(17, 3, 17, 3)[np.arange(17), :, np.arange(17)]
+        gain = np.matmul(self.pv.swapaxes(1, 2), prior)                  # vp pp^-1
+        self.v = self.v + np.matmul(gain, (x - x0)[..., None])[..., 0]
+        self.vv = self.vv - np.matmul(np.matmul(gain, self.pp - cov), gain.swapaxes(1, 2))
+        self.pv = np.matmul(cov, gain.swapaxes(1, 2))
+        self.x, self.pp = x, cov
+        good = self.used > .25
+        self.residual = np.where((good & seen)[..., None], kp + (cfg.memory * self.residual if self.residual is not None
+                                                                 else 0.) - r, 0.)
+
+    def _system(self, x: Array, shift: Array | None, kp: Array, k: Array, scale: float) -> tuple[Array, Array, Array]:
+        X = x[None] if shift is None else x[None] + shift
+        C = np.matmul(X, self.R.swapaxes(1, 2)) + self.t[:, None]
+        z = np.maximum(C[..., 2], .2)
+        fz = self.focal[:, None] / z
+        n = C[..., :2] / z[..., None]
+        px = n * self.focal[:, None, None] + self.centre[:, None]
+        r = (px - kp) * k[..., None]
+        e2 = (r * r).sum(-1)
+        w = 1 / (1 + e2 / scale ** 2)
+        self.used, self.e2 = w * w * (k > 0), e2
+        wk = w * k
+        # rows of the projection: fz (R0 - nx R2), fz (R1 - ny R2)
+        J = (self.R[:, None, :2] - n[..., None] * self.R[:, None, 2:]) * (fz * wk)[..., None, None]   # V,17,2,3
+        Jt = J.transpose(1, 0, 2, 3).reshape(17, -1, 3)
+        rt = (r * w[..., None]).transpose(1, 0, 2).reshape(17, -1, 1)
+        JT = Jt.swapaxes(1, 2)
+        blocks, g = np.matmul(JT, Jt), np.matmul(JT, rt)[..., 0]
+        d = x[_B] - x[_A]
+        length = np.sqrt((d * d).sum(-1)) + 1e-9
+        u = d / length[:, None]
+        rb = length - self.lengths
+        wb = self.bone_weight / (1 + rb * rb * self.bone_weight / 9.)
+        Bm = (_INC[:, :, None] * u[:, None, :]).reshape(_K, 51)
+        H = (Bm.T * wb) @ Bm
+        H4 = H.reshape(17, 3, 17, 3)
+        j = np.arange(17)
+        H4[j, :, j] += blocks
+        g = g + ((Bm.T * wb) @ rb).reshape(17, 3)
+        return H, g, px
+
+    @property
+    def sigma(self) -> Array:
+        """(17,) m, per axis."""
+        return np.sqrt(np.maximum(np.einsum('jii->j', self.pp) / 3, 0))

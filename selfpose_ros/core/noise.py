@@ -1,0 +1,132 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a 2D network's errors are like, learned from the residuals of a solved rig.
+
+A confidence is only a number until it is known what error goes with it: networks differ by an order of magnitude, and
+some (MediaPipe) say little about their outliers. `calibrate` measures it per recording; `undo_swaps` finds views in
+which the network exchanged left and right.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from .rig.bundle import BundleProblem, BundleState, linearise, pixels, robust_cost, robust_weight
+from .skeleton import MIRROR, SWAP_GROUPS
+
+__all__ = ['NoiseModel', 'PERMUTATIONS', 'best_permutation', 'calibrate', 'undo_swaps']
+
+Array = NDArray[np.float64]
+
+#: px per pixel of image side and unit confidence, before anything is known: about 5 px in a 1000 px image
+_PRIOR_SHARE = 0.005
+
+
+def _permutations() -> NDArray[np.int64]:
+    out = np.tile(np.arange(17), (4, 1))
+    for k, groups in enumerate(((), ('arms',), ('legs',), ('arms', 'legs'))):
+        for g in groups:
+            i = np.array(SWAP_GROUPS[g])
+            out[k, i] = np.array(MIRROR)[i]
+    return out
+
+
+#: (4, 17) source joint of each joint: as seen, arms exchanged, legs exchanged, both
+PERMUTATIONS = _permutations()
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Standard deviation of a 2D joint, px, as a function of its confidence.
+
+    Attributes:
+        confidence, sigma_px: (K,) knots, interpolated in the logarithm; sigma does not rise with confidence.
+        correlation: of the error from one frame to the next at frame_s seconds.
+        measured: False for the prior.
+    """
+
+    confidence: Array
+    sigma_px: Array
+    correlation: float = .6
+    frame_s: float = .04
+    measured: bool = False
+
+    @classmethod
+    def prior(cls, image_size: Array) -> NoiseModel:
+        """Before anything is known: a fixed share of the image's side, growing with falling confidence."""
+        side = float(np.mean(np.max(np.atleast_2d(image_size), axis=1)))
+        c = np.array([.02, .1, .3, .5, .7, 1.])
+        return cls(c, _PRIOR_SHARE * side / c)
+
+    def sigma(self, confidence: Array) -> Array:
+        """(...) confidences -> px; inf where the confidence is 0."""
+        with np.errstate(divide='ignore'):
+            s = np.exp(np.interp(confidence, self.confidence, np.log(self.sigma_px)))
+        return np.where(confidence > 0, s, np.inf)
+
+    def correlation_at(self, step_s: float) -> float:
+        """Correlation of the error between frames that are `step_s` apart."""
+        return float(self.correlation ** max(step_s / max(self.frame_s, 1e-3), .05))
+
+
+def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, prior: NoiseModel) -> tuple[NoiseModel, Array]:
+    """Noise model from residuals, and the leverage-corrected residuals (N, V, 17) px (per axis, standardised).
+
+    A residual is smaller than the error that caused it, because the estimate follows the observation: it is divided by
+    sqrt(1 - leverage). Median per confidence bin (robust), then isotonic: more confidence never means more error.
+    """
+    r, JX, _ = linearise(state, problem)
+    seen = np.isfinite(problem.sigma)
+    px = np.sqrt((r * r).sum(-1) / 2) * np.where(seen, problem.sigma, 0.)
+    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
+    # bones and motion hold a point, too: a weak pull keeps unseen directions finite
+    cov = np.linalg.inv(H + (np.trace(H, axis1=-2, axis2=-1)[..., None, None] * .02 + 1e-6) * np.eye(3))
+    leverage = np.clip(np.einsum('nvjka,njab,nvjkb->nvj', JX, cov, JX, optimize=True) / 2, 0, .9)
+    err = px / np.sqrt(1 - leverage)
+    ok = seen & (seen.sum(1, keepdims=True) >= 2)
+    c, e = confidence[ok], err[ok]
+    if len(c) < 200:
+        return prior, err
+    order = np.argsort(c, kind='stable')
+    bins = np.array_split(order, int(np.clip(len(c) // 60, 4, 32)))
+    knots = np.array([c[b].mean() for b in bins])
+    # the median of |e| of a 2D Gaussian, per axis, is 0.8326 sigma
+    sigma = np.array([np.median(e[b]) for b in bins]) / .8326
+    floor = .1 * prior.sigma_px.min()
+    log_sigma = isotonic_regression(np.log(np.maximum(sigma, floor)), weights=[len(b) for b in bins],
+                                    increasing=False).x
+    knots, keep = np.unique(knots, return_index=True)
+    return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
+
+
+def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array) -> tuple[float, float]:
+    """Correlation of good residuals between neighbouring instants, and the median step between those, s."""
+    r, _, _ = linearise(state, problem)
+    good = (robust_weight((r * r).sum(-1), 4.) > .5) & np.isfinite(problem.sigma)
+    both = good[1:] & good[:-1]
+    step = float(np.median(np.diff(stamp)))
+    if both.sum() < 300:
+        return .6, .04
+    a, b = r[1:][both], r[:-1][both]
+    return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), 0., .9)), step
+
+
+def best_permutation(px: Array, kp: Array, sigma: Array, *, margin: float = 6., scale: float = 3.) -> NDArray[np.int64]:
+    """Which of `PERMUTATIONS` explains predicted pixels px (..., 17, 2) best; 0 unless another is better by `margin`
+    (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17)."""
+    inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
+    d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
+    cost = robust_cost((d * d).sum(-1), scale, 'gm').sum(-1)              # ..., 4
+    best = cost.argmin(-1)
+    return np.where(cost[..., 0] - cost.min(-1) > margin, best, 0)
+
+
+def undo_swaps(state: BundleState, problem: BundleProblem) -> tuple[BundleProblem, NDArray[np.int64]]:
+    """The problem with exchanged observations put right, and the (N, V, 17) source index of each joint."""
+    index = PERMUTATIONS[best_permutation(pixels(state, problem.centre), problem.kp, problem.sigma)]
+    kp = np.take_along_axis(problem.kp, index[..., None], 2)
+    return replace(problem, kp=kp, sigma=np.take_along_axis(problem.sigma, index, 2)), index

@@ -1,0 +1,245 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From 2D tracks of one person in cameras that stand still to a rig with its uncertainty, or the reason why not.
+
+Several first guesses (weak-perspective factorisation and its mirror, essential matrices, the rig known so far) are each
+adjusted coarsely; the best by robust cost among those in which the body faces the right way is adjusted finely, with
+left/right exchanges undone and the noise of the 2D network measured on the way.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..body import BONE_PRIOR_M
+from ..camera import FOCAL_PRIOR, Intrinsics
+from ..fusion.triangulation import triangulate
+from ..noise import NoiseModel, calibrate, lag_one_correlation, undo_swaps
+from ..skeleton import BONES
+from .bundle import BundleProblem, BundleResult, BundleState, adjust
+from .initial import factorise, from_pairs
+from .value import NotSolved
+from .world import body_forward_score
+
+__all__ = ['Solution', 'SolverConfig', 'Tracks', 'solve']
+
+Array = NDArray[np.float64]
+
+#: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
+_SCALE_A = np.array([0, 1, 2, 4, 5, 0, 8, 11, 12, 8, 14, 15])
+_SCALE_B = np.array([1, 2, 3, 5, 6, 8, 11, 12, 13, 14, 15, 16])
+_SCALE_PRIOR_M = np.array([BONE_PRIOR_M[BONES.index((a, b))] if (a, b) in BONES else BONE_PRIOR_M[6] + BONE_PRIOR_M[7]
+                           for a, b in zip(_SCALE_A.tolist(), _SCALE_B.tolist())])
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """2D joints of one person at common instants.
+
+    Attributes:
+        cameras: (V,) names.  stamp: (N,) s, increasing.
+        kp: (N, V, 17, 2) undistorted px, NaN = not seen.  confidence: (N, V, 17).
+        image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
+    """
+
+    cameras: tuple[str, ...]
+    stamp: Array
+    kp: Array
+    confidence: Array
+    image_size: NDArray[np.int64]
+    intrinsics: tuple[Intrinsics | None, ...]
+
+    def rows(self, index: NDArray[np.int64]) -> Tracks:
+        return replace(self, stamp=self.stamp[index], kp=self.kp[index], confidence=self.confidence[index])
+
+    def views(self, index: NDArray[np.int64]) -> Tracks:
+        return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
+                       confidence=self.confidence[:, index], image_size=self.image_size[index],
+                       intrinsics=tuple(self.intrinsics[i] for i in index))
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    """Attributes:
+        frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
+        max_rotation_sigma_deg: a solution that is predicted to be worse is none.
+    """
+
+    frames: int = 100
+    first_frames: int = 40
+    max_rotation_sigma_deg: float = 12.
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A rig in the frame of its first camera, body of adult mean size.
+
+    Attributes:
+        state: cameras, bones, and the body at `rows` of the tracks.
+        rotation_sigma_deg: (V,) predicted error of the rotation relative to the first camera.
+        noise: measured noise of the 2D network.
+        cost: robust cost per observation.  reprojection_px: median residual.
+        forward: see `world.body_forward_score`.
+        distinct: number of clearly different poses it rests on.
+    """
+
+    state: BundleState
+    rows: NDArray[np.int64]
+    covariance: Array
+    rotation_sigma_deg: Array
+    noise: NoiseModel
+    cost: float
+    reprojection_px: float
+    forward: float
+    distinct: int
+
+    @property
+    def quality(self) -> float:
+        """0..1: about the share of accuracy left of a perfectly calibrated rig."""
+        return float(1 / (1 + (self.rotation_sigma_deg.max() / 4.) ** 2))
+
+
+def _problem(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
+    V = len(tracks.cameras)
+    centre, log_f, spread = tracks.image_size / 2., np.zeros(V), np.full(V, FOCAL_PRIOR[1])
+    for v, known in enumerate(tracks.intrinsics):
+        log_f[v] = np.log(FOCAL_PRIOR[0] * tracks.image_size[v].max())
+        if known is not None:
+            log_f[v], centre[v] = np.log(known.focal_px), known.K[:2, 2]
+            spread[v] = 0. if known.source == 'known' else .05
+    seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
+    sigma = np.where(seen, noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
+    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread)
+
+
+def _points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) -> BundleState:
+    """State with robustly triangulated points, scaled to the body's prior size."""
+    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
+    w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
+    X = triangulate(rays, w, R, t, rounds=4, scale=5.)
+    mean = np.nanmean(X, axis=1, keepdims=True) if np.isfinite(X).any() else np.zeros_like(X[:, :1])
+    X = np.where(np.isfinite(X), X, np.nan_to_num(mean))
+    n = np.median(np.linalg.norm(X[:, _SCALE_B] - X[:, _SCALE_A], axis=-1), axis=0)
+    k = float(np.median(_SCALE_PRIOR_M / np.maximum(n, 1e-3)))
+    return BundleState(R.copy(), t * k, focal.copy(), X * k, bones.copy())
+
+
+def _guesses(p: BundleProblem, focal: Array, start: Solution | None) -> list[tuple[Array, Array, Array]]:
+    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
+    w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
+    out = [(R, t, focal) for R, t in [*factorise(rays, w), *from_pairs(rays, w, focal)]]
+    if start is not None and len(start.state.R) == p.kp.shape[1]:
+        out.append((start.state.R, start.state.t, start.state.focal))
+    return out
+
+
+def _distinct_poses(X: Array, apart_m: float = .06) -> int:
+    """How many of the poses (N, 17, 3) differ from each other by more than noise does, in the median joint."""
+    chosen: list[int] = []
+    for i in range(len(X)):
+        if not chosen or np.median(np.linalg.norm(X[chosen] - X[i], axis=-1), axis=1).min() > apart_m:
+            chosen.append(i)
+    return len(chosen)
+
+
+def usable_rows(tracks: Tracks) -> NDArray[np.int64]:
+    """Instants at which two views or more show at least half of the body."""
+    seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
+    return np.nonzero((seen.sum(-1) >= 8).sum(1) >= 2)[0]
+
+
+def _evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    return rows if len(rows) <= n else rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
+
+
+def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
+          noise: NoiseModel | None = None) -> Solution | NotSolved:
+    """Find the rig. Deterministic.
+
+    Args:
+        start: an earlier solution of the same cameras, tried beside the fresh guesses.
+        noise: of the 2D network, from an earlier solution; None = prior.
+    """
+    config = config or SolverConfig()
+    V = len(tracks.cameras)
+    if V < 2:
+        return NotSolved('one camera has no rig: a second one must see the person, too', {'cameras': V})
+    rows = usable_rows(tracks)
+    if len(rows) < 1:
+        return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap', {'frames': 0})
+    noise = noise or NoiseModel.prior(tracks.image_size)
+    first = _evenly(rows, config.first_frames)
+    p = _problem(tracks.rows(first), noise)
+    seen_views = np.isfinite(p.sigma).any(-1).sum(0)
+    if seen_views.min() < max(1, min(4, len(first))):
+        v = int(seen_views.argmin())
+        return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: walk '
+                         'where all cameras overlap', {'frames': float(seen_views[v])})
+    best = _coarse(p, start)
+    if best is None:
+        return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
+                         {'frames': len(first)})
+    chosen = _evenly(rows, config.frames)
+    return _fine(tracks.rows(chosen), chosen, best, noise, config)
+
+
+def _coarse(p: BundleProblem, start: Solution | None) -> BundleResult | None:
+    results = []
+    for R, t, f in _guesses(p, np.exp(p.log_focal), start):
+        bones = start.state.bones if start is not None else p.bone_mean
+        try:
+            r = adjust(_points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3)
+        except np.linalg.LinAlgError:
+            continue
+        if np.isfinite(r.cost):
+            results.append((r.cost, body_forward_score(r.state.X), r))
+    if not results:
+        return None
+    # the mirrored world fits almost as well when the motion is narrow: a body that bends its knees backwards is refused
+    # as long as anything else is at hand
+    upright = [r for r in results if r[1] > 0] or results
+    return min(upright, key=lambda r: r[0])[2]
+
+
+def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
+          config: SolverConfig) -> Solution | NotSolved:
+    p = _problem(tracks, noise)
+    conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
+    s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
+    r = adjust(s, p, scale=5., kind='cauchy', steps=8)
+    prior = NoiseModel.prior(tracks.image_size)
+    for k in range(3):
+        p, index = undo_swaps(r.state, p)
+        conf = np.take_along_axis(conf, index, 2)
+        noise, _ = calibrate(r.state, p, conf, prior)
+        p = replace(p, sigma=noise.sigma(conf))
+        r = adjust(r.state, p, scale=4., kind='gm', steps=10 if k < 2 else 25)
+    if len(rows) > 4:
+        rho, step = lag_one_correlation(r.state, p, tracks.stamp)
+        noise = replace(noise, correlation=rho, frame_s=step)
+    return _judge(r, p, tracks, rows, noise, config)
+
+
+def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.int64], noise: NoiseModel,
+           config: SolverConfig) -> Solution | NotSolved:
+    V, N = len(tracks.cameras), len(rows)
+    distinct = _distinct_poses(r.state.X)
+    # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
+    rho = noise.correlation if N > 4 else 0.
+    effective = min(N * (1 - rho) / (1 + rho) + rho, 6. * distinct)
+    cov = r.covariance * N / max(effective, .5)
+    sigma = np.rad2deg(np.sqrt(np.array([np.trace(cov[7 * v:7 * v + 3, 7 * v:7 * v + 3]) for v in range(V)])))
+    forward = body_forward_score(r.state.X)
+    numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
+               'reprojection_px': r.robust_px, 'cost': r.cost}
+    z = np.einsum('vk,njk->nvj', r.state.R[:, 2], r.state.X) + r.state.t[:, 2][:, None]
+    if (z < .2).mean() > .1:
+        return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers)
+    if distinct < 2 and N >= 50:
+        return NotSolved('the person has hardly moved: walk or turn about', numbers)
+    if sigma.max() > config.max_rotation_sigma_deg:
+        return NotSolved(f'the rotation of camera {tracks.cameras[int(sigma.argmax())]} is uncertain by '
+                         f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers)
+    return Solution(r.state, rows, cov, sigma, noise, r.cost, r.robust_px, forward, distinct)
