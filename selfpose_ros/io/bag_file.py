@@ -142,8 +142,8 @@ def _opened(part: Path) -> Iterator[Any]:
         reader = Reader(part)
         reader.open()
     except Exception as error:                             # the reader raises many kinds on damaged files
-        raise IoError(f'{part}: the bag cannot be opened ({_plain(error)}); try ros2 bag reindex, or record it '
-                      'again') from error
+        raise IoError(f'{part}: the bag cannot be opened ({_plain(error)}); try mcap recover and ros2 bag '
+                      'reindex, or record it again') from error
     try:
         yield reader
     finally:
