@@ -22,6 +22,8 @@ __all__ = ['FUSION', 'Observer']
 
 #: name of the node whose results are shown
 FUSION = '/fusion_node'
+#: its entry on /diagnostics that speaks for all others
+_OVERALL = 'fusion_node: fusion'
 
 
 class Observer:
@@ -111,7 +113,10 @@ class Observer:
         now, stamp = time.time(), seconds(cloud.header.stamp)
         people = tuple(skeletons_of(cloud))
         with self.record.lock:
-            self.record.instants.append(Instant(self._since_start(stamp), now - stamp, people))
+            instants, time_s = self.record.instants, self._since_start(stamp)
+            if instants and instants[-1].time_s == time_s:           # one instant, two frames of reference
+                people = (*instants.pop().people, *people)
+            instants.append(Instant(time_s, now - stamp, people))
 
     def _rig(self, text: Any) -> None:
         values = json.loads(text.data)
@@ -140,7 +145,6 @@ class Observer:
 
     def _diagnostics(self, array: Any) -> None:
         for status in array.status:
-            if FUSION.strip('/') in status.name and status.message:
+            if status.name == _OVERALL and status.message:
                 with self.record.lock:
                     self.record.sentence = status.message
-                return

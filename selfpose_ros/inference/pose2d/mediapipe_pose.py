@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,11 @@ class MediaPipePose:
             raise InferenceError('MediaPipe: this network was closed; make a new one with make_pose2d')
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         try:
-            if self._ever:
+            landmarks = self._landmarks(rgb)
+            if landmarks is None and self._following:
+                # lost where it was looked for: with no track left, the whole of the same image is searched
+                self._following = False
                 landmarks = self._landmarks(rgb)
-            else:
-                with without_native_noise(NOISE):
-                    landmarks = self._landmarks(rgb)
         except (RuntimeError, ValueError) as error:
             raise InferenceError(f'MediaPipe failed on a {image.shape[1]}x{image.shape[0]} px image ({error}); '
                                  'reset the network and go on') from error
@@ -117,8 +118,9 @@ class MediaPipePose:
         self._base.process(self._solution, {'image': np.zeros((64, 64, 3), np.uint8)})
 
     def _landmarks(self, rgb: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        # Pose.process would throw the presence away
-        found = self._base.process(self._solution, {'image': rgb}).pose_landmarks
+        # the first landmarks make a line of noise; Pose.process would throw the presence away
+        with nullcontext() if self._ever else without_native_noise(NOISE):
+            found = self._base.process(self._solution, {'image': rgb}).pose_landmarks
         if not found:
             return None
         return np.array([(p.x, p.y, p.visibility, p.presence) for p in found.landmark])
