@@ -27,6 +27,7 @@ Float = NDArray[np.float32]
 #: towards the light, in the world
 _LIGHT = np.array([.45, -.35, .82]) / np.linalg.norm([.45, -.35, .82])
 _AMBIENT, _DIFFUSE, _FILL = .50, .52, .16
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 _SHADOW_SIZE, _SHADOW_M = 192, 4.5                         # px and m of the square around the person
 
 
@@ -83,7 +84,9 @@ class VirtualCamera:
             shade = np.minimum(self._shade(layers.normal[box]) * layers.colour[box] * 255, 255).astype(np.uint8)
             canvas[box] = np.where(hit[box][..., None], shade, canvas[box])
             wide = (slice(max(rows[0] - 3, 0), rows[-1] + 4), slice(max(cols[0] - 3, 0), cols[-1] + 4))
-            canvas[wide] = cv2.GaussianBlur(canvas[wide], (0, 0), .6)            # a lens is not sharp to the pixel
+            near = cv2.dilate(hit[wide].astype(np.uint8), _NEIGHBOURS)[..., None] > 0
+            # a lens is not sharp to the pixel
+            canvas[wide] = np.where(near, cv2.GaussianBlur(canvas[wide], (0, 0), .6), canvas[wide])
         dy, dx = self._rng.integers(0, 64, 2)
         shift = slice(dy, dy + self.size[1]), slice(dx, dx + self.size[0])
         return np.asarray(cv2.subtract(cv2.add(canvas, self._plus[shift]), self._minus[shift]), np.uint8)
@@ -155,9 +158,18 @@ class VirtualCamera:
         B = cos2 * od + (ra * sin - on) * dn
         C = cos2 * float(a @ a) - on * on + 2 * ra * sin * on - ra * ra
         root = B * B - A * np.float32(C)
-        s = (-B - np.sqrt(np.maximum(root, 0))) / np.where(np.abs(A) > 1e-9, A, 1e-9)
+        A = np.where(np.abs(A) > 1e-9, A, np.float32(1e-9))
+        reach = np.sqrt(np.maximum(root, 0))
+        low, high = ra * sin, length + rb * sin            # where the spheres take over
+        s = (-B - reach) / A
         u = on + s * dn
-        new = (root > 0) & (A > 1e-9) & (s > 0) & (u > ra * sin) & (u < length + rb * sin) & (s < out.depth[box])
+        on_cone = (u > low) & (u < high) & (s > 0)
+        if A.min() < 0:                                    # rays steeper than the cone: its other root is in front
+            other = (-B + reach) / A
+            u = on + other * dn
+            take = (A < 0) & (u > low) & (u < high) & (other > 0) & ~(on_cone & (s < other))
+            s, on_cone = np.where(take, other, s), on_cone | take
+        new = on_cone & (root > 0) & (s < out.depth[box])
         if not new.any():
             return
         p = _points(s, x, y, new) - a
