@@ -1,0 +1,79 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose run`: both nodes in one process, configured and activated; ends with Ctrl-C."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..nodes.errors import NodeError, ParameterError
+from ..nodes.parameters import camera_names
+
+if TYPE_CHECKING:
+    from ..nodes.managed_node import ManagedNode
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = 'Camera topics in, 3D skeletons out: pose2d_node and fusion_node in one process.'
+EXAMPLES = """examples:
+  selfpose run --cameras cam1,cam2,cam3,cam4
+  selfpose run --params my_robot.yaml
+  selfpose run --cameras left,right --ros-args -p person_height_m:=1.80 -r left/image_raw:=/zed/left/image
+
+Images are taken from <camera>/image_raw or <camera>/image_raw/compressed; config/default.yaml lists all
+parameters.
+Results are on /fusion_node/skeletons, /fusion_node/markers, /fusion_node/rig and /diagnostics."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument('--params', metavar='FILE.yaml', type=Path, help='ROS parameter file of both nodes')
+    parser.add_argument('--cameras', metavar='A,B,...', help='names of the cameras, in place of those in the file')
+    parser.add_argument('--ros-args', dest='ros_args', nargs=argparse.REMAINDER, default=[],
+                        help='everything after it is for ROS: -p name:=value, -r from:=to, --log-level ...')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGINT or SIGTERM; 0, or 2 if a node could not be brought up.
+
+    Raises:
+        NodeError: rclpy is not installed, the parameter file does not exist, or ROS refuses the arguments.
+    """
+    cameras = _cameras(args.cameras)
+    ros: list[str] = ['selfpose', '--ros-args']
+    if args.params is not None:
+        if not args.params.is_file():
+            raise ParameterError(f'--params: there is no file {args.params}; give a ROS parameter file such as '
+                                 'config/default.yaml')
+        ros += ['--params-file', str(args.params)]
+    try:
+        from ..nodes.process import serve
+    except ImportError as error:
+        raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
+                        "'selfpose_ros[ros]'") from error
+    return serve(lambda: _nodes(cameras), [*ros, *args.ros_args], bring_up=True)
+
+
+def _cameras(given: str | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names = tuple(n.strip() for n in given.split(',') if n.strip())
+    if not names:
+        raise ParameterError(f'--cameras is {given!r}; name the cameras, e.g. --cameras cam1,cam2')
+    return camera_names(names)
+
+
+def _nodes(cameras: tuple[str, ...] | None) -> list[ManagedNode]:
+    """The fusion first: it must be there when the first view comes."""
+    from rclpy.parameter import Parameter
+
+    from ..nodes.fusion_node import FusionNode
+    from ..nodes.parameters import Pose2DSettings, checked, table
+    from ..nodes.pose2d_node import Pose2DNode
+    given = [] if cameras is None else [Parameter('cameras', Parameter.Type.STRING_ARRAY, list(cameras))]
+    pose2d = Pose2DNode(on_view=lambda view: fusion.take(view), parameter_overrides=given)
+    parameter = next(p for p in table(Pose2DSettings) if p.name == 'cameras')
+    local = checked(parameter, pose2d.get_parameter('cameras').value)
+    fusion = FusionNode(local_cameras=local, parameter_overrides=given)
+    return [fusion, pose2d]

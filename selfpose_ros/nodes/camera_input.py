@@ -1,0 +1,167 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's subscriptions: which topic, which reliability, and the newest image that waits for a worker."""
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from .messages import seconds
+from .meters import Meter, received_share
+
+__all__ = ['CameraInput', 'Choice', 'choose', 'info_topic']
+
+_RELIABLE, _BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+#: images above this do not fit into Fast DDS's default shared memory segment
+_LARGE_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to subscribe to."""
+
+    topic: str
+    compressed: bool
+    reliable: bool
+
+    @property
+    def words(self) -> str:
+        """For people: 'raw images on /cam1/image_raw, reliable'."""
+        return (f'{"compressed" if self.compressed else "raw"} images on {self.topic}, '
+                f'{"reliable" if self.reliable else "best effort"}')
+
+
+def choose(topic: str, here: Sequence[TopicEndpointInfo], beside: Sequence[TopicEndpointInfo], transport: str,
+           reliability: str) -> Choice | None:
+    """The subscription that fits the publishers of `topic` (here) and of `topic`/compressed (beside); None = wait.
+
+    A subscription that asks for more reliability than a publisher offers gets nothing; one that asks for less
+    loses nine of ten raw images. So it asks for what all of them offer.
+    """
+    def reliable(offers: Sequence[TopicEndpointInfo]) -> bool:
+        return all(o.qos_profile.reliability == _RELIABLE for o in offers)
+
+    raw = [o for o in here if o.topic_type == _RAW]
+    jpeg = [o for o in here if o.topic_type == _COMPRESSED]
+    jpeg_topic = topic if jpeg else f'{topic}/compressed'
+    jpeg = jpeg or [o for o in beside if o.topic_type == _COMPRESSED]
+    take_jpeg = bool(jpeg) and transport != 'raw' and (transport == 'compressed' or not raw or not reliable(raw))
+    offers = jpeg if take_jpeg else raw if transport != 'compressed' else []
+    if not offers:
+        return None
+    ask = reliable(offers) if reliability == 'auto' else reliability == 'reliable'
+    return Choice(jpeg_topic if take_jpeg else topic, take_jpeg, ask)
+
+
+def info_topic(image_topic: str) -> str:
+    """The topic `camera_info` beside an image topic."""
+    folder, slash, last = image_topic.removesuffix('/compressed').rpartition('/')
+    return f'{folder}{slash}camera_info'
+
+
+class CameraInput:
+    """Follows one camera's publishers and holds its newest image.
+
+    Args:
+        wake: called after an image came (in the executor's thread).
+        now_s: the node's clock.
+
+    Attributes:
+        arrivals: one event per image, value = stamp.
+        skipped: images that a newer one replaced before a worker was free.
+        info: newest CameraInfo.
+        image_bytes: of the newest image.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, topic: str, camera_info_topic: str, transport: str,
+                 reliability: str, wake: Callable[[], None]) -> None:
+        self.name, self.topic = name, topic
+        self.info_topic = camera_info_topic
+        self.choice: Choice | None = None
+        self.info: CameraInfo | None = None
+        self.arrivals, self.skipped, self.image_bytes = Meter(), 0, 0
+        self._node, self._wake = node, wake
+        self._wanted = transport, reliability
+        self._image: Image | CompressedImage | None = None
+        self._subscription: Any = None
+        self._info_subscription: Any = None
+        self._last_arrival: float | None = None
+
+    def look(self) -> Choice | None:
+        """Look at who publishes, subscribe accordingly; returns the choice if it is a new one.
+
+        A camera that died keeps its subscription: it may come back.
+        """
+        if self._info_subscription is None:
+            self._info_subscription = self._node.create_subscription(
+                CameraInfo, self.info_topic, self._on_info, QoSProfile(depth=1, reliability=_BEST_EFFORT))
+        here = self._node.get_publishers_info_by_topic(self.topic)
+        beside = self._node.get_publishers_info_by_topic(f'{self.topic}/compressed')
+        choice = choose(self.topic, here, beside, *self._wanted)
+        if choice is None or choice == self.choice:
+            return None
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        # reliable: a few deep, so that a burst does not stop the publisher; they are emptied faster than they come
+        qos = QoSProfile(depth=5, reliability=_RELIABLE) if choice.reliable else QoSProfile(
+            depth=1, reliability=_BEST_EFFORT)
+        kind = CompressedImage if choice.compressed else Image
+        self._subscription = self._node.create_subscription(kind, choice.topic, self._on_image, qos)
+        self.choice = choice
+        return choice
+
+    def close(self) -> None:
+        """End the subscriptions and forget the waiting image."""
+        for subscription in (self._subscription, self._info_subscription):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._subscription = self._info_subscription = self.choice = self._image = None
+
+    def take(self) -> Image | CompressedImage | None:
+        """The waiting image, which then waits no more."""
+        image, self._image = self._image, None
+        return image
+
+    @property
+    def waiting(self) -> bool:
+        """An image waits for a worker."""
+        return self._image is not None
+
+    @property
+    def age_s(self) -> float:
+        """Since the newest image came, s; inf = none ever came."""
+        return math.inf if self._last_arrival is None else time.monotonic() - self._last_arrival
+
+    @property
+    def hint(self) -> str:
+        """'' or a sentence: images are being lost on the way, and what to do about it."""
+        c = self.choice
+        if c is None or c.compressed or c.reliable or self.image_bytes < _LARGE_BYTES:
+            return ''
+        share = received_share(self.arrivals.values())
+        if share >= 0.8 or (math.isnan(share) and self.arrivals.rate_hz() > 5):
+            return ''
+        lost = '' if math.isnan(share) else f' (about {100 * (1 - share):.0f} %)'
+        return (f'raw images are being lost{lost}: they are sent best effort and do not fit into the shared '
+                'memory of Fast DDS; start the camera driver with FASTRTPS_DEFAULT_PROFILES_FILE set to '
+                'config/fastdds_large_images.xml, or let it publish reliably or compressed')
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self.skipped += self._image is not None
+        self._image = message
+        self.image_bytes = len(message.data)
+        self._last_arrival = time.monotonic()
+        self.arrivals.add(seconds(message.header.stamp))
+        self._wake()
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self.info = message

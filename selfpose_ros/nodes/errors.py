@@ -1,0 +1,22 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The error classes of this room. Messages say what, where and what to do next in one sentence."""
+from __future__ import annotations
+
+__all__ = ['NodeError', 'ParameterError', 'ImageError', 'MessageError']
+
+
+class NodeError(RuntimeError):
+    """Base of everything that this room raises."""
+
+
+class ParameterError(NodeError, ValueError):
+    """A parameter has the wrong type, is out of its range, or does not fit the others."""
+
+
+class ImageError(NodeError, ValueError):
+    """An image message (or its CameraInfo) that cannot be used; names the camera."""
+
+
+class MessageError(NodeError, ValueError):
+    """A message of another node does not hold what its topic promises."""

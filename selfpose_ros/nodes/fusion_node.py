@@ -1,0 +1,190 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Keypoints topics -> skeletons, markers, rig, TF, diagnostics: the node that understands."""
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any
+
+from std_srvs.srv import Trigger
+
+from ..core.estimator import Estimator, EstimatorConfig
+from ..core.observation import View2D
+from ..core.rig import Rig
+from ..core.view_buffer import ViewBufferConfig
+from .diagnostics import Entry
+from .errors import NodeError
+from .fusion_outputs import FusionOutputs
+from .fusion_report import camera_entry, fusion_entry
+from .fusion_worker import FusionWorker, Result
+from .keypoints_input import LOCAL, KeypointsInput
+from .managed_node import ManagedNode
+from .meters import Meter
+from .parameters import FusionSettings
+from .process import run_alone
+from .rig_file import load_rig, save_rig
+
+__all__ = ['FusionNode', 'main']
+
+#: how often publishers are looked for, s
+_LOOK_S = 0.25
+_SUFFIX = '/keypoints_info'
+
+
+def _estimator(config: EstimatorConfig, rig: Rig | None) -> Estimator:
+    return Estimator(config, rig=rig)
+
+
+class FusionNode(ManagedNode[FusionSettings]):
+    """3D skeletons from the keypoints of all cameras.
+
+    Args:
+        local_cameras: cameras whose views are handed over with `take`, by a pose2d_node in the same process.
+        make_estimator: given the configuration and a rig to start from (or None); see `FusionWorker`.
+        kwargs: to the node.
+    """
+
+    def __init__(self, *, local_cameras: Collection[str] = (), name: str = 'fusion_node',
+                 make_estimator: Callable[[EstimatorConfig, Rig | None], Any] = _estimator, **kwargs: Any) -> None:
+        self._local = tuple(local_cameras)
+        self._make_estimator = make_estimator
+        self._inputs: dict[str, KeypointsInput] = {}
+        self._worker: FusionWorker | None = None
+        self._outputs: FusionOutputs | None = None
+        self._latency, self._failures, self._failure = Meter(), Meter(), ''
+        self._own_services: list[Any] = []
+        super().__init__(name, FusionSettings, **kwargs)
+
+    def take(self, view: View2D) -> None:
+        """A view of a local camera, from any thread. Left out while the node is not active."""
+        source = self._inputs.get(view.camera)
+        if source is not None:
+            source.take(view)
+
+    def _configure(self) -> None:
+        s = self.settings
+        self._config = EstimatorConfig(
+            s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
+            s.lag_s, s.rig_min_quality)
+        self._start_rig = load_rig(s.rig_file)
+        if self._start_rig is not None:
+            self.get_logger().info(f'starts with the rig of {s.rig_file}: {", ".join(self._start_rig.cameras)}')
+        self._outputs = FusionOutputs(self, s)
+        self._own_services = [self.create_service(Trigger, '~/reset', self._on_reset),
+                              self.create_service(Trigger, '~/save_rig', self._on_save_rig)]
+
+    def _activate(self) -> None:
+        s = self.settings
+        assert self._outputs is not None
+        self._outputs.open()
+        self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
+                                    partial(self._make_estimator, self._config), self._start_rig, self._publish,
+                                    self._failed, self.now_s)
+        for name in dict.fromkeys((*self._local, *s.cameras)):
+            self._add_camera(name)
+        self._look()
+        self.every(_LOOK_S, self._look)
+
+    def _deactivate(self) -> None:
+        for source in self._inputs.values():
+            source.close()
+        self._inputs = {}
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self._start_rig = worker.rig
+            worker.close()
+
+    def _cleanup(self) -> None:
+        for service in self._own_services:
+            self.destroy_service(service)
+        self._own_services = []
+        outputs, self._outputs = self._outputs, None
+        if outputs is not None:
+            outputs.close()
+
+    def _changed(self) -> None:
+        if self._outputs is not None:
+            self._outputs.settings = self.settings
+
+    # -- cameras
+
+    def _add_camera(self, name: str) -> None:
+        s = self.settings
+        if name in self._local:
+            topic = LOCAL
+        elif s.keypoints_topics and name in s.cameras:
+            topic = s.keypoints_topics[s.cameras.index(name)]
+        else:
+            topic = f'{name}/keypoints'
+        assert self._worker is not None
+        self._inputs = {**self._inputs, name: KeypointsInput(self, name, topic, self._worker.submit)}
+
+    def _look(self) -> None:
+        if self._worker is None or self._outputs is None:
+            return
+        if not self.settings.cameras:
+            for name in self._published() - set(self._inputs):
+                self.get_logger().info(f'camera {name}: its keypoints are published')
+                self._add_camera(name)
+        for source in self._inputs.values():
+            source.look()
+        self._outputs.tend()
+
+    def _published(self) -> set[str]:
+        """Cameras of this node's namespace that announce keypoints."""
+        space = self.get_namespace().rstrip('/') + '/'
+        return {name[len(space):-len(_SUFFIX)] for name, kinds in self.get_topic_names_and_types()
+                if name.startswith(space) and name.endswith(_SUFFIX) and 'std_msgs/msg/String' in kinds}
+
+    # -- in the fusion's thread
+
+    def _publish(self, result: Result) -> None:
+        if self._outputs is not None:
+            self._outputs.publish(result)
+            self._latency.add(self.now_s() - result.stamp)
+
+    def _failed(self, error: Exception) -> None:
+        if not self.context.ok():
+            return
+        self._failure = f'{type(error).__name__}: {error}'
+        self._failures.add()
+        self.get_logger().error('defect of this program, the people are tracked anew:\n'
+                                + ''.join(traceback.format_exception(error)), throttle_duration_sec=10.)
+
+    # -- services, diagnostics
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._worker is None or self._outputs is None:
+            response.success, response.message = False, 'fusion_node is not active; activate it first'
+            return response
+        self._worker.reset()
+        self._outputs.tell_rig(None, 'reset by the service')
+        response.success, response.message = True, 'people, history and rig are forgotten'
+        return response
+
+    def _on_save_rig(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        rig = self._worker.rig if self._worker is not None else None
+        try:
+            if rig is None:
+                raise NodeError('there is no rig yet: '
+                                + (self._worker.status.sentence if self._worker is not None else 'not active'))
+            file = save_rig(self.settings.rig_file, rig)
+            response.success, response.message = True, f'rig of {", ".join(rig.cameras)} written to {file}'
+        except (NodeError, OSError) as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    def _entries(self) -> Sequence[Entry]:
+        worker, inputs = self._worker, self._inputs
+        entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure)]
+        if worker is not None:
+            entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
+                                     self.settings.stale_after_s) for name, source in inputs.items()]
+        return entries
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `ros2 run selfpose_ros fusion_node`."""
+    return run_alone(FusionNode, args)

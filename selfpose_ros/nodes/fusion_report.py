@@ -1,0 +1,89 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How the fusion is: entries for /diagnostics, the overall one first."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..core.estimator import CameraStatus
+from ..core.observation import LEVEL_NAMES
+from ..core.view_buffer import CameraStream
+from .diagnostics import ERROR, OK, WARN, Entry, number
+from .fusion_worker import FusionWorker
+from .keypoints_input import KeypointsInput
+from .meters import Meter
+
+__all__ = ['camera_entry', 'fusion_entry']
+
+
+def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], latency: Meter, failures: Meter,
+                 failure: str) -> Entry:
+    """The state of the estimator.
+
+    Args:
+        worker: None = the node is not active.
+        latency: one event per published instant, value = seconds from its stamp to its publication.
+        failures: one event per defect met.  failure: the last one.
+    """
+    if worker is None:
+        return Entry('fusion', OK, 'inactive', 'not active')
+    s, rig = worker.status, worker.rig
+    level, state, message = (OK if s.ok else WARN), f'level {s.level}', s.sentence
+    if failures.values():
+        level, state, message = ERROR, 'defect', f'defect of this program, the people are tracked anew: {failure}'
+    elif not inputs:
+        level, state = WARN, 'no cameras'
+        message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'
+    elif not any(k.views.values() for k in inputs):
+        level, state, message = WARN, 'no views', 'no keypoints come from any camera; see the cameras below'
+    elif not s.ok:
+        state = f'level {s.level}, look'
+    return Entry('fusion', level, state, message, {
+        'level': s.level, 'level_name': LEVEL_NAMES.get(s.level, '?'),
+        'instants_per_s': worker.instants.rate_hz(), 'instants': worker.instants.total,
+        'skipped': worker.skipped, 'clock_jumps': worker.epochs,
+        'rig': 'trusted' if rig is not None else 'solving' if s.solving else 'none', 'rig_reason': s.rig_reason,
+        'rig_quality': number(s.rig_quality, 2), 'rig_cameras': ', '.join(rig.cameras) if rig is not None else '',
+        'scale_source': s.scale_source or 'none', 'scale_sigma': number(s.scale_sigma, 3),
+        'latency_p50_ms': 1e3 * latency.percentile(50), 'latency_p95_ms': 1e3 * latency.percentile(95),
+    })
+
+
+def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
+                 stale_after_s: float) -> Entry:
+    """The state of one camera's keypoints.
+
+    Args:
+        stream: what the view buffer knows.  status: what the estimator knows; None = nothing yet.
+    """
+    level, state, message = _camera_state(source, stream, status, stale_after_s)
+    views = source.views.values()
+    return Entry(f'camera {source.name}', level, state, message, {
+        'topic': source.topic or 'this process', 'views_per_s': source.views.rate_hz(), 'age_s': source.age_s,
+        'people': int(views[-1]) if views else 0, 'views': source.views.total, 'refused': source.refused.total,
+        'late': stream.late if stream else 0, 'dropped': stream.dropped if stream else 0,
+        'used': bool(status and status.used),
+        'reprojection_px': number(status.reprojection_px if status else math.nan, 2),
+    }, source.name)
+
+
+def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
+                  stale_after_s: float) -> tuple[bytes, str, str]:
+    if not source.subscribed:
+        return WARN, 'waiting', f'nobody publishes {source.topic}; start pose2d_node for this camera'
+    if source.error:
+        return ERROR, 'refused', source.error
+    if math.isinf(source.age_s):
+        return WARN, 'silent', 'no keypoints came yet; check pose2d_node'
+    if source.age_s > stale_after_s:
+        return ERROR, 'gone', f'no keypoints for {source.age_s:.0f} s; check pose2d_node and the camera'
+    if not source.views.total and source.topic:
+        return WARN, 'nameless', (f'keypoints come, but {source.topic}_info does not say what their columns are; '
+                                  'publish joint_names and image_size there (transient local)')
+    if stream is not None and stream.note:
+        return WARN, 'clock', stream.note
+    if status is not None and status.note:
+        return WARN, 'note', status.note
+    return OK, 'ok', f'{source.views.rate_hz():.0f} views/s'
+

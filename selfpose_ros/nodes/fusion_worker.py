@@ -1,0 +1,145 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that owns view buffer and estimator: views in, results out, the executor never waits."""
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.estimator import EstimatorStatus
+from ..core.observation import MultiView, Skeleton3D, View2D
+from ..core.rig import Rig
+from ..core.view_buffer import CameraStream, ViewBuffer, ViewBufferConfig
+from .meters import Meter
+
+__all__ = ['FusionWorker', 'Result']
+
+#: how often the buffer is asked what has waited long enough, s
+_POLL_S = 0.02
+#: views that may wait: two seconds of 16 cameras at 30 Hz; beyond, the oldest go
+_MOST_VIEWS = 960
+#: instants that may wait for the estimator: one that is slower than the cameras must not fall behind without end
+_MOST_INSTANTS = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the estimator says about one instant.
+
+    Attributes:
+        stamp: acquisition time of the instant, s.
+        rig: as of then, None = none that is trusted.
+    """
+
+    stamp: float
+    people: tuple[Skeleton3D, ...]
+    status: EstimatorStatus
+    rig: Rig | None
+
+
+class FusionWorker:
+    """Runs until `close`.
+
+    Args:
+        make_estimator: given the rig to start from, or None. Whatever it gives has `update`, `status`, `rig` and
+            `close`.
+        deliver: called with each result, in the worker's thread.
+        failed: called with what the estimator (a defect) or `deliver` raised; the estimator then begins anew
+            with the rig it had.
+        now_s: the node's clock.
+
+    Attributes:
+        status: newest.  rig: newest.
+        instants: one event per instant fused, value = its number of views.
+        skipped: instants and views left out because the estimator was behind.
+        epochs: how often time began anew (clock jumped back, bag looped).
+    """
+
+    def __init__(self, config: ViewBufferConfig, make_estimator: Callable[[Rig | None], Any], rig: Rig | None,
+                 deliver: Callable[[Result], None], failed: Callable[[Exception], None],
+                 now_s: Callable[[], float]) -> None:
+        self._make = make_estimator
+        self._deliver, self._failed, self._now = deliver, failed, now_s
+        self._estimator = make_estimator(rig)
+        self.status: EstimatorStatus = self._estimator.status
+        self.rig = rig
+        self.instants, self.skipped, self.epochs = Meter(), 0, 0
+        self.streams: Mapping[str, CameraStream] = {}
+        self._buffer = ViewBuffer(config)
+        self._last = -math.inf
+        self._views: deque[tuple[View2D, float]] = deque()
+        self._changed = threading.Condition()
+        self._forget = self._ending = False
+        self._thread = threading.Thread(target=self._run, name='fusion', daemon=True)
+        self._thread.start()
+
+    def submit(self, view: View2D) -> None:
+        """Hand over a view; returns at once."""
+        with self._changed:
+            self._views.append((view, self._now()))
+            if len(self._views) > _MOST_VIEWS:
+                self._views.popleft()
+                self.skipped += 1
+            self._changed.notify()
+
+    def reset(self) -> None:
+        """Forget people, history and rig, before the next view."""
+        with self._changed:
+            self._forget = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread and the estimator."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join()
+        self._estimator.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not (self._views or self._ending or self._forget):
+                    self._changed.wait(_POLL_S)
+                if self._ending:
+                    return
+                views, self._views = self._views, deque()
+                forget, self._forget = self._forget, False
+            try:
+                if forget:
+                    self._renew(None)
+                self._step(views)
+            except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the skeletons
+                self._failed(error)
+                self._renew(self.rig)
+
+    def _renew(self, rig: Rig | None) -> None:
+        self._estimator.close()
+        self._estimator = self._make(rig)
+        self.rig, self.status = rig, self._estimator.status
+
+    def _step(self, views: deque[tuple[View2D, float]]) -> None:
+        due: list[MultiView] = []
+        for view, arrival_s in views:
+            due += self._buffer.add(view, arrival_s)
+        due += self._buffer.poll(self._now())
+        self.streams = self._buffer.cameras
+        if len(due) > _MOST_INSTANTS:
+            self.skipped += len(due) - _MOST_INSTANTS
+            due = due[-_MOST_INSTANTS:]
+        for instant in due:
+            self._fuse(instant)
+
+    def _fuse(self, instant: MultiView) -> None:
+        if instant.stamp <= self._last:                     # the buffer's order breaks only where time began anew
+            self.epochs += 1
+            self._renew(self.rig)                           # the cameras stand where they stood
+        self._last = instant.stamp
+        people = self._estimator.update(instant)
+        self.rig, self.status = self._estimator.rig, self._estimator.status
+        self.instants.add(len(instant.views))
+        self._deliver(Result(instant.stamp, tuple(people), self.status, self.rig))

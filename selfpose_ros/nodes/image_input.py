@@ -1,0 +1,142 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages -> BGR arrays, CameraInfo -> intrinsics. What cannot be used is refused with a sentence."""
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ..core.camera import Intrinsics
+from ..core.errors import CameraError
+from ..inference.pose2d.contract import MIN_SIDE_PX
+from .errors import ImageError
+
+__all__ = ['bgr_from', 'intrinsics_from']
+
+Pixels = NDArray[np.uint8]
+
+#: encoding -> (bytes per channel, channels, OpenCV conversion to BGR or None). cv_bridge knows more, but not all
+#: of these on every platform, and its pure Python version overlooks padded rows.
+_ENCODINGS: dict[str, tuple[int, int, int | None]] = {
+    'bgr8': (1, 3, None), '8UC3': (1, 3, None), 'rgb8': (1, 3, cv2.COLOR_RGB2BGR),
+    'bgra8': (1, 4, cv2.COLOR_BGRA2BGR), '8UC4': (1, 4, cv2.COLOR_BGRA2BGR), 'rgba8': (1, 4, cv2.COLOR_RGBA2BGR),
+    'mono8': (1, 1, cv2.COLOR_GRAY2BGR), '8UC1': (1, 1, cv2.COLOR_GRAY2BGR), 'mono16': (2, 1, cv2.COLOR_GRAY2BGR),
+    'bgr16': (2, 3, None), 'rgb16': (2, 3, cv2.COLOR_RGB2BGR),
+    'yuv422': (1, 2, cv2.COLOR_YUV2BGR_UYVY), 'uyvy': (1, 2, cv2.COLOR_YUV2BGR_UYVY),
+    'yuv422_yuy2': (1, 2, cv2.COLOR_YUV2BGR_YUY2), 'yuyv': (1, 2, cv2.COLOR_YUV2BGR_YUY2),
+    # OpenCV names a pattern by its second row, ROS by its first
+    'bayer_rggb8': (1, 1, cv2.COLOR_BayerBG2BGR), 'bayer_bggr8': (1, 1, cv2.COLOR_BayerRG2BGR),
+    'bayer_gbrg8': (1, 1, cv2.COLOR_BayerGR2BGR), 'bayer_grbg8': (1, 1, cv2.COLOR_BayerGB2BGR),
+    'bayer_rggb16': (2, 1, cv2.COLOR_BayerBG2BGR), 'bayer_bggr16': (2, 1, cv2.COLOR_BayerRG2BGR),
+    'bayer_gbrg16': (2, 1, cv2.COLOR_BayerGR2BGR), 'bayer_grbg16': (2, 1, cv2.COLOR_BayerGB2BGR),
+}
+_JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+#: some drivers send their whole buffer: the end of the JPEG is looked for in this much of its tail
+_TAIL = 65536
+#: images of the same shape whose aspect ratios differ by more than this are another part of the sensor
+_ASPECT = 0.01
+
+
+def bgr_from(message: Image | CompressedImage, camera: str) -> Pixels:
+    """The (H, W, 3) uint8 BGR image of a message.
+
+    Raises:
+        ImageError: unknown encoding, too few bytes, no image, or too small to hold a person.
+    """
+    image = _compressed(message, camera) if isinstance(message, CompressedImage) else _raw(message, camera)
+    h, w = image.shape[:2]
+    if min(h, w) < MIN_SIDE_PX:
+        raise ImageError(f'camera {camera}: the image has {w}x{h} px, too few to hold a person (at least '
+                         f'{MIN_SIDE_PX} px a side); check the camera driver')
+    return image
+
+
+def _raw(message: Image, camera: str) -> Pixels:
+    name, h, w, step = message.encoding, message.height, message.width, message.step
+    if name not in _ENCODINGS:
+        return _bridged(message, camera)
+    size, channels, conversion = _ENCODINGS[name]
+    least = w * size * channels
+    if not h or not w or step < least or len(message.data) < step * (h - 1) + least:
+        raise ImageError(f'camera {camera}: {len(message.data)} bytes in rows of {step} are too few for {w}x{h} '
+                         f'px {name}; the image is cut off, check the camera driver')
+    kind = np.dtype(np.uint8 if size == 1 else '>u2' if message.is_bigendian else '<u2')
+    image: NDArray[Any] = np.ndarray((h, w, channels), kind, np.frombuffer(message.data, np.uint8),
+                       strides=(step, size * channels, size))
+    if size == 2:
+        image = image >> 8
+    image = np.ascontiguousarray(image, np.uint8)
+    if conversion is None:
+        return image
+    try:
+        return np.asarray(cv2.cvtColor(image, conversion), np.uint8)
+    except cv2.error as error:
+        raise ImageError(f'camera {camera}: cannot convert {w}x{h} px {name} ({error.err}); set the camera driver '
+                         'to bgr8 or rgb8') from error
+
+
+def _bridged(message: Image, camera: str) -> Pixels:
+    """Whatever else cv_bridge can turn into BGR."""
+    try:
+        from cv_bridge import CvBridge
+        image = CvBridge().imgmsg_to_cv2(message, 'bgr8')
+    except (ImportError, TypeError, KeyError, ValueError, RuntimeError, cv2.error) as error:    # CvBridgeError too
+        raise ImageError(f'camera {camera}: encoding {message.encoding!r} cannot be turned into BGR; set the '
+                         'camera driver to bgr8, rgb8 or mono8, or use compressed images') from error
+    return np.ascontiguousarray(image, np.uint8)
+
+
+def _compressed(message: CompressedImage, camera: str) -> Pixels:
+    data, form = bytes(message.data), message.format or 'no format given'
+    if 'compressedDepth' in form:
+        raise ImageError(f'camera {camera}: {form!r} is a depth image; name a colour image topic in image_topics')
+    image = None
+    if data[:2] != _JPEG or _JPEG_END in data[-_TAIL:]:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        except cv2.error:
+            image = None
+    elif len(data) > 2:
+        # OpenCV would fill the missing part with grey and call it an image
+        raise ImageError(f'camera {camera}: the JPEG of {len(data)} bytes is cut off; check the camera driver or '
+                         'the network')
+    if image is None:
+        raise ImageError(f'camera {camera}: {len(data)} bytes ({form}) are no image that can be decoded; send '
+                         'JPEG or PNG')
+    return np.asarray(image, np.uint8)
+
+
+def intrinsics_from(info: CameraInfo, image_size: tuple[int, int], camera: str) -> Intrinsics | None:
+    """Intrinsics for an image of (w, h) px; None = not calibrated (K[0] = 0).
+
+    Binning, region of interest and a driver's resizing are taken into account.
+
+    Raises:
+        ImageError: the calibration is of another part of the sensor or of a lens model that is not supported.
+    """
+    if info.k[0] == 0:
+        return None
+    if info.distortion_model not in ('', 'plumb_bob', 'rational_polynomial'):
+        raise ImageError(f'camera {camera}: CameraInfo has the lens model {info.distortion_model!r}, which is not '
+                         'supported; publish rectified images, or no CameraInfo and the camera is calibrated from '
+                         'people')
+    K, (w, h) = np.array(info.k, float).reshape(3, 3), (info.width, info.height)
+    K[:2, 2] -= info.roi.x_offset, info.roi.y_offset
+    w, h = info.roi.width or w, info.roi.height or h
+    if not w or not h:
+        w, h = image_size
+    sx, sy = image_size[0] / w, image_size[1] / h
+    if abs(sx / sy - 1) > _ASPECT:
+        raise ImageError(f'camera {camera}: CameraInfo is for {w}x{h} px, the image has '
+                         f'{image_size[0]}x{image_size[1]} px; calibrate at that size, or publish no CameraInfo '
+                         'and the camera is calibrated from people')
+    K[:2] *= np.array([[sx], [sy]])
+    K[:2, 2] += 0.5 * np.array([sx, sy]) - 0.5              # pixel centres lie at integers
+    try:
+        return Intrinsics(K, np.array(info.d, float))
+    except CameraError as error:
+        raise ImageError(f'camera {camera}: CameraInfo cannot be used: {error}') from error

@@ -1,0 +1,233 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Values of the core <-> messages. Pure functions; no node, no topic, no clock.
+
+Keypoints of a camera travel on two topics, so that bags and other hosts have all they need:
+
+- `<camera>/keypoints`, PointCloud2: a row per person, a column per joint, float32 fields `u v` (px, NaN = not
+  seen), `confidence` (0..1) and `person` (the camera's own track, -1 = none). Header: that of the image.
+- `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns), `image_size` [w, h]
+  px, `K` and `distortion` (null = not calibrated), `camera`, `model`, `device`. Sent again whenever it changes.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Transform, TransformStamped, Twist
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
+from std_msgs.msg import Header
+
+from ..core.camera import Intrinsics
+from ..core.errors import CoreError
+from ..core.observation import Skeleton3D, View2D
+from ..core.rig import Rig
+from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
+from .clouds import cloud_from, columns_of
+from .errors import MessageError
+
+__all__ = [
+    'KEYPOINT_FIELDS', 'KeypointsInfo', 'SKELETON_FIELDS', 'camera_info_from_rig', 'joint_state_from',
+    'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from',
+    'skeletons_of', 'time_from', 'transforms_from', 'view_of',
+]
+
+KEYPOINT_FIELDS = ('u', 'v', 'confidence', 'person')
+SKELETON_FIELDS = ('x', 'y', 'z', 'confidence', 'sigma', 'views', 'person', 'level')
+#: a joint this many image sizes away from the image is a defect of whoever sent it, not an extrapolation
+_FAR = 10.
+
+
+def seconds(stamp: Time) -> float:
+    """Seconds of a message's stamp."""
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def time_from(stamp_s: float) -> Time:
+    """The message of a stamp in seconds."""
+    ns = round(stamp_s * 1e9)
+    return Time(sec=ns // 1_000_000_000, nanosec=ns % 1_000_000_000)
+
+
+def optical_frame(camera: str) -> str:
+    """Name of a camera's optical frame on /tf."""
+    return f'{camera.replace("/", "_")}_optical'
+
+
+@dataclass(frozen=True)
+class KeypointsInfo:
+    """What one camera's keypoints topic means.
+
+    Attributes:
+        joint_names: (J,) the columns of the cloud, in any spelling that `joint_map` knows.
+        image_size: (w, h) px.
+        joints: how the columns become the 17.
+    """
+
+    camera: str
+    joint_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    intrinsics: Intrinsics | None = None
+    model: str = ''
+    device: str = ''
+    joints: JointMap = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'joints', joint_map(self.joint_names))
+
+    def text(self) -> str:
+        """The JSON of `<camera>/keypoints_info`."""
+        k = self.intrinsics
+        return json.dumps({
+            'camera': self.camera, 'joint_names': list(self.joint_names), 'image_size': list(self.image_size),
+            'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
+            'model': self.model, 'device': self.device})
+
+    @classmethod
+    def parse(cls, text: str, camera: str, topic: str) -> KeypointsInfo:
+        """Read the JSON of `topic`, published for `camera`.
+
+        Raises:
+            MessageError: it cannot be read, a field is missing, or the joint names are no body.
+        """
+        try:
+            data = json.loads(text)
+            names = tuple(str(n) for n in data['joint_names'])
+            w, h = (int(x) for x in data['image_size'])
+            K, distortion = data.get('K'), data.get('distortion')
+            known = None if K is None else Intrinsics(K, np.zeros(5) if distortion is None else distortion)
+            if w < 1 or h < 1:
+                raise MessageError(f'{topic}: image_size is {w}x{h}; send the size of the image in px')
+            return cls(camera, names, (w, h), known, str(data.get('model', '')), str(data.get('device', '')))
+        except CoreError as error:
+            raise MessageError(f'{topic}: {error}') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, MessageError):
+                raise
+            raise MessageError(f'{topic}: cannot read {text[:60]!r} ({type(error).__name__}: {error}); send JSON '
+                               'with joint_names and image_size') from error
+
+
+def keypoints_from(view: View2D, header: Header) -> PointCloud2:
+    """The cloud of `<camera>/keypoints`, columns in the order of `core.skeleton.JOINTS`."""
+    person = np.broadcast_to(view.person[:, None], view.confidence.shape)
+    return cloud_from(header, {'u': view.keypoints[..., 0], 'v': view.keypoints[..., 1],
+                               'confidence': view.confidence, 'person': np.asarray(person, float)}, len(JOINTS))
+
+
+def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str) -> View2D:
+    """The view of one keypoints message.
+
+    Raises:
+        MessageError: the fields or bytes do not fit, or the number of columns is not that of the joint names.
+    """
+    if cloud.width != len(info.joint_names) and cloud.height * cloud.width:
+        raise MessageError(f'{topic}: {cloud.width} columns, but {topic}_info names {len(info.joint_names)} '
+                           'joints; publish both from the same network')
+    columns = columns_of(cloud, KEYPOINT_FIELDS, topic)
+    points = np.stack([columns['u'], columns['v']], -1).reshape(-1, len(info.joint_names), 2)
+    size = np.array(info.image_size, float)
+    with np.errstate(invalid='ignore'):
+        points = np.where((np.abs(points - size / 2) < _FAR * size).all(-1, keepdims=True), points, np.nan)
+    confidence = columns['confidence'].reshape(points.shape[:2])
+    person = np.nan_to_num(columns['person'].reshape(points.shape[:2])[:, 0], nan=-1., posinf=-1., neginf=-1.)
+    try:
+        keypoints, confidence = info.joints.apply(points, confidence)
+        return View2D(info.camera, seconds(cloud.header.stamp), keypoints, confidence, info.image_size,
+                      person.astype(np.int64), info.intrinsics)
+    except CoreError as error:
+        raise MessageError(f'{topic}: {error}') from error
+
+
+def skeletons_from(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str) -> PointCloud2:
+    """The cloud of `~/skeletons`: a row per person, a column per joint, `SKELETON_FIELDS`; NaN = not known."""
+    ones = np.ones((1, len(JOINTS)))
+
+    def stacked(values: list[Any]) -> Any:
+        return np.array(values, float).reshape(-1, len(JOINTS))
+
+    xyz = np.array([p.joints for p in people], float).reshape(-1, len(JOINTS), 3)
+    columns = dict(zip('xyz', np.moveaxis(xyz, -1, 0), strict=True))
+    columns |= {
+        'confidence': stacked([p.confidence for p in people]), 'sigma': stacked([p.sigma for p in people]),
+        'views': stacked([p.views for p in people]), 'person': stacked([p.person * ones for p in people]),
+        'level': stacked([p.level * ones for p in people])}
+    return cloud_from(Header(stamp=time_from(stamp_s), frame_id=frame_id), columns, len(JOINTS))
+
+
+def skeletons_of(cloud: PointCloud2, topic: str = 'skeletons') -> list[Skeleton3D]:
+    """The people of one `~/skeletons` message, without velocities.
+
+    Raises:
+        MessageError: the fields or bytes do not fit.
+    """
+    c = columns_of(cloud, SKELETON_FIELDS, topic)
+    if cloud.height and cloud.width != len(JOINTS):
+        raise MessageError(f'{topic}: {cloud.width} columns instead of {len(JOINTS)} joints; read the topic of '
+                           'fusion_node')
+    return [Skeleton3D(int(c['person'][i, 0]), seconds(cloud.header.stamp), np.stack([c[a][i] for a in 'xyz'], -1),
+                       c['sigma'][i], c['confidence'][i], c['views'][i].astype(np.int64), int(c['level'][i, 0]))
+            for i in range(cloud.height)]
+
+
+def skeleton_model_text() -> str:
+    """The JSON of `~/skeleton_model`: what the columns and fields of `~/skeletons` are."""
+    return json.dumps({
+        'joints': list(JOINTS), 'parents': list(PARENTS), 'bones': [list(b) for b in BONES],
+        'mirror': list(MIRROR), 'fields': list(SKELETON_FIELDS),
+        'units': {'x': 'm', 'y': 'm', 'z': 'm', 'sigma': 'm'}})
+
+
+def joint_state_from(person: Skeleton3D, frame_id: str) -> MultiDOFJointState:
+    """One person by joint names; joints that are not known are left out.
+
+    Translations in m, orientations are the identity (a point has none), velocities in m/s, NaN where not known.
+    """
+    out = MultiDOFJointState(header=Header(stamp=time_from(person.stamp), frame_id=frame_id))
+    for name, xyz, velocity in zip(JOINTS, person.joints.tolist(), person.velocity.tolist(), strict=True):
+        if all(np.isfinite(xyz)):
+            transform, twist = Transform(), Twist()
+            transform.translation.x, transform.translation.y, transform.translation.z = xyz
+            twist.linear.x, twist.linear.y, twist.linear.z = velocity
+            out.joint_names.append(name)
+            out.transforms.append(transform)
+            out.twist.append(twist)
+    return out
+
+
+def rig_text(rig: Rig | None, frame_id: str, reason: str = '') -> str:
+    """The JSON of `~/rig`: `solved`, `frame_id` and all fields of `Rig`; or `solved` false and the `reason`."""
+    if rig is None:
+        return json.dumps({'solved': False, 'frame_id': frame_id, 'reason': reason})
+    values: Mapping[str, Any] = rig.to_dict()
+    # JSON knows no NaN, and other languages' readers refuse it
+    plain = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+    return json.dumps({'solved': True, 'frame_id': frame_id, **plain})
+
+
+def camera_info_from_rig(rig: Rig, camera: str, stamp_s: float) -> CameraInfo:
+    """The self-calibrated intrinsics of one camera of the rig."""
+    i = rig.cameras.index(camera)
+    K, (w, h) = rig.K[i], rig.image_size[i]
+    return CameraInfo(
+        header=Header(stamp=time_from(stamp_s), frame_id=optical_frame(camera)), width=int(w), height=int(h),
+        distortion_model='plumb_bob', d=rig.distortion[i].tolist(), k=K.ravel().tolist(),
+        r=np.eye(3).ravel().tolist(), p=np.hstack([K, np.zeros((3, 1))]).ravel().tolist())
+
+
+def transforms_from(rig: Rig, stamp_s: float, world_frame: str) -> list[TransformStamped]:
+    """The cameras' optical frames as children of the world frame."""
+    out = []
+    for camera, centre, R in zip(rig.cameras, rig.centres, rig.R, strict=True):
+        t = TransformStamped(header=Header(stamp=time_from(stamp_s), frame_id=world_frame),
+                             child_frame_id=optical_frame(camera))
+        v, q = t.transform.translation, t.transform.rotation
+        v.x, v.y, v.z = centre.tolist()
+        q.x, q.y, q.z, q.w = Rotation.from_matrix(R.T).as_quat().tolist()
+        out.append(t)
+    return out

@@ -1,0 +1,302 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of both nodes, declared once; nodes, `config/default.yaml` and README tables are made from this.
+
+No ROS import: a node is anything with the parameter methods of `rclpy.node.Node`.
+"""
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_type_hints
+
+from .errors import ParameterError
+
+__all__ = [
+    'FusionSettings', 'NODES', 'Parameter', 'Pose2DSettings', 'camera_names', 'checked', 'default_yaml',
+    'markdown_table', 'settings_from', 'table', 'unknown_names',
+]
+
+_KINDS = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple[str, ...]: 'string[]'}
+_CAMERA = re.compile(r'[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*')
+#: the first column of a sentence that goes on in the YAML file
+_YAML_WIDTH = 112
+
+
+def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None, high: float | None = None,
+        choices: Sequence[str] = (), any_time: bool = False) -> Any:
+    return field(default=default, metadata={
+        'sentence': sentence, 'unit': unit, 'low': low, 'high': high, 'choices': tuple(choices),
+        'any_time': any_time})
+
+
+@dataclass(frozen=True)
+class Pose2DSettings:
+    """Parameters of pose2d_node."""
+
+    cameras: tuple[str, ...] = _of((), 'Names of the cameras, one for each; topics are named after them.')
+    image_topics: tuple[str, ...] = _of(
+        (), 'Image topics in the order of `cameras`; empty = `<camera>/image_raw`.')
+    camera_info_topics: tuple[str, ...] = _of(
+        (), 'CameraInfo topics in the order of `cameras`; empty = `camera_info` beside each image topic. '
+        'Optional: a camera without CameraInfo, or with K[0] = 0, is calibrated from the motion of people.')
+    image_transport: str = _of(
+        'auto', 'auto = raw images, but `<image topic>/compressed` where only that is published, or where raw '
+        'images are offered best effort alone.', choices=('auto', 'raw', 'compressed'))
+    image_reliability: str = _of(
+        'auto', 'auto = what the publisher offers. best_effort loses most raw images larger than 512 kB with '
+        'default Fast DDS settings.', choices=('auto', 'reliable', 'best_effort'))
+    model: str = _of('mediapipe', 'The 2D pose network.')
+    model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. "
+                                             "'min_detection_confidence=0.6'.")
+    workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used.',
+                       low=1, high=64)
+    max_people: int = _of(4, 'No more people than this are published per camera: the most confident ones.',
+                          low=1, high=50, any_time=True)
+    min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
+                                any_time=True)
+    stale_after_s: float = _of(2., 'A camera without images for this long counts as gone in the diagnostics.',
+                               unit='s', low=0.1, high=3600., any_time=True)
+    diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
+                                      high=60.)
+    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.')
+
+    def __post_init__(self) -> None:
+        camera_names(self.cameras)
+        for name in ('image_topics', 'camera_info_topics'):
+            topics = getattr(self, name)
+            if topics and len(topics) != len(self.cameras):
+                raise ParameterError(f'{name} has {len(topics)} entries for {len(self.cameras)} cameras; give one '
+                                     'topic for each camera in the same order, or none')
+        for option in self.model_options:
+            if '=' not in option:
+                raise ParameterError(f"model_options holds {option!r}; write each option as 'name=value'")
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """Parameters of fusion_node."""
+
+    cameras: tuple[str, ...] = _of((), 'Names of the cameras; empty = every camera whose keypoints are published.')
+    keypoints_topics: tuple[str, ...] = _of(
+        (), 'Keypoints topics in the order of `cameras`; empty = `<camera>/keypoints`.')
+    max_wait_s: float = _of(0.15, 'How long an instant waits for a camera that is late.', unit='s', low=0.,
+                            high=5.)
+    person_height_m: float = _of(
+        0., 'Standing height of the person that is seen, which sets the metric scale; 0 = not known.', unit='m',
+        low=0., high=2.5)
+    baseline_m: float = _of(
+        0., 'Distance between two cameras, which sets the metric scale if no height is given; 0 = not known. With '
+        'neither, the average adult sets it.', unit='m', low=0., high=1000.)
+    baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
+    max_people: int = _of(4, 'No more people than this are followed.', low=1, high=50)
+    lag_s: float = _of(0., 'The smoother may wait this long for later images; 0 = no delay, less smooth.',
+                       unit='s', low=0., high=2.)
+    rig_solver: str = _of(
+        'process', 'Where the positions of the cameras are solved: process (does not slow the node down), thread, '
+        'or inline (same result in every replay).', choices=('process', 'thread', 'inline'))
+    rig_first_solve_s: float = _of(1., 'First attempt to find the cameras after this much footage of people.',
+                                   unit='s', low=0.2, high=600.)
+    rig_min_quality: float = _of(0.3, 'A rig with a lower predicted quality (0..1) is refused.', low=0., high=1.)
+    rig_file: str = _of('', 'File that `~/save_rig` writes; a rig found there is used from the first image. Empty '
+                            '= none.')
+    world_frame: str = _of('selfpose_world', 'Frame of people whose position is known: z up, origin on the floor.')
+    person_frame: str = _of(
+        'selfpose_person', 'Frame of people seen before the cameras are found (levels 1 and 2): origin in the '
+        'pelvis, linked to no other frame.')
+    publish_tf: bool = _of(True, 'Publish the camera frames `<camera>_optical` on /tf once they are known.',
+                           any_time=True)
+    marker_size_m: float = _of(0.05, 'Diameter of the joints in ~/markers.', unit='m', low=0.001, high=1.,
+                               any_time=True)
+    stale_after_s: float = _of(2., 'A camera without keypoints for this long counts as gone in the diagnostics.',
+                               unit='s', low=0.1, high=3600., any_time=True)
+    diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
+                                      high=60.)
+    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.')
+
+    def __post_init__(self) -> None:
+        camera_names(self.cameras)
+        if self.keypoints_topics and len(self.keypoints_topics) != len(self.cameras):
+            raise ParameterError(f'keypoints_topics has {len(self.keypoints_topics)} entries for '
+                                 f'{len(self.cameras)} cameras; give one topic for each camera in the same '
+                                 'order, or none')
+        if self.baseline_cameras and len(set(self.baseline_cameras)) != 2:
+            raise ParameterError(f'baseline_cameras is {list(self.baseline_cameras)}; name two cameras, or none')
+        strange = sorted(set(self.baseline_cameras) - set(self.cameras)) if self.cameras else []
+        if strange:
+            raise ParameterError(f'baseline_cameras names {strange[0]!r}, which is not in cameras '
+                                 f'({", ".join(self.cameras)})')
+        if not self.world_frame or self.world_frame == self.person_frame:
+            raise ParameterError('world_frame and person_frame must be two different names')
+
+
+Settings = TypeVar('Settings', Pose2DSettings, FusionSettings)
+#: node name -> its parameters
+NODES: dict[str, type[Pose2DSettings] | type[FusionSettings]] = {
+    'pose2d_node': Pose2DSettings, 'fusion_node': FusionSettings}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter as it is declared.
+
+    Attributes:
+        kind: 'bool' | 'int' | 'double' | 'string' | 'string[]'.
+        unit: '' for none.  low, high: inclusive range, None = open.  choices: allowed words.
+        any_time: takes effect at once; else at the next configure.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    sentence: str
+    unit: str = ''
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    any_time: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What may be set, in words; '' = anything of its kind."""
+        if self.choices:
+            return ' | '.join(self.choices)
+        if self.low is None:
+            return ''
+        return f'{self.low:g} to {self.high:g}' + (f' {self.unit}' if self.unit else '')
+
+
+def table(settings: type[Pose2DSettings] | type[FusionSettings]) -> tuple[Parameter, ...]:
+    """The parameters of one node in the order of their declaration."""
+    hints = get_type_hints(settings)
+    return tuple(Parameter(f.name, _KINDS[hints[f.name]], f.default, **f.metadata)
+                 for f in dataclasses.fields(settings))
+
+
+def camera_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, if each can be part of a topic name and none occurs twice.
+
+    Raises:
+        ParameterError: otherwise.
+    """
+    for name in names:
+        if not _CAMERA.fullmatch(name):
+            raise ParameterError(f'cameras: {name!r} cannot name a topic; use letters, digits, _ and / and begin '
+                                 'with a letter')
+    double = sorted({n for n in names if list(names).count(n) > 1})
+    if double:
+        raise ParameterError(f'cameras: {double[0]!r} is given twice; every camera needs a name of its own')
+    return tuple(names)
+
+
+def checked(parameter: Parameter, value: Any) -> Any:
+    """The value in the parameter's own type.
+
+    A whole number is taken for a double and the other way round, a word or 'a,b' for a list of strings, None (an
+    empty list in YAML) for the default: that is what YAML files and launch files hand over.
+
+    Raises:
+        ParameterError: another type, or not allowed.
+    """
+    if value is None:
+        return parameter.default
+    kind, wrong = parameter.kind, False
+    if kind == 'string[]':
+        if isinstance(value, str):
+            value = [v.strip() for v in value.strip('[] ').split(',')]
+        try:
+            value = tuple(v for v in value if v != '') if not isinstance(value, bytes) else ()
+        except TypeError:
+            wrong = True
+        wrong = wrong or not all(isinstance(v, str) for v in value)
+    elif kind == 'double':
+        wrong = isinstance(value, bool) or not isinstance(value, (int, float))
+        value = value if wrong else float(value)
+    elif kind == 'int':
+        wrong = isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value)
+        value = value if wrong else int(value)
+    else:
+        wrong = not isinstance(value, {'bool': bool, 'string': str}[kind])
+    if wrong:
+        raise ParameterError(f'parameter {parameter.name} is {value!r}, must be {_WORDS[kind]}')
+    if parameter.choices and value not in parameter.choices:
+        near = difflib.get_close_matches(value, parameter.choices, 1, 0.5)
+        raise ParameterError(f'parameter {parameter.name} is {value!r}, must be one of: '
+                             f'{", ".join(parameter.choices)}' + (f'; did you mean {near[0]}?' if near else ''))
+    if parameter.low is not None and not parameter.low <= value <= (parameter.high or value):
+        raise ParameterError(f'parameter {parameter.name} is {value:g}, must be {parameter.allowed}')
+    return value
+
+
+_WORDS = {'bool': 'true or false', 'int': 'a whole number', 'double': 'a number', 'string': 'a string',
+          'string[]': 'a list of strings'}
+
+
+def settings_from(settings: type[Settings], values: dict[str, Any]) -> Settings:
+    """Settings from plain values; what is not given has its default.
+
+    Raises:
+        ParameterError: a value that is not allowed, or values that do not fit each other.
+    """
+    return settings(**{p.name: checked(p, values.get(p.name)) for p in table(settings)})
+
+
+def unknown_names(settings: type[Pose2DSettings] | type[FusionSettings], given: Iterable[str]) -> list[str]:
+    """One sentence for each given name that is no parameter of the node (nor one that every node has)."""
+    known = [p.name for p in table(settings)]
+    out = []
+    for name in sorted(set(given) - set(known)):
+        if name in ('use_sim_time', 'start_type_description_service') or name.startswith('qos_overrides.'):
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        out.append(f'parameter {name} is not known here and has no effect'
+                   + (f'; did you mean {near[0]}?' if near else ''))
+    return out
+
+
+def _yaml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"'{value}'"
+    if isinstance(value, tuple):
+        return f'[{", ".join(_yaml_value(v) for v in value)}]'
+    return repr(value)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    lines, line = [], indent
+    for word in text.split():
+        if len(line) + len(word) + 1 > _YAML_WIDTH and line != indent:
+            lines.append(line)
+            line = indent
+        line += ('' if line == indent else ' ') + word
+    return [*lines, line]
+
+
+def default_yaml() -> str:
+    """The text of `config/default.yaml`: every parameter with its default and its sentence."""
+    lines = ['# Copyright 2026 The selfpose_ros developers', '# SPDX-License-Identifier: Apache-2.0',
+             '# Every parameter with its default. Generated from nodes/parameters.py; a test compares.',
+             '# For your own robot, copy it and keep only the lines that you change.', '']
+    for node, settings in NODES.items():
+        lines += [f'/**/{node}:', '  ros__parameters:']
+        for p in table(settings):
+            allowed = f' Allowed: {p.allowed}.' if p.allowed else ''
+            lines += _wrapped(p.sentence + allowed, '    # ')
+            lines.append(f'    {p.name}: {_yaml_value(p.default)}')
+        lines.append('')
+    return '\n'.join(lines).rstrip() + '\n'
+
+
+def markdown_table(node: str) -> str:
+    """The README's table of one node's parameters, `node` being a key of `NODES`."""
+    rows = ['| parameter | type | default | allowed | changes at | meaning |', '|---|---|---|---|---|---|']
+    for p in table(NODES[node]):
+        default = '`[]`' if p.default == () else "`''`" if p.default == '' else f'`{_yaml_value(p.default)}`'
+        rows.append(f'| `{p.name}` | {p.kind} | {default} | {p.allowed.replace("|", "/")} | '
+                    f'{"any time" if p.any_time else "configure"} | {p.sentence} |')
+    return '\n'.join(rows)

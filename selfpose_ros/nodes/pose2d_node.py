@@ -1,0 +1,172 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Camera topics -> keypoints topics: the node that sees."""
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header, String
+
+from ..core.observation import View2D
+from ..core.skeleton import JOINTS
+from ..inference.pose2d import Pose2D, make_pose2d
+from .camera_input import CameraInput, info_topic
+from .diagnostics import Entry
+from .errors import ImageError, ParameterError
+from .managed_node import ManagedNode
+from .messages import KeypointsInfo, keypoints_from, optical_frame, time_from
+from .parameters import Pose2DSettings
+from .pose2d_report import CameraLine, camera_entry, network_entry
+from .process import run_alone
+from .view_maker import ViewMaker
+from .workers import Workers
+
+__all__ = ['Pose2DNode', 'main']
+
+#: how often publishers are looked for, s
+_LOOK_S = 0.25
+_LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Pose2DNode(ManagedNode[Pose2DSettings]):
+    """2D joints of all local cameras.
+
+    Args:
+        make_network: makes the network of a camera, given its name and the settings; default: by the parameters.
+        on_view: called with every view, in a worker thread, before it is published: for a fusion in this process.
+        kwargs: to the node.
+    """
+
+    def __init__(self, *, name: str = 'pose2d_node', on_view: Callable[[View2D], None] | None = None,
+                 make_network: Callable[[str, Pose2DSettings], Pose2D] | None = None, **kwargs: Any) -> None:
+        self._make_network = make_network or (lambda _, s: make_pose2d(s.model, **_options(s.model_options)))
+        self._on_view = on_view
+        self._cameras: dict[str, CameraLine] = {}
+        self._workers: Workers[CameraLine] | None = None
+        super().__init__(name, Pose2DSettings, **kwargs)
+
+    def _configure(self) -> None:
+        s = self.settings
+        if not s.cameras:
+            raise ParameterError("parameter cameras is empty; name the cameras, e.g. cameras: ['cam1', 'cam2']")
+        for i, name in enumerate(s.cameras):
+            topic = s.image_topics[i] if s.image_topics else f'{name}/image_raw'
+            info = s.camera_info_topics[i] if s.camera_info_topics else info_topic(topic)
+            network = self._make_network(name, s)
+            self.get_logger().info(f'camera {name}: {network.name} on {network.device} is ready '
+                                   f'({i + 1} of {len(s.cameras)})')
+            self._cameras[name] = CameraLine(
+                ViewMaker(name, network, s.max_people, s.min_confidence),
+                CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake),
+                self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 10),
+                self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
+
+    def _activate(self) -> None:
+        cv2.setNumThreads(1)                                # the workers are the threads; more only compete
+        self._workers = Workers(list(self._cameras.values()), self._work, self._failed, self.settings.workers)
+        self._look()
+        self.every(_LOOK_S, self._look)
+
+    def _deactivate(self) -> None:
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.close()
+        for camera in self._cameras.values():
+            camera.input.close()
+
+    def _cleanup(self) -> None:
+        for camera in self._cameras.values():
+            camera.maker.close()
+            self.destroy_lifecycle_publisher(camera.keypoints)
+            self.destroy_lifecycle_publisher(camera.info_publisher)
+        self._cameras.clear()
+
+    def _changed(self) -> None:
+        for camera in self._cameras.values():
+            camera.maker.max_people = self.settings.max_people
+            camera.maker.min_confidence = self.settings.min_confidence
+
+    def _look(self) -> None:
+        if self._workers is None:
+            return
+        for name, camera in self._cameras.items():
+            choice = camera.input.look()
+            if choice is not None:
+                self.get_logger().info(f'camera {name}: takes {choice.words}')
+
+    def _wake(self) -> None:
+        if self._workers is not None:
+            self._workers.wake()
+
+    # -- in a worker's thread
+
+    def _work(self, camera: CameraLine) -> None:
+        message = camera.input.take()
+        if message is None:
+            return
+        view = camera.maker.view(message, camera.input.info, self.now_s())
+        if view is None:
+            return
+        camera.people = len(view.keypoints)
+        self._tell_info(camera, view)
+        if self._on_view is not None:
+            self._on_view(view)
+        # the image's own stamp, bit by bit: whoever has the image finds its joints by it
+        stamped = message.header.stamp.sec or message.header.stamp.nanosec
+        header = Header(stamp=message.header.stamp if stamped else time_from(view.stamp),
+                        frame_id=message.header.frame_id or optical_frame(view.camera))
+        camera.keypoints.publish(keypoints_from(view, header))
+        camera.views.add(self.now_s() - view.stamp)
+
+    def _tell_info(self, camera: CameraLine, view: View2D) -> None:
+        old = camera.info
+        if old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics):
+            return
+        network = camera.maker.network
+        camera.info = KeypointsInfo(view.camera, JOINTS, view.image_size, view.intrinsics, network.name,
+                                    network.device)
+        camera.info_publisher.publish(String(data=camera.info.text()))
+
+    def _failed(self, camera: CameraLine, error: Exception) -> None:
+        if not self.context.ok():
+            return
+        camera.errors.add()
+        camera.error = str(error)
+        if not isinstance(error, ImageError):
+            camera.error = f'defect: {type(error).__name__}: {error}'
+            self.get_logger().error(f'camera {camera.maker.camera}, which is a defect of this program:\n'
+                                    + ''.join(traceback.format_exception(error)), throttle_duration_sec=10.)
+
+    # -- diagnostics
+
+    def _entries(self) -> Sequence[Entry]:
+        lines = list(self._cameras.values())
+        return [network_entry(lines), *(camera_entry(line, self.settings.stale_after_s, self._visible)
+                                        for line in lines)] if lines else []
+
+    def _visible(self) -> list[str]:
+        return sorted(name for name, kinds in self.get_topic_names_and_types()
+                      if {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'} & set(kinds))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a.K, b.K) and np.array_equal(a.distortion, b.distortion)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    return {k.strip(): yaml.safe_load(v) for k, v in (o.split('=', 1) for o in given)}
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `ros2 run selfpose_ros pose2d_node`."""
+    return run_alone(Pose2DNode, args)
+

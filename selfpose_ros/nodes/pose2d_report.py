@@ -1,0 +1,111 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How the cameras and the 2D network are: entries for /diagnostics."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .camera_input import CameraInput
+from .diagnostics import ERROR, OK, WARN, Entry, number
+from .messages import KeypointsInfo
+from .meters import Meter
+from .view_maker import ViewMaker
+
+__all__ = ['CameraLine', 'camera_entry', 'network_entry']
+
+
+@dataclass
+class CameraLine:
+    """One camera from image topic to keypoints topic.
+
+    Attributes:
+        views: one event per published view, value = seconds from its stamp to its publication.
+        errors: one event per image that could not be used.  error: the last one's sentence.
+        people: in the newest view.
+    """
+
+    maker: ViewMaker
+    input: CameraInput
+    keypoints: Any
+    info_publisher: Any
+    info: KeypointsInfo | None = None
+    views: Meter = field(default_factory=Meter)
+    errors: Meter = field(default_factory=Meter)
+    error: str = ''
+    people: int = 0
+
+    @property
+    def waiting(self) -> bool:
+        """An image waits for a worker."""
+        return self.input.waiting
+
+
+def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> Entry:
+    """The state of one camera.
+
+    Args:
+        visible: the image topics that somebody publishes; asked only when this camera's is not among them.
+    """
+    source, maker = line.input, line.maker
+    level, state, message = _state(line, stale_after_s, visible)
+    choice, info = source.choice, line.info
+    size = 'not known' if info is None else f'{info.image_size[0]}x{info.image_size[1]}'
+    return Entry(f'camera {source.name}', level, state, message, {
+        'topic': choice.topic if choice else source.topic,
+        'transport': 'none' if choice is None else 'compressed' if choice.compressed else 'raw',
+        'reliability': 'none' if choice is None else 'reliable' if choice.reliable else 'best_effort',
+        'images_per_s': source.arrivals.rate_hz(), 'views_per_s': line.views.rate_hz(), 'age_s': source.age_s,
+        'people': line.people, 'images': source.arrivals.total, 'views': line.views.total,
+        'skipped_images': source.skipped, 'unusable_images': line.errors.total, 'old_stamps': maker.doubles,
+        'clock_jumps': maker.jumps.total, 'image_size': size,
+        'calibrated': 'by CameraInfo' if info is not None and info.intrinsics is not None else 'no, from people',
+        'latency_p50_ms': 1e3 * line.views.percentile(50), 'latency_p95_ms': 1e3 * line.views.percentile(95),
+    }, source.name)
+
+
+def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> tuple[bytes, str, str]:
+    source, maker = line.input, line.maker
+    if source.choice is None:
+        seen = ', '.join(visible()) or 'none'
+        return WARN, 'waiting', (f'nobody publishes images on {source.topic}; start the camera driver, or name '
+                                 f'its topic in image_topics (image topics now: {seen})')
+    if math.isinf(source.age_s):
+        return WARN, 'silent', f'no image came yet, {source.choice.words}; check the camera driver'
+    if source.age_s > stale_after_s:
+        return ERROR, 'gone', (f'no image for {source.age_s:.0f} s, {source.choice.words}; the camera driver or '
+                               'the network has stopped')
+    bad, good = len(line.errors.values()), len(line.views.values())
+    if bad and not good:
+        return ERROR, 'broken', f'no image can be used: {line.error}'
+    if bad:
+        return WARN, 'flawed', f'{bad} of {bad + good} images cannot be used: {line.error}'
+    if source.hint:
+        return WARN, 'losing', source.hint
+    if maker.jumps.values():
+        return WARN, 'jumped', 'the clock of the images jumped back; the tracks began anew'
+    if not good and maker.doubles:
+        return WARN, 'still', 'images come, but none is newer than the last; check the stamps of the camera driver'
+    if not good:
+        return WARN, 'first', 'the first images are being looked at'
+    if maker.note:
+        return WARN, 'odd', maker.note
+    people = {0: 'nobody in sight', 1: '1 person'}.get(line.people, f'{line.people} people')
+    return OK, 'ok', (f'{source.arrivals.rate_hz():.0f} images/s, {line.views.rate_hz():.0f} of them looked at, '
+                      f'{people}')
+
+
+def network_entry(lines: Sequence[CameraLine]) -> Entry:
+    """The 2D network over all cameras: what computes, how fast."""
+    network = lines[0].maker.network
+    latencies = [v for line in lines for v in line.views.values()]
+    p50, p95 = (1e3 * float(np.percentile(latencies, q)) if latencies else math.nan for q in (50, 95))
+    rate = sum(line.views.rate_hz() for line in lines)
+    return Entry('network', OK, 'ok', f'{network.name} on {network.device}: {rate:.0f} images/s, latency p50 '
+                 f'{number(p50, 0)} ms, p95 {number(p95, 0)} ms', {
+                     'model': network.name, 'device': network.device, 'views_per_s': rate, 'latency_p50_ms': p50,
+                     'latency_p95_ms': p95})

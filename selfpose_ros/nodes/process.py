@@ -1,0 +1,82 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A process with nodes in it: start, one executor, and an end that leaves nothing behind."""
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.exceptions import ROSInterruptException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from .errors import NodeError
+from .managed_node import ManagedNode
+
+__all__ = ['run_alone', 'serve']
+
+
+def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[str], *,
+          bring_up: bool = False) -> int:
+    """Run nodes in this process until SIGINT or SIGTERM.
+
+    Args:
+        make_nodes: called once ROS is up.
+        ros_args: command line, program name first; what lies after `--ros-args` is for ROS.
+        bring_up: configure and activate them; else only those whose parameter `autostart` says so.
+
+    Returns:
+        0, or 2 if a node could not be brought up (it has logged why).
+
+    Raises:
+        NodeError: ROS refuses the arguments.
+    """
+    try:
+        rclpy.init(args=list(ros_args))
+    except Exception as error:  # RCLError, UnknownROSArgsError and others: their classes are private
+        raise NodeError(f'ROS cannot start with the arguments {" ".join(ros_args[1:]) or "(none)"}: '
+                        f'{" ".join(str(error).split())}') from error
+    nodes: list[ManagedNode] = []
+    # MultiThreadedExecutor loses most messages at the rates of four cameras
+    executor = SingleThreadedExecutor()
+    try:
+        nodes += make_nodes()
+        for node in nodes:
+            executor.add_node(node)
+        for node in nodes:
+            if bring_up or node.get_parameter('autostart').value is True:
+                node.bring_up()
+            else:
+                node.get_logger().info('waits to be configured (lifecycle)')
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
+        pass
+    except NodeError:
+        if rclpy.ok():
+            return 2
+    finally:
+        _end(nodes, executor)
+    return 0
+
+
+def _end(nodes: Sequence[ManagedNode], executor: SingleThreadedExecutor) -> None:
+    # under `ros2 launch` Ctrl-C arrives twice; the second one must not cut the cleanup short
+    before = [(s, signal.signal(s, signal.SIG_IGN)) for s in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        rclpy.try_shutdown()
+        executor.shutdown()
+        for node in reversed(nodes):
+            node.destroy_node()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def run_alone(make_node: Callable[[], ManagedNode], args: Sequence[str] | None) -> int:
+    """Entry point of a process with one node; `args` as `sys.argv`, None = that."""
+    import sys
+    try:
+        return serve(lambda: [make_node()], sys.argv if args is None else args)
+    except NodeError as error:
+        sys.stderr.write(f'{error}\n')
+        return 2

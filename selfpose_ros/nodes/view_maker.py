@@ -1,0 +1,96 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ..core.camera import Intrinsics
+from ..core.observation import View2D
+from ..core.skeleton import joint_map
+from ..inference.errors import InferenceError
+from ..inference.pose2d import Pose2D
+from .errors import ImageError
+from .image_input import bgr_from, intrinsics_from
+from .messages import seconds
+from .meters import Meter
+
+__all__ = ['ViewMaker']
+
+#: a stamp this far before the last one is a clock that jumped or a bag that began anew, not disorder; s
+_JUMP_S = 0.5
+
+
+class ViewMaker:
+    """The 2D network of one camera and what it needs to know from image to image.
+
+    Args:
+        camera: its name.
+        network: this camera's own instance.
+        max_people, min_confidence: see the parameters of pose2d_node; may be changed at any time.
+
+    Attributes:
+        note: '' or a sentence on something odd that does not stop the work: no stamps, CameraInfo not usable.
+        jumps: one event for each time the camera's clock jumped back.
+        doubles: images that were left out because their stamp was not newer than the last.
+
+    Raises:
+        SkeletonError: the network's joint names do not describe a body.
+    """
+
+    def __init__(self, camera: str, network: Pose2D, max_people: int = 4, min_confidence: float = 0.) -> None:
+        self.camera, self.network = camera, network
+        self.max_people, self.min_confidence = max_people, min_confidence
+        self.note, self.jumps, self.doubles = '', Meter(), 0
+        self._map = joint_map(network.joint_names)
+        self._last: float | None = None
+        self._size: tuple[int, int] | None = None
+
+    def view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
+        """The people in one image; None if its stamp is not newer than the last one's.
+
+        Args:
+            message: the image.
+            info: newest CameraInfo of the camera, if any.
+            arrival_s: stands in for the stamp of a driver that sets none, s.
+
+        Raises:
+            ImageError: the image cannot be used, or the network failed on it; the message names the camera.
+        """
+        image = bgr_from(message, self.camera)
+        size = image.shape[1], image.shape[0]
+        stamp = seconds(message.header.stamp)
+        notes = []
+        if stamp <= 0:
+            stamp = arrival_s
+            notes.append('the driver sets no stamps, so the time of arrival is used; fast motion is less exact')
+        if self._last is not None and stamp <= self._last:
+            if stamp > self._last - _JUMP_S:
+                self.doubles += 1
+                return None
+            self.jumps.add()
+            self.network.reset()
+        elif self._size not in (None, size):
+            self.network.reset()
+        self._last, self._size = stamp, size
+        known: Intrinsics | None = None
+        if info is not None:
+            try:
+                known = intrinsics_from(info, size, self.camera)
+            except ImageError as error:
+                notes.append(str(error))
+        self.note = '; '.join(notes)
+        try:
+            people = self.network.infer(image)
+        except InferenceError as error:
+            raise ImageError(f'camera {self.camera}: {error}') from error
+        keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
+        confidence = np.where(confidence >= self.min_confidence, confidence, 0.)
+        best = np.argsort(-confidence.sum(1), kind='stable')[:self.max_people]
+        best = best[confidence[best].any(1)]
+        return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known)
+
+    def close(self) -> None:
+        """Close the network."""
+        self.network.close()

@@ -1,0 +1,175 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A small ROS world in this process for the tests of the nodes: own domain, one executor thread, no sleeps."""
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.inference.pose2d import People2D, no_people
+
+#: a condition that is not met by then will not be met; nothing waits this long when all is well
+PATIENCE_S = 30.
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SIZE = (320, 240)
+
+
+class World:
+    """Nodes under test, a node of the test, and what the test hears."""
+
+    def __init__(self) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=1 + os.getpid() % 100, args=[])
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.nodes: list[Node] = []
+        self.node = self.add(Node('tester', context=self.context))
+        self.status: dict[str, DiagnosticStatus] = {}
+        self.listen('/diagnostics', DiagnosticArray, self._on_diagnostics)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self.executor.spin()
+        except ExternalShutdownException:
+            return
+
+    def add(self, node: Any) -> Any:
+        """Spin a node."""
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def make(self, kind: Callable[..., Any], up: bool = True, **kwargs: Any) -> Any:
+        """A node under test with these parameters (and arguments in `args`), configured and active."""
+        args = kwargs.pop('args', {})
+        given = {'diagnostics_period_s': 0.1, **kwargs}
+        overrides = [Parameter(k, Parameter.Type.STRING_ARRAY if isinstance(v, (list, tuple)) else None,
+                               list(v) if isinstance(v, tuple) else v) for k, v in given.items()]
+        node = kind(context=self.context, parameter_overrides=overrides, **args)
+        if up:
+            node.bring_up()
+        return self.add(node)
+
+    def listen(self, topic: str, kind: Any, callback: Callable[[Any], None] | None = None,
+               qos: QoSProfile | int = 50) -> list[Any]:
+        """Everything that comes on a topic, in a list that grows."""
+        heard: list[Any] = []
+        self.node.create_subscription(kind, topic, callback or heard.append, qos)
+        return heard
+
+    def until(self, condition: Callable[[], Any], what: str, each: Callable[[], None] | None = None) -> Any:
+        """Wait for a condition and return its value, calling `each` some 50 times a second meanwhile."""
+        end = time.monotonic() + PATIENCE_S
+        while not (value := condition()):
+            if time.monotonic() > end:
+                said = '\n'.join(f'  {k}: {v.message}' for k, v in self.status.items())
+                raise AssertionError(f'never came: {what}; diagnostics say:\n{said}')
+            if each is not None:
+                each()
+            time.sleep(0.02)
+        return value
+
+    def says(self, name: str, words: str, each: Callable[[], None] | None = None) -> DiagnosticStatus:
+        """Wait until the diagnostics entry `name` holds these words."""
+        self.until(lambda: name in self.status and words in self.status[name].message, f'{name}: ...{words}...', each)
+        return self.status[name]
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.status[status.name] = status
+
+    def close(self) -> None:
+        """End everything, in the order that leaves nothing behind."""
+        self.context.try_shutdown()
+        self._thread.join(PATIENCE_S)
+        for node in reversed(self.nodes):
+            node.destroy_node()
+        self.executor.shutdown()
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    """Figures of a diagnostics entry."""
+    return {v.key: v.value for v in status.values}
+
+
+# -- images of dots: joint j is a disc of its own hue
+
+def _hue(joint: int) -> int:
+    return 10 * joint
+
+
+def draw(points: np.ndarray | None, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """(H, W, 3) BGR image of one person of (17, 2) px, or of an empty scene."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    for j, (x, y) in enumerate(() if points is None else points):
+        cv2.circle(image, (round(x), round(y)), 5, (_hue(j), 255, 255), -1)
+    return cv2.cvtColor(image, cv2.COLOR_HSV2BGR)
+
+
+def pose(shift: float = 0.) -> np.ndarray:
+    """(17, 2) px: a grid of joints that no two discs share."""
+    j = np.arange(17)
+    return np.stack([40. + 50 * (j % 5) + shift, 30. + 55 * (j // 5)], -1)
+
+
+class DotsNetwork:
+    """A 2D network for images of dots: it finds what is really in the image, in whatever way that came."""
+
+    name, device, joint_names = 'dots', 'CPU (test)', JOINTS
+
+    def __init__(self) -> None:
+        self.resets, self.closed, self.seen = 0, False, 0
+
+    def infer(self, image_bgr: np.ndarray) -> People2D:
+        self.seen += 1
+        hsv = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2HSV)
+        strong = hsv[..., 2] > 128
+        keypoints, confidence = np.full((1, 17, 2), np.nan), np.zeros((1, 17))
+        for j in range(17):
+            off = (hsv[..., 0].astype(int) - _hue(j) + 90) % 180 - 90
+            ys, xs = np.nonzero(strong & (hsv[..., 1] > 128) & (np.abs(off) < 4))
+            if len(xs) > 20:
+                keypoints[0, j], confidence[0, j] = (xs.mean(), ys.mean()), 0.9
+        return People2D(keypoints, confidence) if confidence.any() else no_people(17)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def stamp(seconds: float) -> Time:
+    """Message of a time."""
+    return Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
+
+
+def raw(image: np.ndarray, at: float, encoding: str = 'bgr8', frame: str = '') -> Image:
+    """A raw image message."""
+    h, w = image.shape[:2]
+    return Image(header=Header(stamp=stamp(at), frame_id=frame), height=h, width=w, encoding=encoding,
+                 step=w * (image.size // (h * w)) * image.itemsize, data=image.tobytes())
+
+
+def jpeg(image: np.ndarray, at: float) -> CompressedImage:
+    """A JPEG message of good quality."""
+    data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    return CompressedImage(header=Header(stamp=stamp(at)), format='jpeg', data=data)

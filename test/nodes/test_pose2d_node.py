@@ -1,0 +1,51 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""pose2d_node over real DDS: what goes in comes out, and what cannot be used is told."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+
+from ros_world import LATCHED, DotsNetwork, World, draw, jpeg, pose, raw, values
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_msgs.msg import String
+
+from selfpose_ros.nodes.messages import KeypointsInfo, view_of
+from selfpose_ros.nodes.pose2d_node import Pose2DNode
+
+
+def _node(world: World, **parameters: object) -> Pose2DNode:
+    return world.make(Pose2DNode, args={'make_network': lambda *_: DotsNetwork()}, **parameters)
+
+
+def test_joints_of_raw_and_compressed_images_come_out_where_they_were_drawn(world: World) -> None:
+    a, b = (world.listen(f'/{c}/keypoints', PointCloud2) for c in 'ab')
+    infos = {c: world.listen(f'/{c}/keypoints_info', String, qos=LATCHED) for c in 'ab'}
+    node = _node(world, cameras=['a', 'b'])
+    send_a = world.node.create_publisher(Image, '/a/image_raw', 5)
+    send_b = world.node.create_publisher(CompressedImage, '/b/image_raw/compressed', 5)
+    t = iter(np.arange(1000) * 0.05 + 100.)
+
+    def images() -> None:
+        now = next(t)
+        send_a.publish(raw(draw(pose()), now, frame='lens'))
+        send_b.publish(jpeg(draw(pose(7.)), now))
+
+    world.until(lambda: len(a) > 3 and len(b) > 3 and infos['a'] and infos['b'], 'keypoints', images)
+    for heard, camera, shift, tolerance in ((a, 'a', 0., 0.3), (b, 'b', 7., 1.)):
+        info = KeypointsInfo.parse(infos[camera][0].data, camera, 'info')
+        view = view_of(heard[-1], info, 'keypoints')
+        assert view.image_size == (320, 240) and view.intrinsics is None
+        np.testing.assert_allclose(view.keypoints[0], pose(shift), atol=tolerance)
+        assert (heard[-1].height, heard[-1].width) == (1, 17)
+        assert [f.name for f in heard[-1].fields] == ['u', 'v', 'confidence', 'person']
+    assert a[-1].header.frame_id == 'lens' and b[-1].header.frame_id == 'b_optical'
+    assert abs(a[-1].header.stamp.nanosec % 50_000_000) < 10, 'the stamp of the image'
+    assert json.loads(infos['a'][0].data)['model'] == 'dots'
+    entry = world.says('pose2d_node: camera a', 'images/s', images)
+    assert entry.level == b'\x00' and values(entry)['reliability'] == 'reliable'
+    assert node.settings.workers == 2
