@@ -108,7 +108,7 @@ def _perform(film: Film, record: Record, options: Options, out: TextIO) -> list[
         parameters.write_text(_parameters(film, options))
         out.write(f'publishing on ROS_DOMAIN_ID={env["ROS_DOMAIN_ID"]}; look with your own tools while it runs\n')
         out.flush()
-        nodes = Child('the nodes', ['-m', 'selfpose_ros', 'run', '--params-file', str(parameters)],
+        nodes = Child('the nodes', ['-m', 'selfpose_ros', 'run', '--params', str(parameters)],
                       options.output / 'nodes.log', env)
         cameras = Child('the cameras', ['-m', 'selfpose_ros.demo.cameras', str(images)],
                         Path(temporary) / 'cameras.log', env, lines=True)

@@ -86,7 +86,7 @@ def test_a_process_that_will_not_end_is_ended(tmp_path, monkeypatch):
 
 
 def test_a_process_is_interrupted_first_so_that_it_can_clean_up(tmp_path):
-    code = ('import time\nprint("ready", flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n'
+    code = ('import time\ntry:\n    print("ready", flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n'
             '    open("cleaned", "w").close()')
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
