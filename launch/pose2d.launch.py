@@ -4,8 +4,8 @@
 
 ros2 launch selfpose_ros pose2d.launch.py cameras:=cam1,cam2 namespace:=left
 
-With several such hosts give each a namespace of its own, since no two nodes may have the same full name; the cameras
-above are then left/cam1 and left/cam2, with images on /left/cam1/image_raw.
+With several such hosts give each a namespace of its own, since no two nodes may have the same full name; the
+cameras above are then left/cam1 and left/cam2, with images on /left/cam1/image_raw.
 """
 from launch import LaunchDescription
 

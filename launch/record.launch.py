@@ -13,7 +13,7 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from selfpose_ros.nodes.launching import arguments
 
 #: by name's end, because namespaces and names of cameras differ from robot to robot
-PRODUCT = r'.*/keypoints|.*/(skeletons|skeleton_model|rig)|/tf|/tf_static|/diagnostics'
+PRODUCT = r'.*/keypoints(_info)?|.*/(skeletons|skeleton_model|rig)|/tf|/tf_static|/diagnostics'
 IMAGES = r'.*/image(_raw|_color|_rect|_rect_color)?(/compressed)?|.*/camera_info'
 
 

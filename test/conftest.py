@@ -1,0 +1,23 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What every test starts with: a ROS domain of this run's own that does not leave the host."""
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import tempfile
+
+# Before any test imports rclpy, and for the processes that tests start: a whole robot may be running on this
+# machine. Linux hands out the ports of domains above 101 to anybody. `make test` has chosen a domain already.
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ.setdefault('ROS_LOG_DIR', os.path.join(tempfile.gettempdir(), 'selfpose_ros_test_log'))
+
+
+def pytest_report_header() -> str:
+    """Say what the tests with ROS run on, or that they will be skipped."""
+    if importlib.util.find_spec('rclpy') is None:
+        return 'ROS: no rclpy here, tests that need it are skipped'
+    version = importlib.metadata.version('rclpy')
+    return f'ROS: rclpy {version}, domain {os.environ["ROS_DOMAIN_ID"]}, this host only'

@@ -1,0 +1,220 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Who may import whom. Read from the source (imports inside functions too) and tried in a process that refuses.
+
+    commands, demo, nodes -> io, inference, models -> core
+
+The core is numpy, SciPy, OpenCV and the standard library; ROS lives in nodes, and inside functions of commands and
+demo; the command line starts with the standard library alone; training is imported by nobody here.
+"""
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = 'selfpose_ros'
+
+#: room -> the other rooms that it may import; what lies directly in the package is a room of its own, ''
+ROOMS = {
+    'core': set(),
+    'inference': {'core'},
+    'models': {'core'},
+    'io': {'core'},
+    'nodes': {'core', 'inference', 'io', 'models'},
+    'demo': {'core', 'inference', 'io', 'models', 'nodes'},
+    'commands': {'core', 'inference', 'io', 'models', 'nodes', 'demo'},
+    '': {'commands'},
+}
+CORE_MAY = {'numpy', 'scipy', 'cv2'}
+#: rooms that may import ROS: anywhere, or only inside functions
+ROS_ANYWHERE, ROS_LATE = {'nodes'}, {'commands', 'demo'}
+ROS = re.compile(r'rclpy|rcl_\w+|rosidl_\w+|ament_\w+|launch|launch_ros|ros2\w+|cv_bridge|tf2_\w+|message_filters|'
+                 r'rosbag2_py|std_srvs|\w+_msgs|\w+_interfaces')
+#: nowhere in the package: training and the running system share the model folder and nothing else
+NOWHERE = {'selfpose_training', 'torch', 'tensorboard'}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, absolute, and where."""
+
+    module: str
+    late: bool
+    file: Path
+    line: int
+
+    @property
+    def top(self) -> str:
+        """The package it belongs to."""
+        return self.module.partition('.')[0]
+
+
+def imports(file: Path, root: Path) -> Iterator[Import]:
+    """Every import of a file: statements, and import_module and __import__ with a literal name."""
+    package = file.relative_to(root).with_suffix('').parts[:-1]
+
+    def visit(node: ast.AST, late: bool) -> Iterator[Import]:
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            up = package[:len(package) - node.level + 1] if node.level else ()
+            base = '.'.join([*up, *([node.module] if node.module else [])])
+            # `from .. import io`: the name may be a room, so it counts with the name
+            names = [f'{base}.{a.name}' for a in node.names]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+            if called in ('import_module', '__import__') and isinstance(node.args[0].value, str):
+                names = [node.args[0].value]
+        for name in names:
+            yield Import(name, late, file, node.lineno)
+        inside = late or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(file.read_text(encoding='utf-8'), str(file)), False)
+
+
+def violations(root: Path) -> list[str]:
+    """One line for each import in root/selfpose_ros that goes through a wall."""
+    found = []
+    for file in sorted((root / PACKAGE).rglob('*.py')):
+        parts = file.relative_to(root / PACKAGE).parts
+        room = parts[0] if len(parts) > 1 else ''
+        if room not in ROOMS:
+            found.append(f'{file.relative_to(root)}: room {room!r} has no rule; add it to ROOMS')
+            continue
+        for i in imports(file, root):
+            reason = forbidden(i, room)
+            if reason:
+                found.append(f'{file.relative_to(root)}:{i.line}: {i.module}: {reason}')
+    return found
+
+
+def forbidden(i: Import, room: str) -> str:
+    """Why this room must not import that, or ''."""
+    if i.top in NOWHERE:
+        return 'training is not part of the running system'
+    if i.top == PACKAGE:
+        parts = i.module.split('.')
+        other = parts[1] if len(parts) > 1 and parts[1] in ROOMS else ''
+        if other and other != room and other not in ROOMS[room]:
+            return f'{room or "the top"} must not import {other}'
+        return ''
+    if i.top in sys.stdlib_module_names:
+        return ''
+    if ROS.fullmatch(i.top) and room not in ROS_ANYWHERE and not (room in ROS_LATE and i.late):
+        return 'ROS belongs into nodes' + (', or inside a function here' if room in ROS_LATE else '')
+    if room == 'core' and i.top not in CORE_MAY:
+        return f'the core is {", ".join(sorted(CORE_MAY))} and the standard library'
+    if room == '' and not i.late:
+        return 'the command line starts with the standard library alone'
+    return ''
+
+
+def test_nothing_goes_through_a_wall():
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(('file', 'code'), [
+    ('core/rig/x.py', 'import rclpy'),
+    ('core/x.py', 'def f():\n    import yaml'),
+    ('core/x.py', 'from ..io import npz'),
+    ('core/rig/x.py', 'from ... import inference'),
+    ('core/x.py', 'import importlib\nimportlib.import_module("torch")'),
+    ('core/x.py', 'try:\n    import onnxruntime\nexcept ImportError:\n    pass'),
+    ('io/x.py', 'from ..inference.pose2d import make_pose2d'),
+    ('io/x.py', 'from selfpose_ros.nodes import messages'),
+    ('io/x.py', 'def f():\n    from sensor_msgs.msg import Image'),
+    ('inference/x.py', 'from ..models import store'),
+    ('inference/x.py', 'import cv_bridge'),
+    ('models/x.py', 'import torch'),
+    ('nodes/x.py', 'from ..commands import run'),
+    ('nodes/x.py', 'class C:\n    def f(self):\n        import selfpose_training.fit'),
+    ('commands/x.py', 'import rclpy'),
+    ('demo/x.py', 'from std_msgs.msg import String'),
+    ('x.py', 'import numpy'),
+    ('x.py', 'from .core import skeleton'),
+    ('utils/x.py', ''),
+])
+def test_the_reading_guard_bites(tmp_path: Path, file: str, code: str):
+    path = tmp_path / PACKAGE / file
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+    assert len(violations(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(('file', 'code'), [
+    ('core/rig/x.py', 'import json, numpy as np, scipy.optimize, cv2\nfrom ..skeleton import X\nfrom . import y'),
+    ('io/x.py', 'from rosbags.rosbag2 import Reader\nfrom ..core.rig import Rig'),
+    ('nodes/x.py', 'import rclpy\nfrom ..inference import pose2d\nfrom std_srvs.srv import Trigger'),
+    ('commands/x.py', 'from ..nodes import parameters\ndef f():\n    import rclpy'),
+])
+def test_the_reading_guard_lets_through_what_is_right(tmp_path: Path, file: str, code: str):
+    path = tmp_path / PACKAGE / file
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+    assert violations(tmp_path) == []
+
+
+# A process that refuses every module but those named. find_spec, because find_module is ignored since Python 3.12.
+REFUSING = textwrap.dedent("""
+    import importlib, pkgutil, sys
+
+    class Refusing:
+        def __init__(self, allowed):
+            self.allowed = allowed
+
+        def find_spec(self, name, path=None, target=None):
+            top, _, rest = name.partition('.')
+            if top in sys.stdlib_module_names or top.startswith('_sysconfigdata') or top in self.allowed:
+                return None
+            if top == 'selfpose_ros' and (not rest or rest.split('.')[0] in self.allowed):
+                return None
+            raise ModuleNotFoundError(f'refused: {name}', name=name)
+
+    def every_module(package):
+        importlib.import_module(package)
+        for found in pkgutil.walk_packages(sys.modules[package].__path__, package + '.'):
+            importlib.import_module(found.name)
+            print(found.name)
+
+""")
+
+
+def _refusing(allowed: set[str], code: str) -> subprocess.CompletedProcess[str]:
+    start = f'sys.path.insert(0, {str(ROOT)!r})\nsys.meta_path.insert(0, Refusing({allowed!r}))\n'
+    return subprocess.run([sys.executable, '-c', REFUSING + start + code], check=False, capture_output=True,
+                          text=True, timeout=120)
+
+
+def test_every_module_of_the_core_loads_where_nothing_else_can():
+    done = _refusing(CORE_MAY | {'core'}, "every_module('selfpose_ros.core')")
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    on_disk = {'.'.join(f.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
+               for f in (ROOT / PACKAGE / 'core').rglob('*.py')} - {'selfpose_ros.core'}
+    assert loaded == on_disk
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['--version'], ['no such command']])
+def test_the_command_line_starts_with_the_standard_library_alone(arguments: list[str]):
+    done = _refusing({'cli', 'commands'}, f'from selfpose_ros.cli import main\nsys.exit(main({arguments!r}))')
+    assert done.returncode in (0, 2), done.stderr
+    assert 'refused' not in done.stderr and 'selfpose' in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize('module', ['rclpy', 'torch', 'yaml', 'selfpose_ros.io', 'selfpose_training'])
+def test_the_refusing_process_refuses(module: str):
+    done = _refusing(CORE_MAY | {'core'}, f'import {module}')
+    assert done.returncode == 1
+    assert f'refused: {module}' in done.stderr
