@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..core.skeleton import JOINT_SETS
     from ..inference.pose2d import POSE2D_NAMES
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
-    parser.add_argument('-o', '--out', required=True, metavar='FILE|DIR',
+    parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
                         help='FILE.npz, .csv or .trc for one recording; or a folder, for NAME.npz of each')
     parser.add_argument('--offline', action='store_true', help='two passes: rig from all of it, then smoothing')
     parser.add_argument('--format', type=_formats, metavar='F,F', help='npz, csv, trc; default: npz, or as FILE')
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='standing height of the person, m: gives the scale')
     parser.add_argument('--baseline', type=partial(_length, lowest=.01, highest=1e3), default=0., metavar='M',
                         help='distance between two cameras, m: gives the scale')
-    parser.add_argument('--baseline-cameras', nargs=2, default=(), metavar='NAME',
+    parser.add_argument('--baseline-cameras', type=_words, default=(), metavar='A,B',
                         help='the two cameras of --baseline; default: the first two by name')
     parser.add_argument('--fps', type=partial(_length, lowest=.1, highest=1e4), metavar='HZ',
                         help='frames a second: needed for OpenPose, overrules the stamps of videos')
@@ -63,10 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='for OpenPose: px, of all cameras or of each')
     parser.add_argument('--joints', choices=sorted(JOINT_SETS), help='joint set of OpenPose files or of archives '
                         'without joint_names')
-    parser.add_argument('--topics', nargs='+', default=(), metavar='TOPIC', help='of a bag; default: all that fit')
+    parser.add_argument('--topics', type=_words, default=(), metavar='T,T,...',
+                        help='of a bag; default: all that fit')
     parser.add_argument('--each-alone', action='store_true',
                         help='every video or OpenPose folder is a recording of its own')
-    parser.add_argument('--pose2d', choices=POSE2D_NAMES, default=POSE2D_NAMES[0], help='2D network for images')
+    parser.add_argument('--model', choices=POSE2D_NAMES, default=POSE2D_NAMES[0],
+                        help='2D network for images (default: %(default)s)')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
     parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
@@ -82,6 +84,10 @@ def _length(text: str, lowest: float, highest: float) -> float:
     if not lowest <= value <= highest:
         raise argparse.ArgumentTypeError(f'{text!r} must be a number from {lowest:g} to {highest:g}')
     return value
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(w.strip() for w in text.split(',') if w.strip())
 
 
 def _whole(text: str) -> int:
@@ -153,14 +159,16 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
-    options = ReadOptions(partial(make_pose2d, args.pose2d), args.fps, args.image_size, args.joints,
-                          tuple(args.topics))
+    options = ReadOptions(partial(make_pose2d, args.model), args.fps, args.image_size, args.joints,
+                          args.topics)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
-                             baseline_cameras=tuple(args.baseline_cameras))
+                             baseline_cameras=args.baseline_cameras)
+    if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:
+        raise IoError(f'--baseline-cameras {",".join(args.baseline_cameras)}: name two cameras, as in cam1,cam2')
     if args.keypoints_out is not None and len(sources) > 1:
         raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
                       'one at a time')
-    stems, formats = _outputs(args.out, [s.name for s in sources], args.format)
+    stems, formats = _outputs(args.output, [s.name for s in sources], args.format)
     inputs = {p.resolve() for s in sources for p in s.paths}
     for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
         if path is not None and path.resolve() in inputs:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.estimator import Estimator, EstimatorConfig, reconstruct_offline
+from ..core.estimator import Estimator, EstimatorConfig
 from ..core.observation import LEVEL_NAMES, MultiView, Skeleton3D
+from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
