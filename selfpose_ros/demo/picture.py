@@ -206,9 +206,11 @@ class Sheet:
 
 
 def _standing(joints: Array) -> Array:
-    """A pose with the pelvis as its origin, put onto the floor."""
+    """A pose that is nowhere in the room, put onto the middle of the floor."""
     known = joints[np.isfinite(joints).all(1)]
-    return np.asarray(joints + [0, 0, -known[:, 2].min() if len(known) else 0.])
+    if not len(known):
+        return joints
+    return np.asarray(joints - [*known[:, :2].mean(0), known[:, 2].min()])
 
 
 def write_video(path: Path, sheet: Sheet, duration_s: float, rate_hz: float = 10., width: int = 1280,

@@ -1,0 +1,61 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose demo`: bad command lines, and the whole thing over real topics."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from selfpose_ros import cli
+
+
+@pytest.mark.parametrize('arguments, word', [
+    (['--cameras', '0'], '1 to 16'), (['--cameras', 'four'], 'cameras'), (['--seconds', '2'], '5 to 600'),
+    (['--model', 'mediapip'], 'mediapipe'), (['--rate', '1000'], '1 to 60 Hz'), (['--fast'], '--fast'),
+])
+def test_a_bad_command_line_is_answered_with_one_sentence(arguments, word, capsys, tmp_path):
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    assert cli.main(['demo', '-o', str(tmp_path), *arguments]) == 2
+    told = capsys.readouterr().err.strip()
+    assert word in told and '\n' not in told and 'Traceback' not in told
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    (tmp_path / 'file').write_text('')
+    assert cli.main(['demo', '-o', str(tmp_path / 'file' / 'out')]) == 2
+    told = capsys.readouterr().err
+    assert 'cannot make the folder' in told and '-o DIR' in told
+
+
+def test_without_ros_the_way_to_it_is_said(monkeypatch, capsys):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: None if name == 'rclpy' else real(name, *a))
+    assert cli.main(['demo']) == 2
+    assert 'rclpy is not installed' in capsys.readouterr().err
+
+
+def test_the_whole_demo_over_real_topics(tmp_path):
+    """About 30 s: rendered images cross processes over DDS, the real nodes answer, the true error is small."""
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    pytest.importorskip('mediapipe', reason='MediaPipe is not installed')
+    env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 37) % 100),
+           'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    done = subprocess.run(
+        [sys.executable, '-m', 'selfpose_ros', 'demo', '-o', str(tmp_path), '--seconds', '14', '--rate', '8',
+         '--no-video'],
+        capture_output=True, text=True, env=env, timeout=150)
+    log = (tmp_path / 'nodes.log').read_text() if (tmp_path / 'nodes.log').exists() else 'no nodes.log'
+    told = f'{done.stdout}\n{done.stderr}\n{log}'
+    assert done.returncode == 0, told
+    assert 'It works' in done.stdout, told
+    report = json.loads((tmp_path / 'report.json').read_text())
+    assert report['ok'] and report['level'] == 3 and report['people'] == 1 and report['pa_mm'] < 60, report
+    assert cv2.imread(str(tmp_path / 'picture.png')).shape == (900, 1600, 3)
+    assert (tmp_path / 'bag' / 'metadata.yaml').is_file() and not (tmp_path / 'video.mp4').exists()
