@@ -3,13 +3,26 @@
 """The one object that ties the core together: views in, skeletons out; causal; no ROS."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .observation import MultiView, Skeleton3D
-from .rig import NotSolved, Rig
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus', 'reconstruct_offline']
+from .association import MainPerson
+from .health import CameraStatus, EstimatorStatus, HealthMonitor
+from .history import History
+from .model import RigModel, model_from_rig, model_from_solution
+from .noise import NoiseModel
+from .observation import MultiView, Skeleton3D
+from .people import People, Row, row_of
+from .rig import NotSolved, Rig
+from .rig.solver import Solution, SolverConfig
+from .solving import RigWorker
+
+__all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus']
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,92 +50,176 @@ class EstimatorConfig:
     min_quality: float = 0.3
 
 
-@dataclass(frozen=True)
-class CameraStatus:
-    """What the estimator knows of one camera.
-
-    Attributes:
-        people: in its newest view.  rate_hz: views per second.  age_s: of its newest view against the newest stamp.
-        used: its rays took part in the newest result.
-        reprojection_px: running median of its residuals, px; NaN before level 3.
-        note: '' or a sentence: bumped, late, sees nobody.
-    """
-
-    people: int
-    rate_hz: float
-    age_s: float
-    used: bool
-    reprojection_px: float
-    note: str = ''
-
-
-@dataclass(frozen=True)
-class EstimatorStatus:
-    """Health in one value.
-
-    Attributes:
-        level: best level among the people of the newest result, 0 = nobody.
-        sentence: what is going on and what to do about it.
-        ok: False when somebody should look.
-        cameras: by name.
-        rig_quality: 0 without a rig.  rig_reason: why there is no rig, '' with one.
-        scale_source: '' without a rig.  scale_sigma: relative.
-        solving: a rig solve runs now.
-    """
-
-    level: int
-    sentence: str
-    ok: bool
-    cameras: Mapping[str, CameraStatus] = field(default_factory=dict)
-    rig_quality: float = 0.
-    rig_reason: str = ''
-    scale_source: str = ''
-    scale_sigma: float = 0.
-    solving: bool = False
+#: a rig is solved again when there are this many times as many instants as at the last solve
+_GROWTH = 1.4
+#: and, once it has settled, every so many seconds
+_MAINTENANCE_S = 30.
+#: levels: predicted error of the cameras' rotations that is good enough to publish; instants below which it is a guess
+_TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
+#: rows after which the world frame stays where it is
+_SETTLED_ROWS = 300
 
 
 class Estimator:
     """Causal estimator. Not thread safe: one caller at a time."""
 
     def __init__(self, config: EstimatorConfig | None = None, *, rig: Rig | None = None) -> None:
+        """Args:
+            rig: one that was saved; trusted again once the views of today agree with it.
+        """
         self.config = config or EstimatorConfig()
-        self._rig = rig
+        self._worker = RigWorker(self.config.rig_solver)
+        self._saved = rig
+        self._begin()
+
+    def _begin(self) -> None:
+        self._worker.cancel()
+        self._history = History()
+        self._main = MainPerson()
+        self._people = People(self.config.max_people)
+        self._health = HealthMonitor()
+        self._model: RigModel | None = None
+        self._reason = 'waiting for the first views'
+        self._next_rows, self._next_time = 1, -np.inf
+        self._now = -np.inf
+        self._asked: tuple[str, ...] = ()
+        self._last: list[Skeleton3D] = []
+        self._pending = self._saved
 
     @property
     def rig(self) -> Rig | None:
         """The rig, once it is trusted."""
-        return self._rig
+        return self._model.rig() if self._model is not None and self._model.level >= 3 else None
 
     @property
     def status(self) -> EstimatorStatus:
         """Health after the newest update."""
-        return EstimatorStatus(0, 'waiting for the first views', True)
-
-    def update(self, observation: MultiView) -> list[Skeleton3D]:
-        """Take the views of one instant, in order of time, and return the people at `observation.stamp`."""
-        return []
+        return self._health.status(self._last, self._model, self._reason, self._worker.busy)
 
     def reset(self) -> None:
         """Forget people, history and rig."""
-        self._rig = None
+        self._saved = None
+        self._begin()
 
     def close(self) -> None:
         """Stop a running solve. The estimator is not used afterwards."""
+        self._worker.close()
 
+    def update(self, observation: MultiView) -> list[Skeleton3D]:
+        """Take the views of one instant, in order of time, and return the people at `observation.stamp`.
 
-def reconstruct_offline(
-    frames: Sequence[MultiView], config: EstimatorConfig | None = None,
-    progress: Callable[[str, float], None] | None = None,
-) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
-    """Two passes over a whole recording: rig from all of it, then zero-phase smoothing.
+        An instant that is not later than the one before is left out; a clock that jumped back by more than a second
+        starts people and history anew (the cameras have not moved: a trusted rig stays).
+        """
+        now = observation.stamp
+        if now <= self._now:
+            if self._now - now <= 1.:
+                return []
+            self._restart()
+        self._now = now
+        self._health.views(observation)
+        self._take_saved(observation)
+        row, index = self._main_row(observation)
+        if row:
+            self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index])
+        self._collect(now)
+        self._schedule(now)
+        self._last = []
+        if self._model is not None:
+            self._last = self._people.update(observation, row, index)
+            self._health.residuals(self._people, self._model, now)
+        return self._last
 
-    Args:
-        frames: in order of time.
-        progress: called with (what is done, share 0..1).
+    def _restart(self) -> None:
+        model, saved = self._model, self._saved
+        self._begin()
+        self._saved = saved
+        if model is not None and model.level >= 3:
+            self._model = model
+            self._people.model = model
+            self._next_time = -np.inf
 
-    Returns:
-        The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none.
-    """
-    estimator = Estimator(config)
-    out = [estimator.update(f) for f in frames]
-    return out, estimator.rig or NotSolved('not enough motion')
+    def _take_saved(self, observation: MultiView) -> None:
+        """A saved rig is taken up when all of its cameras are there, at level 2: views of today must agree first."""
+        if self._pending is None or self._model is not None:
+            return
+        size = {v.camera: v.image_size for v in observation.views}
+        if not set(self._pending.cameras) <= set(size):
+            return
+        rig, self._pending = self._pending, None
+        wrong = [c for c, s in zip(rig.cameras, rig.image_size.tolist(), strict=True) if tuple(s) != size[c]]
+        if wrong:
+            self._reason = f'the saved rig has another image size for {", ".join(wrong)}: it is solved anew'
+            return
+        self._model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 2)
+        self._people.model = self._model
+        self._reason = 'the saved rig is being checked against the views'
+
+    def _main_row(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
+        """Views of the person that calibrates the rig, and the index of the detection in each."""
+        if self._model is not None and self._people.everybody:
+            p = self._people.everybody[0]
+            # who is followed in 3D is known from the newest tick; his detection of this tick comes from continuity
+            index = self._by_continuity(observation, p.views)
+        else:
+            index = self._by_continuity(observation, None)
+        row: dict[str, tuple[float, Array, Array]] = {}
+        for v in observation.views:
+            if v.camera in index:
+                row[v.camera] = row_of(v, index[v.camera])
+        return row, index
+
+    def _by_continuity(self, observation: MultiView, followed: Mapping[str, int] | None) -> dict[str, int]:
+        if all(len(v.keypoints) <= 1 for v in observation.views):
+            return {v.camera: 0 for v in observation.views if len(v.keypoints)}
+        chosen = self._main.update(observation)
+        return {v.camera: i for v, i in zip(observation.views, chosen, strict=True) if i >= 0}
+
+    def _schedule(self, now: float) -> None:
+        h = self._history
+        if self._worker.busy or len(h.cameras) < 2 or h.seen < self._next_rows or now < self._next_time:
+            return
+        cameras = h.cameras
+        start = self._model.solution if self._model is not None and self._model.cameras == cameras else None
+        settled = h.seen > 2 * _SETTLED_ROWS
+        self._asked = cameras
+        self._next_rows = max(h.seen + 1, int(np.ceil(h.seen * _GROWTH)))
+        if settled:
+            self._next_rows, self._next_time = h.seen + 1, now + _MAINTENANCE_S
+        self._worker.submit(now, h.tracks(cameras), SolverConfig(), start)
+
+    def _collect(self, now: float) -> None:
+        result = self._worker.poll(now)
+        if result is None:
+            return
+        if isinstance(result, NotSolved):
+            if self._model is None:
+                self._reason = result.reason
+            return
+        self._adopt(result)
+
+    def _adopt(self, solution: Solution) -> None:
+        old, h = self._model, self._history
+        tracks = h.tracks(self._asked)
+        sigma, rows = float(solution.rotation_sigma_deg.max()), len(solution.rows)
+        level = 1 if rows < _GUESS_ROWS else 2
+        if sigma < _TRUSTED_DEG and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
+            level = 3
+        if old is not None and old.cameras == self._asked and (
+                sigma > 1.3 * float(old.rotation_sigma_deg.max()) or level < old.level):
+            return                                              # what is there is better: nothing is taken back
+        settled = old is not None and old.level >= 3 and h.seen > _SETTLED_ROWS and set(old.cameras) <= set(self._asked)
+        pair = self._baseline_pair(self._asked)
+        self._model = model_from_solution(
+            solution, tracks, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
+            baseline_pair=pair, keep=old if settled and old is not None and old.cameras == self._asked else None)
+        self._reason = '' if level >= 3 else (f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: '
+                                              'keep moving')
+        self._people.adopt(self._model, h.newest(10), moved=not settled)
+
+    def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
+        names = self.config.baseline_cameras
+        if len(names) == 2 and all(n in cameras for n in names):
+            return cameras.index(names[0]), cameras.index(names[1])
+        return 0, min(1, len(cameras) - 1)
+

@@ -8,7 +8,7 @@ robust loss, constant bone lengths. Three Gauss-Newton steps on 51 unknowns; vel
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,7 @@ class SkeletonFilter:
         self.config = config or FilterConfig()
         self.set_rig(R, t, focal, centre)
         self.lengths = np.r_[bones, hip_m]
-        self.bone_weight = np.full(_K, 1 / self.config.bone_sigma_m ** 2)
-        self.bone_weight[[6, 7, 8]] /= 2.25
+        self.set_bone_sigma(self.config.bone_sigma_m)
         self.acc2 = (ACCELERATION_SIGMA * self.config.acceleration) ** 2
         self.x = np.zeros((17, 3))
         self.v = np.zeros((17, 3))
@@ -88,6 +87,12 @@ class SkeletonFilter:
     def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
         self.R, self.t, self.focal, self.centre = R, t, focal, centre
         self.residual = None
+
+    def set_bone_sigma(self, sigma_m: float) -> None:
+        """How exactly bones keep their length, m; the trunk's bend and are softer."""
+        self.config = replace(self.config, bone_sigma_m=sigma_m)
+        self.bone_weight = np.full(_K, 1 / sigma_m ** 2)
+        self.bone_weight[[6, 7, 8]] /= 2.25
 
     def start(self, x: Array, sigma_m: float = .1, speed_sigma: float = 1.) -> None:
         """Begin at joints (17, 3) m."""

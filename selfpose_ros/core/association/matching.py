@@ -20,18 +20,21 @@ Array = NDArray[np.float64]
 _NEAR_PARALLEL = np.sin(np.deg2rad(4.))                   # below, where two rays meet says nothing
 _SIZE_COST = .15                                          # per unit of the log ratio of a body's size in two views
 _RAY_CAP = .5                                             # body sizes; see `distance`
+_REFINE_GATE = .15                                        # body sizes
+_STRAY_M = .1                                             # rays that miss a joint by this much lose their weight
 
 
 def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     """Best one-to-one assignment of rows (N) to columns (P): column of each row, -1 = none below the gate.
 
-    More pairs are better than cheaper pairs, as long as each is below its gate (a number, or (N, P)).
+    The gate is a positive number or (N, P), costs may be inf. What a pair gains falls from 1 at no cost to 0 at the
+    gate: a poor pair is not worth spoiling a good one.
     """
     out = np.full(cost.shape[0], -1, np.int64)
     if not cost.size:
         return out
     allowed = cost < gate
-    rows, cols = linear_sum_assignment(np.where(allowed, cost, 1e3))
+    rows, cols = linear_sum_assignment(np.where(allowed, cost / gate - 1., 0.))
     good = allowed[rows, cols]
     out[rows[good]] = cols[good]
     return out
@@ -97,6 +100,7 @@ def group_views(
     conf = np.stack([views[v].confidence[d] for v, d in index])
     cost = _pair_costs(kp, conf, P, np.array([v for v, _ in index]), gate, height_m)
     clusters = _link(cost, [v for v, _ in index], gate)
+    clusters = _refine(clusters, kp, conf, P, np.array([v for v, _ in index]))
     groups = [{index[i][0]: index[i][1] for i in sorted(c)} for c in clusters]
     return sorted(groups, key=lambda g: (-len(g), sorted(g.items())))
 
@@ -116,7 +120,7 @@ def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate:
     base = (centres[view[b]] - centres[view[a]])[:, None]
     dot, pa, pb = (ra * rb).sum(-1), (base * ra).sum(-1), (base * rb).sum(-1)
     sin2 = np.maximum(1 - dot * dot, 1e-12)
-    ta, tb = (pa - dot * pb) / sin2, (dot * pa - pb) / sin2                      # along the rays to where they meet
+    ta, tb = (pa - dot * pb) / sin2, (dot * pa - pb) / sin2                     # along the rays to the meeting
     gap = np.abs((base * np.cross(ra, rb)).sum(-1)) / np.sqrt(sin2)
     w = np.sqrt(conf[a] * conf[b])
     use = (w > 0) & (sin2 > _NEAR_PARALLEL ** 2)
@@ -168,3 +172,52 @@ def _link(cost: Array, view: list[int], gate: float) -> list[list[int]]:
         count[i] += count[j]
         total[:, i], count[:, i] = total[i], count[i]
         blocked[i] = blocked[:, i] = (taken & taken[i]).any(-1)
+
+
+def _refine(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> list[list[int]]:
+    """Members again, by the bodies that well supported clusters make: a stray goes where it belongs."""
+    views = np.unique(view)
+    for _ in range(2):
+        solid = [c for c in clusters if 2 * len(c) >= len(views)]
+        if max((len(c) for c in solid), default=0) < 3:
+            break                                         # bodies of two views fit whatever they are made of
+        rest = [c for c in clusters if 2 * len(c) < len(views)]
+        body = _bodies(solid, kp, conf, P, view)
+        again: list[list[int]] = [[] for _ in solid]
+        for v in views:
+            here = np.flatnonzero(view == v)
+            seen = np.concatenate([body, np.ones(body.shape[:2] + (1,))], -1) @ P[v].T
+            px = seen[..., :2] / np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
+            size = person_size(px, np.isfinite(px).all(-1).astype(float))
+            far, _ = pose_distance(px, size, kp[here], conf[here])
+            for k, d in enumerate(assign(far, _REFINE_GATE)):
+                if d >= 0:
+                    again[k].append(int(here[d]))
+        if all(set(x) == set(y) for x, y in zip(again, solid, strict=True)):
+            break
+        taken = {i for c in again for i in c}
+        again += [[i for i in c if i not in taken] for c in rest]
+        clusters = [c for c in again if len(c) > 1]
+    return clusters
+
+
+def _bodies(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> Array:
+    """Joints (N, 17, 3) m nearest to the rays of each cluster's members, robustly; NaN with fewer than two rays."""
+    n, most = len(clusters), max(len(c) for c in clusters)
+    at = np.array([c + [c[0]] * (most - len(c)) for c in clusters])
+    real = np.array([[k < len(c) for k in range(most)] for c in clusters])
+    M = P[view[at]][..., :3]
+    centre = -np.linalg.solve(M, P[view[at]][..., 3:])
+    pixel = np.concatenate([np.nan_to_num(kp[at]), np.ones((n, most, 17, 1))], -1)
+    ray = pixel @ np.linalg.inv(M).swapaxes(-1, -2)
+    ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+    across = np.eye(3) - ray[..., :, None] * ray[..., None, :]                   # (N, V, 17, 3, 3)
+    offset = across @ centre[:, :, None]
+    trust = np.where(real[..., None], conf[at], 0.)
+    w, x = trust, np.zeros((n, 17, 3, 1))
+    for _ in range(4):
+        A = (w[..., None, None] * across).sum(1) + 1e-9 * np.eye(3)
+        x = np.linalg.solve(A, (w[..., None, None] * offset).sum(1))
+        miss = np.linalg.norm(across @ x[:, None] - offset, axis=(-2, -1))
+        w = trust / (1 + (miss / _STRAY_M) ** 2) ** 2
+    return np.where(((trust > 0).sum(1) > 1)[..., None], x[..., 0], np.nan)

@@ -23,6 +23,7 @@ _GATE_MOST = .55
 _SIZE_COST = .25                        # per unit of the sizes' log ratio
 _HINT = .05                             # a detector's own identity counts this much
 _SPEED_TAU_S, _COAST_TAU_S = .15, .6
+_SURE_AFTER, _UNSURE_S = 3, .2          # who was seen fewer times than this is waited for only so long, s
 
 
 @dataclass
@@ -72,7 +73,8 @@ class CameraTracker:
         if self._newest is not None and now < self._newest - self.lost_after_s:
             self._tracks.clear()                           # time began anew
         self._newest = now
-        self._tracks = [t for t in self._tracks if now - t.newest <= self.lost_after_s]
+        self._tracks = [t for t in self._tracks
+                        if now - t.newest <= (self.lost_after_s if t.seen >= _SURE_AFTER else _UNSURE_S)]
         ids = np.full(len(view.keypoints), -1, np.int64)
         size = person_size(view.keypoints, view.confidence)
         if self._tracks and len(ids):
@@ -98,7 +100,7 @@ class CameraTracker:
         hint = np.array([t.hint for t in tracks])
         cost = cost - _HINT * ((hint[:, None] == view.person[None]) & (hint[:, None] >= 0))
         gate = np.minimum(_GATE + _GATE_GROWTH * age, _GATE_MOST)
-        chosen = assign(cost, np.where(np.isfinite(far), gate[:, None], -np.inf))
+        chosen = assign(cost, gate[:, None])
         ids = np.full(len(size), -1, np.int64)
         for i, p in enumerate(chosen):
             if p >= 0:

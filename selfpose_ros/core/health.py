@@ -1,0 +1,146 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Is all well: rates, agreement and staleness of every camera, and one sentence for the whole."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .model import RigModel
+from .observation import LEVEL_NAMES, MultiView, Skeleton3D
+from .people import People
+
+__all__ = ['CameraStatus', 'EstimatorStatus', 'HealthMonitor']
+
+
+@dataclass(frozen=True)
+class CameraStatus:
+    """What the estimator knows of one camera.
+
+    Attributes:
+        people: in its newest view.  rate_hz: views per second.  age_s: of its newest view against the newest stamp.
+        used: its rays took part in the newest result.
+        reprojection_px: running median of its residuals, px; NaN before level 3.
+        note: '' or a sentence: bumped, late, sees nobody.
+    """
+
+    people: int
+    rate_hz: float
+    age_s: float
+    used: bool
+    reprojection_px: float
+    note: str = ''
+
+
+@dataclass(frozen=True)
+class EstimatorStatus:
+    """Health in one value.
+
+    Attributes:
+        level: best level among the people of the newest result, 0 = nobody.
+        sentence: what is going on and what to do about it.
+        ok: False when somebody should look.
+        cameras: by name.
+        rig_quality: 0 without a rig.  rig_reason: why there is no rig, '' with one.
+        scale_source: '' without a rig.  scale_sigma: relative.
+        solving: a rig solve runs now.
+    """
+
+    level: int
+    sentence: str
+    ok: bool
+    cameras: Mapping[str, CameraStatus] = field(default_factory=dict)
+    rig_quality: float = 0.
+    rig_reason: str = ''
+    scale_source: str = ''
+    scale_sigma: float = 0.
+    solving: bool = False
+
+
+
+#: a camera that has been silent for this long is called gone, s
+_GONE_S = 1.
+#: time constant of rates and residuals, s
+_TAU_S = 1.
+
+
+@dataclass
+class _Camera:
+    newest: float = -np.inf
+    period: float = np.nan
+    people: int = 0
+    used: bool = False
+    residual_px: float = np.nan
+    surprise: float = np.nan                                   # median residual in sigmas, smoothed
+
+
+class HealthMonitor:
+    """Collects; `status` words it."""
+
+    def __init__(self) -> None:
+        self._cameras: dict[str, _Camera] = {}
+        self._now = -np.inf
+
+    def views(self, observation: MultiView) -> None:
+        """Rates and people of the cameras."""
+        self._now = observation.stamp
+        for v in observation.views:
+            c = self._cameras.setdefault(v.camera, _Camera())
+            step = v.stamp - c.newest
+            if 0 < step < 2 * _GONE_S:
+                share = 1 - np.exp(-step / _TAU_S) if np.isfinite(c.period) else 1.
+                c.period = step if not np.isfinite(c.period) else c.period + share * (step - c.period)
+            c.newest, c.people, c.used = v.stamp, len(v.keypoints), False
+
+    def residuals(self, people: People, model: RigModel, now: float) -> None:
+        """How well each camera agrees with the skeletons of this tick."""
+        for p in people.everybody:
+            if p.seen != now or not p.confirmed:
+                continue
+            e2, used = p.filter.e2, p.filter.used
+            for v, name in enumerate(model.cameras):
+                if name not in p.views:
+                    continue
+                c = self._cameras[name]
+                e = float(np.sqrt(np.median(e2[v]) / 2))
+                c.surprise = e if not np.isfinite(c.surprise) else c.surprise + .05 * (e - c.surprise)
+                px = e * float(model.noise.sigma(np.array(.8)))
+                c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
+                c.used |= bool((used[v] > .25).any())
+
+    def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str, solving: bool) -> EstimatorStatus:
+        """What is going on, in one value."""
+        cameras = {}
+        for name, c in sorted(self._cameras.items()):
+            age = self._now - c.newest
+            gone = age > _GONE_S
+            note = f'silent for {age:.1f} s: is it running?' if gone else '' if c.people else 'sees nobody'
+            rate = 0. if gone or not np.isfinite(c.period) else 1 / c.period
+            cameras[name] = CameraStatus(0 if gone else c.people, rate, age, c.used and not gone, c.residual_px, note)
+        level = max((s.level for s in people), default=0)
+        alive = [n for n, c in cameras.items() if not c.note.startswith('silent')]
+        sentence, ok = self._sentence(level, people, cameras, alive, model, reason)
+        if model is None:
+            return EstimatorStatus(level, sentence, ok, cameras, 0., reason, '', 0., solving)
+        return EstimatorStatus(level, sentence, ok, cameras, model.quality if model.level >= 3 else 0.,
+                               '' if model.level >= 3 else reason, model.scale.source, model.scale.sigma, solving)
+
+    def _sentence(self, level: int, people: Sequence[Skeleton3D], cameras: Mapping[str, CameraStatus], alive: list[str],
+                  model: RigModel | None, reason: str) -> tuple[str, bool]:
+        if not cameras:
+            return 'waiting for the first views', True
+        silent = sorted(set(cameras) - set(alive))
+        lost = f'; silent: {", ".join(silent)}' if silent else ''
+        if len(alive) < 2:
+            return f'only {len(alive)} of {len(cameras)} cameras alive: fusion needs two{lost}', False
+        seeing = [n for n in alive if cameras[n].people]
+        if not seeing:
+            return f'nobody in sight of {len(alive)} cameras{lost}', not silent
+        if model is None:
+            return f'no rig yet: {reason}{lost}', not silent
+        if not people:
+            return f'{len(seeing)} of {len(alive)} cameras see somebody, but not the same person{lost}', False
+        text = f'{len(people)} people at level {level} ({LEVEL_NAMES[level]}) from {len(seeing)} cameras'
+        return text + (f': {reason}' if reason and level < 3 else '') + lost, not silent

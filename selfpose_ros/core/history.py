@@ -1,0 +1,127 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What was seen of the person that calibrates the rig, kept small however long it runs."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Intrinsics, undistort_px
+from .observation import View2D
+from .rig.solver import Tracks
+
+__all__ = ['History', 'tracks_from_rows']
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Row:
+    stamp: float
+    views: Mapping[str, tuple[float, Array, Array]]         # stamp, kp (17, 2) undistorted px, confidence (17,)
+
+
+class History:
+    """Rows of views of one person. When full, every second of the older half goes."""
+
+    def __init__(self, most_rows: int = 900) -> None:
+        self.most_rows = most_rows
+        self._rows: list[_Row] = []
+        self.image_size: dict[str, tuple[int, int]] = {}
+        self.intrinsics: dict[str, Intrinsics | None] = {}
+        self.seen = 0                                       # rows ever added
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that ever saw the person, sorted."""
+        return tuple(sorted(self.image_size))
+
+    @property
+    def span_s(self) -> float:
+        return self._rows[-1].stamp - self._rows[0].stamp if self._rows else 0.
+
+    def add(self, stamp: float, views: list[tuple[View2D, int]]) -> None:
+        """Views with the index of the person's detection in each."""
+        row = {}
+        for view, i in views:
+            known = view.intrinsics
+            kp = view.keypoints[i]
+            row[view.camera] = (view.stamp, undistort_px(kp, known) if known is not None else kp, view.confidence[i])
+            if self.image_size.get(view.camera, view.image_size) != view.image_size:
+                self.drop(view.camera)                      # the camera changed its resolution: old pixels mean nothing
+                if view.camera not in row:
+                    continue
+            self.image_size[view.camera] = view.image_size
+            self.intrinsics[view.camera] = known
+        if not row:
+            return
+        self._rows.append(_Row(stamp, row))
+        self.seen += 1
+        if len(self._rows) > self.most_rows:
+            half = len(self._rows) // 2
+            self._rows = self._rows[:half:2] + self._rows[half:]
+
+    def drop(self, camera: str, before: float = np.inf) -> None:
+        """Forget what a camera saw before a time (it was moved)."""
+        self._rows = [_Row(r.stamp, {c: v for c, v in r.views.items() if c != camera or r.stamp >= before})
+                      for r in self._rows]
+        self._rows = [r for r in self._rows if r.views]
+        if before == np.inf:
+            self.image_size.pop(camera, None)
+            self.intrinsics.pop(camera, None)
+
+    def clear(self) -> None:
+        self._rows.clear()
+        self.image_size.clear()
+        self.intrinsics.clear()
+
+    def newest(self, n: int) -> list[tuple[float, Mapping[str, tuple[float, Array, Array]]]]:
+        """The newest rows, oldest first: stamp and views."""
+        return [(r.stamp, r.views) for r in self._rows[-n:]]
+
+    def tracks(self, cameras: tuple[str, ...] | None = None, since: float = -np.inf) -> Tracks:
+        """All rows as arrays, views brought to the rows' stamps."""
+        cams = cameras or self.cameras
+        rows = [r for r in self._rows if r.stamp >= since]
+        return tracks_from_rows([(r.stamp, r.views) for r in rows], cams,
+                                np.array([self.image_size[c] for c in cams]),
+                                tuple(self.intrinsics.get(c) for c in cams))
+
+
+def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Array]]]], cameras: tuple[str, ...],
+                     image_size: NDArray[np.int64], intrinsics: tuple[Intrinsics | None, ...]) -> Tracks:
+    """Rows to arrays; a view taken at another time than its row is interpolated between its own neighbours."""
+    N, V = len(rows), len(cameras)
+    kp, conf = np.full((N, V, 17, 2), np.nan), np.zeros((N, V, 17))
+    at = np.full((N, V), np.nan)
+    for n, (_, views) in enumerate(rows):
+        for v, c in enumerate(cameras):
+            if c in views:
+                at[n, v], kp[n, v], conf[n, v] = views[c]
+    stamp = np.array([s for s, _ in rows], float)
+    for v in range(V):
+        have = np.nonzero(np.isfinite(at[:, v]))[0]
+        if len(have) > 2 and np.nanmax(np.abs(at[:, v] - stamp)) > 1e-3:
+            kp[have, v], conf[have, v] = _interpolate(at[have, v], kp[have, v], conf[have, v], stamp[have])
+    return Tracks(cameras, stamp, kp, conf, image_size, intrinsics)
+
+
+def _interpolate(t: Array, kp: Array, conf: Array, to: Array, longest_s: float = .2) -> tuple[Array, Array]:
+    """Joints (N, 17, 2) seen at t (N,) moved to times `to` (N,), by the slope towards the neighbour on that side.
+
+    A jump (outlier, exchanged sides) has no slope: there, and across gaps, a joint stays where it was seen.
+    """
+    d = to - t
+    other = np.clip(np.arange(len(t)) + np.where(d > 0, 1, -1), 0, len(t) - 1)
+    gap = t[other] - t
+    share = np.where((np.abs(gap) > 1e-6) & (np.abs(gap) < longest_s), d / np.where(gap == 0, 1., gap), 0.)
+    step = kp[other] - kp
+    usual = 4 * np.nanmedian(np.abs(np.diff(kp, axis=0)), axis=(0, 2))[:, None] + 3.
+    step = np.where(np.isfinite(step) & (np.abs(step).max(-1, keepdims=True) < usual), step, 0.)
+    return kp + np.clip(share, -1.5, 1.5)[:, None, None] * step, conf

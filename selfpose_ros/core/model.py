@@ -1,0 +1,127 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The present idea of the rig in the world: what the estimator fuses views with, good enough to publish or not yet."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import rotation
+from .body import BONE_PRIOR_M, stature_m
+from .noise import NoiseModel
+from .rig import Rig
+from .rig.bundle import BundleState
+from .rig.solver import Solution, Tracks
+from .rig.world import MetricScale, World, find_world, metric_scale
+
+__all__ = ['RigModel', 'model_from_rig', 'model_from_solution']
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RigModel:
+    """Cameras in metres in the world frame, the body that they were found with, and how good that is.
+
+    Attributes:
+        cameras: (V,) names.  R, t: x_cam = R x_world + t.  focal (V,), centre (V, 2): px.
+        bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.
+        solution: in its own frame, to start the next solve from.  world, scale: how the world frame was found.
+    """
+
+    cameras: tuple[str, ...]
+    R: Array
+    t: Array
+    focal: Array
+    centre: Array
+    image_size: NDArray[np.int64]
+    distortion: Array
+    bones: Array
+    noise: NoiseModel
+    level: int
+    quality: float
+    rotation_sigma_deg: Array
+    solution: Solution
+    world: World
+    scale: MetricScale
+    stamp: float
+
+    def rig(self) -> Rig:
+        """As it is published."""
+        K = np.zeros((len(self.cameras), 3, 3))
+        K[:, 0, 0] = K[:, 1, 1] = self.focal
+        K[:, :2, 2] = self.centre
+        K[:, 2, 2] = 1.
+        return Rig(self.cameras, K, self.distortion, self.image_size, self.R, self.t, self.quality, self.scale.source,
+                   self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.solution.reprojection_px,
+                   np.zeros(len(self.cameras)), len(self.solution.rows), self.stamp)
+
+
+def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]:
+    """Cameras of a state in its own units -> (R, t) for metric world points."""
+    R = s.R @ world.R.T
+    return R, s.t * scale - R @ world.t
+
+
+def model_from_solution(
+    solution: Solution, tracks: Tracks, level: int, *, height_m: float = 0., baseline_m: float = 0.,
+    baseline_pair: tuple[int, int] = (0, 1), keep: RigModel | None = None,
+) -> RigModel:
+    """Put a solution into the world.
+
+    Args:
+        keep: a model whose world frame stays: the body's joints at common instants are brought to where they were.
+    """
+    s = solution.state
+    centres = -np.einsum('vji,vj->vi', s.R, s.t)
+    scale = metric_scale(s.bones, centres, height_m, baseline_m, baseline_pair)
+    X = s.X * scale.factor
+    world = find_world(X, s.R[0][2]) if keep is None else _same_world(s, scale.factor, keep, solution)
+    R, t = _in_world(s, scale.factor, world)
+    known = tracks.intrinsics
+    distortion = np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known])
+    centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
+    return RigModel(tracks.cameras, R, t, s.focal, centre, tracks.image_size, distortion, s.bones * scale.factor,
+                    solution.noise, level, solution.quality, solution.rotation_sigma_deg, solution, world, scale,
+                    float(tracks.stamp[-1]))
+
+
+def _same_world(s: BundleState, scale: float, keep: RigModel, solution: Solution) -> World:
+    """World frame such that the cameras stay where they were as well as one rigid motion allows."""
+    old_R, old_t = keep.R, keep.t
+    n = min(len(old_R), len(s.R))
+    A = rotation.mean_rotation(np.swapaxes(old_R[:n], 1, 2) @ s.R[:n])       # world_from_rig
+    old = -np.einsum('vji,vj->vi', old_R[:n], old_t[:n])
+    new = -np.einsum('vji,vj->vi', s.R[:n], s.t[:n]) * scale
+    # the body is where accuracy matters: rays of the cameras cross there, so its middle is kept, not the centres
+    body = np.median(s.X[:, 0], 0) * scale
+    depth = np.linalg.norm(body - new, axis=1)
+    axis_new = s.R[:n].transpose(0, 2, 1) @ np.array([0, 0, 1.])
+    moved = (A @ (new + axis_new * depth[:, None]).T).T
+    axis_old = old_R.transpose(0, 2, 1)[:n] @ np.array([0, 0, 1.])
+    return World(A, np.median(old + axis_old * depth[:, None] - moved, 0), keep.world.sigma_deg)
+
+
+def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
+    """A rig that was saved: level 2 until views of today agree with it."""
+    V = len(rig.cameras)
+    s = BundleState(rig.R @ rig.R[0].T, rig.t - (rig.R @ rig.R[0].T) @ rig.t[0], rig.K[:, 0, 0].copy(),
+                    np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
+    solution = Solution(s, np.zeros(0, np.int64), np.zeros((7 * V, 7 * V)), rig.rotation_sigma_deg, noise, np.nan,
+                        rig.reprojection_px, 0., 0)
+    world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
+    return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
+                    rig.distortion, BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, solution,
+                    world, MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp)
+
+
+def with_level(model: RigModel, level: int) -> RigModel:
+    """The same model at another level."""
+    return replace(model, level=level)
+
+
+def body_height_m(model: RigModel) -> float:
+    """Standing height that goes with the model's bones, m."""
+    return stature_m(model.bones)

@@ -1,0 +1,158 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Two passes over a whole recording: the rig from all of it, then every person's trajectory with zero phase."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .association import MainPerson
+from .estimator import Estimator, EstimatorConfig
+from .fusion.trajectory import MotionModel, estimate_trajectory
+from .history import History, tracks_from_rows
+from .model import RigModel, model_from_solution
+from .noise import undo_swaps
+from .observation import MultiView, Skeleton3D
+from .people import People, Row, row_of
+from .rig import NotSolved, Rig
+from .rig.bundle import BundleState, BundleProblem
+from .rig.solver import SolverConfig, Tracks, solve
+
+__all__ = ['reconstruct_offline']
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+#: instants of the off-line solve; the cost grows linearly, the gain as the square root
+_FRAMES = 300
+#: a person that was not seen for this long has a gap in the trajectory, s
+_GAP_S = 1.
+#: shown across holes of at most this, s
+_BRIDGE_S = .4
+
+
+def reconstruct_offline(
+    frames: Sequence[MultiView], config: EstimatorConfig | None = None, progress: Progress | None = None,
+) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
+    """Two passes over a whole recording: rig from all of it, then zero-phase smoothing.
+
+    Args:
+        frames: in order of time.
+        progress: called with (what is done, share 0..1).
+
+    Returns:
+        The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none: then
+        the people are what the causal estimator makes of the recording.
+    """
+    config = config or EstimatorConfig()
+    tell = progress or (lambda what, share: None)
+    tell('rig', 0.)
+    history = _history(frames)
+    model = _solve(history, config)
+    tell('rig', 1.)
+    if isinstance(model, NotSolved):
+        estimator = Estimator(replace(config, rig_solver='inline'))
+        out = []
+        for i, f in enumerate(frames):
+            out.append(estimator.update(f))
+            tell('causal estimate', (i + 1) / len(frames))
+        return out, model
+    followed = _follow(frames, model, config, tell)
+    out = [[] for _ in frames]
+    for k, (identity, rows) in enumerate(sorted(followed.items())):
+        for n, skeleton in _trajectory(identity, rows, frames, model):
+            out[n].append(skeleton)
+        tell('trajectories', (k + 1) / len(followed))
+    return out, model.rig()
+
+
+def _history(frames: Sequence[MultiView]) -> History:
+    history, main = History(most_rows=4000), MainPerson()
+    single = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
+    for f in frames:
+        chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
+        history.add(f.stamp, [(v, i) for v, i in zip(f.views, chosen, strict=True) if i >= 0])
+    return history
+
+
+def _solve(history: History, config: EstimatorConfig) -> RigModel | NotSolved:
+    if len(history.cameras) < 2:
+        return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
+    tracks = history.tracks()
+    solution = solve(tracks, SolverConfig(frames=_FRAMES))
+    if isinstance(solution, NotSolved):
+        return solution
+    if solution.quality < config.min_quality:
+        return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: more '
+                         'movement, or more cameras', {'quality': solution.quality})
+    names = config.baseline_cameras
+    pair = (tracks.cameras.index(names[0]), tracks.cameras.index(names[1])) \
+        if len(names) == 2 and set(names) <= set(tracks.cameras) else (0, 1)
+    return model_from_solution(solution, tracks, 3, height_m=config.person_height_m, baseline_m=config.baseline_m,
+                               baseline_pair=pair)
+
+
+def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig,
+            tell: Progress) -> dict[int, list[tuple[int, float, Row, Array]]]:
+    """Who is seen where: per person (index of the frame, stamp, views, causal joints (17, 3))."""
+    people, main = People(config.max_people), MainPerson()
+    people.model = model
+    out: dict[int, list[tuple[int, float, Row, Array]]] = {}
+    for n, f in enumerate(frames):
+        single = all(len(v.keypoints) <= 1 for v in f.views)
+        chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
+        index = {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0 and v.camera in model.cameras}
+        by_name = {v.camera: v for v in f.views}
+        people.update(f, {c: row_of(by_name[c], i) for c, i in index.items()}, index)
+        for p in people.everybody:
+            if p.views:
+                row = {c: row_of(by_name[c], k) for c, k in p.views.items()}
+                out.setdefault(p.identity, []).append((n, f.stamp, row, p.filter.x.copy()))
+        if n % 25 == 0:
+            tell('following people', (n + 1) / len(frames))
+    return {i: rows for i, rows in out.items() if len(rows) >= 5}
+
+
+def _trajectory(identity: int, rows: list[tuple[int, float, Row, Array]], frames: Sequence[MultiView],
+                model: RigModel) -> list[tuple[int, Skeleton3D]]:
+    out: list[tuple[int, Skeleton3D]] = []
+    cuts = [0, *[i for i in range(1, len(rows)) if rows[i][1] - rows[i - 1][1] > _GAP_S], len(rows)]
+    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        if b - a >= 3:
+            out += _segment(identity, rows[a:b], model)
+    return out
+
+
+def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: RigModel) -> list[tuple[int, Skeleton3D]]:
+    tracks = tracks_from_rows([(s, r) for _, s, r, _ in rows], model.cameras, model.image_size,
+                              (None,) * len(model.cameras))
+    problem = _problem(tracks, model)
+    state = BundleState(model.R, model.t, model.focal, np.stack([x for *_, x in rows]), model.bones)
+    rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
+    result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, .85)),
+                                 unswap=lambda s, p: undo_swaps(s, p)[0])
+    X, sigma = result.state.X, np.hypot(result.sigma * _SIGMA_FACTOR, .1 * np.deg2rad(model.rotation_sigma_deg.max()))
+    velocity = np.gradient(X, tracks.stamp, axis=0)
+    seen = np.isfinite(result.problem.sigma).sum(1)
+    out = []
+    for i, (n, stamp, _, _) in enumerate(rows):
+        known = sigma[i] < .25
+        out.append((n, Skeleton3D(
+            identity, stamp, np.where(known[:, None], X[i], np.nan), np.where(known, sigma[i], np.nan),
+            np.where(known, 1 / (1 + (sigma[i] / .06) ** 2), 0.), np.where(known, seen[i], 0).astype(np.int64), 3,
+            np.where(known[:, None], velocity[i], np.nan))))
+    return out
+
+
+#: posterior spread against true error, measured on the validation split
+_SIGMA_FACTOR = 1.4
+
+
+def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:
+    seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
+    sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
+    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, model.centre, np.log(model.focal),
+                         np.zeros(len(model.cameras)))

@@ -1,0 +1,269 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The people that are followed once views can be fused: each with a filter, matched to detections in every camera."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .association import group_views, match_people
+from .body import BONE_PRIOR_M
+from .camera import undistort_px
+from .filtering import FilterConfig, Measurement, SkeletonFilter
+from .fusion.triangulation import triangulate
+from .model import RigModel
+from .observation import MultiView, Skeleton3D, View2D
+from .skeleton import BONES
+
+__all__ = ['People', 'Person', 'Row', 'row_of']
+
+Array = NDArray[np.float64]
+Row = Mapping[str, tuple[float, Array, Array]]
+
+_PAIR_A, _PAIR_B = np.array([*(a for a, _ in BONES), 1]), np.array([*(b for _, b in BONES), 4])
+
+#: somebody nobody sees any more is shown on for this long, and forgotten after that
+_COAST_S, _FORGET_S = .4, 1.
+#: ticks in which somebody new must be seen by two cameras before he is believed
+_CONFIRM = 3
+#: a joint less certain than this is not known, m
+_UNKNOWN_M = .30
+#: a detection whose median joint is further from the prediction, in body sizes, is somebody else
+_GATE = .35
+
+
+@dataclass
+class Person:
+    """One followed person; `views`: index of the detection in each camera of the newest tick."""
+
+    identity: int
+    filter: SkeletonFilter
+    stamp: float
+    seen: float
+    ticks: int = 0
+    views: dict[str, int] = field(default_factory=dict)
+    confirmed: bool = False
+
+
+class People:
+    """Everybody, in the frame of one rig model."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.everybody: list[Person] = []
+        self._next = 1
+        self.model: RigModel | None = None
+
+    def clear(self) -> None:
+        self.everybody.clear()
+
+    def adopt(self, model: RigModel, rows: list[tuple[float, Row]], moved: bool) -> None:
+        """Take a new rig. The main person's filter is run again over the newest rows, others are carried along.
+
+        Args:
+            rows: newest views of the main person, oldest first.
+            moved: the world frame is another one: people other than the main one are found anew.
+        """
+        self.model = model
+        main = self.everybody[0] if self.everybody else None
+        others = [] if moved else self.everybody[1:]
+        for p in others:
+            p.filter.set_rig(model.R, model.t, model.focal, model.centre)
+        fresh = self._replay(rows) if rows else None
+        if fresh is not None:
+            fresh.identity = main.identity if main else self._take_identity()
+            fresh.confirmed = True
+            self.everybody = [fresh, *others]
+        elif main is not None:
+            self.everybody = [] if moved else [main, *others]
+            if not moved:
+                main.filter.set_rig(model.R, model.t, model.focal, model.centre)
+
+    def _take_identity(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _measurement(self, now: float, row: Row) -> Measurement:
+        m = self.model
+        assert m is not None
+        V = len(m.cameras)
+        kp, sigma, offset = np.zeros((V, 17, 2)), np.full((V, 17), np.inf), np.zeros(V)
+        for v, c in enumerate(m.cameras):
+            if c in row:
+                stamp, points, conf = row[c]
+                kp[v] = points
+                sigma[v] = m.noise.sigma(conf)
+                offset[v] = stamp - now
+        offset[np.abs(offset) < 1e-4] = 0.
+        seen = np.isfinite(sigma)
+        kp[~seen] = 0.
+        return Measurement(kp, sigma, offset)
+
+    def _start(self, now: float, row: Row, bones: Array, bone_sigma: float) -> Person | None:
+        m = self.model
+        assert m is not None
+        obs = self._measurement(now, row)
+        rays = (obs.kp - m.centre[:, None]) / m.focal[:, None, None]
+        w = np.where(np.isfinite(obs.sigma), (m.focal[:, None] / obs.sigma) ** 2, 0.)
+        X = triangulate(rays[None], w[None], m.R, m.t, rounds=4, scale=5.)[0]
+        known = np.isfinite(X).all(-1)
+        if known.sum() < 6:
+            return None
+        X = np.where(known[:, None], X, np.median(X[known], 0))
+        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, bones, 2 * float(bones[0]), FilterConfig(bone_sigma_m=bone_sigma))
+        f.start(X, .15)
+        return Person(0, f, now, now)
+
+    def _replay(self, rows: list[tuple[float, Row]]) -> Person | None:
+        assert self.model is not None
+        person: Person | None = None
+        for stamp, row in rows:
+            if person is None:
+                person = self._start(stamp, row, self.model.bones, .008)
+            if person is not None:
+                self._step(person, stamp, row)
+        return person
+
+    def _step(self, p: Person, now: float, row: Row) -> None:
+        dt = now - p.stamp
+        if dt > 0:
+            p.filter.config = _with_memory(p.filter.config, self.model, dt)
+            p.filter.predict(dt)
+        p.stamp = now
+        if row:
+            p.filter.update(self._measurement(now, row))
+            p.seen = now
+            p.ticks += 1
+            if p.filter.config.bone_sigma_m > .01:
+                _learn_bones(p)
+
+    def update(self, observation: MultiView, main_row: Row, main_index: Mapping[str, int]) -> list[Skeleton3D]:
+        """Advance everybody to the observation's instant.
+
+        Args:
+            main_row, main_index: views of the main person as chosen before a rig was known; used to start the first one.
+        """
+        m = self.model
+        assert m is not None
+        now = observation.stamp
+        views = [v for v in observation.views if v.camera in m.cameras]
+        assigned = self._match(views, now)
+        for p, found in zip(self.everybody, assigned, strict=True):
+            p.views = found
+            self._step(p, now, {v.camera: row_of(v, found[v.camera]) for v in views if v.camera in found})
+        self.everybody = [p for p in self.everybody
+                          if now - p.seen <= (_FORGET_S if p.confirmed else .2)]
+        if not self.everybody and main_row:
+            p = self._start(now, main_row, m.bones, .008)
+            if p is not None:
+                p.identity, p.confirmed, p.views = self._take_identity(), True, dict(main_index)
+                self.everybody.append(p)
+                self._step(p, now, main_row)
+        elif len(self.everybody) < self.most:
+            self._newcomers(views, now)
+        return [self._skeleton(p, now) for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
+
+    def _match(self, views: list[View2D], now: float) -> list[dict[str, int]]:
+        found: list[dict[str, int]] = [{} for _ in self.everybody]
+        if not self.everybody:
+            return found
+        m = self.model
+        assert m is not None
+        index = {c: v for v, c in enumerate(m.cameras)}
+        predicted = []
+        for p in self.everybody:
+            x, f = p.filter.x + (now - p.stamp) * p.filter.v, p.filter
+            C = np.matmul(x, f.R.swapaxes(1, 2)) + f.t[:, None]
+            predicted.append(C[..., :2] / np.maximum(C[..., 2:], .2) * f.focal[:, None, None] + f.centre[:, None])
+        P = np.stack(predicted)                                          # N,V,17,2
+        alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
+        for view in views:
+            if not len(view.keypoints):
+                continue
+            at = P[:, index[view.camera]]
+            if alone:
+                if _near(at[0], view.keypoints[0]):
+                    found[0][view.camera] = 0
+                continue
+            for n, k in enumerate(match_people(at, view, _GATE)):
+                if k >= 0:
+                    found[n][view.camera] = int(k)
+        return found
+
+    def _newcomers(self, views: list[View2D], now: float) -> None:
+        m = self.model
+        assert m is not None
+        taken = {(c, k) for p in self.everybody for c, k in p.views.items()}
+        free = [[k for k in range(len(v.keypoints)) if (v.camera, k) not in taken] for v in views]
+        for p in self.everybody:
+            p.confirmed |= p.ticks >= _CONFIRM
+        if sum(bool(f) for f in free) < 2:
+            return
+        index = {c: v for v, c in enumerate(m.cameras)}
+        K = m.rig().K
+        P = K @ np.concatenate([m.R, m.t[..., None]], -1)
+        flat = [View2D(v.camera, v.stamp, undistort_px(v.keypoints, v.intrinsics) if v.intrinsics else v.keypoints,
+                       v.confidence, v.image_size, v.person) for v in views]
+        for group in group_views(flat, P[[index[v.camera] for v in views]], free):
+            if len(self.everybody) >= self.most:
+                return
+            row = {views[i].camera: row_of(views[i], k) for i, k in group.items()}
+            size = float(np.mean(m.bones / BONE_PRIOR_M))
+            p = self._start(now, row, BONE_PRIOR_M * size, .08)
+            if p is None:
+                continue
+            p.identity, p.views = self._take_identity(), {views[i].camera: k for i, k in group.items()}
+            self._step(p, now, row)
+            self.everybody.append(p)
+
+    def _skeleton(self, p: Person, now: float) -> Skeleton3D:
+        m, f = self.model, p.filter
+        assert m is not None
+        # what the cameras' own uncertainty adds, about half a body away from where the rays agree best
+        rig = .3 * np.deg2rad(float(m.rotation_sigma_deg.max()))
+        sigma = np.hypot(f.sigma * _SIGMA_FACTOR, rig * .3)
+        known = sigma < _UNKNOWN_M
+        views = ((f.used > .25).sum(0) if p.seen == now else np.zeros(17)).astype(np.int64)
+        return Skeleton3D(p.identity, now, np.where(known[:, None], f.x, np.nan), np.where(known, sigma, np.nan),
+                          np.where(known, 1 / (1 + (sigma / .06) ** 2), 0.), np.where(known, views, 0), m.level,
+                          np.where(known[:, None], f.v, np.nan))
+
+
+#: the filter takes the errors of successive frames for independent, which they are not: measured on the validation split
+_SIGMA_FACTOR = 1.25
+
+
+def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:
+    assert model is not None
+    memory = .7 * model.noise.correlation_at(dt)
+    if abs(memory - config.memory) < .05:
+        return config
+    return replace(config, memory=memory)
+
+
+def row_of(view: View2D, k: int) -> tuple[float, Array, Array]:
+    """Stamp, undistorted joints (17, 2) px and confidence (17,) of one detection."""
+    kp = view.keypoints[k]
+    return view.stamp, undistort_px(kp, view.intrinsics) if view.intrinsics is not None else kp, view.confidence[k]
+
+
+def _near(predicted: Array, kp: Array) -> bool:
+    seen = np.isfinite(kp[:, 0])
+    if seen.sum() < 4:
+        return bool(seen.any())
+    d = predicted[seen] - kp[seen]
+    spread = predicted - predicted.mean(0)
+    size = 3.4 * np.sqrt((spread * spread).sum(1).mean())
+    return bool(np.median(np.sqrt((d * d).sum(1))) < _GATE * max(size, 20.))
+
+
+def _learn_bones(p: Person) -> None:
+    """Lengths of somebody new: running mean of what is measured, trusted more the longer he is seen."""
+    f = p.filter
+    d = f.x[_PAIR_B] - f.x[_PAIR_A]
+    share = 1 / min(p.ticks + 5, 60)
+    f.lengths = f.lengths + share * (np.sqrt((d * d).sum(1)) - f.lengths)
+    f.set_bone_sigma(max(.08 / np.sqrt(1 + p.ticks / 8.), .0101))

@@ -1,0 +1,85 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""When a rig is solved, and where: in line (deterministic), in a thread, or in a process of its own."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+
+from .rig import NotSolved
+from .rig.solver import Solution, SolverConfig, Tracks, solve
+
+__all__ = ['RigWorker', 'WORKERS']
+
+WORKERS = ('inline', 'thread', 'process')
+
+
+def _quiet_process() -> None:
+    """A solve must not take the stream's time: lowest priority, one thread of linear algebra."""
+    os.nice(10)
+    for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        os.environ[name] = '1'
+
+
+class RigWorker:
+    """At most one solve at a time.
+
+    In line, the result is held back for as long as a solve of that size takes (`delay_s`), counted in time of the
+    stream: a replay then shows what a robot would have seen, and gives the same result every time.
+    """
+
+    def __init__(self, where: str = 'inline') -> None:
+        if where not in WORKERS:
+            raise ValueError(f'rig_solver must be one of {", ".join(WORKERS)}, got {where!r}')
+        self.where = where
+        self._executor: Executor | None = None
+        self._future: Future[Solution | NotSolved] | None = None
+        self._due = 0.
+        self._result: Solution | NotSolved | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._future is not None or self._result is not None
+
+    @staticmethod
+    def delay_s(tracks: Tracks, config: SolverConfig) -> float:
+        """What a solve takes on one core here, about, s."""
+        return .02 + .0012 * len(tracks.cameras) * min(len(tracks.stamp), config.frames)
+
+    def submit(self, now: float, tracks: Tracks, config: SolverConfig, start: Solution | None) -> None:
+        """Begin; the caller has checked `busy`."""
+        noise = start.noise if start is not None and start.noise.measured else None
+        if self.where == 'inline':
+            self._result = solve(tracks, config, start=start, noise=noise)
+            self._due = now + self.delay_s(tracks, config)
+            return
+        if self._executor is None:
+            if self.where == 'thread':
+                self._executor = ThreadPoolExecutor(1, 'rig-solver')
+            else:
+                self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
+        self._future = self._executor.submit(solve, tracks, config, start=start, noise=noise)
+
+    def poll(self, now: float) -> Solution | NotSolved | None:
+        """The result once it is there."""
+        if self._result is not None and now >= self._due:
+            result, self._result = self._result, None
+            return result
+        if self._future is not None and self._future.done():
+            future, self._future = self._future, None
+            return future.result()
+        return None
+
+    def cancel(self) -> None:
+        """Forget what is under way."""
+        self._result = None
+        if self._future is not None:
+            self._future.cancel()
+            self._future = None
+
+    def close(self) -> None:
+        self.cancel()
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
