@@ -151,13 +151,13 @@ class MainPerson:
 
     def _choose(self, now: float) -> None:
         self._last_choice = now
-        field_ = _Field.of(self.candidates(), self._people)
-        ranked = field_.ranked()
+        everybody = _Field.of(self.candidates(), self._people)
+        ranked = everybody.ranked()
         if not ranked:
             return
         best, choice = ranked[0]
-        present = {c: i for c, i in self._chosen.items() if i in self._people.get(c, {})}
-        if present and best - field_.worth({**choice, **present}) < _HYSTERESIS:
+        present = {item: k for item, k in self._chosen.items() if (item, k) in everybody.who}
+        if present and best - everybody.worth({**choice, **present}) < _HYSTERESIS:
             choice = {**choice, **present}
         self._chosen = choice
 
@@ -172,15 +172,13 @@ class _Field:
 
     @classmethod
     def of(cls, candidates: list[Candidate], people: Mapping[str, Mapping[int, _Person]]) -> _Field:
-        count = Counter[str]()
-        some = []
-        for c in candidates:
+        count, some = Counter[str](), []
+        for c in candidates:                               # best first; nobody is judged by a glimpse
             count[c.camera] += 1
             if count[c.camera] <= _MOST and (c.seen_s >= .3 or count[c.camera] == 1):
                 some.append(c)
-        candidates = some
-        who = tuple((c.camera, c.identity) for c in candidates)
-        score = np.log(np.array([c.score for c in candidates]) + 1e-9)
+        who = tuple((c.camera, c.identity) for c in some)
+        score = np.log(np.array([c.score for c in some]) + 1e-9)
         return cls(who, score, _alike([people[c][i] for c, i in who]) if who else np.zeros((0, 0)))
 
     def worth(self, choice: Mapping[str, int]) -> float:
@@ -198,7 +196,7 @@ class _Field:
         for seed in range(len(self.who)):
             value = self.score + _AGREE_WEIGHT * self.alike[seed]
             best = [ks[int(np.argmax(value[ks]))] for _, ks in sorted(cameras.items())]
-            for n, (camera, ks) in enumerate(sorted(cameras.items())):          # then each as the others would have it
+            for n, (camera, ks) in enumerate(sorted(cameras.items())):          # then each as the others want it
                 others = [k for m, k in enumerate(best) if m != n]
                 if self.who[seed][0] == camera:
                     best[n] = seed
@@ -213,9 +211,9 @@ class _Field:
 def _alike(people: list[_Person]) -> Array:
     """(N, N) correlation, about 0 to 1, of the motion within the body; 0 when that cannot be told.
 
-    Compared are the joints' heights, which look much the same from all cameras that stand upright, and how fast the
-    joints move in the image, capped, which tells when somebody steps or raises an arm. Tried on synthetic pairs of
-    people: 0.89 of all (same, different) pairs are told apart, heights alone 0.77, speeds alone 0.86.
+    Compared are the joints' heights, which look much the same from all cameras that stand upright, and how fast
+    the joints move in the image, capped, which tells when somebody steps or raises an arm. Tried on synthetic pairs
+    of people: 0.89 of all (same, different) pairs are told apart, heights alone 0.77, speeds alone 0.86.
     """
     first = min(p.bins[0][0] for p in people)
     length = max(p.bins[-1][0] for p in people) - first + 1

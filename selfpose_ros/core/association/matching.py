@@ -27,8 +27,8 @@ _STRAY_M = .1                                             # rays that miss a joi
 def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     """Best one-to-one assignment of rows (N) to columns (P): column of each row, -1 = none below the gate.
 
-    The gate is a positive number or (N, P), costs may be inf. What a pair gains falls from 1 at no cost to 0 at the
-    gate: a poor pair is not worth spoiling a good one.
+    The gate is a positive number or (N, P), costs may be inf. What a pair gains falls from 1 at no cost to 0 at
+    the gate: a poor pair is not worth spoiling a good one.
     """
     out = np.full(cost.shape[0], -1, np.int64)
     if not cost.size:
@@ -174,7 +174,9 @@ def _link(cost: Array, view: list[int], gate: float) -> list[list[int]]:
         blocked[i] = blocked[:, i] = (taken & taken[i]).any(-1)
 
 
-def _refine(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> list[list[int]]:
+def _refine(
+    clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64],
+) -> list[list[int]]:
     """Members again, by the bodies that well supported clusters make: a stray goes where it belongs."""
     views = np.unique(view)
     for _ in range(2):
@@ -202,7 +204,7 @@ def _refine(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: N
 
 
 def _bodies(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> Array:
-    """Joints (N, 17, 3) m nearest to the rays of each cluster's members, robustly; NaN with fewer than two rays."""
+    """Joints (N, 17, 3) m nearest to the rays of each cluster's members, robustly; NaN with one ray or none."""
     n, most = len(clusters), max(len(c) for c in clusters)
     at = np.array([c + [c[0]] * (most - len(c)) for c in clusters])
     real = np.array([[k < len(c) for k in range(most)] for c in clusters])

@@ -27,7 +27,7 @@ STYLES = ('walk', 'exercise', 'mixed', 'stand')
 #: (after Drillis and Contini 1966); hips and trunk where the 17 joints lie. Floor to head top adds up to 1.
 _SHARE = {'ankle': .039, 'shank': .246, 'thigh': .245, 'hip': .055, 'spine': .140, 'thorax': .148, 'neck': .070,
           'head': .112, 'shoulder': .112, 'upper_arm': .186, 'forearm': .146}
-_STEP_S, _SWING_S = .55, .42            # one step of relaxed walking, and how long the foot is in the air, s
+_STEP_S, _SWING = .55, .76              # a step of relaxed walking, s, and the share of it that a foot flies
 _LIFT_M = .11                           # height of the ankle's arc above its height in stance
 
 
@@ -93,15 +93,15 @@ def walker(
     grid = np.arange(-int(1. / dt), count * every + int(3. / dt)) * dt
     rng = np.random.default_rng([int(seed), 12])
     plan = motion.plan(rng, grid, style, np.asarray(start, float), path_m, speed_m_s)
-    ankles, foot_yaw = _feet(plan, grid, body)
+    ankles, foot_yaw = _feet(plan, grid, body, _STEP_S * rng.uniform(.88, 1.1), rng.uniform(0, 1))
     pelvis, rotation = _pelvis(plan, ankles, body, dt)
     first = int(1. / dt)
     keep = slice(first, first + count * every, every)
     return _pose(plan, ankles, foot_yaw, pelvis, rotation, body, keep)
 
 
-def _feet(plan: motion.Plan, grid: Array, body: _Body) -> tuple[Array, Array]:
-    """Ankle targets (2, N, 3) m and foot directions (2, N) rad of right and left leg."""
+def _feet(plan: motion.Plan, grid: Array, body: _Body, step_s: float, phase: float) -> tuple[Array, Array]:
+    """Ankle targets (2, N, 3) m and foot directions (2, N) rad of right and left leg; phase: 0..1 of two steps."""
     n, dt = len(grid), grid[1] - grid[0]
     width = np.array([-.9, .9]) * body.hip
 
@@ -115,9 +115,9 @@ def _feet(plan: motion.Plan, grid: Array, body: _Body) -> tuple[Array, Array]:
     for leg in (0, 1):
         ankle[leg, :, :2], yaws[leg] = at[leg]
     ankle[..., 2] = body.ankle
-    step, swing = round(_STEP_S / dt), round(_SWING_S / dt)
+    step, swing = round(step_s / dt), round(_SWING * step_s / dt)
     roll = round(.13 / dt)                                 # the heel leaves the floor before the toes do
-    for k, i in enumerate(range(roll, n - swing, step)):
+    for k, i in enumerate(range(roll + round(2 * phase * step), n - swing, step)):
         leg = k % 2
         goal, yaw = neutral(leg, i + swing + (2 * step - swing) // 2)
         old, old_yaw = at[leg]
