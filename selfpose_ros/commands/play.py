@@ -120,14 +120,17 @@ def _node(namespace: str) -> Iterator[Any]:
     from rclpy.exceptions import InvalidNamespaceException
     from rclpy.node import Node
     from rclpy.signals import SignalHandlerOptions
+    from rclpy.validate_namespace import validate_namespace
+    namespace = f'/{namespace.strip("/")}'
+    try:
+        validate_namespace(namespace)
+    except InvalidNamespaceException as error:
+        raise IoError(f'--namespace {namespace}: {" ".join(str(error).split())}') from error
     context = Context()
     # signals are ours: they end the playing, and only then is ROS shut down
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        try:
-            node = Node('selfpose_play', namespace=namespace, context=context, start_parameter_services=False)
-        except InvalidNamespaceException as error:
-            raise IoError(f'--namespace {namespace!r}: {" ".join(str(error).split())}') from error
+        node = Node('selfpose_play', namespace=namespace, context=context, start_parameter_services=False)
         try:
             yield node
         finally:

@@ -49,5 +49,5 @@ class ProgressDisplay:
             self._bar.update(self._tasks[what], completed=done, total=total or None)
         elif not self._quiet and time.monotonic() - self._said >= _PLAIN_EVERY_S:
             self._said = time.monotonic()
-            sys.stderr.write(f'{what}: {done}{f" of {total}" if total else ""}\n')
+            sys.stderr.write(f'{what}: {f"{done / total:.0%}" if total else done}\n')
             sys.stderr.flush()

@@ -22,7 +22,7 @@ class Pace:
     def __init__(self, rate: float, players: int) -> None:
         self.slipped_s = 0.
         self._rate, self._players, self._ready, self._pass = rate, players, 0, 0
-        self._steady, self._wall = -math.inf, 0.           # of time 0 in the videos of this pass
+        self._steady, self._wall_ns = -math.inf, 0         # of time 0 in the videos of this pass
         self._longest = 0.
         self._lock = threading.Condition()
 
@@ -32,13 +32,13 @@ class Pace:
 
     def stamp_ns(self, video_s: float) -> int:
         """Its stamp, ns."""
-        return round((self._wall + video_s / self._rate) * 1e9)
+        return self._wall_ns + round(video_s / self._rate * 1e9)
 
     def slip(self, late_s: float) -> None:
         """Let everything happen later by this much: the machine cannot keep up."""
         with self._lock:
             self._steady += late_s
-            self._wall += late_s
+            self._wall_ns += round(late_s * 1e9)
             self.slipped_s += late_s
 
     def start(self, previous_end_s: float, stop: threading.Event) -> None:
@@ -68,8 +68,9 @@ class Pace:
         if self._ready and self._ready >= self._players:
             now = time.monotonic()
             steady = max(self.due_s(self._longest), now + _LEAD_S)
-            self._wall = time.time() + steady - now if math.isinf(self._steady) else (
-                self._wall + steady - self._steady)
+            first = math.isinf(self._steady)
+            self._wall_ns = (time.time_ns() if first else self._wall_ns) + round(
+                (steady - (now if first else self._steady)) * 1e9)
             self._steady = steady
             self._longest, self._ready = 0., 0
             self._pass += 1
