@@ -5,8 +5,8 @@
 Arguments exist only for what differs from robot to robot; everything else is a parameter of the nodes, with its
 default there, and is set in a parameter file. Needs `launch` and `launch_ros`, which come with ROS, not from PyPI.
 
-The nodes configure and activate themselves (parameter `autostart`). Launch does not do it by transition events: one
-that is sent before discovery is through is lost, and the node would stay inactive for ever.
+The nodes configure and activate themselves (parameter `autostart`). Launch does not do it by transition events: an
+event sent before discovery is through is lost, and the node would stay inactive for ever.
 """
 from __future__ import annotations
 
