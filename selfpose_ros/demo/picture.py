@@ -161,7 +161,7 @@ class Sheet:
         # the eye goes slowly round and leans towards the person
         aim = .6 * person.joints[0, :2] if person is not None and known else np.zeros(2)
         aim = np.where(np.isfinite(aim), aim, 0.)
-        eye = Viewpoint((*aim, .95), 5.4 if known else 3.6, -60 + 4 * time_s, 26, size, 44 if known else 40)
+        eye = Viewpoint((*aim, .95), 6.2 if known else 3.6, -60 + 4 * time_s, 27, size, 46 if known else 40)
         image = eye.canvas()
         if rig is not None and known:
             eye.cameras(image, rig, [_CAMERA_COLOURS[i % len(_CAMERA_COLOURS)] for i in range(len(rig.cameras))])

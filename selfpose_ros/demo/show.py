@@ -63,6 +63,8 @@ def environment() -> dict[str, str]:
     env.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     # above 101 the ports of a domain overlap with those that Linux hands out
     env.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    # small matrices on few cores: OpenBLAS's threads wait for each other and cost up to ten times the work
+    env.setdefault('OPENBLAS_NUM_THREADS', '1')
     return env
 
 
