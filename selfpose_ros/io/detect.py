@@ -96,7 +96,10 @@ def detect_people(
     pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(streams))), thread_name_prefix='detect')
     try:
         jobs = [pool.submit(_one_camera, camera, s, make, counter, stop) for camera, s in streams.items()]
-        wait(jobs, return_when=FIRST_EXCEPTION)
+        waiting = True
+        while waiting:                                     # Ctrl-C just before a wait without end would not end it
+            ended = wait(jobs, timeout=.5, return_when=FIRST_EXCEPTION)
+            waiting = bool(ended.not_done) and not any(j.exception() for j in ended.done)
         failed = next((j for j in jobs if j.done() and j.exception() is not None), None)
         results = [failed.result()] if failed is not None else [j.result() for j in jobs]
     finally:

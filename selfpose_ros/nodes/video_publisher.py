@@ -32,6 +32,9 @@ __all__ = ['PlayOptions', 'Played', 'VideoPublisher']
 _LATE_S = .05
 #: a camera that published nothing for this long is not left to drop on: everything waits for it
 _STARVED_S = .5
+#: how often `run` looks up, s. It waits on no lock of `stop`, which a signal handler may set in this very thread,
+#: and not without end, which a signal just before would not cut short.
+_LOOK_S = .05
 #: with `loop`, messages of short videos are kept: decoding them again and again would cost the nodes their cores
 _KEPT_BYTES = 256 * 2**20
 
@@ -147,18 +150,17 @@ class VideoPublisher:
         deadline = time.monotonic() + self.options.wait_s
         while not stop.is_set() and time.monotonic() < deadline and not all(
                 p.get_subscription_count() for p in self._publishers.values()):
-            stop.wait(.05)
+            time.sleep(_LOOK_S)
         threads = [threading.Thread(target=self._play, args=(c, stop), name=f'play {c}') for c in self._films]
         for thread in threads:
             thread.start()
         try:
-            for thread in threads:
-                thread.join()
-        except BaseException:
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(_LOOK_S)
+        finally:
             stop.set()
             for thread in threads:
                 thread.join()
-            raise
 
     def _play(self, camera: str, stop: threading.Event) -> None:
         played = self.played[camera]
