@@ -84,7 +84,7 @@ class CameraInput:
 
     def __init__(self, node: LifecycleNode, name: str, topic: str, camera_info_topic: str, transport: str,
                  reliability: str, wake: Callable[[], None]) -> None:
-        self.name, self.topic = name, topic
+        self.name, self.topic = name, node.resolve_topic_name(topic)
         self.info_topic = camera_info_topic
         self.choice: Choice | None = None
         self.info: CameraInfo | None = None

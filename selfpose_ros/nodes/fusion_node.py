@@ -188,3 +188,7 @@ class FusionNode(ManagedNode[FusionSettings]):
 def main(args: list[str] | None = None) -> int:
     """Entry point of `ros2 run selfpose_ros fusion_node`."""
     return run_alone(FusionNode, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -72,6 +72,7 @@ class FusionOutputs:
         self._seen: dict[int, float] = {}
         self._told: tuple[Rig | None, str, float] | None = None
         self._described: Rig | None = None
+        self._rig_stamp = 0.
         self._rig_shown = 0.
 
     def open(self) -> None:
@@ -100,6 +101,7 @@ class FusionOutputs:
             self._skeletons.publish(skeletons_from(others, result.stamp, s.person_frame))
         if self._tf is not None and s.publish_tf and result.rig is not None:
             self._tf.publish(self._tf_type(transforms=transforms_from(result.rig, result.stamp, s.world_frame)))
+        self._rig_stamp = result.stamp
         self.tell_rig(result.rig, result.status.rig_reason or result.status.sentence)
         self._joint_states(result)
         if self._markers.get_subscription_count():
@@ -127,7 +129,7 @@ class FusionOutputs:
             for camera in rig.cameras:
                 if camera not in self._camera_info:
                     self._camera_info[camera] = self._late(CameraInfo, f'~/{camera}/camera_info', _LATCHED)
-                self._camera_info[camera].publish(camera_info_from_rig(rig, camera, rig.stamp))
+                self._camera_info[camera].publish(camera_info_from_rig(rig, camera, self._rig_stamp))
 
     def _late(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
         """A publisher that comes after the node's activation, which would have enabled it."""

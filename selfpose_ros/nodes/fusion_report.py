@@ -78,7 +78,7 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
         return WARN, 'silent', 'no keypoints came yet; check pose2d_node'
     if source.age_s > stale_after_s:
         return ERROR, 'gone', f'no keypoints for {source.age_s:.0f} s; check pose2d_node and the camera'
-    if not source.views.total and source.topic:
+    if source.nameless:
         return WARN, 'nameless', (f'keypoints come, but {source.topic}_info does not say what their columns are; '
                                   'publish joint_names and image_size there (transient local)')
     if stream is not None and stream.note:

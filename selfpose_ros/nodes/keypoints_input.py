@@ -25,6 +25,7 @@ _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                       durability=DurabilityPolicy.TRANSIENT_LOCAL)
 #: messages that wait for the joint names; the two topics come in any order at the start
 _WAITING = 60
+_PATIENCE = 10
 #: a camera of this process is not subscribed to: its views come as they are
 LOCAL = ''
 
@@ -44,7 +45,7 @@ class KeypointsInput:
     """
 
     def __init__(self, node: LifecycleNode, name: str, topic: str, deliver: Callable[[View2D], None]) -> None:
-        self.name, self.topic = name, topic
+        self.name, self.topic = name, node.resolve_topic_name(topic) if topic else LOCAL
         self.views, self.refused, self.error = Meter(), Meter(), ''
         self.info: KeypointsInfo | None = None
         self._node, self._deliver = node, deliver
@@ -62,6 +63,11 @@ class KeypointsInput:
     def age_s(self) -> float:
         """Since the newest message came, s; inf = none ever came."""
         return math.inf if self._last_arrival is None else time.monotonic() - self._last_arrival
+
+    @property
+    def nameless(self) -> bool:
+        """Keypoints come, but not what their columns are; at the start that may be so for a moment."""
+        return len(self._waiting) > _PATIENCE
 
     def look(self) -> None:
         """Look at who publishes and subscribe with the reliability that is offered."""

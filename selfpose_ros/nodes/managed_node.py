@@ -84,7 +84,15 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call back in real time while the node is configured, also when simulated time stands still."""
-        self._timers_made.append(self.create_timer(period_s, callback, clock=self._steady))
+        def guarded() -> None:
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - it would end the executor, and with it every camera
+                if self.context.ok():
+                    self.get_logger().error(f'defect of this program:\n{traceback.format_exc()}',
+                                            throttle_duration_sec=10.)
+
+        self._timers_made.append(self.create_timer(period_s, guarded, clock=self._steady))
 
     # -- transitions
 

@@ -170,3 +170,7 @@ def main(args: list[str] | None = None) -> int:
     """Entry point of `ros2 run selfpose_ros pose2d_node`."""
     return run_alone(Pose2DNode, args)
 
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -18,6 +18,9 @@ from .view_maker import ViewMaker
 
 __all__ = ['CameraLine', 'camera_entry', 'network_entry']
 
+#: images in a row whose stamp did not move: not disorder on the way, but a driver that sets them wrongly
+_STUCK = 10
+
 
 @dataclass
 class CameraLine:
@@ -71,7 +74,10 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
 def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> tuple[bytes, str, str]:
     source, maker = line.input, line.maker
     if source.choice is None:
-        seen = ', '.join(visible()) or 'none'
+        topics = visible()
+        if source.topic in topics:
+            return WARN, 'finding', f'{source.topic} has just been found'
+        seen = ', '.join(topics) or 'none'
         return WARN, 'waiting', (f'nobody publishes images on {source.topic}; start the camera driver, or name '
                                  f'its topic in image_topics (image topics now: {seen})')
     if math.isinf(source.age_s):
@@ -88,7 +94,7 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
         return WARN, 'losing', source.hint
     if maker.jumps.values():
         return WARN, 'jumped', 'the clock of the images jumped back; the tracks began anew'
-    if not good and maker.doubles:
+    if maker.stuck >= _STUCK:
         return WARN, 'still', 'images come, but none is newer than the last; check the stamps of the camera driver'
     if not good:
         return WARN, 'first', 'the first images are being looked at'
@@ -105,7 +111,7 @@ def network_entry(lines: Sequence[CameraLine]) -> Entry:
     latencies = [v for line in lines for v in line.views.values()]
     p50, p95 = (1e3 * float(np.percentile(latencies, q)) if latencies else math.nan for q in (50, 95))
     rate = sum(line.views.rate_hz() for line in lines)
-    return Entry('network', OK, 'ok', f'{network.name} on {network.device}: {rate:.0f} images/s, latency p50 '
-                 f'{number(p50, 0)} ms, p95 {number(p95, 0)} ms', {
+    speed = f': {rate:.0f} images/s, latency p50 {number(p50, 0)} ms, p95 {number(p95, 0)} ms' if latencies else ''
+    return Entry('network', OK, 'ok', f'{network.name} on {network.device}{speed}', {
                      'model': network.name, 'device': network.device, 'views_per_s': rate, 'latency_p50_ms': p50,
                      'latency_p95_ms': p95})

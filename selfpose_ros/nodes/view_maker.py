@@ -34,6 +34,7 @@ class ViewMaker:
         note: '' or a sentence on something odd that does not stop the work: no stamps, CameraInfo not usable.
         jumps: one event for each time the camera's clock jumped back.
         doubles: images that were left out because their stamp was not newer than the last.
+        stuck: how many of those came in a row, up to now.
 
     Raises:
         SkeletonError: the network's joint names do not describe a body.
@@ -42,7 +43,7 @@ class ViewMaker:
     def __init__(self, camera: str, network: Pose2D, max_people: int = 4, min_confidence: float = 0.) -> None:
         self.camera, self.network = camera, network
         self.max_people, self.min_confidence = max_people, min_confidence
-        self.note, self.jumps, self.doubles = '', Meter(), 0
+        self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self._map = joint_map(network.joint_names)
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
@@ -68,12 +69,13 @@ class ViewMaker:
         if self._last is not None and stamp <= self._last:
             if stamp > self._last - _JUMP_S:
                 self.doubles += 1
+                self.stuck += 1
                 return None
             self.jumps.add()
             self.network.reset()
         elif self._size not in (None, size):
             self.network.reset()
-        self._last, self._size = stamp, size
+        self._last, self._size, self.stuck = stamp, size, 0
         known: Intrinsics | None = None
         if info is not None:
             try:

@@ -35,6 +35,7 @@ class World:
     """Nodes under test, a node of the test, and what the test hears."""
 
     def __init__(self) -> None:
+        self.dead: Exception | None = None
         self.context = Context()
         rclpy.init(context=self.context, domain_id=1 + os.getpid() % 100, args=[])
         self.executor = SingleThreadedExecutor(context=self.context)
@@ -50,6 +51,9 @@ class World:
             self.executor.spin()
         except ExternalShutdownException:
             return
+        except Exception as error:
+            self.dead = error
+            raise
 
     def add(self, node: Any) -> Any:
         """Spin a node."""
@@ -61,8 +65,8 @@ class World:
         """A node under test with these parameters (and arguments in `args`), configured and active."""
         args = kwargs.pop('args', {})
         given = {'diagnostics_period_s': 0.1, **kwargs}
-        overrides = [Parameter(k, Parameter.Type.STRING_ARRAY if isinstance(v, (list, tuple)) else None,
-                               list(v) if isinstance(v, tuple) else v) for k, v in given.items()]
+        overrides = [Parameter(k, Parameter.Type.STRING_ARRAY if isinstance(v, list) else None, v)
+                     for k, v in given.items()]
         node = kind(context=self.context, parameter_overrides=overrides, **args)
         if up:
             node.bring_up()
@@ -75,21 +79,21 @@ class World:
         self.node.create_subscription(kind, topic, callback or heard.append, qos)
         return heard
 
-    def until(self, condition: Callable[[], Any], what: str, each: Callable[[], None] | None = None) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, each: Callable[[], Any] | None = None) -> Any:
         """Wait for a condition and return its value, calling `each` some 50 times a second meanwhile."""
         end = time.monotonic() + PATIENCE_S
         while not (value := condition()):
-            if time.monotonic() > end:
+            if time.monotonic() > end or self.dead:
                 said = '\n'.join(f'  {k}: {v.message}' for k, v in self.status.items())
-                raise AssertionError(f'never came: {what}; diagnostics say:\n{said}')
+                raise AssertionError(f'never came: {what}; {self.dead or ""}\n{said}')
             if each is not None:
                 each()
             time.sleep(0.02)
         return value
 
-    def says(self, name: str, words: str, each: Callable[[], None] | None = None) -> DiagnosticStatus:
+    def says(self, name: str, words: str, each: Callable[[], Any] | None = None) -> DiagnosticStatus:
         """Wait until the diagnostics entry `name` holds these words."""
-        self.until(lambda: name in self.status and words in self.status[name].message, f'{name}: ...{words}...', each)
+        self.until(lambda: name in self.status and words in self.status[name].message, f'{name}: {words}', each)
         return self.status[name]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -1,0 +1,159 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Which topic and which reliability, workers that share the cameras, figures, log lines."""
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+
+from rclpy.qos import ReliabilityPolicy
+
+from selfpose_ros.nodes.camera_input import Choice, choose, info_topic
+from selfpose_ros.nodes.diagnostics import ERROR, OK, WARN, Entry, StateLog
+from selfpose_ros.nodes.meters import Meter, received_share
+from selfpose_ros.nodes.workers import Workers
+
+
+def _offer(kind: str, reliable: bool) -> SimpleNamespace:
+    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return SimpleNamespace(topic_type=f'sensor_msgs/msg/{kind}', qos_profile=SimpleNamespace(reliability=policy))
+
+
+RAW, RAW_BEST = _offer('Image', True), _offer('Image', False)
+JPEG, JPEG_BEST = _offer('CompressedImage', True), _offer('CompressedImage', False)
+OTHER = SimpleNamespace(topic_type='std_msgs/msg/String', qos_profile=RAW.qos_profile)
+
+
+@pytest.mark.parametrize(('here', 'beside', 'transport', 'reliability', 'expected'), [
+    ([], [], 'auto', 'auto', None),
+    ([OTHER], [], 'auto', 'auto', None),
+    ([RAW], [], 'auto', 'auto', ('x', False, True)),
+    ([RAW_BEST], [], 'auto', 'auto', ('x', False, False)),
+    ([RAW, RAW_BEST], [], 'auto', 'auto', ('x', False, False)),             # else the second would not be heard
+    ([RAW], [JPEG], 'auto', 'auto', ('x', False, True)),
+    ([RAW_BEST], [JPEG_BEST], 'auto', 'auto', ('x/compressed', True, False)),  # raw would be lost on the way
+    ([], [JPEG_BEST], 'auto', 'auto', ('x/compressed', True, False)),
+    ([JPEG], [], 'auto', 'auto', ('x', True, True)),                        # the topic itself is compressed
+    ([RAW_BEST], [JPEG], 'raw', 'auto', ('x', False, False)),
+    ([RAW], [JPEG_BEST], 'compressed', 'auto', ('x/compressed', True, False)),
+    ([RAW], [], 'compressed', 'auto', None),
+    ([], [JPEG], 'raw', 'auto', None),
+    ([RAW], [], 'auto', 'best_effort', ('x', False, False)),
+    ([RAW_BEST], [], 'auto', 'reliable', ('x', False, True)),
+])
+def test_the_subscription_follows_the_publishers(here: list, beside: list, transport: str, reliability: str,
+                                                 expected: tuple | None) -> None:
+    assert choose('x', here, beside, transport, reliability) == (None if expected is None else Choice(*expected))
+
+
+@pytest.mark.parametrize(('image', 'info'), [
+    ('cam1/image_raw', 'cam1/camera_info'), ('/a/b/image', '/a/b/camera_info'), ('image_raw', 'camera_info'),
+    ('/cam/image_raw/compressed', '/cam/camera_info')])
+def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
+    assert info_topic(image) == info
+
+
+@dataclass
+class _Source:
+    items: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    inside: int = 0
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self.items)
+
+
+def test_no_camera_is_in_two_threads_and_none_starves() -> None:
+    greedy, modest = _Source(list(range(300))), _Source()
+    ended, order, lock = threading.Event(), [], threading.Lock()
+
+    def work(source: _Source) -> None:
+        source.inside += 1
+        assert source.inside == 1, 'one tracker in two threads'
+        item = source.items.pop(0)
+        with lock:
+            order.append('g' if source is greedy else 'm')
+        if item == 20:
+            modest.items += range(3)
+        if item == 13:
+            source.inside -= 1
+            raise ValueError('unlucky')
+        source.done.append(item)
+        source.inside -= 1
+        if len(greedy.done) == 299 and len(modest.done) == 3:
+            ended.set()
+
+    failures: list[str] = []
+    workers = Workers([greedy, modest], work, lambda s, e: failures.append(str(e)), 4)
+    workers.wake()
+    assert ended.wait(20)
+    workers.close()
+    assert failures == ['unlucky'] and len(greedy.done) == 299 and modest.done == [0, 1, 2]
+    assert order.index('m') < 40, 'the camera that was served longest ago comes first'
+
+
+def test_close_waits_for_the_item_in_work() -> None:
+    started, go, done = threading.Event(), threading.Event(), []
+    source = _Source([1])
+
+    def work(s: _Source) -> None:
+        s.items.pop()
+        started.set()
+        go.wait(20)
+        done.append(1)
+
+    workers = Workers([source], work, lambda s, e: None, 1)
+    assert started.wait(20)
+    threading.Timer(0.05, go.set).start()
+    workers.close()
+    assert done == [1]
+
+
+def test_figures_of_the_last_seconds_only() -> None:
+    now = [100.]
+    meter = Meter(5., clock=lambda: now[0])
+    assert meter.rate_hz() == 0 and math.isnan(meter.percentile(50))
+    for i in range(100):
+        now[0] += 0.1
+        meter.add(float(i))
+    assert meter.rate_hz() == pytest.approx(10, abs=0.3) and meter.total == 100
+    assert meter.percentile(50) == pytest.approx(74.5, abs=1)
+    now[0] += 60
+    assert meter.rate_hz() == 0 and meter.values() == [] and meter.total == 100
+
+
+def test_lost_images_are_told_from_the_steps_between_stamps() -> None:
+    every = [i / 30 for i in range(150)]
+    assert received_share(every) == pytest.approx(1, abs=1e-6)
+    assert received_share([t for i, t in enumerate(every) if i % 10 in (0, 1)]) == pytest.approx(0.2, abs=0.02)
+    assert math.isnan(received_share(every[:5])) and math.isnan(received_share([]))
+    assert math.isnan(received_share([1.] * 50)), 'all stamps alike'
+
+
+class _Logger:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __getattr__(self, level: str) -> object:
+        return lambda text: self.lines.append((level, text))
+
+
+def test_one_log_line_per_change_and_no_flood_from_a_loose_cable() -> None:
+    now, logger = [0.], _Logger()
+    log = StateLog(logger, clock=lambda: now[0])
+    good, gone = Entry('camera a', OK, 'ok', '30 images/s'), Entry('camera a', ERROR, 'gone', 'no image for 3 s')
+    for entry in (good, good, gone, gone, good, gone, good, gone):
+        log.note([entry, Entry('camera b', WARN, 'waiting', 'nobody publishes')])
+        now[0] += 1
+    assert logger.lines == [('info', 'camera a: 30 images/s'), ('warning', 'camera b: nobody publishes'),
+                            ('error', 'camera a: no image for 3 s')]
+    now[0] += 60
+    log.note([good])
+    assert logger.lines[-1] == ('info', 'camera a: 30 images/s') and len(logger.lines) == 4

@@ -1,0 +1,161 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose run` and the nodes' own commands as processes: they come up, they work, they end, they explain."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+
+from ros_world import PATIENCE_S, World, raw
+from sensor_msgs.msg import Image, PointCloud2
+
+from selfpose_ros import cli
+from selfpose_ros.nodes import fusion_node, pose2d_node
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
+               'PYTHONUNBUFFERED': '1'}
+
+
+class Process:
+    """A command of the product under test."""
+
+    def __init__(self, *words: str) -> None:
+        self.output = tempfile.NamedTemporaryFile('r+')
+        self.process = subprocess.Popen([sys.executable, '-m', *words], env=ENVIRONMENT, cwd='/',
+                                        stdout=self.output, stderr=subprocess.STDOUT)
+
+    @property
+    def text(self) -> str:
+        """Everything it said."""
+        return Path(self.output.name).read_text()
+
+    def end(self, number: int, times: int = 1) -> int:
+        """Signal it and return its exit status."""
+        for _ in range(times):
+            self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it ends by itself."""
+        limit = time.monotonic() + PATIENCE_S
+        while (status := self.process.poll()) is None and time.monotonic() < limit:
+            time.sleep(0.02)
+        if status is None:
+            self.process.kill()
+            self.process.wait()
+        return -99 if status is None else status
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    made: list[Process] = []
+
+    def launch(*words: str) -> Process:
+        made.append(Process(*words))
+        return made[-1]
+
+    yield launch
+    for p in made:
+        if p.process.poll() is None:
+            p.process.kill()
+            p.process.wait()
+        p.output.close()
+
+
+def _segments(pid: int | str) -> set[str]:
+    """Shared memory of the middleware that a process holds."""
+    maps = Path(f'/proc/{pid}/maps').read_text().split('\n') if sys.platform == 'linux' else []
+    return {line.split()[5] for line in maps if '/dev/shm/fastrtps' in line}
+
+
+def _send(world: World, camera: str) -> Callable[[], None]:
+    publisher = world.node.create_publisher(Image, f'/{camera}/image_raw', 5)
+    at = [100.]
+
+    def send() -> None:
+        at[0] += 1 / 16
+        publisher.publish(raw(np.zeros((64, 64, 3), np.uint8), at[0]))
+
+    return send
+
+
+@pytest.mark.parametrize(('number', 'times'), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_run_brings_both_nodes_up_and_ends_cleanly(world: World, start: Callable[..., Process], tmp_path: Path,
+                                                   number: int, times: int) -> None:
+    pytest.importorskip('mediapipe', reason='the MediaPipe network is not installed')
+    file = tmp_path / 'robot.yaml'
+    file.write_text('/**/fusion_node:\n  ros__parameters:\n    person_height_m: 2\n    max_waits: 3\n'
+                    '/**/pose2d_node:\n  ros__parameters:\n    cameras: [wrong]\n')
+    skeletons = world.listen('/fusion_node/skeletons', PointCloud2)
+    keypoints = world.listen('/a/keypoints', PointCloud2)
+    p = start('selfpose_ros', 'run', '--params', str(file), '--cameras', 'a', '--ros-args', '-p', 'workers:=1')
+    image = _send(world, 'a')
+    world.until(lambda: (skeletons and keypoints) or p.process.poll() is not None, 'both nodes at work',
+                image)
+    assert p.process.poll() is None, p.text
+    assert keypoints[-1].height == 0, 'nobody in a black image'
+    assert 'parameter max_waits is not known here and has no effect; did you mean max_wait_s?' in p.text
+    own = _segments(p.process.pid) - _segments('self')
+    assert p.end(number, times) == 0, p.text
+    assert 'Traceback' not in p.text and 'Error' not in p.text, p.text
+    assert not [name for name in own if Path(name).exists()], 'shared memory is given back'
+
+
+@pytest.mark.parametrize(('words', 'expected'), [
+    (['--params', '/no/such.yaml'], '--params: there is no file /no/such.yaml'),
+    (['--cameras', 'a,a'], "cameras: 'a' is given twice"),
+    (['--cameras', ' , '], 'name the cameras'),
+    (['--cameras', 'a b'], "'a b' cannot name a topic"),
+    ([], 'parameter cameras is empty; name the cameras'),
+    (['--cameras', 'a', '--ros-args', '-p', 'workers:=many'], "workers is 'many', must be a whole number"),
+    (['--cameras', 'a', '--ros-args', '--remap', 'x'], 'ROS cannot start with the arguments'),
+    (['--camera', 'a', '--fast'], 'unrecognized arguments: --fast'),
+])
+def test_a_wrong_command_line_says_what_to_do(capfd: pytest.CaptureFixture[str], words: list[str],
+                                              expected: str) -> None:
+    assert cli.main(['run', *words]) == 2
+    said = capfd.readouterr().err
+    assert expected in said and 'Traceback' not in said
+
+
+def test_a_parameter_file_that_is_no_yaml(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / 'broken.yaml'
+    file.write_text('cameras: [a, yes')
+    assert cli.main(['run', '--params', str(file)]) == 2
+    said = capfd.readouterr().err
+    assert str(file) in said and 'Traceback' not in said
+
+
+@pytest.mark.parametrize(('node', 'words', 'expected'), [
+    (pose2d_node, [], 'parameter cameras is empty'),
+    (fusion_node, ['--ros-args', '-p', 'person_height_m:=180'], 'person_height_m is 180, must be 0 to 2.5 m'),
+    (fusion_node, ['--ros-args', '-p'], 'ROS cannot start with the arguments')])
+def test_a_node_that_cannot_start_says_why(capfd: pytest.CaptureFixture[str], node: Any, words: list[str],
+                                           expected: str) -> None:
+    assert node.main(['node', *words]) == 2
+    said = capfd.readouterr().err
+    assert expected in said and 'Traceback' not in said
+
+
+@pytest.mark.parametrize('autostart', [True, False])
+def test_a_node_starts_by_itself_or_waits(world: World, start: Callable[..., Process], autostart: bool) -> None:
+    p = start('selfpose_ros.nodes.fusion_node', '--ros-args', '-p', f'autostart:={str(autostart).lower()}')
+    if autostart:
+        world.says('fusion_node: fusion', 'no camera publishes keypoints')
+    else:
+        world.until(lambda: 'waits to be configured' in p.text, 'the line that says so')
+    status: Any = p.end(signal.SIGTERM)
+    assert status == 0 and 'Traceback' not in p.text, p.text
