@@ -34,6 +34,18 @@ class Pace:
         """Its stamp, ns."""
         return self._wall_ns + round(video_s / self._rate * 1e9)
 
+    def wait(self, video_s: float, stop: threading.Event) -> int:
+        """Wait until an image at this time of the video is due, or `stop` is set; returns its stamp, ns.
+
+        Another camera may let everything slip meanwhile; a stamp is never in the future.
+        """
+        while True:
+            with self._lock:
+                due, stamp = self.due_s(video_s), self.stamp_ns(video_s)
+            ahead = due - time.monotonic()
+            if ahead <= 0 or stop.wait(ahead):
+                return stamp
+
     def slip(self, late_s: float) -> None:
         """Let everything happen later by this much: the machine cannot keep up."""
         with self._lock:

@@ -193,10 +193,9 @@ class VideoPublisher:
             if not started:                                # with the first image at hand, wait for the others
                 pace.start(end_s, stop)
                 started = True
-            stop.wait(max(0., pace.due_s(at) - time.monotonic()))
+            ns = pace.wait(at, stop)
             if stop.is_set():
                 return
-            ns = pace.stamp_ns(at)
             message.header.stamp = Time(sec=ns // 10**9, nanosec=ns % 10**9)
             self._publishers[camera].publish(message)
             played.published += 1

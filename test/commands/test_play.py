@@ -62,6 +62,24 @@ def test_slip_moves_everything():
     assert pace.stamp_ns(1) - stamp == pytest.approx(.25e9, abs=1e3)
 
 
+def test_camera_that_waits_while_another_slips_waits_on_and_gives_no_stamp_from_the_future():
+    pace, stop = Pace(1., 1), threading.Event()
+    pace.start(0, stop)
+    given = []
+
+    def wait():
+        stamp = pace.wait(.1, stop)
+        given.append((time.time_ns(), stamp))
+
+    def slip():
+        pace.slip(.2)
+    together(wait, slip)
+    ((now, stamp),) = given
+    assert stamp == pace.stamp_ns(.1) and now >= stamp - 1_000_000
+    stop.set()
+    assert pace.wait(1e6, stop) == pace.stamp_ns(1e6)      # nobody waits for the end of the world
+
+
 def test_camera_that_leaves_and_the_end_are_waited_for_by_nobody():
     pace, stop = Pace(1., 3), threading.Event()
     together(lambda: pace.start(0, stop), pace.leave, lambda: pace.start(0, stop))
