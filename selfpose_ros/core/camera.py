@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 #: prior of an unknown camera: focal length / longer image side, and the standard deviation of its logarithm.
 #: Phones, webcams and machine-vision lenses of 45 to 75 degrees along the longer side give 0.65 to 1.2.
-FOCAL_PRIOR = (1.05, 0.25)
+FOCAL_PRIOR = (0.95, 0.25)
 
 
 @dataclass(frozen=True)

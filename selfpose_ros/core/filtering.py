@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .fusion.trajectory import ACCELERATION_SIGMA
+from .fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from .noise import PERMUTATIONS, best_permutation
 from .skeleton import BONES
 
@@ -113,7 +113,7 @@ class SkeletonFilter:
     def predict(self, dt: float) -> None:
         """Constant velocity over `dt` s, white acceleration."""
         self.x = self.x + dt * self.v
-        q = self.acc2[:, None, None] * _EYE3
+        q = self.acc2[:, None, None] * _EYE3 * (ACCELERATION_STEP_S / max(dt, 1e-3))
         pv_t = self.pv.swapaxes(1, 2)
         self.pp = self.pp + dt * (self.pv + pv_t) + dt * dt * self.vv + q * (dt ** 4 / 4)
         self.pv = self.pv + dt * self.vv + q * (dt ** 3 / 2)

@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from .rig.bundle import BundleProblem, BundleState, linearise, pixels, robust_cost, robust_weight
+from .body import BONE_A, BONE_B, MIRROR_BONE
+from .rig.bundle import (BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise, pixels, robust_cost,
+                         robust_weight)
 from .skeleton import MIRROR, SWAP_GROUPS
 
-__all__ = ['NoiseModel', 'PERMUTATIONS', 'best_permutation', 'calibrate', 'undo_swaps']
+__all__ = ['NoiseModel', 'PERMUTATIONS', 'best_permutation', 'calibrate', 'lag_one_correlation', 'measure_bone_sigma',
+           'undo_swaps']
 
 Array = NDArray[np.float64]
 
@@ -101,6 +104,31 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, pri
                                     increasing=False).x
     knots, keep = np.unique(knots, return_index=True)
     return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
+
+
+def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
+    """(16,) m: how much bones really change their length between instants, beyond what the 2D noise explains.
+
+    Motion capture keeps them exactly; a detector that puts the hip where the trousers fold does not. Lengths come from
+    points adjusted without bones, cameras held; robust spread, expected noise of both ends taken off.
+    """
+    free = adjust(state, replace(problem, bone_weight=0.), steps=4, points_only=True).state
+    r, JX, _ = linearise(free, problem)
+    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
+    cov = np.linalg.inv(H + 25. * np.eye(3))
+    d = free.X[:, BONE_B] - free.X[:, BONE_A]
+    n = np.linalg.norm(d, axis=-1)
+    u = d / n[..., None].clip(1e-6)
+    noise = np.einsum('nka,nkab,nkb->nk', u, cov[:, BONE_A] + cov[:, BONE_B], u)
+    good = noise < .05 ** 2                                              # lengths that the views really measure
+    out = BONE_SIGMA_M.copy()
+    for k in range(16):
+        if good[:, k].sum() >= 30:
+            x = n[good[:, k], k]
+            spread = 1.4826 * np.median(np.abs(x - np.median(x)))
+            out[k] = np.sqrt(max(spread ** 2 - np.median(noise[good[:, k], k]), 0.))
+    return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
 
 
 def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array) -> tuple[float, float]:

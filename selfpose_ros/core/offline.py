@@ -132,7 +132,7 @@ def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: Ri
     problem = _problem(tracks, model)
     state = BundleState(model.R, model.t, model.focal, np.stack([x for *_, x in rows]), model.bones)
     rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
-    result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, .85)),
+    result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
                                  unswap=lambda s, p: undo_swaps(s, p)[0])
     X, sigma = result.state.X, np.hypot(result.sigma * _SIGMA_FACTOR, .1 * np.deg2rad(model.rotation_sigma_deg.max()))
     velocity = np.gradient(X, tracks.stamp, axis=0)
@@ -147,6 +147,8 @@ def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: Ri
     return out
 
 
+#: errors that last longer than a few frames cannot be told from slow movements: they are not smoothed away
+_MOST_CORRELATION = .5
 #: posterior spread against true error, measured on the validation split
 _SIGMA_FACTOR = 1.4
 
@@ -155,4 +157,4 @@ def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
     return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, model.centre, np.log(model.focal),
-                         np.zeros(len(model.cameras)))
+                         np.zeros(len(model.cameras)), bone_sigma=1.5 * model.solution.bone_sigma)

@@ -20,10 +20,13 @@ Array = NDArray[np.float64]
 _MEMORY_S = 4.                          # of how people moved
 _BIN_S = .1                             # their motion is compared at this step
 _AGREE_WEIGHT = 4.                      # moving alike in two cameras, against one unit of log score
+_AGREE_MOST = .35                       # more alike than this is no surer to be the same person
 _HYSTERESIS = .3                        # another choice must be better by this log score
 _KEEP_S = 1.5                           # somebody chosen who is not seen is waited for this long
 _CHOOSE_EVERY_S = .5
 _MOST = 5                               # people per camera that are considered
+#: who agrees with the other cameras by less than this share of their own agreement, if they do agree, is left out
+_STRANGER, _KNOWN = .35, .15
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,7 @@ class MainPerson:
         self._identities = tuple(self._follow(v) for v in observation.views)
         now = max((v.stamp for v in observation.views), default=observation.stamp)
         last = self._last_choice
-        vacant = any(v.camera not in self._chosen and (ids >= 0).any()
-                     for v, ids in zip(observation.views, self._identities, strict=True))
-        if vacant or last is None or not 0 <= now - last < _CHOOSE_EVERY_S:
+        if not self._chosen or last is None or not 0 <= now - last < _CHOOSE_EVERY_S:
             self._choose(now)
         out = []
         for v, ids in zip(observation.views, self._identities, strict=True):
@@ -159,7 +160,7 @@ class MainPerson:
         present = {item: k for item, k in self._chosen.items() if (item, k) in everybody.who}
         if present and best - everybody.worth({**choice, **present}) < _HYSTERESIS:
             choice = {**choice, **present}
-        self._chosen = choice
+        self._chosen = everybody.without_strangers(choice)
 
 
 @dataclass(frozen=True)
@@ -179,13 +180,31 @@ class _Field:
                 some.append(c)
         who = tuple((c.camera, c.identity) for c in some)
         score = np.log(np.array([c.score for c in some]) + 1e-9)
-        return cls(who, score, _alike([people[c][i] for c, i in who]) if who else np.zeros((0, 0)))
+        alike = _alike([people[c][i] for c, i in who]) if who else np.zeros((0, 0))
+        return cls(who, score, np.minimum(alike, _AGREE_MOST))
 
     def worth(self, choice: Mapping[str, int]) -> float:
         """Mean log score of the cameras, and mean agreement of their pairs."""
         at = [self.who.index(item) for item in choice.items()]
         pairs = self.alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
         return float(self.score[at].mean() + (_AGREE_WEIGHT * pairs.mean() if len(pairs) else 0.))
+
+    def without_strangers(self, choice: Mapping[str, int]) -> dict[str, int]:
+        """Leave out cameras in which another person was chosen because the right one is not seen there."""
+        kept = dict(choice)
+        alone = len(self.who) == len({camera for camera, _ in self.who})
+        while len(kept) > 2 and not alone:
+            at = [self.who.index(item) for item in kept.items()]
+            pairs = self.alike[np.ix_(at, at)]
+            np.fill_diagonal(pairs, 0.)
+            n = len(at) - 1
+            own = pairs.sum(0) / n
+            worst = int(np.argmin(own))
+            rest = (pairs.sum() - 2 * pairs[worst].sum()) / (n * (n - 1))
+            if rest < _KNOWN or own[worst] > _STRANGER * rest:
+                break
+            del kept[self.who[at[worst]][0]]
+        return kept
 
     def ranked(self) -> list[tuple[float, dict[str, int]]]:
         """Choices grown from every candidate in turn, with their worth, best first, no two alike."""
@@ -212,8 +231,8 @@ def _alike(people: list[_Person]) -> Array:
     """(N, N) correlation, about 0 to 1, of the motion within the body; 0 when that cannot be told.
 
     Compared are the joints' heights, which look much the same from all cameras that stand upright, and how fast
-    the joints move in the image, capped, which tells when somebody steps or raises an arm. Tried on synthetic pairs
-    of people: 0.89 of all (same, different) pairs are told apart, heights alone 0.77, speeds alone 0.86.
+    the joints move in the image, capped, which tells when somebody steps or raises an arm. Tried on synthetic
+    pairs of people: 0.89 of all (same, different) pairs are told apart, heights alone 0.77, speeds alone 0.86.
     """
     first = min(p.bins[0][0] for p in people)
     length = max(p.bins[-1][0] for p in people) - first + 1

@@ -22,7 +22,7 @@ from ..body import BONE_LOG_SIGMA, MIRROR_BONE
 from ..rig.bundle import BundleProblem, BundleState, linearise, robust_weight
 from ..skeleton import BONES
 
-__all__ = ['ACCELERATION_SIGMA', 'MotionModel', 'Trajectory', 'estimate_trajectory']
+__all__ = ['ACCELERATION_SIGMA', 'ACCELERATION_STEP_S', 'MotionModel', 'Trajectory', 'estimate_trajectory']
 
 Array = NDArray[np.float64]
 
@@ -31,7 +31,9 @@ _N3 = 51
 _PAIRS = (*BONES, (1, 4))
 _A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
 _MIRROR_PAIR = np.r_[MIRROR_BONE, len(BONES)]
-#: root mean square acceleration of everyday to athletic motion by joint, m/s^2 (motion capture at 25 Hz, training split)
+#: root mean square acceleration of everyday to athletic motion by joint, m/s^2, over steps of 40 ms (motion capture,
+#: training split); over shorter steps it is larger: acceleration is taken for white, its density stays
+ACCELERATION_STEP_S = .04
 ACCELERATION_SIGMA = np.array([2.7, 2.8, 5.1, 6.6, 2.8, 5.1, 6.6, 2.3, 2.4, 2.6, 2.7, 3.1, 5.2, 7.3, 3.1, 5.2, 7.3])
 
 
@@ -43,15 +45,13 @@ class MotionModel:
         acceleration: factor on `ACCELERATION_SIGMA`.
         tail: accelerations beyond this many sigmas are believed (Cauchy).
         correlation: of a 2D joint's error from one frame to the next.
-        bone_sigma_m: constancy of a bone.
         outlier: Geman-McClure scale of a 2D residual, sigmas.
     """
 
-    acceleration: float = .5
+    acceleration: float = 1.
     tail: float = 3.
-    correlation: float = .6
-    bone_sigma_m: float = .008
-    outlier: float = 3.
+    correlation: float = .5
+    outlier: float = 6.
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def estimate_trajectory(
     s, p, base_kp = state.copy(), problem, problem.kp
     pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
     coef = _stencil(stamp)
-    work = _Work(model, coef, pair_len)
+    work = _Work(model, coef, pair_len, problem.bone_sigma)
     if cameras:
         s = work.rescale(s, p)
     for i in range(rounds):
@@ -131,12 +131,11 @@ def estimate_trajectory(
 
 
 class _Work:
-    def __init__(self, model: MotionModel, coef: list[Array], pair_len: Array) -> None:
+    def __init__(self, model: MotionModel, coef: list[Array], pair_len: Array, bone_sigma: Array) -> None:
         self.model, self.coef, self.L = model, coef, pair_len
-        self.acc = np.repeat(ACCELERATION_SIGMA * model.acceleration, 3)
-        #: trunk bones bend and hide behind two joints of the model
-        self.bone = np.full(len(_PAIRS), model.bone_sigma_m)
-        self.bone[[6, 7, 8]] *= 1.5
+        step = 2 / np.sqrt(-coef[1] * 2)                                 # mean step around each instant, s
+        self.acc = np.repeat(ACCELERATION_SIGMA * model.acceleration, 3) * np.sqrt(ACCELERATION_STEP_S / step)[:, None]
+        self.bone = np.r_[bone_sigma, bone_sigma[[0, 3]].max()]
         w = np.r_[BONE_LOG_SIGMA, .25] ** -2.
         self.share = w / w.sum()
         self.prior = np.diag(w) + np.outer(self.share, self.share) / 1e-3 ** 2     # scale is a gauge, pinned

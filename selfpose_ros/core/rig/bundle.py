@@ -24,7 +24,7 @@ __all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise'
 Array = NDArray[np.float64]
 
 _J, _B = 17, 16
-#: how exactly a detector's bone keeps its length from one instant to the next, m (sigma); trunk and neck bend
+#: how exactly a detector's bone keeps its length from one instant to the next, m (sigma), until it is measured
 BONE_SIGMA_M = np.array([.012, .012, .012, .012, .012, .012, .02, .015, .02, .015, .015, .012, .012, .015, .012, .012])
 #: left and right bones of one person differ by this much, log
 SYMMETRY_LOG_SIGMA = 0.02
@@ -41,6 +41,7 @@ class BundleProblem:
         centre: (V, 2) principal points, px.
         log_focal: (V,) prior of the log focal length and log_focal_sigma (V,) its spread; 0 = known, held.
         bone_mean: (16,) m prior lengths; bone_log_sigma (16,); the common scale stays at its mean.
+        bone_sigma: (16,) m, how exactly a bone keeps its length from one instant to the next.
         bone_weight: 0 switches constancy of the bones off (first coarse steps).
     """
 
@@ -51,6 +52,7 @@ class BundleProblem:
     log_focal_sigma: Array
     bone_mean: Array = field(default_factory=lambda: BONE_PRIOR_M.copy())
     bone_log_sigma: Array = field(default_factory=lambda: BONE_LOG_SIGMA.copy())
+    bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     bone_weight: float = 1.
 
     def take(self, index: Array) -> BundleProblem:
@@ -167,7 +169,7 @@ def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tupl
     c = robust_cost(residuals(s, p), scale, kind).sum()
     if p.bone_weight:
         n, _ = _bones(s.X)
-        c += p.bone_weight * robust_cost(((n - s.bones) / BONE_SIGMA_M) ** 2, 3., 'cauchy').sum()
+        c += p.bone_weight * robust_cost(((n - s.bones) / p.bone_sigma) ** 2, 3., 'cauchy').sum()
     d = np.log(s.bones) - prior[0]
     c += .5 * d @ prior[1] @ d
     free = p.log_focal_sigma > 0
@@ -214,9 +216,9 @@ def _normal_equations(
     gc[L] += prior[1] @ d
     if p.bone_weight:
         n, u = _bones(s.X)
-        rb = (n - s.bones) / BONE_SIGMA_M
+        rb = (n - s.bones) / p.bone_sigma
         wb = np.sqrt(p.bone_weight * robust_weight(rb * rb, 3., 'cauchy'))
-        kb = wb / BONE_SIGMA_M
+        kb = wb / p.bone_sigma
         B = np.zeros((N, _B, _J, 3))
         b = np.arange(_B)
         B[:, b, BONE_B] = u * kb[..., None]
@@ -243,16 +245,19 @@ def _held(p: BundleProblem) -> NDArray[np.bool_]:
 
 def adjust(
     state: BundleState, p: BundleProblem, *, scale: float = 3., kind: str = 'gm', steps: int = 20, tolerance: float = 1e-4,
-    move_bones: bool = True,
+    move_bones: bool = True, points_only: bool = False,
 ) -> BundleResult:
     """Levenberg-Marquardt from `state` until the cost falls by less than `tolerance` of itself or `steps` are used.
 
     Args:
         scale: of the robust loss, in standard deviations of the observation.
+        move_bones: adjust the bone lengths, too.  points_only: hold cameras and bones.
     """
-    s, prior, held = _rescale(state, p) if move_bones else state.copy(), _bone_prior(p), _held(p)
+    s, prior, held = _rescale(state, p) if move_bones and not points_only else state.copy(), _bone_prior(p), _held(p)
     if not move_bones:
         held[-_B:] = True
+    if points_only:
+        held[:] = True
     go = ~held
     V = p.kp.shape[1]
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
@@ -274,7 +279,7 @@ def adjust(
             dc = np.zeros(7 * V + _B)
             dc[go] = -np.linalg.solve(D, b)
             dx = -(sol[..., 0] + np.einsum('nia,a->ni', sol[..., 1:], dc[go]))
-            new = _rescale(_step(s, dc, dx, V), p) if move_bones else _step(s, dc, dx, V)
+            new = _rescale(_step(s, dc, dx, V), p) if move_bones and not points_only else _step(s, dc, dx, V)
             new_cost = _cost(new, p, scale, kind, prior)
             if np.isfinite(new_cost) and new_cost < cost:
                 done = cost - new_cost < tolerance * cost

@@ -8,7 +8,7 @@ left/right exchanges undone and the noise of the 2D network measured on the way.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
 from ..fusion.triangulation import triangulate
-from ..noise import NoiseModel, calibrate, lag_one_correlation, undo_swaps
+from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma, undo_swaps
 from ..skeleton import BONES
-from .bundle import BundleProblem, BundleResult, BundleState, adjust
+from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
 from .initial import factorise, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
@@ -27,6 +27,10 @@ __all__ = ['Solution', 'SolverConfig', 'Tracks', 'solve']
 
 Array = NDArray[np.float64]
 
+#: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
+_FINE_LOSS, _FINE_SCALE = 'gm', 8.
+#: poses are different when five joints or more have moved by this much, m
+_DISTINCT_M = .08
 #: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
 _SCALE_A = np.array([0, 1, 2, 4, 5, 0, 8, 11, 12, 8, 14, 15])
 _SCALE_B = np.array([1, 2, 3, 5, 6, 8, 11, 12, 13, 14, 15, 16])
@@ -79,7 +83,7 @@ class Solution:
     Attributes:
         state: cameras, bones, and the body at `rows` of the tracks.
         rotation_sigma_deg: (V,) predicted error of the rotation relative to the first camera.
-        noise: measured noise of the 2D network.
+        noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.
         cost: robust cost per observation.  reprojection_px: median residual.
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
@@ -94,6 +98,7 @@ class Solution:
     reprojection_px: float
     forward: float
     distinct: int
+    bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
 
     @property
     def quality(self) -> float:
@@ -135,11 +140,20 @@ def _guesses(p: BundleProblem, focal: Array, start: Solution | None) -> list[tup
     return out
 
 
-def _distinct_poses(X: Array, apart_m: float = .06) -> int:
-    """How many of the poses (N, 17, 3) differ from each other by more than noise does, in the median joint."""
+def _distinct_poses(X: Array, steps: int = 5) -> int:
+    """How many clearly different poses (N, 17, 3) shows: a body that stands still gives its noise again and again.
+
+    Poses are averaged over `steps` neighbours first, which halves the noise and leaves movements.
+    """
+    n = len(X) // steps
+    if n < 2:
+        return len(X) if len(X) < steps else 1
+    mean = X[:n * steps].reshape(n, steps, 17, 3).mean(1)
+    apart = _DISTINCT_M
     chosen: list[int] = []
-    for i in range(len(X)):
-        if not chosen or np.median(np.linalg.norm(X[chosen] - X[i], axis=-1), axis=1).min() > apart_m:
+    for i in range(n):
+        far = np.linalg.norm(mean[chosen] - mean[i], axis=-1)
+        if not chosen or np.sort(far, axis=1)[:, -5].min() > apart:
             chosen.append(i)
     return len(chosen)
 
@@ -215,7 +229,9 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
         conf = np.take_along_axis(conf, index, 2)
         noise, _ = calibrate(r.state, p, conf, prior)
         p = replace(p, sigma=noise.sigma(conf))
-        r = adjust(r.state, p, scale=4., kind='gm', steps=10 if k < 2 else 25)
+        if len(rows) >= 40:
+            p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
+        r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25)
     if len(rows) > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
@@ -228,7 +244,7 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     distinct = _distinct_poses(r.state.X)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
     rho = noise.correlation if N > 4 else 0.
-    effective = min(N * (1 - rho) / (1 + rho) + rho, 6. * distinct)
+    effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)
     cov = r.covariance * N / max(effective, .5)
     sigma = np.rad2deg(np.sqrt(np.array([np.trace(cov[7 * v:7 * v + 3, 7 * v:7 * v + 3]) for v in range(V)])))
     forward = body_forward_score(r.state.X)
@@ -242,4 +258,4 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     if sigma.max() > config.max_rotation_sigma_deg:
         return NotSolved(f'the rotation of camera {tracks.cameras[int(sigma.argmax())]} is uncertain by '
                          f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers)
-    return Solution(r.state, rows, cov, sigma, noise, r.cost, r.robust_px, forward, distinct)
+    return Solution(r.state, rows, cov, sigma, noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma)
