@@ -336,3 +336,22 @@ def test_description_is_what_the_nodes_write(tmp_path):
     info = info_of(text)
     assert info.image_size == (640, 480) and np.array_equal(info.intrinsics.K, K) and info.joint_names[0] == 'nose'
     assert {'joint_names', 'image_size', 'K', 'distortion'} <= set(json.loads(text))
+
+
+def test_bag_of_what_the_nodes_publish(tmp_path):
+    pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+    from rclpy.serialization import serialize_message
+    from std_msgs.msg import Header, String
+
+    from selfpose_ros.nodes import messages
+    views = [recorded.view('cam1', 100 + i / 10, people, K=K) for i, people in enumerate((2, 0, 1))]
+    info = messages.KeypointsInfo('cam1', recorded.JOINTS, (640, 480), Intrinsics(K))
+    with BagWriter(tmp_path / 'b') as bag:
+        bag.cdr('/robot/cam1/keypoints_info', 'std_msgs/msg/String', serialize_message(String(data=info.text())), 1,
+                latched=True)
+        for v in views:
+            cloud = messages.keypoints_from(v, Header(stamp=messages.time_from(v.stamp), frame_id='x'))
+            bag.cdr('/robot/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), v.stamp)
+    read = read_bag(tmp_path / 'b', Network)
+    assert read.cameras == ('cam1',) and read.notes == ()
+    assert recorded.same_views(views, [*read.views], 1e-4)
