@@ -347,8 +347,8 @@ def test_bag_of_what_the_nodes_publish(tmp_path):
     views = [recorded.view('cam1', 100 + i / 10, people, K=K) for i, people in enumerate((2, 0, 1))]
     info = messages.KeypointsInfo('cam1', recorded.JOINTS, (640, 480), Intrinsics(K))
     with BagWriter(tmp_path / 'b') as bag:
-        bag.cdr('/robot/cam1/keypoints_info', 'std_msgs/msg/String', serialize_message(String(data=info.text())), 1,
-                latched=True)
+        text = serialize_message(String(data=info.text()))
+        bag.cdr('/robot/cam1/keypoints_info', 'std_msgs/msg/String', text, 1, latched=True)
         for v in views:
             cloud = messages.keypoints_from(v, Header(stamp=messages.time_from(v.stamp), frame_id='x'))
             bag.cdr('/robot/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), v.stamp)
