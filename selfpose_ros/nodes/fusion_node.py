@@ -93,8 +93,8 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._inputs = {}
         worker, self._worker = self._worker, None
         if worker is not None:
-            self._start_rig = worker.rig
             worker.close()
+            self._start_rig = worker.known
 
     def _cleanup(self) -> None:
         for service in self._own_services:

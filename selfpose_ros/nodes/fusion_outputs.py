@@ -92,13 +92,13 @@ class FusionOutputs:
     def publish(self, result: Result) -> None:
         """One result on all topics."""
         s = self.settings
-        # people before the rig is known stand in no room: their own frame, so that nobody takes them for placed
+        # before the rig is trusted: a frame of its own, so that nobody takes these people for placed
         placed = [p for p in result.people if p.level == 3]
         others = [p for p in result.people if p.level != 3]
         if placed or not others:
             self._skeletons.publish(skeletons_from(placed, result.stamp, s.world_frame))
         if others:
-            self._skeletons.publish(skeletons_from(others, result.stamp, s.person_frame))
+            self._skeletons.publish(skeletons_from(others, result.stamp, s.provisional_frame))
         if self._tf is not None and s.publish_tf and result.rig is not None:
             self._tf.publish(self._tf_type(transforms=transforms_from(result.rig, result.stamp, s.world_frame)))
         self._rig_stamp = result.stamp
@@ -157,4 +157,4 @@ class FusionOutputs:
                 publisher.publish(joint_state_from(p, self._frame(p)))
 
     def _frame(self, person: Skeleton3D) -> str:
-        return self.settings.world_frame if person.level == 3 else self.settings.person_frame
+        return self.settings.world_frame if person.level == 3 else self.settings.provisional_frame

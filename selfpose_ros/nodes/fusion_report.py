@@ -84,6 +84,7 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
     if stream is not None and stream.note:
         return WARN, 'clock', stream.note
     if status is not None and status.note:
-        return WARN, 'note', status.note
+        # an empty view is no fault
+        return (WARN, 'note', status.note) if status.people else (OK, 'empty', status.note)
     return OK, 'ok', f'{source.views.rate_hz():.0f} views/s'
 

@@ -3,12 +3,13 @@
 """The thread that owns view buffer and estimator: views in, results out, the executor never waits."""
 from __future__ import annotations
 
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..core.estimator import EstimatorStatus
 from ..core.observation import MultiView, Skeleton3D, View2D
@@ -45,15 +46,15 @@ class FusionWorker:
     """Runs until `close`.
 
     Args:
-        make_estimator: given the rig to start from, or None. Whatever it gives has `update`, `status`, `rig` and
-            `close`.
+        make_estimator: given the rig to start from, or None; makes an `Estimator`, or what has the same methods.
         deliver: called with each result, in the worker's thread.
         failed: called with what the estimator (a defect) or `deliver` raised; the estimator then begins anew
             with the rig it had.
         now_s: the node's clock.
 
     Attributes:
-        status: newest.  rig: newest.
+        status: newest.  rig: newest, None = none that is trusted.
+        known: the last rig that was trusted, or the one to start from; the estimator may be checking it.
         instants: one event per instant fused, value = its number of views.
         skipped: instants and views left out because the estimator was behind.
         epochs: how often time began anew (clock jumped back, bag looped).
@@ -66,11 +67,11 @@ class FusionWorker:
         self._deliver, self._failed, self._now = deliver, failed, now_s
         self._estimator = make_estimator(rig)
         self.status: EstimatorStatus = self._estimator.status
-        self.rig = rig
+        self.rig: Rig | None = self._estimator.rig
+        self.known = rig
         self.instants, self.skipped, self.epochs = Meter(), 0, 0
         self.streams: Mapping[str, CameraStream] = {}
         self._buffer = ViewBuffer(config)
-        self._last = -math.inf
         self._views: deque[tuple[View2D, float]] = deque()
         self._changed = threading.Condition()
         self._forget = self._ending = False
@@ -111,23 +112,22 @@ class FusionWorker:
                 forget, self._forget = self._forget, False
             try:
                 if forget:
-                    self._renew(None)
+                    self._estimator.reset()
+                    self.known = None
+                    self._read()
                 self._step(views)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the skeletons
                 self._failed(error)
-                self._renew(self.rig)
-
-    def _renew(self, rig: Rig | None) -> None:
-        self._estimator.close()
-        self._estimator = self._make(rig)
-        self.rig, self.status = rig, self._estimator.status
+                self._estimator.close()
+                self._estimator = self._make(self.known)
+                self._read()
 
     def _step(self, views: deque[tuple[View2D, float]]) -> None:
         due: list[MultiView] = []
         for view, arrival_s in views:
             due += self._buffer.add(view, arrival_s)
         due += self._buffer.poll(self._now())
-        self.streams = self._buffer.cameras
+        self.streams, self.epochs = self._buffer.cameras, self._buffer.epoch
         if len(due) > _MOST_INSTANTS:
             self.skipped += len(due) - _MOST_INSTANTS
             due = due[-_MOST_INSTANTS:]
@@ -135,11 +135,20 @@ class FusionWorker:
             self._fuse(instant)
 
     def _fuse(self, instant: MultiView) -> None:
-        if instant.stamp <= self._last:                     # the buffer's order breaks only where time began anew
-            self.epochs += 1
-            self._renew(self.rig)                           # the cameras stand where they stood
-        self._last = instant.stamp
         people = self._estimator.update(instant)
-        self.rig, self.status = self._estimator.rig, self._estimator.status
+        self._read()
         self.instants.add(len(instant.views))
         self._deliver(Result(instant.stamp, tuple(people), self.status, self.rig))
+
+    def _read(self) -> None:
+        """Take over status and rig; a rig that is the same stays the same object, so that `is` tells a new one."""
+        rig = self._estimator.rig
+        if rig is None or self.rig is None or not _same(rig, self.rig):
+            self.rig = rig
+        self.known = self.rig or self.known
+        self.status = self._estimator.status
+
+
+def _same(a: Rig, b: Rig) -> bool:
+    return a.cameras == b.cameras and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True)
+                                          for n in ('stamp', 'quality', 'R', 't', 'K', 'distortion'))

@@ -40,7 +40,7 @@ def _marker(header: Header, namespace: str, number: int, kind: int, size: float)
 
 
 def _colour(person: int, level: int) -> ColorRGBA:
-    # pale before level 3: the place in the room is not known yet
+    # pale before level 3: the place in the room is provisional
     r, g, b = colorsys.hsv_to_rgb((0.33 + _GOLDEN * (person - 1)) % 1., 0.85 if level == 3 else 0.25, 1.)
     return ColorRGBA(r=r, g=g, b=b, a=1.)
 
@@ -48,8 +48,8 @@ def _colour(person: int, level: int) -> ColorRGBA:
 def people_markers(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str, size_m: float) -> MarkerArray:
     """Joints (spheres), bones (lines) and a label of each person; joints that are not known are left out.
 
-    All in `frame_id`, so that rviz shows something from the first second on; the label says when that is not the
-    person's place in the room.
+    All in `frame_id`, so that rviz shows something from the first second on; the label says when the place in the
+    room is not to be trusted.
     """
     header = Header(stamp=time_from(stamp_s), frame_id=frame_id)
     out = MarkerArray()
@@ -69,7 +69,7 @@ def people_markers(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str, 
         top = p.joints[known][p.joints[known][:, 2].argmax()]
         label.pose.position = _points(top + [0, 0, 4 * size_m])[0]
         label.color = ColorRGBA(r=1., g=1., b=1., a=1.)
-        label.text = f'{p.person}: {LEVEL_NAMES[p.level]}' + ('' if p.level == 3 else ', place not known')
+        label.text = f'{p.person}: {LEVEL_NAMES[p.level]}' + ('' if p.level == 3 else ', place is provisional')
         for m in (joints, bones, label):
             m.lifetime = _LIFETIME
             out.markers.append(m)

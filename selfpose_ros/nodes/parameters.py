@@ -104,9 +104,9 @@ class FusionSettings:
     rig_file: str = _of('', 'File that `~/save_rig` writes; a rig found there is used from the first image. Empty '
                             '= none.')
     world_frame: str = _of('selfpose_world', 'Frame of people whose position is known: z up, origin on the floor.')
-    person_frame: str = _of(
-        'selfpose_person', 'Frame of people seen before the cameras are found (levels 1 and 2): origin in the '
-        'pelvis, linked to no other frame.')
+    provisional_frame: str = _of(
+        'selfpose_provisional', 'Frame of people seen before the cameras are trusted (levels 1 and 2): it may '
+        'jump from one message to the next, and no transform links it to another frame.')
     publish_tf: bool = _of(True, 'Publish the camera frames `<camera>_optical` on /tf once they are known.',
                            any_time=True)
     marker_size_m: float = _of(0.05, 'Diameter of the joints in ~/markers.', unit='m', low=0.001, high=1.,
@@ -129,8 +129,8 @@ class FusionSettings:
         if strange:
             raise ParameterError(f'baseline_cameras names {strange[0]!r}, which is not in cameras '
                                  f'({", ".join(self.cameras)})')
-        if not self.world_frame or self.world_frame == self.person_frame:
-            raise ParameterError('world_frame and person_frame must be two different names')
+        if not self.world_frame or self.world_frame == self.provisional_frame:
+            raise ParameterError('world_frame and provisional_frame must be two different names')
 
 
 Settings = TypeVar('Settings', Pose2DSettings, FusionSettings)

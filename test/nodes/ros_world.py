@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,13 +32,28 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 SIZE = (320, 240)
 
 
+def free_domain() -> int:
+    """A domain that no other program on this machine is in: its first participant's port is free."""
+    for domain in (1 + (os.getpid() + i) % 100 for i in range(100)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7410 + 250 * domain))
+                return domain
+            except OSError:
+                continue
+    raise RuntimeError('all ROS domains from 1 to 100 are in use on this machine')
+
+
+DOMAIN = free_domain()
+
+
 class World:
     """Nodes under test, a node of the test, and what the test hears."""
 
     def __init__(self) -> None:
         self.dead: Exception | None = None
         self.context = Context()
-        rclpy.init(context=self.context, domain_id=1 + os.getpid() % 100, args=[])
+        rclpy.init(context=self.context, domain_id=DOMAIN, args=[])
         self.executor = SingleThreadedExecutor(context=self.context)
         self.nodes: list[Node] = []
         self.node = self.add(Node('tester', context=self.context))

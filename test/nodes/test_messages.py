@@ -211,7 +211,7 @@ def test_markers_leave_out_what_is_not_known_and_say_when_the_place_is_not() -> 
     assert [(m.ns, m.id) for m in made] == [(ns, i) for i in (1, 2) for ns in ('joints', 'bones', 'labels')]
     known = sum(16 not in bone for bone in BONES)
     assert len(made[0].points) == len(made[0].colors) == 16 and len(made[1].points) == 2 * known
-    assert 'place not known' in made[5].text and 'place' not in made[2].text
+    assert 'place is provisional' in made[5].text and 'place' not in made[2].text
     assert all(m.lifetime.nanosec or m.lifetime.sec for m in made)
     assert all(np.isfinite([p.x, p.y, p.z]).all() for m in made for p in m.points)
 

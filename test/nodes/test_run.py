@@ -18,14 +18,14 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
-from ros_world import PATIENCE_S, World, raw
+from ros_world import DOMAIN, PATIENCE_S, World, raw
 from sensor_msgs.msg import Image, PointCloud2
 
 from selfpose_ros import cli
 from selfpose_ros.nodes import fusion_node, pose2d_node
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': str(DOMAIN),
                'PYTHONUNBUFFERED': '1'}
 
 
