@@ -177,7 +177,7 @@ def test_a_camera_on_a_slow_host_still_gets_into_its_instants(clock: bool) -> No
 
 
 def test_a_camera_later_than_the_longest_wait_is_dropped_and_counted() -> None:
-    """150 ms behind at a wait of 50 ms: the others go on whole; every view of the slow one is given out or counted."""
+    """150 ms behind at a wait of 50 ms: the others go on whole; every slow view is given out or counted."""
     views = stream(dict.fromkeys('abc', (30.0, 0.0)), delay={'c': .15})
     buffer = ViewBuffer()
     out = run(views, buffer, clock=True)

@@ -12,6 +12,8 @@ __all__ = ['Plan', 'ease', 'plan', 'rot_x', 'rot_y', 'rot_z', 'smooth']
 
 Array = NDArray[np.float64]
 
+_SETTLE_S = 1.2                         # both feet are on the floor again this long after walking or turning
+
 
 @dataclass
 class Plan:
@@ -119,6 +121,7 @@ def _schedule(rng: np.random.Generator, grid: Array, style: str, out: Plan, walk
         if walk:
             length = rng.uniform(4., 7.)
             walking += ease((grid - t) / .7) - ease((grid - t - length + .7) / .7)
+            length += _SETTLE_S
         else:
             last = str(rng.choice([m for m in moves if m != last]))
             length = _exercise(rng, grid, t, last, out, turned)
@@ -156,6 +159,7 @@ def _exercise(rng: np.random.Generator, grid: Array, t: float, move: str, out: P
     else:                                                  # a whole turn, so that the path goes on as it was
         length = rng.uniform(4.5, 6.)
         turned += rng.choice([-2., 2.]) * np.pi * ease((grid - t) / length)
+        length += _SETTLE_S
     return float(length + rng.uniform(.1, .5))
 
 

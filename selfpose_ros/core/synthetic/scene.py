@@ -275,7 +275,8 @@ def _hidden(X: Array, px: Array, rig: Rig, v: int) -> NDArray[np.bool_]:
     """(T, P, 17) joints that lie behind another person's body (bones 9 cm thick, at least 20 cm nearer)."""
     T, P = X.shape[:2]
     depth = X @ rig.R[v, 2] + rig.t[v, 2]
-    near = np.nanmean(np.where(np.isfinite(depth), depth, np.nan), -1) if P else depth[..., 0]
+    known = np.isfinite(depth)
+    near = np.where(known, depth, 0.).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
     a, b = px[:, :, [i for i, _ in BONES]], px[:, :, [j for _, j in BONES]]
     hidden = np.zeros((T, P, 17), bool)
     for p in range(P):
