@@ -82,7 +82,7 @@ class Numbers:
         views: cameras per joint, mean.  rate_hz: skeletons per second.
         latency_ms, latency_p95_ms: from the images' stamp to the arrival of the skeleton.
         pa_mm: mean PA-MPJPE.  world_mm: mean error after one rigid alignment of the world (level 3), which
-            contains the error of the scale.  scale: estimate / truth.
+            contains the error of the scale.  scale: size of the body, estimate / truth.
         share: of instants with a skeleton.
         rotation_deg, focal: worst errors of the rig, see `accuracy.rig_errors`.
     """
@@ -125,23 +125,26 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(finite)) if finite else float('nan')
 
 
-def alignment_of(pairs: list[tuple[Skeleton3D, Array]], scale: bool = False) -> Alignment | None:
-    """One alignment of the estimated world with the true one, from all joints of a stretch."""
+def alignment_of(pairs: list[tuple[Skeleton3D, Array]]) -> Alignment | None:
+    """One rigid alignment of the estimated world with the true one, from all joints of a stretch."""
     if not pairs:
         return None
     joints = list(SCORED)
     return align(np.concatenate([p.joints[joints] for p, _ in pairs]),
-                 np.concatenate([t[joints] for _, t in pairs]), scale)
+                 np.concatenate([t[joints] for _, t in pairs]))
 
 
 def _in_the_room(pairs: list[tuple[Skeleton3D, Array]]) -> tuple[float, float]:
-    """Mean error, mm, in the one aligned world; and the scale."""
-    rigid, similar = alignment_of(pairs), alignment_of(pairs, scale=True)
-    if rigid is None or similar is None:
+    """Mean error, mm, in the one aligned world; and the median size of the body, estimate / truth."""
+    rigid = alignment_of(pairs)
+    if rigid is None:
         return float('nan'), float('nan')
     joints = list(SCORED)
     errors = [np.linalg.norm(rigid.apply(p.joints[joints]) - t[joints], axis=-1) for p, t in pairs]
-    return float(1e3 * np.nanmean(np.concatenate(errors))), 1. / similar.scale
+    each = [align(p.joints[joints], t[joints], scale=True) for p, t in pairs]
+    sizes = [1. / a.scale for a in each if a is not None and a.scale > 0]
+    return (float(1e3 * np.nanmean(np.concatenate(errors))),
+            float(np.median(sizes)) if sizes else float('nan'))
 
 
 @dataclass(frozen=True)

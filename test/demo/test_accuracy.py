@@ -112,6 +112,14 @@ def test_a_wrong_size_shows_in_the_room_and_not_in_the_pose(truth):
     assert n.world_mm > 40 and n.pa_mm < 22
 
 
+def test_a_world_that_moves_during_the_run_shows_in_the_room_and_not_in_the_size(truth):
+    record = _record(truth, until=16.)
+    other = _record(truth, turn=Rotation.from_rotvec([0, 0, .5]).as_matrix() @ TURN)
+    record.instants += [i for i in other.instants if i.time_s >= 16.]
+    n = verdict(record, truth, RIG, 20.).numbers
+    assert n.world_mm > 100 and n.pa_mm < 22 and n.scale == pytest.approx(1, abs=.005)
+
+
 @pytest.mark.parametrize('change, word', [
     ({'error_m': .25}, f'more than {BOUND_MM:.0f} mm'), ({'level': 2}, 'level 3 was not reached'),
     ({'until': 13.}, 'only'), ({'until': .4}, 'no skeletons'),

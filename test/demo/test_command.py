@@ -42,15 +42,18 @@ def test_without_ros_the_way_to_it_is_said(monkeypatch, capsys):
 
 
 def test_the_whole_demo_over_real_topics(tmp_path):
-    """About 30 s: rendered images cross processes over DDS, the real nodes answer, the true error is small."""
+    """About 35 s: rendered images cross processes over DDS, the real nodes answer, the true error is small."""
     pytest.importorskip('rclpy', reason='rclpy is not installed')
     pytest.importorskip('mediapipe', reason='MediaPipe is not installed')
     env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 37) % 100),
            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-    done = subprocess.run(
-        [sys.executable, '-m', 'selfpose_ros', 'demo', '-o', str(tmp_path), '--seconds', '14', '--rate', '8',
-         '--no-video'],
-        capture_output=True, text=True, env=env, timeout=150)
+    # the scene passes in real time: where a busy machine does not keep up, there is more of it the second time
+    for seconds in ('14', '40'):
+        done = subprocess.run(
+            [sys.executable, '-m', 'selfpose_ros', 'demo', '-o', str(tmp_path), '--seconds', seconds, '--rate',
+             '6', '--no-video'], capture_output=True, text=True, env=env, timeout=200)
+        if done.returncode == 0:
+            break
     log = (tmp_path / 'nodes.log').read_text() if (tmp_path / 'nodes.log').exists() else 'no nodes.log'
     told = f'{done.stdout}\n{done.stderr}\n{log}'
     assert done.returncode == 0, told
