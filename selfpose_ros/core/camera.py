@@ -7,6 +7,7 @@ Camera axes are those of REP-103's optical frames: x right, y down, z forward.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -21,6 +22,9 @@ Array = NDArray[np.float64]
 #: prior of an unknown camera: focal length / longer image side, and the standard deviation of its logarithm.
 #: Phones, webcams and machine-vision lenses of 45 to 75 degrees along the longer side give 0.65 to 1.2.
 FOCAL_PRIOR = (0.95, 0.25)
+
+#: OpenCV's five steps err by up to 2 px in the corners of a wide lens; these converge to 1e-5 px
+_UNDISTORT_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,14 @@ class Intrinsics:
         K = np.array(self.K, float)
         d = np.zeros(5) if self.distortion is None else np.array(self.distortion, float).ravel()
         if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-            raise CameraError(f'K must be a finite 3x3 matrix with positive focal lengths, got {K.tolist()}; leave it '
-                              'out (or K[0] = 0 in CameraInfo) for an uncalibrated camera')
-        if d.size < 5:
-            d = np.pad(d, (0, 5 - d.size))
+            raise CameraError(f'K must be a finite 3x3 matrix with positive focal lengths, got {K.tolist()}; '
+                              'leave it out (or K[0] = 0 in CameraInfo) for an uncalibrated camera')
+        if np.abs(K[2] - [0, 0, 1]).max() > 1e-9:
+            raise CameraError(f'the last row of K must be 0 0 1, got {K[2].tolist()}; K is [fx 0 cx, 0 fy cy, '
+                              '0 0 1] in pixels, row by row')
+        if d.size <= 14:                                   # OpenCV knows these sizes only
+            full = next(n for n in (5, 8, 12, 14) if n >= d.size)
+            d = np.pad(d, (0, full - d.size))
         if d.size > 14 or not np.isfinite(d).all():
             raise CameraError(f'distortion must be up to 14 finite OpenCV coefficients, got {d.tolist()}')
         K.setflags(write=False)
@@ -66,24 +74,54 @@ def guessed_intrinsics(image_size: ArrayLike) -> Intrinsics:
 
 
 def project(points: Array, K: Array, R: Array, t: Array, distortion: Array | None = None) -> Array:
-    """World points (..., 3) m -> pixels (..., 2) of a camera x_cam = R x + t; NaN behind the camera."""
+    """World points (..., 3) m -> pixels (..., 2) of a camera x_cam = R x + t.
+
+    NaN behind the camera, and so far out that the distortion polynomial folds back into the image.
+    """
     cam = points @ R.T + t
     z = np.where(cam[..., 2:] > 1e-6, cam[..., 2:], np.nan)
     n = cam[..., :2] / z
     if distortion is not None and np.any(distortion):
-        flat = np.concatenate([n, np.ones_like(z)], -1).reshape(-1, 3)
-        px, _ = cv2.projectPoints(np.nan_to_num(flat), np.zeros(3), np.zeros(3), K, distortion)
-        return np.where(np.isfinite(n), px.reshape(n.shape), np.nan)
+        return _distort(n, K, np.asarray(distortion, float))
     return n @ K[:2, :2].T + K[:2, 2]
 
 
+def _distort(rays: Array, K: Array, distortion: Array) -> Array:
+    """Ideal normalised image points (..., 2) -> pixels; NaN beyond where the model holds."""
+    with np.errstate(invalid='ignore'):
+        good = np.linalg.norm(rays, axis=-1) < _fold_radius(distortion.tobytes())
+    out = np.full(rays.shape, np.nan)
+    if good.any():
+        flat = np.concatenate([rays[good], np.ones((int(good.sum()), 1))], -1)
+        out[good] = cv2.projectPoints(flat, np.zeros(3), np.zeros(3), K, distortion)[0].reshape(-1, 2)
+    return out
+
+
+@lru_cache(maxsize=256)
+def _fold_radius(distortion: bytes) -> float:
+    """Normalised radius from which on the radial polynomial turns back; inf if it does not up to 76 degrees."""
+    d = np.frombuffer(distortion)
+    k = np.pad(d, (0, max(0, 8 - d.size)))
+    r = np.linspace(0., 4., 4001)
+    u = r * r
+    out = r * (1 + u * (k[0] + u * (k[1] + u * k[4]))) / (1 + u * (k[5] + u * (k[6] + u * k[7])))
+    back = np.flatnonzero(np.diff(out) <= 0)
+    return float(r[back[0]]) if len(back) else np.inf
+
+
 def undistort_px(pixels: Array, intrinsics: Intrinsics) -> Array:
-    """Pixels (..., 2) of a distorted image -> pixels of the ideal pinhole camera with the same K; NaN stays NaN."""
+    """Pixels (..., 2) of a distorted image -> pixels of the ideal pinhole camera with the same K.
+
+    NaN stays NaN; pixels that the lens model cannot have made (beyond where its polynomial folds) become NaN.
+    """
     if not np.any(intrinsics.distortion):
         return pixels
     flat = np.asarray(pixels, float).reshape(-1, 1, 2)
     ok = np.isfinite(flat).all(-1).ravel()
     out = np.full(flat.shape, np.nan)
     if ok.any():
-        out[ok] = cv2.undistortPoints(flat[ok], intrinsics.K, intrinsics.distortion, P=intrinsics.K)
+        K, d = intrinsics.K, intrinsics.distortion
+        rays = cv2.undistortPointsIter(flat[ok], K, d, np.eye(3), np.eye(3), _UNDISTORT_STOP)
+        made = np.linalg.norm(_distort(np.asarray(rays, float), K, d) - flat[ok], axis=-1, keepdims=True) < .1
+        out[ok] = np.where(made, rays @ K[:2, :2].T + K[:2, 2], np.nan)
     return out.reshape(np.shape(pixels))

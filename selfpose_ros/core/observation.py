@@ -46,12 +46,13 @@ class View2D:
         if kp.size == 0:
             kp, conf = np.zeros((0, 17, 2)), np.zeros((0, 17))
         if kp.ndim != 3 or kp.shape[1:] != (17, 2) or conf.shape != kp.shape[:2]:
-            raise ObservationError(f'camera {self.camera!r}: expected keypoints (P, 17, 2) and confidence (P, 17), got '
-                                   f'{kp.shape} and {conf.shape}; map other joint sets with core.skeleton.joint_map')
+            raise ObservationError(f'camera {self.camera!r}: expected keypoints (P, 17, 2) and confidence '
+                                   f'(P, 17), got {kp.shape} and {conf.shape}; map other joint sets with '
+                                   'core.skeleton.joint_map')
         if not np.isfinite(self.stamp):
             raise ObservationError(f'camera {self.camera!r}: stamp is {self.stamp}, must be finite seconds')
         w, h = self.image_size
-        if w < 1 or h < 1:
+        if not (1 <= w < np.inf and 1 <= h < np.inf):
             raise ObservationError(f'camera {self.camera!r}: image size {w}x{h} px is no image')
         person = np.array(self.person, np.int64).ravel()
         if person.size != len(kp):
@@ -86,6 +87,7 @@ class MultiView:
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, 'views', tuple(self.views))
         names = [v.camera for v in self.views]
         if len(set(names)) != len(names):
             raise ObservationError(f'a camera occurs twice in one instant: {sorted(names)}')

@@ -6,6 +6,7 @@ Order is that of Human3.6M as the literature uses it; see `JOINTS`. Left and rig
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,7 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
 }
 
 _LIMBS = ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')
+_PAIRED = (*_LIMBS, 'ear', 'eye')
 #: the ears lie about a third of the way from the skull's top down: head top = ears + this x (ears - thorax)
 _EARS_TO_TOP = 0.6
 
@@ -72,13 +74,15 @@ _EARS_TO_TOP = 0.6
 def _plain(name: str) -> str:
     """'RightHip', 'right hip', 'R_Hip', 'rhip' -> 'r_hip'; other names lower case with underscores."""
     spaced = ''.join(f'_{c}' if c.isupper() and i and name[i - 1].islower() else c for i, c in enumerate(name))
-    plain = spaced.strip().lower().replace(' ', '_').replace('-', '_').replace('.', '_')
+    plain = re.sub(r'[\s./-]+', '_', spaced.strip().lower())
     for side in ('left', 'right'):
         if plain.startswith(f'{side}_'):
             return f'{side[0]}_{plain[len(side) + 1:]}'
         if plain.endswith(f'_{side}'):
             return f'{side[0]}_{plain[:-len(side) - 1]}'
-    if len(plain) > 1 and plain[0] in 'lr' and plain[1:] in (*_LIMBS, 'ear', 'eye'):
+        if plain.startswith(side) and plain[len(side):] in _PAIRED:
+            return f'{side[0]}_{plain[len(side):]}'
+    if len(plain) > 1 and plain[0] in 'lr' and plain[1:] in _PAIRED:
         return f'{plain[0]}_{plain[1:]}'
     return plain
 
@@ -115,15 +119,15 @@ class JointMap:
         n = len(self.source)
         if keypoints.shape[-2:] != (n, 2) or confidence.shape[-1:] != (n,):
             raise SkeletonError(
-                f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got {keypoints.shape} and '
-                f'{confidence.shape}; check that joint_names belongs to these keypoints')
+                f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got {keypoints.shape} '
+                f'and {confidence.shape}; check that joint_names belongs to these keypoints')
         seen = np.isfinite(keypoints).all(-1) & (np.nan_to_num(confidence) > 0)
         conf = np.where(seen, np.clip(np.nan_to_num(confidence), 0., 1.), 0.)
         points = np.where(seen[..., None], keypoints, 0.)
         out = np.einsum('kj,...jc->...kc', self.weights, points)
         lowest = np.where(self.needs, conf[..., None, :], np.inf).min(-1) * self.factor
         if self.nose >= 0:                                # head from ears: unsure ears, then the nose stands in
-            weak = (lowest[..., 10] < 0.3 * self.factor[10]) & seen[..., self.nose]
+            weak = (lowest[..., 10] < 0.3 * self.factor[10]) & (0.5 * conf[..., self.nose] > lowest[..., 10])
             out[..., 10, :] = np.where(weak[..., None], points[..., self.nose, :], out[..., 10, :])
             lowest[..., 10] = np.where(weak, 0.5 * conf[..., self.nose], lowest[..., 10])
         return np.where((lowest > 0)[..., None], out, np.nan), lowest
