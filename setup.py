@@ -90,8 +90,8 @@ setup(
     entry_points={
         'console_scripts': [
             'selfpose = selfpose_ros.cli:main',
-            'pose2d_node = selfpose_ros.nodes.pose2d_node:main',
-            'fusion_node = selfpose_ros.nodes.fusion_node:main',
+            'pose2d_node = selfpose_ros.nodes.start:pose2d',
+            'fusion_node = selfpose_ros.nodes.start:fusion',
         ],
     },
 )

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .threads import one_thread
 
 __all__ = ['COMMANDS', 'is_expected', 'main']
 
@@ -73,6 +74,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name) and return its exit status."""
+    one_thread()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ('-h', '--help', 'help'):
         print(_overview())

@@ -208,14 +208,15 @@ class Estimator:
         if old is not None and old.cameras == self._asked and (
                 sigma > 1.3 * float(old.rotation_sigma_deg.max()) or level < old.level):
             return                                              # what is there is better: nothing is taken back
-        settled = old is not None and old.level >= 3 and h.seen > _SETTLED_ROWS and set(old.cameras) <= set(self._asked)
+        # a frame that was published goes on; up and floor get better for a while, then they stay
+        same = old is not None and old.level >= 3 and old.cameras == self._asked
         pair = self._baseline_pair(self._asked)
         self._model = model_from_solution(
             solution, tracks, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
-            baseline_pair=pair, keep=old if settled and old is not None and old.cameras == self._asked else None)
+            baseline_pair=pair, keep=old if same else None, hold=h.seen > _SETTLED_ROWS)
         self._reason = '' if level >= 3 else (f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: '
                                               'keep moving')
-        self._people.adopt(self._model, h.newest(10), moved=not settled)
+        self._people.adopt(self._model, h.newest(10), moved=not same)
 
     def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         names = self.config.baseline_cameras

@@ -67,20 +67,23 @@ def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]
 
 def model_from_solution(
     solution: Solution, tracks: Tracks, level: int, *, height_m: float = 0., baseline_m: float = 0.,
-    baseline_pair: tuple[int, int] = (0, 1), keep: RigModel | None = None,
+    baseline_pair: tuple[int, int] = (0, 1), keep: RigModel | None = None, hold: bool = False,
 ) -> RigModel:
     """Put a solution into the world.
 
     Args:
-        keep: a model whose world frame stays: the body's joints at common instants are brought to where they were.
+        keep: a model whose world frame goes on: heading and place stay, up and floor are measured anew.
+        hold: up and floor stay, too.
     """
     s = solution.state
     centres = -np.einsum('vji,vj->vi', s.R, s.t)
     scale = metric_scale(s.bones, centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
     world = find_world(X, s.R[0][2]) if keep is None else _same_world(s, scale.factor, keep, solution)
-    R, t = _in_world(s, scale.factor, world)
     known = tracks.intrinsics
+    if keep is not None and not hold:
+        world = _turned_alike(find_world(X, s.R[0][2]), world)
+    R, t = _in_world(s, scale.factor, world)
     distortion = np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known])
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
     return RigModel(tracks.cameras, R, t, s.focal, centre, tracks.image_size, distortion, s.bones * scale.factor,
@@ -102,6 +105,18 @@ def _same_world(s: BundleState, scale: float, keep: RigModel, solution: Solution
     moved = (A @ (new + axis_new * depth[:, None]).T).T
     axis_old = old_R.transpose(0, 2, 1)[:n] @ np.array([0, 0, 1.])
     return World(A, np.median(old + axis_old * depth[:, None] - moved, 0), keep.world.sigma_deg)
+
+
+def _turned_alike(measured: World, like: World) -> World:
+    """The measured up and floor, with heading and place on the floor those of `like`."""
+    M = like.R @ measured.R.T                                     # like_from_measured: a small tilt and any heading
+    yaw = np.arctan2(M[1, 0] - M[0, 1], M[0, 0] + M[1, 1])
+    c, s = np.cos(yaw), np.sin(yaw)
+    R = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]]) @ measured.R
+    # the point of the floor below the measured body, which is the measured origin, stays where it was
+    origin = like.R @ (-measured.R.T @ measured.t) + like.t
+    t = np.array([origin[0], origin[1], 0.]) + np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]]) @ measured.t
+    return World(R, t, measured.sigma_deg)
 
 
 def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:

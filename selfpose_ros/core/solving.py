@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 from .rig import NotSolved
 from .rig.solver import Solution, SolverConfig, Tracks, solve
@@ -15,11 +18,30 @@ __all__ = ['RigWorker', 'WORKERS']
 WORKERS = ('inline', 'thread', 'process')
 
 
+_THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
+
+
 def _quiet_process() -> None:
-    """A solve must not take the stream's time: lowest priority, one thread of linear algebra."""
+    """A solve must not take the stream's time: low priority."""
     os.nice(10)
-    for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-        os.environ[name] = '1'
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Environment for a child whose linear algebra has one thread: blocks of 51 gain nothing from more, they only spin.
+
+    It has to be set before the child loads numpy, so it is set here for as long as the child takes to start.
+    """
+    before = {n: os.environ.get(n) for n in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, '1'))
+    try:
+        yield
+    finally:
+        for n, value in before.items():
+            if value is None:
+                del os.environ[n]
+            else:
+                os.environ[n] = value
 
 
 class RigWorker:
@@ -59,7 +81,8 @@ class RigWorker:
                 self._executor = ThreadPoolExecutor(1, 'rig-solver')
             else:
                 self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
-        self._future = self._executor.submit(solve, tracks, config, start=start, noise=noise)
+        with _one_thread():
+            self._future = self._executor.submit(solve, tracks, config, start=start, noise=noise)
 
     def poll(self, now: float) -> Solution | NotSolved | None:
         """The result once it is there."""
@@ -68,7 +91,11 @@ class RigWorker:
             return result
         if self._future is not None and self._future.done():
             future, self._future = self._future, None
-            return future.result()
+            try:
+                return future.result()
+            except BrokenProcessPool:                        # killed, out of memory: the next solve gets a new process
+                self.close()
+                return NotSolved('the process that solves the rig ended unexpectedly: it is started anew', {})
         return None
 
     def cancel(self) -> None:
