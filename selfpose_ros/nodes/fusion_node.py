@@ -186,9 +186,5 @@ class FusionNode(ManagedNode[FusionSettings]):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Entry point of `ros2 run selfpose_ros fusion_node`."""
+    """Run the node as a process of its own; see `start`."""
     return run_alone(FusionNode, args)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -83,7 +83,7 @@ class KeypointsInput:
         self._subscriptions = [
             self._node.create_subscription(String, f'{self.topic}_info', self._on_info, _LATCHED),
             self._node.create_subscription(PointCloud2, self.topic, self._on_keypoints,
-                                           QoSProfile(depth=10, reliability=policy))]
+                                           QoSProfile(depth=30, reliability=policy))]
 
     def close(self) -> None:
         """End the subscriptions."""

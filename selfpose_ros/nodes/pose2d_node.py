@@ -65,7 +65,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             self._cameras[name] = CameraLine(
                 ViewMaker(name, network, s.max_people, s.min_confidence),
                 CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake),
-                self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 10),
+                self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
 
     def _activate(self) -> None:
@@ -167,10 +167,6 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Entry point of `ros2 run selfpose_ros pose2d_node`."""
+    """Run the node as a process of its own; see `start`."""
     return run_alone(Pose2DNode, args)
 
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 if TYPE_CHECKING:
-    from ros_world import World
+    from ros_world import Process, World
 
 
 @pytest.fixture
@@ -24,3 +24,21 @@ def world() -> Iterator[World]:
     made = World()
     yield made
     made.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Starts commands of the product; those that still run at the end of the test are killed."""
+    from ros_world import Process
+    made: list[Process] = []
+
+    def launch(*words: str) -> Process:
+        made.append(Process(*words))
+        return made[-1]
+
+    yield launch
+    for p in made:
+        if p.process.poll() is None:
+            p.process.kill()
+            p.process.wait()
+        p.output.close()

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -128,6 +132,43 @@ class World:
 def values(status: DiagnosticStatus) -> dict[str, str]:
     """Figures of a diagnostics entry."""
     return {v.key: v.value for v in status.values}
+
+
+# -- commands of the product as processes
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(_ROOT), 'ROS_DOMAIN_ID': str(DOMAIN),
+               'PYTHONUNBUFFERED': '1'}
+
+
+class Process:
+    """A command of the product under test."""
+
+    def __init__(self, *words: str) -> None:
+        self.output = tempfile.NamedTemporaryFile('r+')
+        self.process = subprocess.Popen([sys.executable, *words], env=_ENVIRONMENT, cwd='/',
+                                        stdout=self.output, stderr=subprocess.STDOUT)
+
+    @property
+    def text(self) -> str:
+        """Everything it said."""
+        return Path(self.output.name).read_text()
+
+    def end(self, number: int, times: int = 1) -> int:
+        """Signal it and return its exit status."""
+        for _ in range(times):
+            self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it ends by itself."""
+        limit = time.monotonic() + PATIENCE_S
+        while (status := self.process.poll()) is None and time.monotonic() < limit:
+            time.sleep(0.02)
+        if status is None:
+            self.process.kill()
+            self.process.wait()
+        return -99 if status is None else status
 
 
 # -- images of dots: joint j is a disc of its own hue

@@ -3,13 +3,9 @@
 """`selfpose run` and the nodes' own commands as processes: they come up, they work, they end, they explain."""
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +14,11 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
-from ros_world import DOMAIN, PATIENCE_S, World, raw
+from ros_world import Process, World, raw
 from sensor_msgs.msg import Image, PointCloud2
 
 from selfpose_ros import cli
 from selfpose_ros.nodes import fusion_node, pose2d_node
-
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'ROS_DOMAIN_ID': str(DOMAIN),
-               'PYTHONUNBUFFERED': '1'}
-
-
-class Process:
-    """A command of the product under test."""
-
-    def __init__(self, *words: str) -> None:
-        self.output = tempfile.NamedTemporaryFile('r+')
-        self.process = subprocess.Popen([sys.executable, '-m', *words], env=ENVIRONMENT, cwd='/',
-                                        stdout=self.output, stderr=subprocess.STDOUT)
-
-    @property
-    def text(self) -> str:
-        """Everything it said."""
-        return Path(self.output.name).read_text()
-
-    def end(self, number: int, times: int = 1) -> int:
-        """Signal it and return its exit status."""
-        for _ in range(times):
-            self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Its exit status, once it ends by itself."""
-        limit = time.monotonic() + PATIENCE_S
-        while (status := self.process.poll()) is None and time.monotonic() < limit:
-            time.sleep(0.02)
-        if status is None:
-            self.process.kill()
-            self.process.wait()
-        return -99 if status is None else status
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
-    made: list[Process] = []
-
-    def launch(*words: str) -> Process:
-        made.append(Process(*words))
-        return made[-1]
-
-    yield launch
-    for p in made:
-        if p.process.poll() is None:
-            p.process.kill()
-            p.process.wait()
-        p.output.close()
 
 
 def _segments(pid: int | str) -> set[str]:
@@ -101,7 +47,8 @@ def test_run_brings_both_nodes_up_and_ends_cleanly(world: World, start: Callable
                     '/**/pose2d_node:\n  ros__parameters:\n    cameras: [wrong]\n')
     skeletons = world.listen('/fusion_node/skeletons', PointCloud2)
     keypoints = world.listen('/a/keypoints', PointCloud2)
-    p = start('selfpose_ros', 'run', '--params', str(file), '--cameras', 'a', '--ros-args', '-p', 'workers:=1')
+    p = start('-m', 'selfpose_ros', 'run', '--params', str(file), '--cameras', 'a', '--ros-args', '-p',
+              'workers:=1')
     image = _send(world, 'a')
     world.until(lambda: (skeletons and keypoints) or p.process.poll() is not None, 'both nodes at work',
                 image)
@@ -152,7 +99,8 @@ def test_a_node_that_cannot_start_says_why(capfd: pytest.CaptureFixture[str], no
 
 @pytest.mark.parametrize('autostart', [True, False])
 def test_a_node_starts_by_itself_or_waits(world: World, start: Callable[..., Process], autostart: bool) -> None:
-    p = start('selfpose_ros.nodes.fusion_node', '--ros-args', '-p', f'autostart:={str(autostart).lower()}')
+    p = start('-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args', '-p',
+              f'autostart:={str(autostart).lower()}')
     if autostart:
         world.says('fusion_node: fusion', 'no camera publishes keypoints')
     else:
