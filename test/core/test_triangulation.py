@@ -1,0 +1,115 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Triangulation: exact without noise, NaN where it cannot know, robust, and as good as least squares on pixels."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from selfpose_ros.core.camera import project
+from selfpose_ros.core.fusion.triangulation import triangulate
+from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.synthetic import ring_rig, walker
+
+Array = NDArray[np.float64]
+
+
+def rays_of(X: Array, rig: Rig) -> Array:
+    """(N, V, J, 2) normalised image coordinates of (N, J, 3)."""
+    px = np.stack([project(X, rig.K[v], rig.R[v], rig.t[v]) for v in range(len(rig.cameras))], 1)
+    return (px - rig.K[:, None, :2, 2]) / rig.K[:, 0, 0, None, None]
+
+
+def of_cameras(rig: Rig, index: list[int]) -> Rig:
+    return Rig(tuple(f'c{k}' for k in range(len(index))), rig.K[index], rig.distortion[index], rig.image_size[index],
+               rig.R[index], rig.t[index], 1.)
+
+
+@pytest.mark.parametrize('views', [2, 3, 8])
+@pytest.mark.parametrize('scale', [0., 4.])
+def test_exact_rays_give_exact_points(views: int, scale: float) -> None:
+    """To a micrometre (measured 7e-9 m: the guard against singular systems), robustly or not."""
+    rig, X = ring_rig(views, 1), walker(1., 10, 1)
+    rays = rays_of(X, rig)
+    out = triangulate(rays, np.full(rays.shape[:3], 1e4), rig.R, rig.t, scale=scale, rounds=4)
+    assert np.abs(out - X).max() < 1e-6
+
+
+def test_fewer_than_two_views_know_nothing() -> None:
+    """NaN with one view or none; numbers in the place of what was not seen do not matter, not even huge ones."""
+    rig, X = ring_rig(3, 1), walker(1., 4, 1)
+    rays = rays_of(X, rig)
+    w = np.full(rays.shape[:3], 1e4)
+    w[:, 1:, 4] = 0.
+    w[:, :, 5] = 0.
+    w[:, 0, 6] = 0.
+    rays[w == 0] = 1e6
+    out = triangulate(rays, w, rig.R, rig.t, scale=4.)
+    assert np.isnan(out[:, [4, 5]]).all()
+    others = [j for j in range(17) if j not in (4, 5)]
+    assert np.abs(out[:, others] - X[:, others]).max() < 1e-6
+
+
+def test_one_camera_that_is_wrong_is_outvoted() -> None:
+    """Of five cameras one sees a wrist 0.1 (100 px) elsewhere: 5 mm with the robust loss (measured 0.2), 260 without it."""
+    rig, X = ring_rig(5, 2), walker(1., 5, 2)
+    rays = rays_of(X, rig)
+    rays[:, 3, 16] += [.1, .05]
+    w = np.full(rays.shape[:3], 1 / .003 ** 2)
+    robust = triangulate(rays, w, rig.R, rig.t, scale=5., rounds=8)
+    plain = triangulate(rays, w, rig.R, rig.t, rounds=8)
+    far = [float(np.linalg.norm(x[:, 16] - X[:, 16], axis=-1).max()) for x in (robust, plain)]
+    assert far[0] < .005 and far[1] > .1
+
+
+def test_it_is_about_the_least_squares_solution_in_the_image() -> None:
+    """Against Levenberg-Marquardt on the reprojection error, per joint: 3 % of the noise (measured 1 %)."""
+    rig, X = ring_rig(4, 3), walker(1., 2, 3)[:1]
+    rng = np.random.default_rng(0)
+    s = rng.uniform(.001, .01, (1, 4, 17))
+    rays = rays_of(X, rig) + rng.normal(size=(1, 4, 17, 2)) * s[..., None]
+    out = triangulate(rays, s ** -2., rig.R, rig.t, rounds=6)[0]
+    for j in range(17):
+        def residual(x: Array, j: int = j) -> Array:
+            c = x @ np.swapaxes(rig.R, 1, 2) + rig.t
+            return ((c[:, :2] / c[:, 2:] - rays[0, :, j]) / s[0, :, j, None]).ravel()
+        best = least_squares(residual, X[0, j], method='lm').x
+        assert np.linalg.norm(out[j] - best) < .03 * np.linalg.norm(best - X[0, j]) + 1e-4
+
+
+def test_weights_follow_the_noise() -> None:
+    """A camera of ten times the noise, weighted accordingly, costs nothing; weighted alike three quarters
+    of the accuracy (11 and 43 mm)."""
+    rig, X = ring_rig(4, 3), walker(4., 10, 3)
+    rng = np.random.default_rng(1)
+    s = np.array([.002, .002, .02, .002])[None, :, None]
+    rays = rays_of(X, rig) + rng.normal(size=(len(X), 4, 17, 2)) * s[..., None]
+    w = np.broadcast_to(s ** -2., rays.shape[:3])
+    right, alike = (np.median(np.linalg.norm(triangulate(rays, k, rig.R, rig.t) - X, axis=-1)) for k in (w, w * 0 + 1e5))
+    assert right < .4 * alike
+
+
+def test_pull_fills_what_is_not_seen_and_gives_way_to_what_is() -> None:
+    rig, X = ring_rig(3, 1), walker(1., 3, 1)
+    rays = rays_of(X, rig)
+    w = np.full(rays.shape[:3], 1e8)
+    w[:, :, 7] = 0.
+    toward = X + .2
+    out = triangulate(rays, w, rig.R, rig.t, ridge=1., toward=toward)
+    assert np.abs(out[:, 7] - toward[:, 7]).max() < 1e-6
+    seen = [j for j in range(17) if j != 7]
+    assert np.abs(out[:, seen] - X[:, seen]).max() < 1e-3
+
+
+def test_parallel_rays_and_points_behind_give_numbers_or_nan_but_no_error() -> None:
+    """Two cameras in one place: the depth is unknown, nothing raises."""
+    rig = of_cameras(ring_rig(2, 1), [0, 0])
+    X = walker(1., 2, 1)
+    out = triangulate(rays_of(X, rig), np.full((len(X), 2, 17), 1e4), rig.R, rig.t, scale=4.)
+    assert out.shape == X.shape
+    behind = replace(rig, t=rig.t - [0, 0, 20.])
+    assert triangulate(rays_of(X, rig), np.full((len(X), 2, 17), 1e4), behind.R, behind.t).shape == X.shape
