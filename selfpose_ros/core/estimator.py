@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from .association import MainPerson
 from .health import CameraStatus, EstimatorStatus, HealthMonitor
-from .history import History
-from .model import RigModel, model_from_rig, model_from_solution
+from .history import History, tracks_from_rows
+from .model import RigModel, model_from_rig, model_from_solution, with_level
 from .noise import NoiseModel
-from .observation import MultiView, Skeleton3D
+from .observation import MultiView, Skeleton3D, View2D
 from .people import People, Row, row_of
 from .rig import NotSolved, Rig
+from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from .rig.solver import Solution, SolverConfig
 from .solving import RigWorker
 
@@ -58,6 +59,10 @@ _MAINTENANCE_S = 30.
 _TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
 #: rows after which the world frame stays where it is
 _SETTLED_ROWS = 300
+#: a saved rig is watched for this long; residuals (median per axis, sigmas) of a rig that fits are below; s
+_CHECK_S, _FITS = 1.5, 1.3
+#: a moved camera is placed anew after it has seen the skeleton for this long, s
+_RESECT_S = 4.
 
 
 class Estimator:
@@ -85,6 +90,10 @@ class Estimator:
         self._asked: tuple[str, ...] = ()
         self._last: list[Skeleton3D] = []
         self._pending = self._saved
+        self._checking: float | None = None
+        self._drift = DriftMonitor()
+        self._moved: dict[str, Resection] = {}
+        self._watched, self._retry = -np.inf, -np.inf
 
     @property
     def rig(self) -> Rig | None:
@@ -128,7 +137,114 @@ class Estimator:
         if self._model is not None:
             self._last = self._people.update(observation, row, index)
             self._health.residuals(self._people, self._model, now)
+            self._check_saved(now)
+            self._watch(observation)
         return self._last
+
+    def _check_saved(self, now: float) -> None:
+        """A rig that was saved is trusted after as long as it takes to know, or given up."""
+        model = self._model
+        if self._checking is None or model is None or len(model.solution.rows):
+            return
+        e = self._health.agreement(model.cameras)
+        if e is None:
+            return
+        if now - self._checking > _CHECK_S and e < _FITS:
+            self._model = self._people.model = with_level(model, 3)
+            self._checking, self._reason = None, ''
+        elif now - self._checking > 2 * _CHECK_S:
+            self._model, self._checking = None, None
+            self._people.clear()
+            self._reason = f'the saved rig does not fit the views any more (residuals {e:.1f} times the usual): solved anew'
+
+    def _watch(self, observation: MultiView) -> None:
+        """Cameras that were moved are left out, and placed anew against the skeleton of the others."""
+        model, people = self._model, self._people
+        if model is None or model.level < 3 or not people.everybody:
+            return
+        p, now = people.everybody[0], observation.stamp
+        if p.seen != now:
+            return
+        index = {c: v for v, c in enumerate(model.cameras)}
+        shift: dict[str, Array] = {}
+        for view in observation.views:
+            v = index.get(view.camera)
+            if v is None or not len(view.keypoints):
+                continue
+            if view.camera in people.left_out:
+                self._collect_moved(view, v)
+            elif view.camera in p.views:
+                seen = np.any(p.filter.r[v], axis=-1)
+                if seen.sum() >= 6:
+                    shift[view.camera] = np.median(p.filter.r[v][seen], axis=0)
+            elif len(people.everybody) == 1 and len(view.keypoints) == 1:
+                shift[view.camera] = np.array([10., 0.])            # its only person is nowhere near where he is
+        moved = self._drift.update(min(now - self._watched, .2), shift)
+        self._watched = now
+        here = [c for c in model.cameras if c not in people.left_out]
+        if moved and len(here) > 2:
+            moved = self._odd_one(here)
+        if moved and len(set(here) - set(moved)) < 2:
+            self._begin_again(f'the cameras do not agree any more ({", ".join(moved)} moved?): the rig is solved anew')
+        elif moved:
+            people.left_out |= set(moved)
+            for c in moved:
+                self._moved[c] = Resection()
+                self._history.drop(c, before=now)
+                self._worker.cancel()
+            self._drift.settle()
+        self._health.left_out = people.left_out
+
+    def _odd_one(self, here: list[str]) -> list[str]:
+        """Of three cameras or more, the one that does not fit the others, from the newest second."""
+        model, h = self._model, self._history
+        assert model is not None
+        tracks = tracks_from_rows([(s, r) for s, r in h.newest(30) if s > self._now - 1.2], tuple(here),
+                                  np.array([h.image_size[c] for c in here]), (None,) * len(here))
+        seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
+        sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
+        v = [model.cameras.index(c) for c in here]
+        return [here[odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v],
+                                 model.centre[v])]]
+
+    def _collect_moved(self, view: View2D, v: int) -> None:
+        model, p = self._model, self._people.everybody[0]
+        assert model is not None
+        k = p.views.get(view.camera, 0 if len(view.keypoints) == 1 else -1)
+        if k < 0:
+            return
+        _, kp, conf = row_of(view, k)
+        sure = p.filter.sigma < .08
+        sigma = np.where(sure, model.noise.sigma(conf), np.inf)
+        late = view.stamp - model.clock_offset_s[v] - p.stamp
+        rows = self._moved[view.camera]
+        rows.add(view.stamp, p.filter.x + late * p.filter.v, np.nan_to_num(kp), sigma)
+        if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
+            return
+        R, t, e = resect(list(rows.rows), model.R[v], model.t[v], float(model.focal[v]), model.centre[v])
+        if e > _FITS:
+            self._retry = view.stamp + 1.                           # still moving, perhaps
+            return
+        self._place(v, R, t)
+
+    def _place(self, v: int, R: Array, t: Array) -> None:
+        """One camera has a new pose; the world and everybody in it stay."""
+        model = self._model
+        assert model is not None
+        self._model = self._people.model = model.with_camera(v, R, t)
+        camera = model.cameras[v]
+        self._people.left_out -= {camera}
+        for p in self._people.everybody:
+            p.filter.set_rig(self._model.R, self._model.t, self._model.focal, self._model.centre)
+        self._drift.forget(camera)
+        del self._moved[camera]
+        self._health.left_out = self._people.left_out
+
+    def _begin_again(self, reason: str) -> None:
+        now = self._now
+        self._begin()
+        self._pending = self._saved = None
+        self._now, self._reason = now, reason
 
     def _restart(self) -> None:
         model, saved = self._model, self._saved
@@ -153,6 +269,7 @@ class Estimator:
             return
         self._model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 2)
         self._people.model = self._model
+        self._checking = observation.stamp
         self._reason = 'the saved rig is being checked against the views'
 
     def _main_row(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
@@ -177,6 +294,8 @@ class Estimator:
 
     def _schedule(self, now: float) -> None:
         h = self._history
+        if self._people.left_out or self._checking is not None:
+            return                                                  # first it must be clear where the cameras are
         if self._worker.busy or len(h.cameras) < 2 or h.seen < self._next_rows or now < self._next_time:
             return
         cameras = h.cameras
@@ -217,6 +336,7 @@ class Estimator:
         self._reason = '' if level >= 3 else (f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: '
                                               'keep moving')
         self._people.adopt(self._model, h.newest(10), moved=not same)
+        self._drift.reset()
 
     def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         names = self.config.baseline_cameras

@@ -83,6 +83,7 @@ class SkeletonFilter:
         self.residual: Array | None = None
         self.used = np.zeros((len(R), 17))
         self.e2 = np.zeros((len(R), 17))
+        self.r = np.zeros((len(R), 17, 2))
 
     def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
         self.R, self.t, self.focal, self.centre = R, t, focal, centre
@@ -136,6 +137,7 @@ class SkeletonFilter:
             kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)
         seen = np.isfinite(sigma)
         k = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
+        unbiased = kp
         if self.residual is not None and cfg.memory:
             kp = kp - cfg.memory * self.residual
         prior = np.linalg.inv(self.pp)
@@ -162,9 +164,10 @@ class SkeletonFilter:
         self.vv = self.vv - np.matmul(np.matmul(gain, self.pp - cov), gain.swapaxes(1, 2))
         self.pv = np.matmul(cov, gain.swapaxes(1, 2))
         self.x, self.pp = x, cov
-        good = self.used > .25
-        self.residual = np.where((good & seen)[..., None], kp + (cfg.memory * self.residual if self.residual is not None
-                                                                 else 0.) - r, 0.)
+        # what the images say against the skeleton, before anything was expected of it
+        off = np.where(seen[..., None], unbiased - r, 0.)
+        self.r = off * k[..., None]
+        self.residual = np.where((self.used > .25)[..., None], off, 0.)
 
     def _system(self, x: Array, shift: Array | None, kp: Array, k: Array, scale: float) -> tuple[Array, Array, Array]:
         X = x[None] if shift is None else x[None] + shift

@@ -82,6 +82,12 @@ class HealthMonitor:
     def __init__(self) -> None:
         self._cameras: dict[str, _Camera] = {}
         self._now = -np.inf
+        self.left_out: frozenset[str] = frozenset()
+
+    def agreement(self, cameras: Sequence[str]) -> float | None:
+        """Median over cameras of the smoothed residual, sigmas per axis; None before every camera has one."""
+        e = [self._cameras[c].surprise for c in cameras if c in self._cameras]
+        return float(np.median(e)) if len(e) == len(cameras) and np.isfinite(e).all() else None
 
     def views(self, observation: MultiView) -> None:
         """Rates and people of the cameras."""
@@ -117,6 +123,8 @@ class HealthMonitor:
             age = self._now - c.newest
             gone = age > _GONE_S
             note = f'silent for {age:.1f} s: is it running?' if gone else '' if c.people else 'sees nobody'
+            if name in self.left_out and not gone:
+                note = 'was moved: left out until it is placed anew against the others'
             rate = 0. if gone or not np.isfinite(c.period) else 1 / c.period
             cameras[name] = CameraStatus(0 if gone else c.people, rate, age, c.used and not gone, c.residual_px, note)
         level = max((s.level for s in people), default=0)
@@ -133,6 +141,9 @@ class HealthMonitor:
             return 'waiting for the first views', True
         silent = sorted(set(cameras) - set(alive))
         lost = f'; silent: {", ".join(silent)}' if silent else ''
+        if self.left_out:
+            lost += f'; moved: {", ".join(sorted(self.left_out))}'
+            silent = silent or sorted(self.left_out)
         if len(alive) < 2:
             return f'only {len(alive)} of {len(cameras)} cameras alive: fusion needs two{lost}', False
         seeing = [n for n in alive if cameras[n].people]

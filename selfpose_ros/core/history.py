@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .camera import Intrinsics, undistort_px
 from .observation import View2D
+from .resample import move_in_time
 from .rig.solver import Tracks
 
 __all__ = ['History', 'tracks_from_rows']
@@ -108,20 +109,5 @@ def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Ar
     for v in range(V):
         have = np.nonzero(np.isfinite(at[:, v]))[0]
         if len(have) > 2 and np.nanmax(np.abs(at[:, v] - stamp)) > 1e-3:
-            kp[have, v], conf[have, v] = _interpolate(at[have, v], kp[have, v], conf[have, v], stamp[have])
+            kp[have, v], conf[have, v] = move_in_time(at[have, v], kp[have, v], conf[have, v], stamp[have])
     return Tracks(cameras, stamp, kp, conf, image_size, intrinsics)
-
-
-def _interpolate(t: Array, kp: Array, conf: Array, to: Array, longest_s: float = .2) -> tuple[Array, Array]:
-    """Joints (N, 17, 2) seen at t (N,) moved to times `to` (N,), by the slope towards the neighbour on that side.
-
-    A jump (outlier, exchanged sides) has no slope: there, and across gaps, a joint stays where it was seen.
-    """
-    d = to - t
-    other = np.clip(np.arange(len(t)) + np.where(d > 0, 1, -1), 0, len(t) - 1)
-    gap = t[other] - t
-    share = np.where((np.abs(gap) > 1e-6) & (np.abs(gap) < longest_s), d / np.where(gap == 0, 1., gap), 0.)
-    step = kp[other] - kp
-    usual = 4 * np.nanmedian(np.abs(np.diff(kp, axis=0)), axis=(0, 2))[:, None] + 3.
-    step = np.where(np.isfinite(step) & (np.abs(step).max(-1, keepdims=True) < usual), step, 0.)
-    return kp + np.clip(share, -1.5, 1.5)[:, None, None] * step, conf

@@ -48,6 +48,20 @@ class RigModel:
     scale: MetricScale
     stamp: float
 
+    def with_camera(self, v: int, R: Array, t: Array) -> RigModel:
+        """The same world with another pose of one camera."""
+        Rs, ts, s = self.R.copy(), self.t.copy(), self.solution.state
+        Rs[v], ts[v] = R, t
+        R_rig = Rs @ self.world.R
+        t_rig = (ts + Rs @ self.world.t) / self.scale.factor
+        return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, R=R_rig, t=t_rig)))
+
+    @property
+    def clock_offset_s(self) -> Array:
+        """(V,) s: a camera's stamps minus true time, relative to the first camera."""
+        found = self.solution.clock_offset_s
+        return found if len(found) == len(self.cameras) else np.zeros(len(self.cameras))
+
     def rig(self) -> Rig:
         """As it is published."""
         K = np.zeros((len(self.cameras), 3, 3))
@@ -56,7 +70,7 @@ class RigModel:
         K[:, 2, 2] = 1.
         return Rig(self.cameras, K, self.distortion, self.image_size, self.R, self.t, self.quality, self.scale.source,
                    self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.solution.reprojection_px,
-                   np.zeros(len(self.cameras)), len(self.solution.rows), self.stamp)
+                   self.clock_offset_s, len(self.solution.rows), self.stamp)
 
 
 def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]:
@@ -125,7 +139,7 @@ def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     s = BundleState(rig.R @ rig.R[0].T, rig.t - (rig.R @ rig.R[0].T) @ rig.t[0], rig.K[:, 0, 0].copy(),
                     np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
     solution = Solution(s, np.zeros(0, np.int64), np.zeros((7 * V, 7 * V)), rig.rotation_sigma_deg, noise, np.nan,
-                        rig.reprojection_px, 0., 0)
+                        rig.reprojection_px, 0., 0, clock_offset_s=rig.clock_offset_s)
     world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
     return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
                     rig.distortion, BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, solution,

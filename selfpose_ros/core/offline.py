@@ -19,7 +19,8 @@ from .observation import MultiView, Skeleton3D
 from .people import People, Row, row_of
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleState, BundleProblem
-from .rig.solver import SolverConfig, Tracks, solve
+from .rig.clocks import solve_with_clocks
+from .rig.solver import SolverConfig, Tracks
 
 __all__ = ['reconstruct_offline']
 
@@ -82,7 +83,7 @@ def _solve(history: History, config: EstimatorConfig) -> RigModel | NotSolved:
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
-    solution = solve(tracks, SolverConfig(frames=_FRAMES))
+    solution = solve_with_clocks(tracks, SolverConfig(frames=_FRAMES))
     if isinstance(solution, NotSolved):
         return solution
     if solution.quality < config.min_quality:
@@ -127,8 +128,9 @@ def _trajectory(identity: int, rows: list[tuple[int, float, Row, Array]], frames
 
 
 def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: RigModel) -> list[tuple[int, Skeleton3D]]:
-    tracks = tracks_from_rows([(s, r) for _, s, r, _ in rows], model.cameras, model.image_size,
-                              (None,) * len(model.cameras))
+    late = dict(zip(model.cameras, model.clock_offset_s, strict=True))
+    timed = [(s, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in r.items()}) for _, s, r, _ in rows]
+    tracks = tracks_from_rows(timed, model.cameras, model.image_size, (None,) * len(model.cameras))
     problem = _problem(tracks, model)
     state = BundleState(model.R, model.t, model.focal, np.stack([x for *_, x in rows]), model.bones)
     rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))

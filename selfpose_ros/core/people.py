@@ -55,6 +55,8 @@ class People:
         self.most = most
         self.everybody: list[Person] = []
         self._next = 1
+        #: cameras that were moved: their views are matched, but say nothing about where people are
+        self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
 
     def clear(self) -> None:
@@ -92,11 +94,11 @@ class People:
         V = len(m.cameras)
         kp, sigma, offset = np.zeros((V, 17, 2)), np.full((V, 17), np.inf), np.zeros(V)
         for v, c in enumerate(m.cameras):
-            if c in row:
+            if c in row and c not in self.left_out:
                 stamp, points, conf = row[c]
                 kp[v] = points
                 sigma[v] = m.noise.sigma(conf)
-                offset[v] = stamp - now
+                offset[v] = stamp - m.clock_offset_s[v] - now
         offset[np.abs(offset) < 1e-4] = 0.
         seen = np.isfinite(sigma)
         kp[~seen] = 0.

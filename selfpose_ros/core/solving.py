@@ -11,7 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from .rig import NotSolved
-from .rig.solver import Solution, SolverConfig, Tracks, solve
+from .rig.clocks import solve_with_clocks
+from .rig.solver import Solution, SolverConfig, Tracks
 
 __all__ = ['RigWorker', 'WORKERS']
 
@@ -73,7 +74,7 @@ class RigWorker:
         """Begin; the caller has checked `busy`."""
         noise = start.noise if start is not None and start.noise.measured else None
         if self.where == 'inline':
-            self._result = solve(tracks, config, start=start, noise=noise)
+            self._result = solve_with_clocks(tracks, config, start=start, noise=noise)
             self._due = now + self.delay_s(tracks, config)
             return
         if self._executor is None:
@@ -82,7 +83,7 @@ class RigWorker:
             else:
                 self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
         with _one_thread():
-            self._future = self._executor.submit(solve, tracks, config, start=start, noise=noise)
+            self._future = self._executor.submit(solve_with_clocks, tracks, config, start=start, noise=noise)
 
     def poll(self, now: float) -> Solution | NotSolved | None:
         """The result once it is there."""

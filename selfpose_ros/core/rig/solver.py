@@ -23,14 +23,14 @@ from .initial import factorise, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
 
-__all__ = ['Solution', 'SolverConfig', 'Tracks', 'solve']
+__all__ = ['Solution', 'SolverConfig', 'Tracks', 'problem_of', 'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
 #: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
 _FINE_LOSS, _FINE_SCALE = 'gm', 8.
 #: poses are different when five joints or more have moved by this much, m
-_DISTINCT_M = .08
+_DISTINCT_M = .052
 #: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
 _SCALE_A = np.array([0, 1, 2, 4, 5, 0, 8, 11, 12, 8, 14, 15])
 _SCALE_B = np.array([1, 2, 3, 5, 6, 8, 11, 12, 13, 14, 15, 16])
@@ -84,6 +84,7 @@ class Solution:
         state: cameras, bones, and the body at `rows` of the tracks.
         rotation_sigma_deg: (V,) predicted error of the rotation relative to the first camera.
         noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.
+        clock_offset_s: (V,) of the cameras' stamps against the first camera's; empty = none found.
         cost: robust cost per observation.  reprojection_px: median residual.
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
@@ -99,6 +100,7 @@ class Solution:
     forward: float
     distinct: int
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
+    clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def quality(self) -> float:
@@ -106,7 +108,8 @@ class Solution:
         return float(1 / (1 + (self.rotation_sigma_deg.max() / 4.) ** 2))
 
 
-def _problem(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
+def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
+    """Tracks as observations with the sigmas that go with their confidences; prior intrinsics where none are known."""
     V = len(tracks.cameras)
     centre, log_f, spread = tracks.image_size / 2., np.zeros(V), np.full(V, FOCAL_PRIOR[1])
     for v, known in enumerate(tracks.intrinsics):
@@ -185,7 +188,7 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap', {'frames': 0})
     noise = noise or NoiseModel.prior(tracks.image_size)
     first = _evenly(rows, config.first_frames)
-    p = _problem(tracks.rows(first), noise)
+    p = problem_of(tracks.rows(first), noise)
     seen_views = np.isfinite(p.sigma).any(-1).sum(0)
     if seen_views.min() < max(1, min(4, len(first))):
         v = int(seen_views.argmin())
@@ -219,7 +222,7 @@ def _coarse(p: BundleProblem, start: Solution | None) -> BundleResult | None:
 
 def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
           config: SolverConfig) -> Solution | NotSolved:
-    p = _problem(tracks, noise)
+    p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
     r = adjust(s, p, scale=5., kind='cauchy', steps=8)

@@ -1,0 +1,123 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Constant offsets between the cameras' clocks, from motion: a late camera sees a moving hand where it was."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from ..fusion.triangulation import triangulate
+from ..noise import NoiseModel
+from ..resample import move_in_time
+from .bundle import BundleState, linearise, robust_weight
+from .solver import Solution, SolverConfig, Tracks, problem_of, solve
+from .value import NotSolved
+
+__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks']
+
+Array = NDArray[np.float64]
+
+#: joints slower than this tell nothing of time; velocities are taken from parabolas over this long
+_SLOW_M_S, _WINDOW_S = .5, .36
+
+
+@dataclass(frozen=True)
+class ClockOffsets:
+    """offset_s (V,): a camera's stamps minus true time, relative to the first camera; sigma_s (V,) of each."""
+
+    offset_s: Array
+    sigma_s: Array
+
+    @property
+    def significant(self) -> bool:
+        """Worth correcting: more than 3 ms and more than three sigmas somewhere."""
+        return bool((np.abs(self.offset_s) > np.maximum(3 * self.sigma_s, .003)).any())
+
+
+def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockOffsets | None:
+    """Least squares over all instants with the cameras held and the points eliminated; None without enough motion.
+
+    Args:
+        tracks: at a rate that follows the motion (instants at most 0.1 s apart), not a selection.
+    """
+    dt = np.diff(tracks.stamp)
+    if len(dt) < 20 or np.median(dt) > .1:
+        return None
+    s, p = solution.state, problem_of(tracks, solution.noise)
+    V = len(tracks.cameras)
+    delta = np.zeros(V)
+    shift = np.zeros_like(p.kp)
+    sigma = np.full(V, np.inf)
+    window = int(np.clip(_WINDOW_S / np.median(dt), 5, (len(dt) + 1) // 2)) // 2 * 2 + 1
+    for _ in range(rounds):
+        kp = p.kp + shift
+        rays = (kp - p.centre[:, None]) / s.focal[:, None, None]
+        w = np.where(np.isfinite(p.sigma), (s.focal[:, None] / p.sigma) ** 2, 0.)
+        X = triangulate(rays, w, s.R, s.t, rounds=4, scale=4.)
+        ok = np.isfinite(X).all(-1)
+        X = np.where(ok[..., None], X, np.nanmean(X, axis=1, keepdims=True))
+        X = np.nan_to_num(X)
+        smooth = savgol_filter(X, window, 2, axis=0)
+        velocity = np.gradient(smooth, tracks.stamp, axis=0)
+        # a joint that hardly moves has a velocity made of noise, which would pull every offset towards zero; a step
+        # across a hole, or a joint that jumps, carries no time
+        speed = np.linalg.norm(velocity, axis=-1)
+        still = (np.gradient(tracks.stamp) > .12)[:, None] | (speed > 6.) | (speed < _SLOW_M_S) | ~ok
+        velocity[still] = 0.
+        state = BundleState(s.R, s.t, s.focal, X, s.bones)
+        r, JX, _ = linearise(state, replace(p, kp=kp))
+        root = np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None]
+        r, JX = r * root, JX * root[..., None]
+        Jd = np.einsum('nvjka,nja->nvjk', JX, velocity)           # px in sigmas per second of lateness
+        step, sigma = _solve(r, JX, Jd, V)
+        delta = delta + step
+        JX = linearise(state, p)[1] * np.where(np.isfinite(p.sigma), p.sigma, 0.)[..., None, None]
+        shift = np.einsum('nvjka,nja->nvjk', JX, velocity) * delta[:, None, None]
+    # neighbouring instants share their errors
+    rho = solution.noise.correlation
+    sigma = sigma * np.sqrt((1 + rho) / (1 - rho))
+    if not np.isfinite(sigma[1:]).all() or sigma[1:].max() > .05:
+        return None
+    return ClockOffsets(delta - delta[0], sigma)
+
+
+def _solve(r: Array, JX: Array, Jd: Array, V: int) -> tuple[Array, Array]:
+    """Offsets relative to the first camera with each point's position eliminated."""
+    N, _, J, _ = r.shape
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True) + 1e-3 * np.eye(3)
+    B = np.einsum('nvjka,nvjk->njva', JX, Jd, optimize=True)                # N,J,V,3
+    g = np.einsum('nvjka,nvjk->nja', JX, r, optimize=True)
+    HiB = np.linalg.solve(H, B.swapaxes(-1, -2))                             # N,J,3,V
+    A = np.diag(np.einsum('nvjk,nvjk->v', Jd, Jd)) - np.einsum('njva,njaw->vw', B, HiB, optimize=True)
+    b = np.einsum('nvjk,nvjk->v', Jd, r) - np.einsum('njaw,nja->w', HiB, g, optimize=True)
+    A, b = A[1:, 1:], b[1:]
+    A = A + 1e-6 * np.trace(A) * np.eye(V - 1) + 1e-3 * np.eye(V - 1)
+    # a camera that stamps d too late shows at its stamp what was d before: predicted - observed = velocity x d
+    return np.r_[0., np.linalg.solve(A, b)], np.r_[0., np.sqrt(np.diag(np.linalg.inv(A)))]
+
+
+def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
+    """Tracks as clocks that agree would have stamped them."""
+    kp, conf = tracks.kp.copy(), tracks.confidence.copy()
+    for v, d in enumerate(offset_s):
+        have = np.nonzero(np.isfinite(kp[:, v]).all(-1).any(-1))[0]
+        if d and len(have) > 2:
+            t = tracks.stamp[have]
+            kp[have, v], conf[have, v] = move_in_time(t - d, kp[have, v], conf[have, v], t)
+    return replace(tracks, kp=kp, confidence=conf)
+
+
+def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
+                      noise: NoiseModel | None = None) -> Solution | NotSolved:
+    """`solve`, and once more with the clocks put right when they disagree by more than can be chance."""
+    solution = solve(tracks, config, start=start, noise=noise)
+    if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
+        return solution
+    clocks = clock_offsets(tracks, solution)
+    if clocks is None or not clocks.significant:
+        return solution
+    again = solve(retimed(tracks, clocks.offset_s), config, start=solution, noise=solution.noise)
+    return solution if isinstance(again, NotSolved) else replace(again, clock_offset_s=clocks.offset_s)

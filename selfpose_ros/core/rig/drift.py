@@ -1,0 +1,160 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A camera that was bumped, or that sinks slowly: noticed by its residuals, and put right by resection.
+
+Other cameras keep measuring the skeleton; the moved one is left out, compared with it for a few seconds, and placed anew
+against it. The world frame stays.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from .. import rotation
+from ..fusion.triangulation import triangulate
+
+__all__ = ['DriftMonitor', 'Resection', 'odd_one_out', 'resect']
+
+Array = NDArray[np.float64]
+
+#: residuals are smoothed over this long; a camera's own normal is learned in the first seconds of a rig, s
+_SMOOTH_S, _LEARN_S = .6, 3.
+#: suspicious: the whole body is off by this many sigmas in one direction, for this long, s. Noise of 17 joints over
+#: half a second averages to about .2
+_SHIFT, _FOR_S = 1.0, .6
+
+
+@dataclass
+class _State:
+    smooth: Array | None = None
+    normal: Array = field(default_factory=lambda: np.zeros(2))
+    learned: float = 0.
+    suspicious: float = 0.
+
+    @property
+    def excess(self) -> float:
+        return float(np.linalg.norm(self.smooth - self.normal)) if self.smooth is not None else 0.
+
+
+@dataclass
+class DriftMonitor:
+    """Each camera's shift of the whole body against the skeleton in, names of moved cameras out.
+
+    Single joints say little, they are noisy and sometimes wrong; but a camera that was turned sees all of them on one
+    side of where they should be.
+    """
+
+    cameras: dict[str, _State] = field(default_factory=dict)
+
+    def reset(self) -> None:
+        """A new rig: normal is learned anew."""
+        self.cameras.clear()
+
+    def forget(self, camera: str) -> None:
+        """One camera has a new pose."""
+        self.cameras.pop(camera, None)
+
+    def update(self, dt: float, shift: dict[str, Array]) -> list[str]:
+        """Cameras that have just been found to have moved.
+
+        Args:
+            shift: per camera the median over joints of (predicted - seen), (2,) in sigmas.
+
+        Returns:
+            Names of the suspicious ones; `odd_one_out` tells which. With two cameras nobody can say: both.
+        """
+        for name, e in shift.items():
+            s = self.cameras.setdefault(name, _State())
+            size = np.linalg.norm(e)
+            e = e * min(1., 10. / max(size, 1e-9))
+            share = 1 - np.exp(-dt / _SMOOTH_S)
+            s.smooth = e if s.smooth is None else s.smooth + share * (e - s.smooth)
+            if s.learned < _LEARN_S:
+                s.learned += dt
+                # a rig that is a little off shifts bodies a little; what is far off is not to be got used to
+                s.normal = s.smooth * min(1., .5 / max(float(np.linalg.norm(s.smooth)), 1e-9))
+            s.suspicious = s.suspicious + dt if s.excess > _SHIFT else 0.
+        seen = [n for n in shift if self.cameras[n].learned >= .5]
+        bad = [n for n in seen if self.cameras[n].suspicious >= _FOR_S]
+        if not bad or len(seen) < 2:
+            return []
+        return sorted(bad) if len(seen) > 2 else sorted(seen)
+
+    def settle(self) -> None:
+        """A camera was left out: the others, which it had pulled, get time to come back."""
+        for s in self.cameras.values():
+            s.suspicious = -1.
+
+
+def odd_one_out(kp: Array, sigma: Array, R: Array, t: Array, focal: Array, centre: Array) -> int:
+    """Which camera has moved: the one without which the others agree best.
+
+    A moved camera pulls the skeleton towards its view, so that the residuals of the others grow, too, and the largest
+    one may be another's.
+
+    Args:
+        kp: (N, V, 17, 2) undistorted px of about a second.  sigma: (N, V, 17) px, inf = unseen.  V >= 3.
+    """
+    V = len(R)
+    rays = (kp - centre[:, None]) / focal[:, None, None]
+    weight = np.where(np.isfinite(sigma), (focal[:, None] / sigma) ** 2, 0.)
+    left = np.full(V, np.inf)
+    for c in range(V):
+        rest = [v for v in range(V) if v != c]
+        X = triangulate(rays[:, rest], weight[:, rest], R[rest], t[rest], rounds=4, scale=6.)
+        C = np.matmul(X[:, None], R[rest].swapaxes(1, 2)) + t[rest][:, None]
+        px = C[..., :2] / np.maximum(C[..., 2:], .2) * focal[rest][:, None, None] + centre[rest][:, None]
+        r = (px - kp[:, rest]) / sigma[:, rest][..., None]
+        r = np.where(np.isfinite(r) & np.isfinite(sigma[:, rest])[..., None], r, np.nan)
+        if np.isfinite(r).any((0, 2, 3)).all():
+            left[c] = np.linalg.norm(np.nanmedian(r, axis=(0, 2)), axis=-1).sum() / len(rest)
+    return int(left.argmin())
+
+
+class Resection:
+    """Collects what a moved camera sees against the skeleton of the others."""
+
+    def __init__(self, most: int = 120) -> None:
+        self.rows: deque[tuple[float, Array, Array, Array]] = deque(maxlen=most)
+
+    def add(self, stamp: float, X: Array, kp: Array, sigma: Array) -> None:
+        """Joints (17, 3) m, pixels (17, 2) undistorted, sigma (17,) px."""
+        self.rows.append((stamp, X, kp, sigma))
+
+    @property
+    def span_s(self) -> float:
+        return self.rows[-1][0] - self.rows[0][0] if self.rows else 0.
+
+
+def resect(rows: list[tuple[float, Array, Array, Array]], R: Array, t: Array, focal: float,
+           centre: Array) -> tuple[Array, Array, float]:
+    """Pose of one camera against known joints, robustly, from its former pose.
+
+    Returns:
+        R (3, 3), t (3,), and the median residual per axis in sigmas.
+    """
+    take = rows[::max(1, len(rows) // 60)]
+    X = np.concatenate([r[1] for r in take])
+    kp = np.concatenate([r[2] for r in take])
+    sigma = np.concatenate([r[3] for r in take])
+    ok = np.isfinite(sigma) & np.isfinite(X).all(-1)
+    X, kp, sigma = X[ok], kp[ok], sigma[ok]
+    middle = X.mean(0)
+
+    def residual(q: Array) -> Array:
+        # turned about the body, not about the far origin: rotation and translation are then nearly independent
+        Rn = rotation.exp(q[:3]) @ R
+        c = (X - middle) @ Rn.T + (R @ middle + t) + q[3:]
+        z = np.maximum(c[:, 2:], .2)
+        return np.asarray(((c[:, :2] / z * focal + centre - kp) / sigma[:, None]).ravel())
+
+    fit = least_squares(residual, np.zeros(6), loss='cauchy', f_scale=4., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)
+    fit = least_squares(residual, fit.x, loss='soft_l1', f_scale=2., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)
+    Rn = rotation.exp(fit.x[:3]) @ R
+    tn = R @ middle + t + fit.x[3:] - Rn @ middle
+    e = residual(fit.x).reshape(-1, 2)
+    return Rn, tn, float(np.median(np.sqrt((e * e).sum(1) / 2)))
