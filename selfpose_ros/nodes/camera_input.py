@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,8 @@ class CameraInput:
         self.arrivals, self.skipped, self.image_bytes = Meter(), 0, 0
         self._node, self._wake = node, wake
         self._wanted = transport, reliability
-        self._image: Image | CompressedImage | None = None
+        # one image; a deque because it is filled and emptied by different threads
+        self._newest: deque[Image | CompressedImage] = deque(maxlen=1)
         self._subscription: Any = None
         self._info_subscription: Any = None
         self._last_arrival: float | None = None
@@ -124,17 +126,15 @@ class CameraInput:
         for subscription in (self._subscription, self._info_subscription):
             if subscription is not None:
                 self._node.destroy_subscription(subscription)
-        self._subscription = self._info_subscription = self.choice = self._image = None
+        self._subscription = self._info_subscription = self.choice = None
+        self._newest.clear()
 
     def take(self) -> Image | CompressedImage | None:
-        """The waiting image, which then waits no more."""
-        image, self._image = self._image, None
-        return image
-
-    @property
-    def waiting(self) -> bool:
-        """An image waits for a worker."""
-        return self._image is not None
+        """The waiting image, which then waits no more; None = there is none."""
+        try:
+            return self._newest.popleft()
+        except IndexError:
+            return None
 
     @property
     def age_s(self) -> float:
@@ -156,8 +156,8 @@ class CameraInput:
                 'config/fastdds_large_images.xml, or let it publish reliably or compressed')
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self.skipped += self._image is not None
-        self._image = message
+        self.skipped += len(self._newest)
+        self._newest.append(message)
         self.image_bytes = len(message.data)
         self._last_arrival = time.monotonic()
         self.arrivals.add(seconds(message.header.stamp))

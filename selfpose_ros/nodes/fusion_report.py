@@ -84,7 +84,8 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
     if stream is not None and stream.note:
         return WARN, 'clock', stream.note
     if status is not None and status.note:
-        # an empty view is no fault
-        return (WARN, 'note', status.note) if status.people else (OK, 'empty', status.note)
+        # that nobody is in view is no fault
+        empty = not status.people and status.rate_hz > 0
+        return (OK, 'empty', status.note) if empty else (WARN, 'note', status.note)
     return OK, 'ok', f'{source.views.rate_hz():.0f} views/s'
 

@@ -25,14 +25,17 @@ class Meter:
     def __init__(self, window_s: float = 5., clock: Callable[[], float] = time.monotonic) -> None:
         self._window, self._clock, self._lock = window_s, clock, threading.Lock()
         self._events: deque[tuple[float, float]] = deque(maxlen=4096)
-        self._born = clock()
+        self._begin: float | None = None
         self.total = 0
 
     def add(self, value: float = math.nan) -> None:
         """Something happened now."""
         with self._lock:
+            now = self._clock()
+            if self._begin is None:
+                self._begin = now
             self.total += 1
-            self._events.append((self._clock(), value))
+            self._events.append((now, value))
 
     def values(self) -> list[float]:
         """The values of the window, oldest first."""
@@ -43,9 +46,11 @@ class Meter:
             return [v for _, v in self._events]
 
     def rate_hz(self) -> float:
-        """Events per second over the window, or over the time since the meter was made if that is shorter."""
+        """Events per second over the window, or since the first event of all if that is not as long ago."""
         n = len(self.values())
-        return n / max(min(self._window, self._clock() - self._born), 1e-3)
+        if self._begin is None or n < 2:
+            return n / self._window
+        return n / max(min(self._window, self._clock() - self._begin), 1e-3)
 
     def percentile(self, q: float) -> float:
         """Percentile of the window's values; NaN without any."""

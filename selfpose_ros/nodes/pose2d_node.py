@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import yaml
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 
 from ..core.observation import View2D
@@ -107,10 +107,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
     # -- in a worker's thread
 
-    def _work(self, camera: CameraLine) -> None:
-        message = camera.input.take()
-        if message is None:
-            return
+    def _work(self, camera: CameraLine, message: Image | CompressedImage) -> None:
         view = camera.maker.view(message, camera.input.info, self.now_s())
         if view is None:
             return

@@ -42,10 +42,9 @@ class CameraLine:
     error: str = ''
     people: int = 0
 
-    @property
-    def waiting(self) -> bool:
-        """An image waits for a worker."""
-        return self.input.waiting
+    def take(self) -> Any:
+        """The image that waits for a worker; None = there is none."""
+        return self.input.take()
 
 
 def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> Entry:
@@ -97,7 +96,7 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
     if maker.stuck >= _STUCK:
         return WARN, 'still', 'images come, but none is newer than the last; check the stamps of the camera driver'
     if not good:
-        return WARN, 'first', 'the first images are being looked at'
+        return OK, 'first', 'the first images are being looked at'
     if maker.note:
         return WARN, 'odd', maker.note
     people = {0: 'nobody in sight', 1: '1 person'}.get(line.people, f'{line.people} people')

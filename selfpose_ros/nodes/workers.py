@@ -5,34 +5,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = ['Source', 'Workers']
 
 
 class Source(Protocol):
-    """Something that has an item now and then."""
+    """Something that has an item now and then; a newer one replaces it until it is taken."""
 
-    @property
-    def waiting(self) -> bool: ...
+    def take(self) -> Any:
+        """The waiting item, which then waits no more; None = there is none."""
+        ...
 
 
 S = TypeVar('S', bound=Source)
 
 
 class Workers(Generic[S]):
-    """A pool over fixed sources. The source that was served longest ago comes first.
+    """A pool over fixed sources that serves them in rounds.
+
+    A round is what waits when the last one has been handed out: one item of each source, all of about the same
+    time. So when there is more than can be worked on, the items of one instant are done together and those of the
+    next are left out together, rather than every source's at another time.
 
     Args:
-        work: called with a source that is `waiting`, in a worker thread; it takes the item.
+        work: called with a source and its item, in a worker thread.
         failed: called with what `work` raised; the thread goes on.
     """
 
-    def __init__(self, sources: Sequence[S], work: Callable[[S], None], failed: Callable[[S, Exception], None],
-                 count: int) -> None:
+    def __init__(self, sources: Sequence[S], work: Callable[[S, Any], None],
+                 failed: Callable[[S, Exception], None], count: int) -> None:
         self._sources = list(sources)
         self._work, self._failed = work, failed
         self._changed = threading.Condition()
+        self._round: list[tuple[S, Any]] = []
         self._busy: set[int] = set()
         self._ending = False
         self._threads = [threading.Thread(target=self._run, name=f'worker-{i}', daemon=True) for i in range(count)]
@@ -45,29 +51,32 @@ class Workers(Generic[S]):
             self._changed.notify()
 
     def close(self) -> None:
-        """Finish the items in work and end the threads."""
+        """Finish the items in work, forget the rest and end the threads."""
         with self._changed:
             self._ending = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _next(self) -> S | None:
-        """The next source to serve, marked as busy; None at the end."""
+    def _next(self) -> tuple[S, Any] | None:
+        """The next item, its source marked as busy; None at the end."""
         with self._changed:
             while not self._ending:
-                for i, source in enumerate(self._sources):
-                    if source.waiting and id(source) not in self._busy:
-                        self._sources.append(self._sources.pop(i))
+                if not self._round:
+                    taken = [(source, source.take()) for source in self._sources]
+                    self._round = [(source, item) for source, item in taken if item is not None]
+                for i, (source, _) in enumerate(self._round):
+                    if id(source) not in self._busy:
                         self._busy.add(id(source))
-                        return source
+                        return self._round.pop(i)
                 self._changed.wait()
         return None
 
     def _run(self) -> None:
-        while (source := self._next()) is not None:
+        while (task := self._next()) is not None:
+            source, item = task
             try:
-                self._work(source)
+                self._work(source, item)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would stop the cameras
                 self._failed(source, error)
             with self._changed:

@@ -61,55 +61,75 @@ def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
 
 @dataclass
 class _Source:
-    items: list[int] = field(default_factory=list)
+    """Holds the newest of what comes, as a camera does."""
+
+    name: str
+    newest: int | None = None
     done: list[int] = field(default_factory=list)
     inside: int = 0
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self.items)
+    def take(self) -> int | None:
+        item, self.newest = self.newest, None
+        return item
 
 
-def test_no_camera_is_in_two_threads_and_none_starves() -> None:
-    greedy, modest = _Source(list(range(300))), _Source()
-    ended, order, lock = threading.Event(), [], threading.Lock()
+def test_no_camera_is_in_two_threads_and_a_failure_stops_nobody() -> None:
+    sources, ended, failures = [_Source('a'), _Source('b')], threading.Event(), []
 
-    def work(source: _Source) -> None:
+    def work(source: _Source, item: int) -> None:
         source.inside += 1
         assert source.inside == 1, 'one tracker in two threads'
-        item = source.items.pop(0)
-        with lock:
-            order.append('g' if source is greedy else 'm')
-        if item == 20:
-            modest.items += range(3)
-        if item == 13:
-            source.inside -= 1
-            raise ValueError('unlucky')
         source.done.append(item)
+        source.newest = item + 1 if item < 200 else None
         source.inside -= 1
-        if len(greedy.done) == 299 and len(modest.done) == 3:
+        if all(s.done[-1:] == [200] for s in sources):
             ended.set()
+        if item == 13:
+            raise ValueError(f'unlucky {source.name}')
 
-    failures: list[str] = []
-    workers = Workers([greedy, modest], work, lambda s, e: failures.append(str(e)), 4)
+    workers = Workers(sources, work, lambda s, e: failures.append(str(e)), 4)
+    for s in sources:
+        s.newest = 0
     workers.wake()
     assert ended.wait(20)
     workers.close()
-    assert failures == ['unlucky'] and len(greedy.done) == 299 and modest.done == [0, 1, 2]
-    assert order.index('m') < 40, 'the camera that was served longest ago comes first'
+    assert sorted(failures) == ['unlucky a', 'unlucky b'] and all(s.done == list(range(201)) for s in sources)
+
+
+def test_cameras_that_are_too_many_are_served_in_step() -> None:
+    sources, ended = [_Source(n) for n in 'abcd'], threading.Event()
+    frame = 0
+
+    def work(source: _Source, item: int) -> None:
+        nonlocal frame
+        source.done.append(item)
+        frame += 1
+        for s in sources:                                  # meanwhile every camera sends a new one
+            s.newest = frame
+        if len(sources[-1].done) == 10:
+            ended.set()
+
+    for s in sources:
+        s.newest = 0
+    workers = Workers(sources, work, lambda s, e: None, 1)
+    workers.wake()
+    assert ended.wait(20)
+    workers.close()
+    rounds = list(zip(*(s.done[:10] for s in sources), strict=True))
+    assert all(len(set(r)) == 1 for r in rounds), f'images of one instant belong together: {rounds}'
+    assert [r[0] for r in rounds] == list(range(0, 40, 4)), 'the newest, and none twice'
 
 
 def test_close_waits_for_the_item_in_work() -> None:
     started, go, done = threading.Event(), threading.Event(), []
-    source = _Source([1])
 
-    def work(s: _Source) -> None:
-        s.items.pop()
+    def work(source: _Source, item: int) -> None:
         started.set()
         go.wait(20)
-        done.append(1)
+        done.append(item)
 
-    workers = Workers([source], work, lambda s, e: None, 1)
+    workers = Workers([_Source('a', 1)], work, lambda s, e: None, 1)
+    workers.wake()
     assert started.wait(20)
     threading.Timer(0.05, go.set).start()
     workers.close()

@@ -26,8 +26,8 @@ START = 1000.
 RIG = ring_rig(4, seed=3)
 COMMAND = ['-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args']
 # inline: the same rig at the same instant in every run; a long wait, so that a busy machine loses no camera
-PARAMETERS = {'rig_solver': 'inline', 'person_height_m': '1.75', 'max_wait_s': '0.6', 'diagnostics_period_s': '0.1',
-              'cameras': json.dumps(RIG.cameras)}
+PARAMETERS = {'rig_solver': 'inline', 'person_height_m': '1.75', 'max_wait_s': '0.6',
+              'diagnostics_period_s': '0.1', 'cameras': json.dumps(RIG.cameras)}
 
 
 class Room:
@@ -46,7 +46,7 @@ class Room:
         world.until(lambda: self.rigs and all(p.get_subscription_count() for p in self.send.values()), 'the node')
 
     def play(self, views: list[View2D]) -> None:
-        """All views, a little ahead of the answers: at the start the node waits for cameras it does not know yet."""
+        """All views, a little ahead of the answers: at the start the node waits for cameras not known yet."""
         stamps = sorted({v.stamp for v in views})
         before = len(self.clouds)
         for n, stamp in enumerate(stamps):
