@@ -25,7 +25,8 @@ DT = 1 / FPS
 
 def new_filter(rig: Rig, X: Array, config: FilterConfig | None = None) -> SkeletonFilter:
     bones = np.linalg.norm(X[BONE_B] - X[BONE_A], axis=-1)
-    f = SkeletonFilter(rig.R, rig.t, rig.K[:, 0, 0], rig.K[:, :2, 2], bones, float(np.linalg.norm(X[1] - X[4])), config)
+    hips = float(np.linalg.norm(X[1] - X[4]))
+    f = SkeletonFilter(rig.R, rig.t, rig.K[:, 0, 0], rig.K[:, :2, 2], bones, hips, config)
     f.start(X, .05)
     return f
 
@@ -44,7 +45,7 @@ def far(f: SkeletonFilter, X: Array) -> Array:
 # -- against dense computations
 
 def test_prediction_is_that_of_the_dense_kalman_filter() -> None:
-    """x' = F x, P' = F P F^T + Q of piecewise constant acceleration, joint by joint: to 1e-12."""
+    """State F x and covariance F P F^T + Q of piecewise constant acceleration, joint by joint: to 1e-12."""
     rig, X = ring_rig(3, 1), walker(1., FPS, 1)
     f = new_filter(rig, X[0])
     rng = np.random.default_rng(0)
@@ -82,8 +83,8 @@ def dense_cost(f: SkeletonFilter, x: Array, x0: Array, prior: Array, m: Measurem
 
 
 def test_update_is_the_maximum_a_posteriori_of_the_dense_problem() -> None:
-    """Gradient of the cost at the result against that at the start: 1e-5 of it (measured 2e-7); sigmas are those of the
-    inverse of the dense Hessian to 5 % (Gauss-Newton; measured 3).
+    """Gradient of the cost at the result against that at the start: 1e-5 of it (measured 2e-7); sigmas are those
+    of the inverse of the dense Hessian to 5 % (Gauss-Newton; measured 3).
     """
     rig, X = ring_rig(3, 1), walker(1., FPS, 1)
     f = new_filter(rig, X[0], plain())
@@ -102,7 +103,9 @@ def test_update_is_the_maximum_a_posteriori_of_the_dense_problem() -> None:
 
 
 def test_velocity_follows_as_in_the_dense_kalman_filter() -> None:
-    """Mean and covariance of the velocities after an update are those of the joint Gaussian conditioned on the position."""
+    """Mean and covariance of the velocities after an update are those of the joint Gaussian conditioned on the
+    position.
+    """
     rig, X = ring_rig(3, 1), walker(1., FPS, 1)
     f = new_filter(rig, X[0], plain())
     f.predict(DT)
@@ -164,7 +167,9 @@ def test_filter_beats_each_instant_alone() -> None:
 
 
 def test_sigma_tells_the_error() -> None:
-    """4 px independent noise, memory off: root mean square error per axis over sigma between 0.7 and 1.4 (measured 0.86)."""
+    """4 px independent noise, memory off: root mean square error per axis over sigma between 0.7 and 1.4 (measured
+    0.86).
+    """
     _, e, s = follow(ring_rig(4, 1), walker(3., FPS, 1), 4., config=FilterConfig(memory=0.))
     assert .7 < np.sqrt((e[10:] ** 2).mean() / 3) / s[10:].mean() < 1.4
 
@@ -182,16 +187,17 @@ def hidden_wrist(seed: int = 1) -> tuple[Array, Array]:
 
 
 def test_joints_that_nobody_sees_coast_and_become_uncertain() -> None:
-    """A wrist unseen for 0.4 s: sigma grows tenfold until the bones stop it, and three sigma cover the error (measured
-    1.5 at the most); half a second after it is seen again it is back to 2 cm (measured 0.7)."""
+    """A wrist unseen for 0.4 s: sigma grows tenfold until the bones stop it, and three sigma cover the error
+    (measured 1.5 at the most); half a second after it is seen again it is back to 2 cm (measured 0.7).
+    """
     e, s = hidden_wrist()
     assert (np.diff(s[19:25]) > 0).all() and s[25:30].min() > 10 * s[19]
     assert (e[20:30] / (np.sqrt(3) * s[20:30])).max() < 3
     assert e[42:].max() < .02
 
 
-@pytest.mark.xfail(strict=True, reason='rays far from the coasting joint are taken for outliers one by one: 0.35 m off for '
-                                       '0.4 s although all three cameras see the wrist')
+@pytest.mark.xfail(strict=True, reason='rays far from the coasting joint are taken for outliers: 0.35 m off '
+                                       'for 0.4 s although all three cameras see the wrist')
 def test_a_joint_that_is_seen_again_is_found_at_once() -> None:
     """Two frames after all three cameras see it again: 5 cm."""
     e, _ = hidden_wrist()
@@ -210,8 +216,9 @@ def test_nothing_seen_at_all_is_only_a_prediction() -> None:
 
 
 def test_a_wrong_but_stable_limb_in_one_view_is_left_out() -> None:
-    """One of four cameras sees an arm 80 px elsewhere for 0.6 s: within 4 cm, at 2 px noise (measured 3.1; 1.5 without it),
-    and its rays count as unused."""
+    """One of four cameras sees an arm 80 px elsewhere for 0.6 s: within 4 cm, at 2 px noise (measured 3.1; 1.5
+    without it), and its rays count as unused.
+    """
     rig, X = ring_rig(4, 1), walker(2., FPS, 1)
     used = []
 
@@ -268,14 +275,17 @@ def test_a_burst_is_followed() -> None:
 
 
 def test_views_of_other_moments_are_compared_at_their_own_time() -> None:
-    """Cameras that run 15 ms apart, walking: half of the error that taking them for simultaneous makes (measured 0.24)."""
+    """Cameras that run 15 ms apart, walking: half of the error that taking them for simultaneous makes (measured
+    0.24).
+    """
     rig, X = ring_rig(4, 1), walker(3., 1000., 1, 'walk')
     offset = np.array([-.015, 0., .015, -.008])
 
     def error(told: bool) -> float:
         f, out = None, []
         for k in range(100, len(X) - 100, 40):
-            kp = np.stack([project(X[k + round(1000 * offset[v])], rig.K[v], rig.R[v], rig.t[v]) for v in range(4)])
+            at = [X[k + round(1000 * d)] for d in offset]
+            kp = np.stack([project(at[v], rig.K[v], rig.R[v], rig.t[v]) for v in range(4)])
             if f is None:
                 f = new_filter(rig, X[k])
             else:

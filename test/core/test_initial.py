@@ -38,7 +38,7 @@ def on_the_spot(seed: int = 0, seconds: float = 3.) -> Array:
 
 @pytest.mark.parametrize('views', [3, 4, 6])
 def test_factorisation_of_orthographic_images_is_exact_up_to_the_mirror(views: int) -> None:
-    """One of the two answers has all rotations to 0.01 degrees (measured 1e-13), the other is its depth reversal."""
+    """One of the two has all rotations to 0.01 degrees (measured 1e-13), the other is its depth reversal."""
     rig, X = ring_rig(views, 2), on_the_spot()
     found = factorise(orthographic(X, rig), np.ones((len(X), views, 17)))
     assert len(found) == 2
@@ -50,8 +50,9 @@ def test_factorisation_of_orthographic_images_is_exact_up_to_the_mirror(views: i
 
 
 def test_both_of_the_mirror_pair_explain_orthographic_images() -> None:
-    """That is why both are handed on: images of scaled orthography cannot tell them apart. Residual of the best body in
-    either rig: below 1e-4 of the image."""
+    """That is why both are handed on: images of scaled orthography cannot tell them apart. Residual of the best
+    body in either rig: below 1e-4 of the image.
+    """
     rig, X = ring_rig(4, 2), on_the_spot()
     px = orthographic(X, rig)
     px = px - px.mean(2, keepdims=True)
@@ -84,7 +85,9 @@ def test_bodies_lie_in_front_of_the_guessed_cameras() -> None:
 
 
 def test_factorisation_bears_wrong_limbs_and_what_is_not_seen() -> None:
-    """5 % of the joints 0.1 (100 px) off, 20 % unseen with nonsense in their place: within 3 degrees (measured 1.4)."""
+    """5 % of the joints 0.1 (100 px) off, 20 % unseen with nonsense in their place: within 3 degrees (measured
+    1.4).
+    """
     rig, X = ring_rig(4, 2), on_the_spot()
     px = orthographic(X, rig)
     rng = np.random.default_rng(0)
@@ -124,7 +127,7 @@ def test_essential_matrices_of_exact_rays_are_exact(views: int) -> None:
     assert np.array_equal(R[0], np.eye(3)) or np.allclose(R[0], np.eye(3), atol=1e-12)
 
 
-@pytest.mark.xfail(strict=True, reason='from_pairs keeps only weights above their own 30 % quantile: none when all are equal')
+@pytest.mark.xfail(strict=True, reason='from_pairs keeps weights above their 30 % quantile: none if all equal')
 def test_a_detector_that_is_equally_sure_of_everything_can_start_a_rig() -> None:
     """Some networks say 1 for every joint: two views have no other first guess than the essential matrix."""
     rig, X = ring_rig(2, 1), walker(3., 10, 1)

@@ -84,7 +84,7 @@ def test_angle_is_exact_for_small_and_large_differences() -> None:
 
 
 def test_nearest_rotation_is_never_a_mirror() -> None:
-    """Rotations come back as they are; reflections, singular and zero matrices give something of determinant +1."""
+    """Rotations come back as they are; reflections, singular and zero matrices give determinant +1."""
     R = exp(directions())
     assert np.abs(nearest_rotation(3.7 * R) - R).max() < 1e-14
     rng = np.random.default_rng(3)
@@ -150,4 +150,5 @@ def test_alignment_of_flat_points_is_exact_and_weights_silence_outliers() -> Non
 
 def test_alignment_of_coinciding_points_is_finite() -> None:
     s, R, t = similarity_alignment(np.ones((4, 3)), np.ones((4, 3)))
-    assert np.isfinite(s) and np.isfinite(R).all() and np.isfinite(t).all() and np.linalg.det(R) == pytest.approx(1.)
+    assert np.isfinite(s) and np.isfinite(R).all() and np.isfinite(t).all()
+    assert np.linalg.det(R) == pytest.approx(1.)

@@ -31,7 +31,9 @@ def dense(ab: Array) -> Array:
     return out
 
 
-def problem(n: int = 30, seed: int = 1, noise_px: float = 0., views: int = 3) -> tuple[BundleProblem, BundleState, Array]:
+def problem(
+    n: int = 30, seed: int = 1, noise_px: float = 0., views: int = 3,
+) -> tuple[BundleProblem, BundleState, Array]:
     """(problem, true state, stamps) with cameras known."""
     _, p, s = exact(views, n, seed, sigma_px=max(noise_px, 1.), fps=FPS)
     p = replace(p, log_focal=np.log(s.focal), log_focal_sigma=np.zeros(views), bone_mean=s.bones)
@@ -59,7 +61,7 @@ def test_diagonal_of_the_inverse_is_that_of_the_dense_inverse(n: int) -> None:
 
 
 def cost(p: BundleProblem, s: BundleState, stamp: Array, rho: float, w: trajectory._Work) -> float:
-    """What the trajectory minimises when nothing is an outlier: written down a second time, from its description."""
+    """What the trajectory minimises when nothing is an outlier, written down a second time."""
     z = (s.X[:, None] @ np.swapaxes(s.R, 1, 2) + s.t[:, None])
     px = z[..., :2] / z[..., 2:] * s.focal[:, None, None] + p.centre[:, None]
     r = (px - p.kp) / p.sigma[..., None]
@@ -75,7 +77,7 @@ def cost(p: BundleProblem, s: BundleState, stamp: Array, rho: float, w: trajecto
 
 
 def test_gradient_is_that_of_the_cost_with_correlated_noise_and_uneven_steps() -> None:
-    """Without outliers (wide losses), uneven stamps, correlation 0.4: along 8 directions to 1e-7, measured 2e-10."""
+    """Wide losses, uneven stamps, correlation 0.4: along 8 directions to 1e-7, measured 2e-10."""
     p, s, stamp = problem(8, noise_px=2.)
     stamp = stamp + np.random.default_rng(3).uniform(-.01, .01, len(stamp))
     s = started(s, .01)
@@ -106,7 +108,8 @@ def test_camera_gradient_is_that_of_the_cost() -> None:
 
 def test_system_is_the_second_derivative_where_residuals_vanish() -> None:
     """Banded matrix against differences of gradients, noise-free, a body that moves evenly: to 1e-6 of the largest
-    entry, measured 5e-9."""
+    entry, measured 5e-9.
+    """
     p, s, stamp = problem(5)
     X = np.repeat(s.X[:1], 5, 0) + .3 * stamp[:, None, None]                 # no acceleration, bones as they are
     z = X[:, None] @ np.swapaxes(s.R, 1, 2) + s.t[:, None]
@@ -123,7 +126,7 @@ def test_system_is_the_second_derivative_where_residuals_vanish() -> None:
 
 
 def test_exact_images_give_the_true_trajectory() -> None:
-    """From 3 cm away: median below 1 mm (measured 0.2; what is left is the motion prior), 5 mm at the most (1.4)."""
+    """From 3 cm away: median below 1 mm (measured 0.2, left by the motion prior), 5 mm at the most (1.4)."""
     p, s, stamp = problem(40)
     p = replace(p, sigma=np.full_like(p.sigma, .5))
     out = estimate_trajectory(p, started(s), stamp)
@@ -132,7 +135,7 @@ def test_exact_images_give_the_true_trajectory() -> None:
 
 
 def test_smoothing_beats_each_instant_alone() -> None:
-    """4 px of independent noise: at most 0.7 of the error of triangulation with the true cameras (measured 0.47)."""
+    """4 px independent noise: at most 0.7 of the error of triangulation with the true cameras (measured 0.47)."""
     from selfpose_ros.core.fusion.triangulation import triangulate
     p, s, stamp = problem(60, noise_px=4.)
     rays = (p.kp - p.centre[:, None]) / s.focal[:, None, None]
@@ -143,8 +146,9 @@ def test_smoothing_beats_each_instant_alone() -> None:
 
 
 def test_sigma_tells_the_true_error() -> None:
-    """Independent noise, model as it is made: 0.6 to 1.2 of the error is what sigma says (per axis; measured 1.02), and
-    it is larger where fewer views see."""
+    """Independent noise, model as it is made: 0.6 to 1.2 of the error is what sigma says (per axis; measured
+    1.02), and it is larger where fewer views see.
+    """
     p, s, stamp = problem(60, noise_px=4.)
     p.sigma[20:40, 1:, 16] = np.inf
     out = estimate_trajectory(p, started(s), stamp, MotionModel(correlation=0.))
@@ -163,7 +167,7 @@ def test_a_limb_that_is_not_seen_for_a_while_is_bridged() -> None:
 
 
 def test_wrong_but_stable_joints_do_not_pull_the_trajectory() -> None:
-    """One camera of four sees an arm 80 px elsewhere for half a second: within 3 cm of the truth (measured 1.7)."""
+    """One camera of four sees an arm 80 px elsewhere for 0.5 s: within 3 cm of the truth (measured 1.7)."""
     p, s, stamp = problem(40, views=4)
     p = replace(p, kp=p.kp.copy(), sigma=np.full_like(p.sigma, 3.))
     p.kp[12:22, 2, 15:17] += [60., -50.]
@@ -172,7 +176,9 @@ def test_wrong_but_stable_joints_do_not_pull_the_trajectory() -> None:
 
 
 def test_exchanged_legs_are_put_right_on_the_way() -> None:
-    """One camera exchanges the legs for 0.4 s: within 1.5 cm (measured 0.8, where nothing is wrong, too) and the problem that comes back has them right."""
+    """One camera exchanges the legs for 0.4 s: within 1.5 cm (measured 0.8, where nothing is wrong, too) and the
+    problem that comes back has them right.
+    """
     p, s, stamp = problem(40, views=4)
     p = replace(p, sigma=np.full_like(p.sigma, 2.))
     a = list(SWAP_GROUPS['legs'])
@@ -185,7 +191,8 @@ def test_exchanged_legs_are_put_right_on_the_way() -> None:
 
 def test_a_jump_that_all_cameras_see_stays_a_jump() -> None:
     """A wrist punches 0.35 m within one frame: the tail of the motion model lets it, to 5 mm two frames later
-    (measured 0.3)."""
+    (measured 0.3).
+    """
     p, s, stamp = problem(30, views=4)
     X = s.X.copy()
     X[15:, 16] += [.0, .2, -.29]
@@ -199,7 +206,8 @@ def test_a_jump_that_all_cameras_see_stays_a_jump() -> None:
 
 def test_cameras_that_are_adjusted_along_come_nearer_to_the_truth() -> None:
     """Cameras 1 degree and 3 % of focal length off, noise 1 px: half of it or less is left (measured 1.5 before,
-    0.2 after)."""
+    0.2 after).
+    """
     from scenes import rotation_errors
     p, s, stamp = problem(60, noise_px=1.)
     b = shaken(s, size=.3)
@@ -208,7 +216,8 @@ def test_cameras_that_are_adjusted_along_come_nearer_to_the_truth() -> None:
     out = estimate_trajectory(p, start, stamp, cameras=True, rounds=15)
     before, after = (rotation_errors(x.R, s.R).max() for x in (start, out.state))
     assert after < .5 * before
-    assert out.covariance is not None and not out.covariance[:6].any() and (np.diag(out.covariance)[7:13] > 0).all()
+    assert out.covariance is not None and not out.covariance[:6].any()
+    assert (np.diag(out.covariance)[7:13] > 0).all()
 
 
 def test_the_same_twice_is_the_same() -> None:
