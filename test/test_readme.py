@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from selfpose_ros import cli
 from selfpose_ros.core.observation import LEVEL_NAMES, Skeleton3D, View2D
@@ -24,7 +25,7 @@ from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import JOINT_SETS, JOINTS
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
 from selfpose_ros.io.skeletons import Skeletons, write_skeletons
-from selfpose_ros.nodes.parameters import NODES, markdown_table
+from selfpose_ros.nodes.parameters import NODES, markdown_table, settings_from, unknown_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -132,6 +133,17 @@ def test_launch_files_have_the_arguments() -> None:
 def test_parameter_tables_are_those_of_the_code(node: str) -> None:
     assert _between(f'parameters {node}') == markdown_table(node), \
         f'put the output of markdown_table({node!r}) of nodes/parameters.py there'
+
+
+def test_parameter_files_in_the_text_are_good() -> None:
+    files = [yaml.safe_load(block) for _, block in _blocks('yaml')]
+    assert files
+    for file in files:
+        for node, content in file.items():
+            given = content['ros__parameters']
+            kind = NODES[node.rpartition('/')[2]]
+            assert unknown_names(kind, given) == []
+            settings_from(kind, given)                              # type: ignore[type-var]
 
 
 def test_levels_have_their_names() -> None:
