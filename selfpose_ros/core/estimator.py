@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Estimator:
 
     def __init__(self, config: EstimatorConfig | None = None, *, rig: Rig | None = None) -> None:
         """Args:
-            rig: one that was saved; trusted again once the views of today agree with it.
+        rig: one that was saved; trusted again once the views of today agree with it.
         """
         self.config = config or EstimatorConfig()
         self._worker = RigWorker(self.config.rig_solver)
@@ -155,7 +155,8 @@ class Estimator:
         elif now - self._checking > 2 * _CHECK_S:
             self._model, self._checking = None, None
             self._people.clear()
-            self._reason = f'the saved rig does not fit the views any more (residuals {e:.1f} times the usual): solved anew'
+            self._reason = (f'the saved rig does not fit the views any more (residuals of {e:.1f} sigmas): '
+                            'it is solved anew')
 
     def _watch(self, observation: MultiView) -> None:
         """Cameras that were moved are left out, and placed anew against the skeleton of the others."""

@@ -3,8 +3,9 @@
 """The causal filter of one person: position and velocity of 17 joints, straight from the pixels of all views.
 
 Each tick is a small maximum-a-posteriori problem: predicted joints with their covariance, all views' pixels with a
-robust loss, constant bone lengths. Three Gauss-Newton steps on 51 unknowns; velocities follow by the cross-covariance
-(iterated extended Kalman filter). Views keep their own acquisition stamps: a joint is compared where it was at that time.
+robust loss, constant bone lengths. Three Gauss-Newton steps on 51 unknowns; velocities follow by the cross-
+covariance (iterated extended Kalman filter). Views keep their own acquisition stamps: a joint is compared where it
+was at that time.
 """
 from __future__ import annotations
 
@@ -34,14 +35,14 @@ _INC[np.arange(_K), _A], _INC[np.arange(_K), _B] = -1., 1.
 @dataclass(frozen=True)
 class FilterConfig:
     """Attributes:
-        acceleration: factor on the joints' usual acceleration.
-        bone_sigma_m: constancy of a bone, m.
-        outlier: Geman-McClure scale, sigmas.
-        memory: share of the last residual that is expected again (errors of a 2D network are correlated in time).
-        inflation: factor on the measured sigmas.
-        tail: predictions that are off by more than this many sigmas are believed less (Cauchy).
-        first_trust: weight of the prediction in the first step.
-        steps: Gauss-Newton steps per tick.
+    acceleration: factor on the joints' usual acceleration.
+    bone_sigma_m: constancy of a bone, m.
+    outlier: Geman-McClure scale, sigmas.
+    memory: share of the last residual that is expected again (errors of a 2D network are correlated in time).
+    inflation: factor on the measured sigmas.
+    tail: predictions that are off by more than this many sigmas are believed less (Cauchy).
+    first_trust: weight of the prediction in the first step.
+    steps: Gauss-Newton steps per tick.
     """
 
     acceleration: float = 3.
@@ -57,7 +58,8 @@ class FilterConfig:
 @dataclass(frozen=True)
 class Measurement:
     """What V cameras saw of one person: kp (V, 17, 2) undistorted px (any number where unseen), sigma (V, 17) px
-    (inf = unseen), offset (V,) s: acquisition time minus the tick's."""
+    (inf = unseen), offset (V,) s: acquisition time minus the tick's.
+    """
 
     kp: Array
     sigma: Array

@@ -116,7 +116,8 @@ class HealthMonitor:
                 c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
                 c.used |= bool((used[v] > .25).any())
 
-    def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str, solving: bool) -> EstimatorStatus:
+    def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
+               solving: bool) -> EstimatorStatus:
         """What is going on, in one value."""
         cameras = {}
         for name, c in sorted(self._cameras.items()):

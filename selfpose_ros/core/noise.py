@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from .body import BONE_A, BONE_B, MIRROR_BONE
-from .rig.bundle import (BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise, pixels, robust_cost,
-                         robust_weight)
+from .rig.bundle import BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise, pixels, robust_cost, robust_weight
 from .skeleton import MIRROR, SWAP_GROUPS
 
 __all__ = ['NoiseModel', 'PERMUTATIONS', 'best_permutation', 'calibrate', 'lag_one_correlation', 'measure_bone_sigma',
@@ -58,7 +57,7 @@ class NoiseModel:
     measured: bool = False
 
     @classmethod
-    def prior(cls, image_size: Array) -> NoiseModel:
+    def prior(cls, image_size: ArrayLike) -> NoiseModel:
         """Before anything is known: a fixed share of the image's side, growing with falling confidence."""
         side = float(np.mean(np.max(np.atleast_2d(image_size), axis=1)))
         c = np.array([.02, .1, .3, .5, .7, 1.])
@@ -75,7 +74,8 @@ class NoiseModel:
         return float(self.correlation ** max(step_s / max(self.frame_s, 1e-3), .05))
 
 
-def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, prior: NoiseModel) -> tuple[NoiseModel, Array]:
+def calibrate(state: BundleState, problem: BundleProblem, confidence: Array,
+              prior: NoiseModel) -> tuple[NoiseModel, Array]:
     """Noise model from residuals, and the leverage-corrected residuals (N, V, 17) px (per axis, standardised).
 
     A residual is smaller than the error that caused it, because the estimate follows the observation: it is divided by
@@ -145,7 +145,8 @@ def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array
 
 def best_permutation(px: Array, kp: Array, sigma: Array, *, margin: float = 6., scale: float = 3.) -> NDArray[np.int64]:
     """Which of `PERMUTATIONS` explains predicted pixels px (..., 17, 2) best; 0 unless another is better by `margin`
-    (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17)."""
+    (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17).
+    """
     inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
     d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
     cost = robust_cost((d * d).sum(-1), scale, 'gm').sum(-1)              # ..., 4

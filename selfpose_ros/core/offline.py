@@ -18,7 +18,7 @@ from .noise import undo_swaps
 from .observation import MultiView, Skeleton3D
 from .people import People, Row, row_of
 from .rig import NotSolved, Rig
-from .rig.bundle import BundleState, BundleProblem
+from .rig.bundle import BundleProblem, BundleState
 from .rig.clocks import solve_with_clocks
 from .rig.solver import SolverConfig, Tracks
 
@@ -45,8 +45,8 @@ def reconstruct_offline(
         progress: called with (what is done, share 0..1).
 
     Returns:
-        The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none: then
-        the people are what the causal estimator makes of the recording.
+        The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none:
+        then the people are what the causal estimator makes of the recording.
     """
     config = config or EstimatorConfig()
     tell = progress or (lambda what, share: None)
@@ -87,8 +87,8 @@ def _solve(history: History, config: EstimatorConfig) -> RigModel | NotSolved:
     if isinstance(solution, NotSolved):
         return solution
     if solution.quality < config.min_quality:
-        return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: more '
-                         'movement, or more cameras', {'quality': solution.quality})
+        return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: '
+                         'more movement, or more cameras', {'quality': solution.quality})
     names = config.baseline_cameras
     pair = (tracks.cameras.index(names[0]), tracks.cameras.index(names[1])) \
         if len(names) == 2 and set(names) <= set(tracks.cameras) else (0, 1)
@@ -129,7 +129,8 @@ def _trajectory(identity: int, rows: list[tuple[int, float, Row, Array]], frames
 
 def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: RigModel) -> list[tuple[int, Skeleton3D]]:
     late = dict(zip(model.cameras, model.clock_offset_s, strict=True))
-    timed = [(s, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in r.items()}) for _, s, r, _ in rows]
+    timed: list[tuple[float, Row]] = [
+        (s, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in r.items()}) for _, s, r, _ in rows]
     tracks = tracks_from_rows(timed, model.cameras, model.image_size, (None,) * len(model.cameras))
     problem = _problem(tracks, model)
     state = BundleState(model.R, model.t, model.focal, np.stack([x for *_, x in rows]), model.bones)
@@ -152,7 +153,7 @@ def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: Ri
 #: errors that last longer than a few frames cannot be told from slow movements: they are not smoothed away
 _MOST_CORRELATION = .5
 #: posterior spread against true error, measured on the validation split
-_SIGMA_FACTOR = 1.4
+_SIGMA_FACTOR = 1.1
 
 
 def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:

@@ -115,7 +115,8 @@ class People:
         if known.sum() < 6:
             return None
         X = np.where(known[:, None], X, np.median(X[known], 0))
-        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, bones, 2 * float(bones[0]), FilterConfig(bone_sigma_m=bone_sigma))
+        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, bones, 2 * float(bones[0]),
+                           FilterConfig(bone_sigma_m=bone_sigma))
         f.start(X, .15)
         return Person(0, f, now, now)
 
@@ -146,7 +147,7 @@ class People:
         """Advance everybody to the observation's instant.
 
         Args:
-            main_row, main_index: views of the main person as chosen before a rig was known; used to start the first one.
+            main_row, main_index: views of the main person as chosen before a rig was known; to start the first one.
         """
         m = self.model
         assert m is not None
@@ -159,11 +160,11 @@ class People:
         self.everybody = [p for p in self.everybody
                           if now - p.seen <= (_FORGET_S if p.confirmed else .2)]
         if not self.everybody and main_row:
-            p = self._start(now, main_row, m.bones, .008)
-            if p is not None:
-                p.identity, p.confirmed, p.views = self._take_identity(), True, dict(main_index)
-                self.everybody.append(p)
-                self._step(p, now, main_row)
+            first = self._start(now, main_row, m.bones, .008)
+            if first is not None:
+                first.identity, first.confirmed, first.views = self._take_identity(), True, dict(main_index)
+                self.everybody.append(first)
+                self._step(first, now, main_row)
         elif len(self.everybody) < self.most:
             self._newcomers(views, now)
         return [self._skeleton(p, now) for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
@@ -214,12 +215,12 @@ class People:
                 return
             row = {views[i].camera: row_of(views[i], k) for i, k in group.items()}
             size = float(np.mean(m.bones / BONE_PRIOR_M))
-            p = self._start(now, row, BONE_PRIOR_M * size, .08)
-            if p is None:
+            found = self._start(now, row, BONE_PRIOR_M * size, .08)
+            if found is None:
                 continue
-            p.identity, p.views = self._take_identity(), {views[i].camera: k for i, k in group.items()}
-            self._step(p, now, row)
-            self.everybody.append(p)
+            found.identity, found.views = self._take_identity(), {views[i].camera: k for i, k in group.items()}
+            self._step(found, now, row)
+            self.everybody.append(found)
 
     def _skeleton(self, p: Person, now: float) -> Skeleton3D:
         m, f = self.model, p.filter
@@ -234,8 +235,8 @@ class People:
                           np.where(known[:, None], f.v, np.nan))
 
 
-#: the filter takes the errors of successive frames for independent, which they are not: measured on the validation split
-_SIGMA_FACTOR = 1.25
+#: the filter takes the errors of successive frames for independent, which they are not: measured, validation split
+_SIGMA_FACTOR = 1.05
 
 
 def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:

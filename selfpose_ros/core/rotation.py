@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 def cross_matrix(w: Array) -> Array:
-    """(..., 3) -> (..., 3, 3) with cross_matrix(a) @ b = a x b."""
+    """Vectors (..., 3) to matrices (..., 3, 3) that take the cross product with them."""
     z = np.zeros(w.shape[:-1])
     return np.stack([np.stack([z, -w[..., 2], w[..., 1]], -1), np.stack([w[..., 2], z, -w[..., 0]], -1),
                      np.stack([-w[..., 1], w[..., 0], z], -1)], -2)

@@ -56,7 +56,7 @@ class MotionModel:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """X (N, 17, 3) m; cameras and bones as adjusted; sigma (N, 17) m; covariance (7V, 7V) of the cameras, None when held."""
+    """State as adjusted; sigma (N, 17) m; covariance (7V, 7V) of the cameras, None when they were held."""
 
     state: BundleState
     sigma: Array
@@ -78,7 +78,7 @@ class _Bands:
             self.view[o, :, :_N3 - o] += np.einsum('nii->ni', H[:, o:, :_N3 - o])
 
     def add_next(self, off: Array) -> None:
-        """off (N-1, 17, 3, 3): rows of block n+1, columns of block n, joint by joint."""
+        """Off (N-1, 17, 3, 3): rows of block n+1, columns of block n, joint by joint."""
         view = self.view.reshape(2 * _N3 + 1, self.n, 17, 3)
         for a in range(3):
             for b in range(3):
@@ -99,8 +99,8 @@ def _stencil(stamp: Array) -> list[Array]:
 
 
 def estimate_trajectory(
-    problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *, cameras: bool = False,
-    rounds: int = 8, unswap: Callable[[BundleState, BundleProblem], BundleProblem] | None = None,
+    problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *,
+    cameras: bool = False, rounds: int = 8, unswap: Callable[[BundleState, BundleProblem], BundleProblem] | None = None,
     align: Callable[[BundleState], Array] | None = None,
 ) -> Trajectory:
     """Gauss-Newton with re-weighting from `state` (its X must be finite).
@@ -205,10 +205,10 @@ class _Work:
         for v in range(V):
             Hcc[7 * v:7 * v + 7, 7 * v:7 * v + 7] = blocks[v]
         gc[:7 * V] = gv.ravel()
-        i = 7 * np.arange(V) + 6
+        foc = 7 * np.arange(V) + 6
         free = p.log_focal_sigma > 0
-        Hcc[i[free], i[free]] += 1 / p.log_focal_sigma[free] ** 2
-        gc[i[free]] += (np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
+        Hcc[foc[free], foc[free]] += 1 / p.log_focal_sigma[free] ** 2
+        gc[foc[free]] += (np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
         JL = -self.L * kb
         Hxc[:, :, 7 * V:] = Bt * JL[:, None]
         L = slice(7 * V, nc)
@@ -286,7 +286,8 @@ class _Work:
 
 def _inverse_diagonal(ab: Array, n: int) -> Array:
     """Diagonal (n * 51,) of the inverse of the banded matrix: block tridiagonal in pairs of instants, by elimination
-    from both ends (the marginal of a pair is what both sides leave of it)."""
+    from both ends (the marginal of a pair is what both sides leave of it).
+    """
     pad = n % 2
     size, m = 2 * _N3, (n + pad) // 2
     full = np.zeros((2 * _N3 + 1, m * size))
@@ -294,24 +295,24 @@ def _inverse_diagonal(ab: Array, n: int) -> Array:
     if pad:
         full[0, ab.shape[1]:] = 1.
     D = np.zeros((m, size, size))
-    O = np.zeros((m, size, size))                                      # rows of pair i+1, columns of pair i
+    off = np.zeros((m, size, size))                                    # rows of pair i+1, columns of pair i
     view = full.reshape(2 * _N3 + 1, m, size)
     for o in range(2 * _N3 + 1):
         if o < size:
-            i = np.arange(size - o)
-            D[:, i + o, i] = view[o, :, :size - o]
-            D[:, i, i + o] = view[o, :, :size - o]
+            at = np.arange(size - o)
+            D[:, at + o, at] = view[o, :, :size - o]
+            D[:, at, at + o] = view[o, :, :size - o]
         k = np.arange(max(size - o, 0), size)
-        O[:, k + o - size, k] = view[o][:, k]
+        off[:, k + o - size, k] = view[o][:, k]
     left = np.empty_like(D)
     left[0] = D[0]
     for i in range(1, m):
-        left[i] = D[i] - O[i - 1] @ np.linalg.solve(left[i - 1], O[i - 1].T)
+        left[i] = D[i] - off[i - 1] @ np.linalg.solve(left[i - 1], off[i - 1].T)
     out = np.empty((m, size))
     right = D[-1]
     out[-1] = np.diag(np.linalg.inv(left[-1]))
     for i in range(m - 2, -1, -1):
-        gone = O[i].T @ np.linalg.solve(right, O[i])
+        gone = off[i].T @ np.linalg.solve(right, off[i])
         out[i] = np.diag(np.linalg.inv(left[i] - gone))
         right = D[i] - gone
     return out.ravel()[:n * _N3]

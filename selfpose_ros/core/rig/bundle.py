@@ -77,7 +77,8 @@ class BundleState:
 @dataclass(frozen=True)
 class BundleResult:
     """State after adjustment; cost: robust, per observation; covariance of the camera parameters (7V, 7V) in the order
-    (rotation vector rad, translation m, log focal) per camera, zero for what is held; steps taken."""
+    (rotation vector rad, translation m, log focal) per camera, zero for what is held; steps taken.
+    """
 
     state: BundleState
     cost: float
@@ -124,7 +125,8 @@ def residuals(s: BundleState, p: BundleProblem) -> Array:
 
 def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
     """Residuals r (N, V, 17, 2) in standard deviations, and their derivatives with respect to the points
-    JX (N, V, 17, 2, 3) and to a camera's (rotation vector, translation, log focal) Jc (N, V, 17, 2, 7); 0 where unseen."""
+    JX (N, V, 17, 2, 3) and to a camera's (rotation vector, translation, log focal) Jc (N, V, 17, 2, 7); 0 where unseen.
+    """
     N, V = p.kp.shape[:2]
     Y, C, px = _project(s, p.centre)
     k = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
@@ -146,7 +148,8 @@ def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
 def _bone_prior(p: BundleProblem) -> tuple[Array, Array]:
     """Mean (16,) and precision (16, 16) of the log bone lengths.
 
-    The common scale is a gauge and pinned: left free it would shrink, so that the bones' residuals, in metres, get cheaper.
+    The common scale is a gauge and pinned: left free it would shrink, so that the bones' residuals, in metres, get
+    cheaper.
     """
     pair = np.zeros((_B, _B))
     for k, m in enumerate(MIRROR_BONE):
@@ -244,8 +247,8 @@ def _held(p: BundleProblem) -> NDArray[np.bool_]:
 
 
 def adjust(
-    state: BundleState, p: BundleProblem, *, scale: float = 3., kind: str = 'gm', steps: int = 20, tolerance: float = 1e-4,
-    move_bones: bool = True, points_only: bool = False,
+    state: BundleState, p: BundleProblem, *, scale: float = 3., kind: str = 'gm', steps: int = 20,
+    tolerance: float = 1e-4, move_bones: bool = True, points_only: bool = False,
 ) -> BundleResult:
     """Levenberg-Marquardt from `state` until the cost falls by less than `tolerance` of itself or `steps` are used.
 
@@ -261,8 +264,8 @@ def adjust(
     go = ~held
     V = p.kp.shape[1]
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
-    S, step = np.eye(int(go.sum())), 0
-    for step in range(1, steps + 1):
+    S, used = np.eye(int(go.sum())), 0
+    for used in range(1, steps + 1):  # noqa: B007
         Hxx, Hxc, Hcc, gx, gc = _normal_equations(s, p, scale, kind, prior)
         Hxc, Hcc_go, gc_go = Hxc[:, :, go], Hcc[np.ix_(go, go)], gc[go]
         diag = np.einsum('nii->ni', Hxx)
@@ -298,7 +301,7 @@ def adjust(
         full = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
         cov[np.ix_(keep, keep)] = full
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
-    return BundleResult(s, cost / n, cov, step, float(np.median(e)) if e.size else np.nan)
+    return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
 
 
 def _rescale(s: BundleState, p: BundleProblem) -> BundleState:

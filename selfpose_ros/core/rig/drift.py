@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera that was bumped, or that sinks slowly: noticed by its residuals, and put right by resection.
 
-Other cameras keep measuring the skeleton; the moved one is left out, compared with it for a few seconds, and placed anew
-against it. The world frame stays.
+Other cameras keep measuring the skeleton; the moved one is left out, compared with it for a few seconds, and placed
+anew against it. The world frame stays.
 """
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DriftMonitor:
         """
         for name, e in shift.items():
             s = self.cameras.setdefault(name, _State())
-            size = np.linalg.norm(e)
+            size = float(np.linalg.norm(e))
             e = e * min(1., 10. / max(size, 1e-9))
             share = 1 - np.exp(-dt / _SMOOTH_S)
             s.smooth = e if s.smooth is None else s.smooth + share * (e - s.smooth)

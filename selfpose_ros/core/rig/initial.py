@@ -50,7 +50,7 @@ def factorise(rays: Array, weight: Array, rounds: int = 12) -> list[Cameras]:
     fit = M.copy()
     gain = G / G.max()
     A = np.zeros((2 * V, 3))
-    for _ in range(rounds):                                        # weighted rank 3 by majorisation, outliers re-weighted
+    for _ in range(rounds):                                      # weighted rank 3 by majorisation, outliers re-weighted
         blend = gain * M + (1 - gain) * fit
         U, S, Vt = np.linalg.svd(blend, full_matrices=False)
         A = U[:, :3] * S[:3]
@@ -93,7 +93,7 @@ def _metric(A: Array) -> Array | None:
     rhs.append(2.)
     q = np.linalg.lstsq(np.array(rows), np.array(rhs), rcond=None)[0]
     Q = np.zeros((3, 3))
-    for (i, k), v in zip(idx, q):
+    for (i, k), v in zip(idx, q, strict=True):
         Q[i, k] = Q[k, i] = v
     return Q if np.linalg.eigvalsh(Q)[-1] > 0 else None
 
@@ -105,11 +105,11 @@ def _place(R: Array, z: Array, centre: Array) -> Cameras:
 
 
 def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) -> list[Cameras]:
-    """Cameras up to scale from essential matrices, chained along the pairs with the most inliers; [] when that fails."""
+    """Cameras up to scale from essential matrices, chained along the best pairs; [] when that fails."""
     N, V, J = weight.shape
     flat = rays.transpose(1, 0, 2, 3).reshape(V, -1, 2)
     w = weight.transpose(1, 0, 2).reshape(V, -1)
-    pairs: dict[tuple[int, int], tuple[float, Array, Array, Array]] = {}
+    pairs: dict[tuple[int, int], tuple[float, Array, Array, NDArray[np.int64]]] = {}
     for a in range(V):
         for b in range(a + 1, V):
             found = _pair(flat[a], flat[b], np.sqrt(w[a] * w[b]), 8. / float(np.sqrt(focal_px[a] * focal_px[b])), seed)
@@ -131,10 +131,10 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
             if ok.sum() < 12:
                 continue
             good, rvec, tvec, inl = cv2.solvePnPRansac(
-                X[ok], flat[c][ok], np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP, iterationsCount=200,
+                X[ok], flat[c][ok], np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_SQPNP, iterationsCount=200,
                 reprojectionError=15. / float(focal_px[c]), confidence=.999)
             if good and inl is not None and (best is None or len(inl) > best[0]):
-                best = (len(inl), c, cv2.Rodrigues(rvec)[0], tvec.ravel())
+                best = (len(inl), c, np.asarray(cv2.Rodrigues(rvec)[0], float), np.asarray(tvec, float).ravel())
         if best is None:
             return []
         Rs[best[1]], ts[best[1]] = best[2], best[3]
@@ -142,7 +142,8 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
     return [(R_all @ R_all[0].T, t_all - (R_all @ R_all[0].T) @ t_all[0])]
 
 
-def _pair(a: Array, b: Array, w: Array, threshold: float, seed: int) -> tuple[float, Array, Array, Array] | None:
+def _pair(a: Array, b: Array, w: Array, threshold: float,
+          seed: int) -> tuple[float, Array, Array, NDArray[np.int64]] | None:
     ok = np.nonzero(w > (np.quantile(w[w > 0], .3) if (w > 0).any() else 0))[0]
     if len(ok) < 15:
         return None
@@ -151,4 +152,4 @@ def _pair(a: Array, b: Array, w: Array, threshold: float, seed: int) -> tuple[fl
     if E is None or E.shape != (3, 3):
         return None
     n, R, t, _ = cv2.recoverPose(E, a[ok], b[ok], np.eye(3), mask=mask.copy())
-    return (float(n), R, t.ravel(), ok) if n >= 12 else None
+    return (float(n), np.asarray(R, float), np.asarray(t, float).ravel(), ok) if n >= 12 else None

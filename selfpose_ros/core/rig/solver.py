@@ -35,7 +35,7 @@ _DISTINCT_M = .052
 _SCALE_A = np.array([0, 1, 2, 4, 5, 0, 8, 11, 12, 8, 14, 15])
 _SCALE_B = np.array([1, 2, 3, 5, 6, 8, 11, 12, 13, 14, 15, 16])
 _SCALE_PRIOR_M = np.array([BONE_PRIOR_M[BONES.index((a, b))] if (a, b) in BONES else BONE_PRIOR_M[6] + BONE_PRIOR_M[7]
-                           for a, b in zip(_SCALE_A.tolist(), _SCALE_B.tolist())])
+                           for a, b in zip(_SCALE_A.tolist(), _SCALE_B.tolist(), strict=True)])
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Tracks:
 @dataclass(frozen=True)
 class SolverConfig:
     """Attributes:
-        frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
-        max_rotation_sigma_deg: a solution that is predicted to be worse is none.
+    frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
+    max_rotation_sigma_deg: a solution that is predicted to be worse is none.
     """
 
     frames: int = 100
@@ -185,15 +185,16 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         return NotSolved('one camera has no rig: a second one must see the person, too', {'cameras': V})
     rows = usable_rows(tracks)
     if len(rows) < 1:
-        return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap', {'frames': 0})
+        return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap',
+                         {'frames': 0})
     noise = noise or NoiseModel.prior(tracks.image_size)
     first = _evenly(rows, config.first_frames)
     p = problem_of(tracks.rows(first), noise)
     seen_views = np.isfinite(p.sigma).any(-1).sum(0)
     if seen_views.min() < max(1, min(4, len(first))):
         v = int(seen_views.argmin())
-        return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: walk '
-                         'where all cameras overlap', {'frames': float(seen_views[v])})
+        return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: '
+                         'walk where all cameras overlap', {'frames': float(seen_views[v])})
     best = _coarse(p, start)
     if best is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',

@@ -20,7 +20,7 @@ _ANKLE_M = 0.08
 
 @dataclass(frozen=True)
 class World:
-    """world_from_rig: x_world = R x + t (rig frame in metres already); sigma_deg: predicted error of the up direction."""
+    """x_world = R x + t (rig frame in metres already); sigma_deg: predicted error of the up direction."""
 
     R: Array
     t: Array
@@ -76,8 +76,10 @@ def find_world(X: Array, forward: Array) -> World:
     """World frame of a rig whose frame shows the body at X (N, 17, 3) m: z up, origin on the floor below the body.
 
     Up is first the mean axis from ankles to thorax of upright poses, then the normal of the plane in which resting feet
-    stand, as far as they cover ground; both with their spread. Args: forward: (3,) viewing direction of the first camera,
-    which becomes x.
+    stand, as far as they cover ground; both with their spread.
+
+    Args:
+        forward: (3,) viewing direction of the first camera, which becomes x.
     """
     X = X[np.isfinite(X).all((1, 2))]
     axis = X[:, 8] - .5 * (X[:, 3] + X[:, 6])
