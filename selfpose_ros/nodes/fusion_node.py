@@ -143,7 +143,7 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _publish(self, result: Result) -> None:
         if self._outputs is not None:
             self._outputs.publish(result)
-            self._latency.add(self.now_s() - result.stamp)
+            self._latency.add(self.since_s(result.stamp))
 
     def _failed(self, error: Exception) -> None:
         if not self.context.ok():

@@ -50,7 +50,7 @@ class FusionWorker:
         deliver: called with each result, in the worker's thread.
         failed: called with what the estimator (a defect) or `deliver` raised; the estimator then begins anew
             with the rig it had.
-        now_s: the node's clock.
+        now_s: the node's clock; 0 = simulated time that has not begun: then the stamps alone count.
 
     Attributes:
         status: newest.  rig: newest, None = none that is trusted.
@@ -64,7 +64,8 @@ class FusionWorker:
                  deliver: Callable[[Result], None], failed: Callable[[Exception], None],
                  now_s: Callable[[], float]) -> None:
         self._make = make_estimator
-        self._deliver, self._failed, self._now = deliver, failed, now_s
+        self._deliver, self._failed = deliver, failed
+        self._now: Callable[[], float | None] = lambda: now_s() or None
         self._estimator = make_estimator(rig)
         self.status: EstimatorStatus = self._estimator.status
         self.rig: Rig | None = self._estimator.rig
@@ -72,7 +73,7 @@ class FusionWorker:
         self.instants, self.skipped, self.epochs = Meter(), 0, 0
         self.streams: Mapping[str, CameraStream] = {}
         self._buffer = ViewBuffer(config)
-        self._views: deque[tuple[View2D, float]] = deque()
+        self._views: deque[tuple[View2D, float | None]] = deque()
         self._changed = threading.Condition()
         self._forget = self._ending = False
         self._thread = threading.Thread(target=self._run, name='fusion', daemon=True)
@@ -122,11 +123,13 @@ class FusionWorker:
                 self._estimator = self._make(self.known)
                 self._read()
 
-    def _step(self, views: deque[tuple[View2D, float]]) -> None:
+    def _step(self, views: deque[tuple[View2D, float | None]]) -> None:
         due: list[MultiView] = []
         for view, arrival_s in views:
             due += self._buffer.add(view, arrival_s)
-        due += self._buffer.poll(self._now())
+        now = self._now()
+        if now is not None:
+            due += self._buffer.poll(now)
         self.streams, self.epochs = self._buffer.cameras, self._buffer.epoch
         if len(due) > _MOST_INSTANTS:
             self.skipped += len(due) - _MOST_INSTANTS

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Generic
@@ -82,6 +83,11 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         """The node's clock (simulated time if so set), s."""
         return float(self.get_clock().now().nanoseconds) * 1e-9
 
+    def since_s(self, stamp_s: float) -> float:
+        """Seconds from a stamp to now; NaN while simulated time has not begun."""
+        now = self.now_s()
+        return now - stamp_s if now else math.nan
+
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call back in real time while the node is configured, also when simulated time stands still."""
         def guarded() -> None:
@@ -157,6 +163,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self.get_logger().error(f'cannot {verb}: {error}')
         except Exception as error:  # noqa: BLE001 - rclpy would swallow it without a word
             self.error = f'defect: {type(error).__name__}: {error}'
+            if not self.context.ok():                       # the process is being ended: everything fails now
+                return TransitionCallbackReturn.FAILURE
             self.get_logger().error(f'cannot {verb}, which is a defect of this program:\n{traceback.format_exc()}')
         if verb == 'configure':
             self._drop()

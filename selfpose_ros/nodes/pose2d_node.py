@@ -120,7 +120,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         header = Header(stamp=message.header.stamp if stamped else time_from(view.stamp),
                         frame_id=message.header.frame_id or optical_frame(view.camera))
         camera.keypoints.publish(keypoints_from(view, header))
-        camera.views.add(self.now_s() - view.stamp)
+        camera.views.add(self.since_s(view.stamp))
 
     def _tell_info(self, camera: CameraLine, view: View2D) -> None:
         old = camera.info

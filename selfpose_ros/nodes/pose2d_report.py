@@ -107,7 +107,7 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
 def network_entry(lines: Sequence[CameraLine]) -> Entry:
     """The 2D network over all cameras: what computes, how fast."""
     network = lines[0].maker.network
-    latencies = [v for line in lines for v in line.views.values()]
+    latencies = [v for line in lines for v in line.views.values() if not math.isnan(v)]
     p50, p95 = (1e3 * float(np.percentile(latencies, q)) if latencies else math.nan for q in (50, 95))
     rate = sum(line.views.rate_hz() for line in lines)
     speed = f': {rate:.0f} images/s, latency p50 {number(p50, 0)} ms, p95 {number(p95, 0)} ms' if latencies else ''

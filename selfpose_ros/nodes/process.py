@@ -54,6 +54,10 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
     except NodeError:
         if rclpy.ok():
             return 2
+    except Exception:
+        # a signal that comes just before the executor waits makes it raise a private class of rclpy
+        if rclpy.ok():
+            raise
     finally:
         _end(nodes, executor)
     return 0

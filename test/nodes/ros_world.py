@@ -72,8 +72,9 @@ class World:
         except ExternalShutdownException:
             return
         except Exception as error:
-            self.dead = error
-            raise
+            if self.context.ok():                          # else it ended just before the executor waited
+                self.dead = error
+                raise
 
     def add(self, node: Any) -> Any:
         """Spin a node."""

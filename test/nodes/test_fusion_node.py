@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from ros_world import LATCHED, World, pose, stamp, values
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
@@ -374,3 +375,26 @@ def test_info_with_calibration_reaches_the_estimator(world: World) -> None:
     world.until(lambda: Scripted.made[0].taken, 'views', a)
     intrinsics = Scripted.made[0].taken[0].views[0].intrinsics
     assert intrinsics is not None and intrinsics.K[0, 0] == 300 and intrinsics.source == 'known'
+
+
+def test_simulated_time_before_and_after_it_begins(world: World) -> None:
+    fuse(world, use_sim_time=True)
+    skeletons = world.listen('/fusion_node/skeletons', PointCloud2)
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b')
+    both = lambda: (a(), b())  # noqa: E731
+    world.until(lambda: skeletons and skeletons[-1].height, 'skeletons before the first /clock', both)
+    clock = world.node.create_publisher(Clock, '/clock', 10)
+
+    def tick() -> None:
+        both()
+        clock.publish(Clock(clock=stamp(a.at + 0.05)))
+
+    figures = values(world.says('fusion_node: fusion', 'level 1', both))
+    assert figures['latency_p50_ms'] == 'not known', 'no clock, no latency'
+
+    def latency() -> str:
+        return values(world.status['fusion_node: fusion'])['latency_p50_ms']
+
+    world.until(lambda: latency() != 'not known' and abs(float(latency()) - 50) < 40, 'simulated latency', tick)
+    count = len(skeletons)
+    world.until(lambda: len(skeletons) > count + 5 and skeletons[-1].height, 'skeletons in simulated time', tick)
