@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
+from .fusion.triangulation import triangulate
 from .noise import PERMUTATIONS, best_permutation
 from .skeleton import BONES
 
@@ -26,6 +27,8 @@ _PAIRS = (*BONES, (1, 4))
 _A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
 _K = len(_PAIRS)
 _EYE3 = np.eye(3)
+#: a joint that two views see, but that fits neither for this many ticks, was lost
+_LOST_TICKS = 3
 _DIAG = np.arange(51)
 #: (51, K) pattern: which bone touches which joint, with sign
 _INC = np.zeros((_K, 17))
@@ -83,6 +86,7 @@ class SkeletonFilter:
         self.pv = np.zeros((17, 3, 3))
         self.vv = np.zeros((17, 3, 3))
         self.residual: Array | None = None
+        self.lost = np.zeros(17, np.int64)
         self.used = np.zeros((len(R), 17))
         self.e2 = np.zeros((len(R), 17))
         self.r = np.zeros((len(R), 17, 2))
@@ -170,6 +174,26 @@ class SkeletonFilter:
         off = np.where(seen[..., None], unbiased - r, 0.)
         self.r = off * k[..., None]
         self.residual = np.where((self.used > .25)[..., None], off, 0.)
+        self._find_again(kp, k, seen)
+
+    def _find_again(self, kp: Array, k: Array, seen: NDArray[np.bool_]) -> None:
+        """Joints that coasted away while they were hidden: views that agree with each other outvote the prediction."""
+        alone = ((self.used > .25).sum(0) < 2) & (seen.sum(0) >= 2)
+        self.lost = np.where(alone, self.lost + 1, 0)
+        j = np.nonzero(self.lost >= _LOST_TICKS)[0]
+        if not len(j):
+            return
+        rays = (kp[:, j] - self.centre[:, None]) / self.focal[:, None, None]
+        weight = (k[:, j] * self.focal[:, None]) ** 2
+        X = triangulate(rays[None], weight[None], self.R, self.t, rounds=4, scale=4.)[0]
+        C = np.matmul(X[None], self.R.swapaxes(1, 2)) + self.t[:, None]
+        px = C[..., :2] / np.maximum(C[..., 2:], .2) * self.focal[:, None, None] + self.centre[:, None]
+        e2 = (((px - kp[:, j]) * k[:, j][..., None]) ** 2).sum(-1)
+        agree = ((e2 < 9.) & seen[:, j]).sum(0) >= np.maximum(2, .6 * seen[:, j].sum(0))
+        j, X = j[agree], X[agree]
+        self.x[j], self.v[j] = X, 0.
+        self.pp[j], self.pv[j], self.vv[j] = _EYE3 * .05 ** 2, 0., _EYE3
+        self.lost[j] = 0
 
     def _system(self, x: Array, shift: Array | None, kp: Array, k: Array, scale: float) -> tuple[Array, Array, Array]:
         X = x[None] if shift is None else x[None] + shift

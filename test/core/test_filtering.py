@@ -196,8 +196,6 @@ def test_joints_that_nobody_sees_coast_and_become_uncertain() -> None:
     assert e[42:].max() < .02
 
 
-@pytest.mark.xfail(strict=True, reason='rays far from the coasting joint are taken for outliers: 0.35 m off '
-                                       'for 0.4 s although all three cameras see the wrist')
 def test_a_joint_that_is_seen_again_is_found_at_once() -> None:
     """Two frames after all three cameras see it again: 5 cm."""
     e, _ = hidden_wrist()

@@ -127,7 +127,7 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
                         np.array([ts[k] for k in known]), rounds=3, scale=3.).reshape(-1, 3)
         best = None
         for c in sorted(set(range(V)) - set(known)):
-            ok = np.isfinite(X).all(-1) & (w[c] > np.quantile(w[c], .3))
+            ok = np.isfinite(X).all(-1) & (w[c] > 0) & (w[c] >= np.quantile(w[c], .3))
             if ok.sum() < 12:
                 continue
             good, rvec, tvec, inl = cv2.solvePnPRansac(
@@ -144,7 +144,7 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
 
 def _pair(a: Array, b: Array, w: Array, threshold: float,
           seed: int) -> tuple[float, Array, Array, NDArray[np.int64]] | None:
-    ok = np.nonzero(w > (np.quantile(w[w > 0], .3) if (w > 0).any() else 0))[0]
+    ok = np.nonzero((w > 0) & (w >= (np.quantile(w[w > 0], .3) if (w > 0).any() else 0)))[0]
     if len(ok) < 15:
         return None
     cv2.setRNGSeed(seed)
