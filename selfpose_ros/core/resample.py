@@ -12,15 +12,17 @@ Array = NDArray[np.float64]
 
 
 def move_in_time(t: Array, kp: Array, conf: Array, to: Array, longest_s: float = .2) -> tuple[Array, Array]:
-    """Joints (N, 17, 2) seen at t (N,) moved to times `to` (N,), by the slope towards the neighbour on that side.
+    """Joints (N, 17, 2) px seen at t (N,) s, increasing, as they were at times `to` (N,): linear between neighbours.
 
-    A jump (outlier, exchanged sides) has no slope: there, and across gaps, a joint stays where it was seen.
+    Where a joint jumps (outlier, exchanged sides), across holes longer than `longest_s` and beyond the ends there is
+    nothing between: the nearer observation is taken. Confidences (N, 17) are those of the nearer one.
     """
-    d = to - t
-    other = np.clip(np.arange(len(t)) + np.where(d > 0, 1, -1), 0, len(t) - 1)
-    gap = t[other] - t
-    share = np.where((np.abs(gap) > 1e-6) & (np.abs(gap) < longest_s), d / np.where(gap == 0, 1., gap), 0.)
-    step = kp[other] - kp
+    hi = np.clip(np.searchsorted(t, to), 1, len(t) - 1)
+    lo = hi - 1
+    gap = t[hi] - t[lo]
+    a = np.clip((to - t[lo]) / np.maximum(gap, 1e-9), 0., 1.)
+    near = np.where(a < .5, lo, hi)
+    step = kp[hi] - kp[lo]
     usual = 4 * np.nanmedian(np.abs(np.diff(kp, axis=0)), axis=(0, 2))[:, None] + 3.
-    step = np.where(np.isfinite(step) & (np.abs(step).max(-1, keepdims=True) < usual), step, 0.)
-    return kp + np.clip(share, -1.5, 1.5)[:, None, None] * step, conf
+    smooth = (np.abs(step).max(-1, keepdims=True) < usual) & (gap < longest_s)[:, None, None]
+    return np.where(smooth, kp[lo] + a[:, None, None] * step, kp[near]), conf[near]

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 #: joints slower than this tell nothing of time; velocities are taken from parabolas over this long
 _SLOW_M_S, _WINDOW_S = .5, .36
+#: rounds of retiming and solving; a further one is not worth it for offsets below this, s
+_MOST_ROUNDS, _SMALL_S = 4, .002
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
         w = np.where(np.isfinite(p.sigma), (s.focal[:, None] / p.sigma) ** 2, 0.)
         X = triangulate(rays, w, s.R, s.t, rounds=4, scale=4.)
         ok = np.isfinite(X).all(-1)
-        X = np.where(ok[..., None], X, np.nanmean(X, axis=1, keepdims=True))
-        X = np.nan_to_num(X)
+        middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
+        X = np.where(ok[..., None], X, middle)
         smooth = savgol_filter(X, window, 2, axis=0)
         velocity = np.gradient(smooth, tracks.stamp, axis=0)
         # a joint that hardly moves has a velocity made of noise, which would pull every offset towards zero; a step
@@ -116,8 +118,16 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
     solution = solve(tracks, config, start=start, noise=noise)
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
-    clocks = clock_offsets(tracks, solution)
-    if clocks is None or not clocks.significant:
-        return solution
-    again = solve(retimed(tracks, clocks.offset_s), config, start=solution, noise=solution.noise)
-    return solution if isinstance(again, NotSolved) else replace(again, clock_offset_s=clocks.offset_s)
+    # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
+    total, moved = np.zeros(len(tracks.cameras)), tracks
+    for _ in range(_MOST_ROUNDS):
+        clocks = clock_offsets(moved, solution)
+        if clocks is None or not (clocks.significant or total.any() and np.abs(clocks.offset_s).max() > _SMALL_S):
+            break
+        total = total + clocks.offset_s
+        moved = retimed(tracks, total)
+        again = solve(moved, config, start=solution, noise=solution.noise)
+        if isinstance(again, NotSolved):
+            break
+        solution = replace(again, clock_offset_s=total)
+    return solution
