@@ -74,6 +74,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._outputs = FusionOutputs(self, s)
         self._own_services = [self.create_service(Trigger, '~/reset', self._on_reset),
                               self.create_service(Trigger, '~/save_rig', self._on_save_rig)]
+        self.every(_LOOK_S, self._look)
 
     def _activate(self) -> None:
         s = self.settings
@@ -85,7 +86,6 @@ class FusionNode(ManagedNode[FusionSettings]):
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)
         self._look()
-        self.every(_LOOK_S, self._look)
 
     def _deactivate(self) -> None:
         for source in self._inputs.values():

@@ -18,7 +18,7 @@ from ..core.observation import View2D
 from ..core.skeleton import JOINTS
 from ..inference.pose2d import Pose2D, make_pose2d
 from .camera_input import CameraInput, info_topic
-from .diagnostics import Entry
+from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .managed_node import ManagedNode
 from .messages import KeypointsInfo, keypoints_from, optical_frame, time_from
@@ -67,12 +67,12 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
                 CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake),
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
+        self.every(_LOOK_S, self._look)
 
     def _activate(self) -> None:
         cv2.setNumThreads(1)                                # the workers are the threads; more only compete
         self._workers = Workers(list(self._cameras.values()), self._work, self._failed, self.settings.workers)
         self._look()
-        self.every(_LOOK_S, self._look)
 
     def _deactivate(self) -> None:
         workers, self._workers = self._workers, None
@@ -144,9 +144,11 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     # -- diagnostics
 
     def _entries(self) -> Sequence[Entry]:
+        if self._workers is None:
+            return [Entry('network', OK, 'inactive', 'not active')]
         lines = list(self._cameras.values())
         return [network_entry(lines), *(camera_entry(line, self.settings.stale_after_s, self._visible)
-                                        for line in lines)] if lines else []
+                                        for line in lines)]
 
     def _visible(self) -> list[str]:
         return sorted(name for name, kinds in self.get_topic_names_and_types()

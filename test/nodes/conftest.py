@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Starts commands of the product; those that still run at the end of the test are killed."""
+    """Starts commands of the product; those that still run at the end of the test are ended."""
     from ros_world import Process
     made: list[Process] = []
 
@@ -38,7 +39,6 @@ def start() -> Iterator[Callable[..., Process]]:
 
     yield launch
     for p in made:
-        if p.process.poll() is None:
-            p.process.kill()
-            p.process.wait()
+        if p.process.poll() is None:                       # killed outright, it would leave shared memory behind
+            p.end(signal.SIGTERM)
         p.output.close()

@@ -6,15 +6,18 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from rclpy.qos import ReliabilityPolicy
+from ros_world import raw, stamp
 
-from selfpose_ros.nodes.camera_input import Choice, choose, info_topic
+from selfpose_ros.nodes.camera_input import CameraInput, Choice, choose, info_topic
 from selfpose_ros.nodes.diagnostics import ERROR, OK, WARN, Entry, StateLog
 from selfpose_ros.nodes.meters import Meter, received_share
 from selfpose_ros.nodes.workers import Workers
@@ -57,6 +60,28 @@ def test_the_subscription_follows_the_publishers(here: list, beside: list, trans
     ('/cam/image_raw/compressed', '/cam/camera_info')])
 def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
     assert info_topic(image) == info
+
+
+def _camera(share: int, reliable: bool, pixels: int = 640 * 480) -> CameraInput:
+    """A camera of 30 images a second of which every `share`-th pair arrived."""
+    node = SimpleNamespace(resolve_topic_name=lambda name: f'/{name}')
+    camera = CameraInput(node, 'a', 'a/image_raw', 'a/camera_info', 'auto', 'auto', lambda: None)
+    camera.choice = Choice('/a/image_raw', False, reliable)
+    image = raw(np.zeros((1, pixels, 3), np.uint8), 0.)
+    for i in range(300):
+        if i % share in (0, 1):
+            image.header.stamp = stamp(100 + i / 30)
+            camera._on_image(image)
+    return camera
+
+
+def test_raw_images_that_get_lost_are_told_with_the_remedy() -> None:
+    hint = _camera(share=10, reliable=False).hint
+    assert 'about 80 %' in hint and 'config/fastdds_large_images.xml' in hint
+    assert (Path(__file__).resolve().parents[2] / 'config' / 'fastdds_large_images.xml').is_file()
+    assert _camera(share=2, reliable=False).hint == '', 'all of them came'
+    assert _camera(share=10, reliable=True).hint == '', 'the driver sends no more than these'
+    assert _camera(share=10, reliable=False, pixels=10_000).hint == '', 'small images do not get lost that way'
 
 
 @dataclass

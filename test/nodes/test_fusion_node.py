@@ -302,6 +302,8 @@ def test_save_reset_and_start_with_a_rig(world: World, tmp_path: Path) -> None:
     assert json.loads(rigs[-1].data)['reason'] == 'reset by the service'
     world.until(lambda: node._worker.rig is None, 'the estimator forgot it')
     node.trigger_deactivate()
+    world.says('fusion_node: fusion', 'not active')
+    assert _trigger(world, 'reset', lambda: None).message == 'fusion_node is not active; activate it first'
     node.trigger_cleanup()
     node.bring_up()
     assert Scripted.made[-1].rig is not None and Scripted.made[-1].rig.cameras == ('a', 'b')
@@ -398,3 +400,17 @@ def test_simulated_time_before_and_after_it_begins(world: World) -> None:
     world.until(lambda: latency() != 'not known' and abs(float(latency()) - 50) < 40, 'simulated latency', tick)
     count = len(skeletons)
     world.until(lambda: len(skeletons) > count + 5 and skeletons[-1].height, 'skeletons in simulated time', tick)
+
+
+def test_a_pause_keeps_the_rig(world: World) -> None:
+    node = fuse(world)
+    skeletons = world.listen('/fusion_node/skeletons', PointCloud2)
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b')
+    both = lambda: (a(), b())  # noqa: E731
+    _placed(world, skeletons, both)
+    node.trigger_deactivate()
+    timers, count = len(list(node.timers)), len(skeletons)
+    node.trigger_activate()
+    world.until(lambda: len(skeletons) > count and skeletons[-1].height, 'skeletons after the pause', both)
+    assert Scripted.made[0].closed and Scripted.made[1].taken[0].stamp > Scripted.made[0].taken[-1].stamp
+    assert skeletons[-1].header.frame_id == 'selfpose_world' and len(list(node.timers)) == timers

@@ -70,7 +70,12 @@ def test_a_whole_life_and_a_second_one(world: World) -> None:
         before = len(heard)
         world.until(lambda n=before: len(heard) > n + 2, 'keypoints', image)
         assert _change(world, 'pose2d_node', Transition.TRANSITION_DEACTIVATE)
-        seen, before = networks[-1].seen, len(heard)
+        world.says('pose2d_node: network', 'not active')
+        assert _change(world, 'pose2d_node', Transition.TRANSITION_ACTIVATE) and len(networks) == life
+        before = len(heard)
+        world.until(lambda n=before: len(heard) > n + 2, 'keypoints after a pause', image)
+        assert _change(world, 'pose2d_node', Transition.TRANSITION_DEACTIVATE)
+        seen = networks[-1].seen
         for _ in range(10):
             image()
         assert _change(world, 'pose2d_node', Transition.TRANSITION_CLEANUP)
