@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'run': ('run', 'both nodes in one process: camera topics in, skeletons out'),
     'reconstruct': ('reconstruct', 'a bag, videos, keypoint archives or OpenPose folders to 3D skeletons'),
     'play': ('play', 'video files as camera topics in real time'),
+    'benchmark': ('benchmark', 'accuracy, speed and honesty on motion capture seen by virtual cameras'),
 }
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may import whom. Read from the source (imports inside functions too) and tried in a process that refuses.
 
-    commands, demo, nodes -> io, inference, models -> core
+    commands, benchmark, demo, nodes -> io, inference, models -> core
 
 The core is numpy, SciPy, OpenCV and the standard library; ROS lives in nodes, and inside functions of commands and
 demo; the command line starts with the standard library alone; training is imported by nobody here.
@@ -31,7 +31,8 @@ ROOMS = {
     'io': {'core'},
     'nodes': {'core', 'inference', 'io', 'models'},
     'demo': {'core', 'inference', 'io', 'models', 'nodes'},
-    'commands': {'core', 'inference', 'io', 'models', 'nodes', 'demo'},
+    'benchmark': {'core', 'io'},
+    'commands': {'benchmark', 'core', 'inference', 'io', 'models', 'nodes', 'demo'},
     '': {'commands'},
 }
 CORE_MAY = {'numpy', 'scipy', 'cv2'}

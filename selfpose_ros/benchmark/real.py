@@ -1,0 +1,83 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A real recording with known cameras: a keypoint archive that holds its truth."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.estimator import EstimatorConfig
+from ..core.offline import reconstruct_offline
+from ..io.archive import read_keypoints
+from ..io.npz import NpzReader
+from ..io.recording import Recording
+from ..io.skeletons import Skeletons
+from .errors import BenchmarkError
+from .protocol import Clip, Truth
+from .rows import Row
+from .scoring import Score, common_joints, compare
+
+__all__ = ['RealClip', 'read_real', 'real_rows', 'score_real']
+
+_TRUTH = ('truth_joints', 'truth_joint_names', 'truth_K', 'truth_R', 'truth_t')
+
+
+@dataclass(frozen=True)
+class RealClip:
+    """What the estimator gets, and the same with the truth."""
+
+    recording: Recording
+    clip: Clip
+
+
+def score_real(real: RealClip) -> Score:
+    """Reconstruct off line, focal lengths unknown, and score against the truth."""
+    frames = real.recording.frames()
+    people, rig = reconstruct_offline(frames, EstimatorConfig())
+    return compare(real.clip, Skeletons.of([f.stamp for f in frames], people, real.recording.cameras, rig)).score()
+
+
+def read_real(path: Path) -> RealClip:
+    """Read a keypoint archive (see `io.archive`) that holds `truth_joints`, `truth_joint_names` and the true cameras.
+
+    Raises:
+        IoError: not a keypoint archive.
+        BenchmarkError: it holds no truth, or its cameras are known.
+    """
+    recording = read_keypoints(path)
+    if any(v.intrinsics is not None for v in recording.views):
+        raise BenchmarkError(f'{path}: its cameras are known (K); leave K out, the benchmark is for unknown ones')
+    clip = _clip(path)
+    common_joints(clip.truth.names)
+    return RealClip(recording, clip)
+
+
+def _clip(path: Path) -> Clip:
+    with NpzReader(path) as z:
+        lacking = [n for n in _TRUTH if n not in z]
+        if lacking:
+            raise BenchmarkError(f'{path}: {", ".join(lacking)} missing; a recording for the benchmark needs its truth')
+        keypoints, confidence = z.array('keypoints', 'T V J 2'), z.array('confidence', 'T V J')
+        stamp = z.array('stamp', 'T', 'T V')
+        stamp = np.repeat(stamp[:, None], keypoints.shape[1], 1) if stamp.ndim == 1 else stamp
+        names = tuple(str(n) for n in z.array('truth_joint_names', 'J', text=True))
+        if tuple(str(n) for n in z.array('joint_names', 'J', text=True)) != names:
+            raise BenchmarkError(f'{path}: truth_joint_names differ from joint_names; bring them to one order')
+        truth = Truth(z.array('truth_joints', 'T J 3'), names, z.array('truth_K', 'V 3 3'), z.array('truth_R', 'V 3 3'),
+                      z.array('truth_t', 'V 3'),
+                      z.array('truth_distortion', 'V N') if 'truth_distortion' in z else np.zeros((0, 5)))
+        size = z.array('image_size', 'V 2').astype(np.int64)
+    return Clip(0, path.stem, keypoints, confidence, stamp, size, truth)
+
+
+def real_rows(real: RealClip) -> list[Row]:
+    """Rotation, focal lengths and errors of a real clip."""
+    s, name = score_real(real), real.clip.name
+    return [Row('real', f'{name}: worst camera rotation', s.rot, 'deg', 1., .6),
+            Row('real', f'{name}: focal lengths, median error', s.focal, '%', .05, .03),
+            Row('real', f'{name}: error, one alignment a clip', s.ga, 'mm', 10., note=(
+                f'triangulation with the true cameras {s.dlt_ga:.1f}')),
+            Row('real', f'{name}: error, an alignment a frame', s.pa, 'mm', note=(
+                f'triangulation with the true cameras {s.dlt_pa:.1f}'))]

@@ -1,0 +1,207 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of a result against the truth, in mm and degrees, beside those of a calibrated rig with the same 2D joints.
+
+An error is the mean distance of the joints that both sides name, without the spine, whose place detectors invent.
+Aligned means moved by the similarity without reflection that fits best: each frame by its own (`pa`, PA-MPJPE), or the
+whole clip by one (`ga`). A frame without a skeleton counts with the error of the clip's mean pose.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core import rotation
+from ..core.camera import Intrinsics, undistort_px
+from ..core.rig import Rig
+from ..core.skeleton import JOINTS
+from ..io.skeletons import Skeletons
+from .errors import BenchmarkError
+from .protocol import Clip
+
+__all__ = ['FrameErrors', 'Score', 'aligned', 'calibrated', 'common_joints', 'compare', 'summary', 'true_cameras']
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: a frame with fewer joints is one without a skeleton
+_JOINTS = 6
+#: a clip with fewer joints in all is not aligned as a whole
+_CLIP_JOINTS = 50
+#: a result further from an instant, in frame periods, belongs to another one
+_APART = .6
+_OTHER_NAMES = {f'{side}_{limb}': f'{side[0]}_{limb}' for side in ('left', 'right')
+                for limb in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')}
+#: joints that detectors place as they please
+_INVENTED = ('spine', 'neck', 'head_top')
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one clip.
+
+    Attributes:
+        pa, ga: errors, mm.  dlt_pa, dlt_ga: of triangulation with the true cameras.  ratio: pa / dlt_pa.
+        rot: worst rotation between two cameras, degrees.  focal: median relative error; both NaN without a rig.
+        cover: share of frames with a skeleton.  l3: at level 3.  frames: that count.
+    """
+
+    pa: float
+    dlt_pa: float
+    ratio: float
+    ga: float
+    dlt_ga: float
+    rot: float
+    focal: float
+    cover: float
+    l3: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class FrameErrors:
+    """A result laid beside the truth, frame by frame.
+
+    Attributes:
+        joints, true: (T, J, 3) m of the common joints; NaN where there is no skeleton, or no truth.
+        sigma: (T, J) m, as predicted.  level: (T,).
+        pa, dlt_pa: (T,) mm; NaN where the truth is not known.
+        dlt: (T, J, 3) m, triangulated with the true cameras.
+        rot, focal: see `Score`.
+    """
+
+    joints: Array
+    true: Array
+    sigma: Array
+    level: NDArray[np.int64]
+    pa: Array
+    dlt_pa: Array
+    dlt: Array
+    rot: float
+    focal: float
+
+    def score(self, skip: float = 0.) -> Score:
+        """Score without the first share `skip` of the clip."""
+        T = len(self.pa)
+        chosen = np.arange(T) >= skip * T
+        counts = chosen & np.isfinite(self.pa)
+        known = np.isfinite(self.joints).all(-1) & np.isfinite(self.true).all(-1)
+        there = np.isfinite(self.true).all(-1) & chosen[:, None]
+        both = known & chosen[:, None]
+        ga = _pose_error(self.joints[both], self.true[both]) if both.sum() > _CLIP_JOINTS else np.nan
+        pa, dlt_pa = float(self.pa[counts].mean()), float(self.dlt_pa[counts].mean())
+        return Score(pa, dlt_pa, pa / dlt_pa, ga, _pose_error(self.dlt[there], self.true[there]), self.rot, self.focal,
+                     float((known.sum(1) >= _JOINTS)[chosen].mean()), float((self.level[chosen] >= 3).mean()),
+                     int(chosen.sum()))
+
+
+def aligned(points: Array, true: Array) -> Array:
+    """Points (..., J, 3) moved onto `true` by a similarity each, least squares, no reflection."""
+    mean_p, mean_t = points.mean(-2, keepdims=True), true.mean(-2, keepdims=True)
+    p, t = points - mean_p, true - mean_t
+    U, S, Vt = np.linalg.svd(np.swapaxes(p, -1, -2) @ t)
+    sign = np.ones(S.shape)
+    sign[..., -1] = np.sign(np.linalg.det(U @ Vt))
+    R = (U * sign[..., None, :]) @ Vt
+    s = (S * sign).sum(-1) / np.maximum((p * p).sum((-1, -2)), 1e-12)
+    return np.asarray(s[..., None, None] * (p @ R) + mean_t)
+
+
+def _pose_error(points: Array, true: Array) -> float:
+    """Mean distance of points (N, 3) after one similarity for all of them, mm."""
+    return float(1e3 * np.linalg.norm(aligned(points, true) - true, axis=-1).mean())
+
+
+def calibrated(clip: Clip) -> Array:
+    """(T, J, 3) m: linear triangulation with the true cameras, rows weighted by confidence."""
+    truth = clip.truth
+    kp, confidence = clip.keypoints.astype(float), np.nan_to_num(clip.confidence.astype(float))
+    for v in range(len(truth.K)):
+        if v < len(truth.distortion) and np.any(truth.distortion[v]):
+            kp[:, v] = undistort_px(kp[:, v], Intrinsics(truth.K[v], truth.distortion[v]))
+    confidence = np.where(np.isfinite(kp).all(-1), confidence, 0.)
+    x = np.where(confidence[..., None] > 0, kp, 0.) / 500.                 # pixels about one: a well-conditioned system
+    P = truth.K @ np.concatenate([truth.R, truth.t[..., None]], -1) / np.array([500., 500., 1.])[:, None]
+    rows = (x[..., None] * P[:, None, None, 2] - P[:, None, :2]) * confidence[..., None, None]       # T, V, J, 2, 4
+    T, V, J = confidence.shape
+    A = rows.transpose(0, 2, 1, 3, 4).reshape(T, J, 2 * V, 4)
+    h = np.linalg.svd(A, full_matrices=False)[2][..., -1, :]
+    return np.asarray(h[..., :3] / h[..., 3:])
+
+
+def _short(name: str) -> str:
+    return _OTHER_NAMES.get(name, name)
+
+
+def common_joints(true_names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Index of the joints that can be compared in `core.skeleton.JOINTS`, and among the true ones."""
+    pairs = [(JOINTS.index(_short(n)), i) for i, n in enumerate(true_names)
+             if _short(n) in JOINTS and n not in _INVENTED]
+    if len(pairs) < _JOINTS:
+        raise BenchmarkError(f'the truth names {len(pairs)} joints that can be compared, of {", ".join(true_names)}; '
+                             f'at least {_JOINTS} are needed')
+    ours, true = np.array(pairs).T
+    return ours, true
+
+
+def true_cameras(clip: Clip, result: Skeletons) -> tuple[float, float]:
+    """Worst error of the rotations relative to the first camera, degrees, and median error of the focal lengths."""
+    rig = result.rig
+    if not isinstance(rig, Rig) or set(rig.cameras) != set(result.cameras) or len(rig.cameras) != len(clip.truth.R):
+        return np.nan, np.nan
+    order = [rig.cameras.index(c) for c in result.cameras]
+    R, focal = rig.R[order], rig.K[order, 0, 0]
+    off = rotation.angle_deg(R @ R[0].T, clip.truth.R @ clip.truth.R[0].T)
+    return float(off.max()), float(np.median(np.abs(focal / clip.truth.K[:, 0, 0] - 1)))
+
+
+def compare(clip: Clip, result: Skeletons) -> FrameErrors:
+    """Lay a result beside the truth; of several people the one with the most joints counts."""
+    ours, theirs = common_joints(clip.truth.names)
+    true, dlt = clip.truth.joints[:, theirs].astype(float), calibrated(clip)[:, theirs]
+    T, J = true.shape[:2]
+    joints, sigma, level = np.full((T, J, 3), np.nan), np.full((T, J), np.nan), np.zeros(T, np.int64)
+    reach = _APART * float(np.median(np.diff(clip.instant)))
+    for i, stamp in enumerate(result.stamp):
+        k = int(np.abs(clip.instant - stamp).argmin())
+        if abs(clip.instant[k] - stamp) > reach:
+            continue
+        p = int(np.isfinite(result.joints[i]).all(-1).sum(-1).argmax())
+        joints[k], sigma[k], level[k] = result.joints[i, p, ours], result.sigma[i, p, ours], result.level[i, p]
+    pa, dlt_pa = _frame_errors(joints, true, dlt)
+    return FrameErrors(joints, true, sigma, level, pa, dlt_pa, dlt, *true_cameras(clip, result))
+
+
+def _frame_errors(joints: Array, true: Array, dlt: Array) -> tuple[Array, Array]:
+    there = np.isfinite(true).all(-1)
+    known = np.isfinite(joints).all(-1) & there
+    mean_pose = np.nanmean(true - np.nanmean(true, 1, keepdims=True), 0)
+    pa, dlt_pa = np.full(len(true), np.nan), np.full(len(true), np.nan)
+    for k in np.flatnonzero(there.sum(1) >= _JOINTS):
+        seen = known[k]
+        if seen.sum() >= _JOINTS:
+            pa[k] = _pose_error(joints[k][seen], true[k][seen])
+        else:
+            pa[k] = _pose_error(mean_pose[there[k]], true[k][there[k]])
+        dlt_pa[k] = _pose_error(dlt[k][there[k]], true[k][there[k]])
+    return pa, dlt_pa
+
+
+def summary(scores: Sequence[Score]) -> Mapping[str, float]:
+    """Of many clips: means weighted by their frames, `ratio` of the means, medians, share of good rigs."""
+    frames = np.array([s.frames for s in scores], float)
+    out: dict[str, float] = {}
+    for name in ('pa', 'dlt_pa', 'ga', 'dlt_ga', 'cover', 'l3'):
+        value = np.array([getattr(s, name) for s in scores])
+        known = np.isfinite(value)
+        out[name] = float((frames * value)[known].sum() / frames[known].sum()) if known.any() else float('nan')
+    rot = np.array([s.rot for s in scores])
+    out['ratio'] = out['pa'] / out['dlt_pa']
+    out['median_ratio'] = float(np.median([s.ratio for s in scores]))
+    out['rot_median'] = float(np.nanmedian(rot)) if np.isfinite(rot).any() else float('nan')
+    out['clips_rot_below_3deg'] = float((np.nan_to_num(rot, nan=np.inf) < 3).mean())
+    out['clips'] = len(scores)
+    return out

@@ -1,0 +1,96 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose benchmark`: accuracy, speed and honesty on motion capture seen by virtual cameras."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from .progress import ProgressDisplay
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = """How accurate, quick and honest the estimator is. Motion capture is seen by up to four virtual cameras
+that nobody has calibrated, through a 2D network with noise, occlusions and exchanged sides; what the
+estimator makes of that is scored against the truth, and against triangulation with the true cameras from
+the same 2D joints ('calibrated'). The same seed gives the same clips on every machine.
+
+The motion file (.npz): pos (N, 17, 3) m, z up; seq_start (S + 1,), first frame of each sequence and N;
+seq_name (S,); fps. The joints: {joints}.
+Sequences are cut into clips of at most 250 frames; those below 75 are left out."""
+
+EXAMPLES = """examples:
+  selfpose benchmark --motion mocap.npz
+  selfpose benchmark --motion mocap.npz --every 4 --rows views4,causal --jobs 2
+  selfpose benchmark --motion mocap.npz --real session.npz -o out/benchmark --json > out/benchmark.json
+  selfpose benchmark --rows tick,stall,solve
+
+rows: {rows}
+exit status: 0 measured; 1 the estimator broke somewhere, the rest was measured; 2 nothing measured."""
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 0 on')
+    return int(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(w.strip() for w in text.split(',') if w.strip())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    from ..benchmark.run import ROWS
+    from ..core.skeleton import JOINTS
+    parser.description = DESCRIPTION.format(joints=', '.join(JOINTS))
+    parser.epilog = EXAMPLES.format(rows=', '.join(ROWS))
+    parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
+    parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
+    parser.add_argument('--every', type=_whole, default=1, metavar='N', help='use every N-th clip (default: 1, all)')
+    parser.add_argument('--rows', type=_words, default=(), metavar='ROW,...', help='some of the table; default: all')
+    parser.add_argument('--real', type=Path, metavar='FILE', help='keypoint archive of a real recording with its truth')
+    parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='also draw plots into this folder')
+    parser.add_argument('--jobs', type=_whole, default=os.cpu_count() or 1, metavar='N',
+                        help='clips at once (default: one for each core)')
+    parser.add_argument('--json', action='store_true', help='everything as JSON')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from ..benchmark.run import Options, run_benchmark
+    if args.output is not None:
+        from ..benchmark.plots import check_plots
+        check_plots(args.output)                           # before half an hour of work, not after it
+    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs)
+    with ProgressDisplay(quiet=args.quiet, prefix='benchmark: ') as progress:
+        report = run_benchmark(options, progress)
+    files = []
+    if args.output is not None:
+        from ..benchmark.plots import write_plots
+        files = write_plots(report, args.output)
+    if args.json:
+        sys.stdout.write(json.dumps(report.to_dict(), indent=1) + '\n')
+    else:
+        from rich.console import Console
+
+        from ..benchmark.table import table_of
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 180)
+        console.print(table_of(report))
+        sys.stdout.write(f'{report.wall_s:.0f} s of work\n')
+        sys.stdout.write(''.join(f'{f}\n' for f in files))
+    for what, trace in report.failed:
+        sys.stderr.write(f'{trace}selfpose benchmark: error: {what}: the estimator broke, a defect, see the trace '
+                         'above\n')
+    sys.stdout.flush()
+    return 1 if report.failed else 0
