@@ -36,8 +36,8 @@ class EstimatorConfig:
         baseline_cameras: the two cameras of `baseline_m`; empty = the first two by name.
         max_people: no more people than this are followed.
         rig_solver: 'inline' (deterministic: replay, offline), 'thread', or 'process' (a live node).
-        solve_first_s: first attempt at the rig after this much footage, s.
-        lag_s: fixed lag of the smoother, s; 0 = filter only.
+        solve_first_s: first attempt at the rig after this much footage, s; 0 = with the first instant.
+        lag_s: results are this much older, in the light of what came since (fixed-lag smoother), s; 0 = newest.
         min_quality: a rig with a lower predicted quality is refused.
     """
 
@@ -46,7 +46,7 @@ class EstimatorConfig:
     baseline_cameras: tuple[str, ...] = ()
     max_people: int = 4
     rig_solver: str = 'inline'
-    solve_first_s: float = 1.
+    solve_first_s: float = 0.
     lag_s: float = 0.
     min_quality: float = 0.3
 
@@ -81,7 +81,7 @@ class Estimator:
         self._worker.cancel()
         self._history = History()
         self._main = MainPerson()
-        self._people = People(self.config.max_people)
+        self._people = People(self.config.max_people, self.config.lag_s)
         self._health = HealthMonitor()
         self._model: RigModel | None = None
         self._reason = 'waiting for the first views'
@@ -297,7 +297,8 @@ class Estimator:
         h = self._history
         if self._people.left_out or self._checking is not None:
             return                                                  # first it must be clear where the cameras are
-        if self._worker.busy or len(h.cameras) < 2 or h.seen < self._next_rows or now < self._next_time:
+        if self._worker.busy or len(h.cameras) < 2 or h.seen < self._next_rows \
+                or now < self._next_time or h.span_s < self.config.solve_first_s:
             return
         cameras = h.cameras
         start = self._model.solution if self._model is not None and self._model.cameras == cameras else None

@@ -9,6 +9,7 @@ was at that time.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +20,10 @@ from .fusion.triangulation import triangulate
 from .noise import PERMUTATIONS, best_permutation
 from .skeleton import BONES
 
-__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter']
+__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'smooth_back']
 
 Array = NDArray[np.float64]
+State = tuple[Array, Array, Array, Array, Array]
 
 _PAIRS = (*BONES, (1, 4))
 _A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
@@ -87,9 +89,15 @@ class SkeletonFilter:
         self.vv = np.zeros((17, 3, 3))
         self.residual: Array | None = None
         self.lost = np.zeros(17, np.int64)
+        self.pred = self.state
         self.used = np.zeros((len(R), 17))
         self.e2 = np.zeros((len(R), 17))
         self.r = np.zeros((len(R), 17, 2))
+
+    @property
+    def state(self) -> State:
+        """Position, velocity (17, 3) and covariance blocks pp, pv, vv (17, 3, 3)."""
+        return self.x, self.v, self.pp, self.pv, self.vv
 
     def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
         self.R, self.t, self.focal, self.centre = R, t, focal, centre
@@ -125,6 +133,7 @@ class SkeletonFilter:
         self.pp = self.pp + dt * (self.pv + pv_t) + dt * dt * self.vv + q * (dt ** 4 / 4)
         self.pv = self.pv + dt * self.vv + q * (dt ** 3 / 2)
         self.vv = self.vv + q * dt ** 2
+        self.pred = self.state
 
     def pixels(self, offset: Array | None = None) -> Array:
         """Predicted pixels (V, 17, 2) at the views' own times."""
@@ -164,6 +173,7 @@ class SkeletonFilter:
             x = x - np.linalg.solve(H, g.reshape(51)).reshape(17, 3)
         inflate = (1 / trust)[:, None, None]
         self.pp, self.pv, self.vv, prior = self.pp * inflate, self.pv * inflate, self.vv * inflate, prior / inflate
+        self.pred = (x0, self.v, self.pp, self.pv, self.vv)
         cov = np.linalg.inv(H).reshape(17, 3, 17, 3)[np.arange(17), :, np.arange(17)]
         gain = np.matmul(self.pv.swapaxes(1, 2), prior)                  # vp pp^-1
         self.v = self.v + np.matmul(gain, (x - x0)[..., None])[..., 0]
@@ -230,3 +240,31 @@ class SkeletonFilter:
     def sigma(self) -> Array:
         """(17,) m, per axis."""
         return np.sqrt(np.maximum(np.einsum('jii->j', self.pp) / 3, 0))
+
+
+def smooth_back(steps: Sequence[tuple[float, State, State]]) -> tuple[Array, Array, Array]:
+    """What the oldest state looks like in the light of the later ones (Rauch, Tung and Striebel 1965).
+
+    Args:
+        steps: (dt that led here s, predicted, updated) of successive ticks, oldest first.
+
+    Returns:
+        Position, velocity (17, 3) and standard deviation per axis (17,) at the oldest tick.
+    """
+    m, P = _joined(steps[-1][2])
+    for k in range(len(steps) - 2, -1, -1):
+        dt, pred, _ = steps[k + 1]
+        mp, Pp = _joined(pred)
+        mk, Pk = _joined(steps[k][2])
+        F = np.eye(6)
+        F[:3, 3:] = dt * _EYE3
+        G = np.linalg.solve(Pp + 1e-12 * np.eye(6), F @ Pk).swapaxes(1, 2)        # Pk F' Pp^-1, all symmetric
+        m, P = mk + np.einsum('jab,jb->ja', G, m - mp), Pk + G @ (P - Pp) @ G.swapaxes(1, 2)
+    return m[:, :3], m[:, 3:], np.sqrt(np.maximum(np.einsum('jii->j', P[:, :3, :3]) / 3, 0.))
+
+
+def _joined(s: State) -> tuple[Array, Array]:
+    x, v, pp, pv, vv = s
+    P = np.empty((17, 6, 6))
+    P[:, :3, :3], P[:, :3, 3:], P[:, 3:, :3], P[:, 3:, 3:] = pp, pv, pv.swapaxes(1, 2), vv
+    return np.concatenate([x, v], 1), P

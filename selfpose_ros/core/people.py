@@ -3,6 +3,7 @@
 """The people that are followed once views can be fused: each with a filter, matched to detections in every camera."""
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .association import group_views, match_people
 from .body import BONE_PRIOR_M
 from .camera import undistort_px
-from .filtering import FilterConfig, Measurement, SkeletonFilter
+from .filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
 from .fusion.triangulation import triangulate
 from .model import RigModel
 from .observation import MultiView, Skeleton3D, View2D
@@ -37,7 +38,8 @@ _GATE = .35
 
 @dataclass
 class Person:
-    """One followed person; `views`: index of the detection in each camera of the newest tick."""
+    """One followed person; `views`: index of the detection in each camera of the newest tick; `past`: newest ticks
+    (stamp, step, predicted, updated, cameras per joint) for the smoother."""
 
     identity: int
     filter: SkeletonFilter
@@ -46,13 +48,18 @@ class Person:
     ticks: int = 0
     views: dict[str, int] = field(default_factory=dict)
     confirmed: bool = False
+    past: deque[tuple[float, float, State, State, NDArray[np.int64]]] = field(default_factory=deque)
 
 
 class People:
     """Everybody, in the frame of one rig model."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, lag_s: float = 0.) -> None:
+        """Args:
+            most: people followed at the same time.
+            lag_s: results are this old, in the light of what came since; 0 = newest.
+        """
+        self.most, self.lag_s = most, lag_s
         self.everybody: list[Person] = []
         self._next = 1
         #: cameras that were moved: their views are matched, but say nothing about where people are
@@ -74,6 +81,7 @@ class People:
         others = [] if moved else self.everybody[1:]
         for p in others:
             p.filter.set_rig(model.R, model.t, model.focal, model.centre)
+            p.past.clear()
         fresh = self._replay(rows) if rows else None
         if fresh is not None:
             fresh.identity = main.identity if main else self._take_identity()
@@ -142,6 +150,8 @@ class People:
             p.ticks += 1
             if p.filter.config.bone_sigma_m > .01:
                 _learn_bones(p)
+        if self.lag_s:
+            p.past.append((now, dt, p.filter.pred, p.filter.state, self._measured(p, now)))
 
     def update(self, observation: MultiView, main_row: Row, main_index: Mapping[str, int]) -> list[Skeleton3D]:
         """Advance everybody to the observation's instant.
@@ -167,7 +177,26 @@ class People:
                 self._step(first, now, main_row)
         elif len(self.everybody) < self.most:
             self._newcomers(views, now)
-        return [self._skeleton(p, now) for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
+        shown = [p for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
+        if not self.lag_s:
+            return [self._skeleton(p, now, p.filter.x, p.filter.v, p.filter.sigma, self._measured(p, now)) for p in shown]
+        late = [self._late(p, now) for p in shown]
+        stamp = max((s.stamp for s in late if s is not None), default=now)
+        return [s for s in late if s is not None and s.stamp == stamp]
+
+    @staticmethod
+    def _measured(p: Person, now: float) -> NDArray[np.int64]:
+        return ((p.filter.used > .25).sum(0) if p.seen == now else np.zeros(17)).astype(np.int64)
+
+    def _late(self, p: Person, now: float) -> Skeleton3D | None:
+        """The person as of `lag_s` ago; None while there is no tick that old."""
+        while len(p.past) > 1 and p.past[1][0] <= now - self.lag_s + 1e-6:
+            p.past.popleft()
+        if not p.past or p.past[0][0] > now - self.lag_s + 1e-6:
+            return None
+        stamp, *_, views = p.past[0]
+        x, v, sigma = smooth_back([(dt, pred, post) for _, dt, pred, post, _ in p.past])
+        return self._skeleton(p, stamp, x, v, sigma, views)
 
     def _match(self, views: list[View2D], now: float) -> list[dict[str, int]]:
         found: list[dict[str, int]] = [{} for _ in self.everybody]
@@ -222,17 +251,17 @@ class People:
             self._step(found, now, row)
             self.everybody.append(found)
 
-    def _skeleton(self, p: Person, now: float) -> Skeleton3D:
-        m, f = self.model, p.filter
+    def _skeleton(self, p: Person, now: float, x: Array, v: Array, spread: Array,
+                  views: NDArray[np.int64]) -> Skeleton3D:
+        m = self.model
         assert m is not None
         # what the cameras' own uncertainty adds, about half a body away from where the rays agree best
         rig = .3 * np.deg2rad(float(m.rotation_sigma_deg.max()))
-        sigma = np.hypot(f.sigma * _SIGMA_FACTOR, rig * .3)
+        sigma = np.hypot(spread * _SIGMA_FACTOR, rig * .3)
         known = sigma < _UNKNOWN_M
-        views = ((f.used > .25).sum(0) if p.seen == now else np.zeros(17)).astype(np.int64)
-        return Skeleton3D(p.identity, now, np.where(known[:, None], f.x, np.nan), np.where(known, sigma, np.nan),
+        return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
                           np.where(known, 1 / (1 + (sigma / .06) ** 2), 0.), np.where(known, views, 0), m.level,
-                          np.where(known[:, None], f.v, np.nan))
+                          np.where(known[:, None], v, np.nan))
 
 
 #: the filter takes the errors of successive frames for independent, which they are not: measured, validation split

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,8 +24,9 @@ _THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
 def _quiet_process() -> None:
-    """A solve must not take the stream's time: low priority."""
-    os.nice(10)
+    """A solve must not take the stream's time: low priority. Ctrl-C is the parent's business, which ends this one."""
+    os.nice(5)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -60,6 +62,9 @@ class RigWorker:
         self._future: Future[Solution | NotSolved] | None = None
         self._due = 0.
         self._result: Solution | NotSolved | None = None
+        if where == 'process':                              # it takes a second to start: not with the first solve
+            with _one_thread():
+                self._start().submit(os.getpid)
 
     @property
     def busy(self) -> bool:
@@ -77,13 +82,16 @@ class RigWorker:
             self._result = solve_with_clocks(tracks, config, start=start, noise=noise)
             self._due = now + self.delay_s(tracks, config)
             return
+        with _one_thread():
+            self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
+
+    def _start(self) -> Executor:
         if self._executor is None:
             if self.where == 'thread':
                 self._executor = ThreadPoolExecutor(1, 'rig-solver')
             else:
                 self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
-        with _one_thread():
-            self._future = self._executor.submit(solve_with_clocks, tracks, config, start=start, noise=noise)
+        return self._executor
 
     def poll(self, now: float) -> Solution | NotSolved | None:
         """The result once it is there."""

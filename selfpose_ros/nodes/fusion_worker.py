@@ -141,7 +141,8 @@ class FusionWorker:
         people = self._estimator.update(instant)
         self._read()
         self.instants.add(len(instant.views))
-        self._deliver(Result(instant.stamp, tuple(people), self.status, self.rig))
+        stamp = people[0].stamp if people else instant.stamp         # older than the instant with a smoother's lag
+        self._deliver(Result(stamp, tuple(people), self.status, self.rig))
 
     def _read(self) -> None:
         """Take over status and rig; a rig that is the same stays the same object, so that `is` tells a new one."""

@@ -93,13 +93,13 @@ class FusionSettings:
         'neither, the average adult sets it.', unit='m', low=0., high=1000.)
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
     max_people: int = _of(4, 'No more people than this are followed.', low=1, high=50)
-    lag_s: float = _of(0., 'The smoother may wait this long for later images; 0 = no delay, less smooth.',
-                       unit='s', low=0., high=2.)
+    lag_s: float = _of(0., 'Results are this much older and smoother, in the light of later images; 0 = no delay.',
+                       unit='s', low=0., high=1.)
     rig_solver: str = _of(
         'process', 'Where the positions of the cameras are solved: process (does not slow the node down), thread, '
         'or inline (same result in every replay).', choices=('process', 'thread', 'inline'))
-    rig_first_solve_s: float = _of(1., 'First attempt to find the cameras after this much footage of people.',
-                                   unit='s', low=0.2, high=600.)
+    rig_first_solve_s: float = _of(0., 'First attempt to find the cameras after this much footage of people; 0 = at '
+                                   'once.', unit='s', low=0., high=600.)
     rig_min_quality: float = _of(0.3, 'A rig with a lower predicted quality (0..1) is refused.', low=0., high=1.)
     rig_file: str = _of('', 'File that `~/save_rig` writes; a rig found there is used from the first image. Empty '
                             '= none.')

@@ -115,7 +115,10 @@ def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
 def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
                       noise: NoiseModel | None = None) -> Solution | NotSolved:
     """`solve`, and once more with the clocks put right when they disagree by more than can be chance."""
-    solution = solve(tracks, config, start=start, noise=noise)
+    try:
+        solution = solve(tracks, config, start=start, noise=noise)
+    except np.linalg.LinAlgError:                          # all joints in one point, say: nothing that has a shape
+        return NotSolved('the joints have no shape that could be measured: is the 2D network working?', {})
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
