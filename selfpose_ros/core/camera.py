@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import CameraError
 
-__all__ = ['Intrinsics', 'guessed_intrinsics', 'project', 'undistort_px', 'FOCAL_PRIOR']
+__all__ = ['Intrinsics', 'guessed_intrinsics', 'ideal_px', 'project', 'undistort_px', 'FOCAL_PRIOR']
 
 Array = NDArray[np.float64]
 
@@ -107,6 +107,17 @@ def _fold_radius(distortion: bytes) -> float:
     out = r * (1 + u * (k[0] + u * (k[1] + u * k[4]))) / (1 + u * (k[5] + u * (k[6] + u * k[7])))
     back = np.flatnonzero(np.diff(out) <= 0)
     return float(r[back[0]]) if len(back) else np.inf
+
+
+def ideal_px(pixels: Array, intrinsics: Intrinsics | None) -> Array:
+    """Pixels (..., 2) as a camera without distortion, with square pixels of the known K's fx, would give them."""
+    if intrinsics is None:
+        return pixels
+    out = undistort_px(pixels, intrinsics)
+    fx, fy, cy = intrinsics.K[0, 0], intrinsics.K[1, 1], intrinsics.K[1, 2]
+    if fx == fy:
+        return out
+    return np.stack([out[..., 0], cy + (out[..., 1] - cy) * fx / fy], -1)
 
 
 def undistort_px(pixels: Array, intrinsics: Intrinsics) -> Array:

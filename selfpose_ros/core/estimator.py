@@ -94,6 +94,7 @@ class Estimator:
         self._drift = DriftMonitor()
         self._moved: dict[str, Resection] = {}
         self._watched, self._retry = -np.inf, -np.inf
+        self._tried = 0
 
     @property
     def rig(self) -> Rig | None:
@@ -300,7 +301,9 @@ class Estimator:
         if self._worker.busy or len(h.cameras) < 2 or h.seen < self._next_rows \
                 or now < self._next_time or h.span_s < self.config.solve_first_s:
             return
-        cameras = h.cameras
+        cameras = h.often_seen()
+        if len(cameras) < 2:
+            return
         start = self._model.solution if self._model is not None and self._model.cameras == cameras else None
         settled = h.seen > 2 * _SETTLED_ROWS
         self._asked = cameras
@@ -316,8 +319,21 @@ class Estimator:
         if isinstance(result, NotSolved):
             if self._model is None:
                 self._reason = result.reason
+                if 'disagreement' in result.numbers:
+                    self._other_people()
             return
         self._adopt(result)
+
+    def _other_people(self) -> None:
+        """The cameras look at different people: the next likely choice of one person per camera is tried."""
+        choices = self._main.combinations(8)
+        if len(choices) < 2:
+            return
+        self._tried += 1
+        self._main.select(choices[self._tried % len(choices)])
+        self._history.clear()
+        self._history.seen = 0
+        self._next_rows = 10
 
     def _adopt(self, solution: Solution) -> None:
         old, h = self._model, self._history

@@ -194,7 +194,7 @@ class SkeletonFilter:
         if not len(j):
             return
         rays = (kp[:, j] - self.centre[:, None]) / self.focal[:, None, None]
-        weight = (k[:, j] * self.focal[:, None]) ** 2
+        weight = np.asarray((k[:, j] * self.focal[:, None]) ** 2, float)
         X = triangulate(rays[None], weight[None], self.R, self.t, rounds=4, scale=4.)[0]
         C = np.matmul(X[None], self.R.swapaxes(1, 2)) + self.t[:, None]
         px = C[..., :2] / np.maximum(C[..., 2:], .2) * self.focal[:, None, None] + self.centre[:, None]

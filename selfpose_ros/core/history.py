@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics, undistort_px
+from .camera import Intrinsics, ideal_px
 from .observation import View2D
 from .resample import move_in_time
 from .rig.solver import Tracks
@@ -17,6 +17,9 @@ from .rig.solver import Tracks
 __all__ = ['History', 'tracks_from_rows']
 
 Array = NDArray[np.float64]
+
+#: a detection with fewer joints says nothing
+_FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,21 @@ class History:
     def span_s(self) -> float:
         return self._rows[-1].stamp - self._rows[0].stamp if self._rows else 0.
 
+    def often_seen(self) -> tuple[str, ...]:
+        """Cameras that saw the person often enough to be placed: the others must not keep these from a rig."""
+        rows = len(self._rows)
+        count = {c: sum(c in r.views for r in self._rows) for c in self.cameras}
+        return tuple(c for c in self.cameras if count[c] >= min(max(4, .15 * rows), rows))
+
     def add(self, stamp: float, views: list[tuple[View2D, int]]) -> None:
         """Views with the index of the person's detection in each."""
         row = {}
         for view, i in views:
             known = view.intrinsics
             kp = view.keypoints[i]
-            row[view.camera] = (view.stamp, undistort_px(kp, known) if known is not None else kp, view.confidence[i])
+            if np.isfinite(kp[:, 0]).sum() < _FEWEST:
+                continue
+            row[view.camera] = (view.stamp, ideal_px(kp, known), view.confidence[i])
             if self.image_size.get(view.camera, view.image_size) != view.image_size:
                 self.drop(view.camera)                      # the camera changed its resolution: old pixels mean nothing
                 if view.camera not in row:

@@ -3,7 +3,7 @@
 """The present idea of the rig in the world: what the estimator fuses views with, good enough to publish or not yet."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class RigModel:
     Attributes:
         cameras: (V,) names.  R, t: x_cam = R x_world + t.  focal (V,), centre (V, 2): px.
         bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.
+        aspect: (V,) fy / fx of known intrinsics; pixels are brought to square ones before.
         solution: in its own frame, to start the next solve from.  world, scale: how the world frame was found.
     """
 
@@ -47,6 +48,7 @@ class RigModel:
     world: World
     scale: MetricScale
     stamp: float
+    aspect: Array = field(default_factory=lambda: np.ones(1))
 
     def with_camera(self, v: int, R: Array, t: Array) -> RigModel:
         """The same world with another pose of one camera."""
@@ -65,7 +67,8 @@ class RigModel:
     def rig(self) -> Rig:
         """As it is published."""
         K = np.zeros((len(self.cameras), 3, 3))
-        K[:, 0, 0] = K[:, 1, 1] = self.focal
+        K[:, 0, 0] = self.focal
+        K[:, 1, 1] = self.focal * self.aspect
         K[:, :2, 2] = self.centre
         K[:, 2, 2] = 1.
         return Rig(self.cameras, K, self.distortion, self.image_size, self.R, self.t, self.quality, self.scale.source,
@@ -102,7 +105,7 @@ def model_from_solution(
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
     return RigModel(tracks.cameras, R, t, s.focal, centre, tracks.image_size, distortion, s.bones * scale.factor,
                     solution.noise, level, solution.quality, solution.rotation_sigma_deg, solution, world, scale,
-                    float(tracks.stamp[-1]))
+                    float(tracks.stamp[-1]), np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
 
 
 def _same_world(s: BundleState, scale: float, keep: RigModel, solution: Solution) -> World:
@@ -143,7 +146,8 @@ def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
     return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
                     rig.distortion, BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, solution,
-                    world, MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp)
+                    world, MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp,
+                    rig.K[:, 1, 1] / rig.K[:, 0, 0])
 
 
 def with_level(model: RigModel, level: int) -> RigModel:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .association import group_views, match_people
 from .body import BONE_PRIOR_M
-from .camera import undistort_px
+from .camera import ideal_px
 from .filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
 from .fusion.triangulation import triangulate
 from .model import RigModel
@@ -38,8 +38,12 @@ _GATE = .35
 
 @dataclass
 class Person:
-    """One followed person; `views`: index of the detection in each camera of the newest tick; `past`: newest ticks
-    (stamp, step, predicted, updated, cameras per joint) for the smoother."""
+    """One followed person.
+
+    Attributes:
+        views: index of the detection in each camera of the newest tick.
+        past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
+    """
 
     identity: int
     filter: SkeletonFilter
@@ -55,10 +59,7 @@ class People:
     """Everybody, in the frame of one rig model."""
 
     def __init__(self, most: int, lag_s: float = 0.) -> None:
-        """Args:
-            most: people followed at the same time.
-            lag_s: results are this old, in the light of what came since; 0 = newest.
-        """
+        """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest)."""
         self.most, self.lag_s = most, lag_s
         self.everybody: list[Person] = []
         self._next = 1
@@ -179,7 +180,8 @@ class People:
             self._newcomers(views, now)
         shown = [p for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
         if not self.lag_s:
-            return [self._skeleton(p, now, p.filter.x, p.filter.v, p.filter.sigma, self._measured(p, now)) for p in shown]
+            return [self._skeleton(p, now, p.filter.x, p.filter.v, p.filter.sigma, self._measured(p, now))
+                    for p in shown]
         late = [self._late(p, now) for p in shown]
         stamp = max((s.stamp for s in late if s is not None), default=now)
         return [s for s in late if s is not None and s.stamp == stamp]
@@ -215,6 +217,7 @@ class People:
         for view in views:
             if not len(view.keypoints):
                 continue
+            view = _ideal(view)
             at = P[:, index[view.camera]]
             if alone:
                 if _near(at[0], view.keypoints[0]):
@@ -235,11 +238,11 @@ class People:
         if sum(bool(f) for f in free) < 2:
             return
         index = {c: v for v, c in enumerate(m.cameras)}
-        K = m.rig().K
+        K = np.zeros((len(m.cameras), 3, 3))
+        K[:, 0, 0] = K[:, 1, 1] = m.focal
+        K[:, :2, 2], K[:, 2, 2] = m.centre, 1.
         P = K @ np.concatenate([m.R, m.t[..., None]], -1)
-        flat = [View2D(v.camera, v.stamp, undistort_px(v.keypoints, v.intrinsics) if v.intrinsics else v.keypoints,
-                       v.confidence, v.image_size, v.person) for v in views]
-        for group in group_views(flat, P[[index[v.camera] for v in views]], free):
+        for group in group_views([_ideal(v) for v in views], P[[index[v.camera] for v in views]], free):
             if len(self.everybody) >= self.most:
                 return
             row = {views[i].camera: row_of(views[i], k) for i, k in group.items()}
@@ -276,10 +279,17 @@ def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> Fil
     return replace(config, memory=memory)
 
 
+def _ideal(view: View2D) -> View2D:
+    if view.intrinsics is None:
+        return view
+    return View2D(view.camera, view.stamp, ideal_px(view.keypoints, view.intrinsics), view.confidence, view.image_size,
+                  view.person)
+
+
 def row_of(view: View2D, k: int) -> tuple[float, Array, Array]:
     """Stamp, undistorted joints (17, 2) px and confidence (17,) of one detection."""
     kp = view.keypoints[k]
-    return view.stamp, undistort_px(kp, view.intrinsics) if view.intrinsics is not None else kp, view.confidence[k]
+    return view.stamp, ideal_px(kp, view.intrinsics), view.confidence[k]
 
 
 def _near(predicted: Array, kp: Array) -> bool:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import rotation
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma, undo_swaps
 from ..skeleton import BONES
-from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
+from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust, pixels
 from .initial import factorise, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
@@ -29,6 +31,11 @@ Array = NDArray[np.float64]
 
 #: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
 _FINE_LOSS, _FINE_SCALE = 'gm', 8.
+#: first guesses whose cost differs by less than this share explain the images equally well
+_TIE = .004
+#: residuals of more than this share of the body are no noise; homographies that are off by less than this many sigmas
+#: explain a pair of views
+_DISAGREE, _FLAT = .06, 1.6
 #: poses are different when five joints or more have moved by this much, m
 _DISTINCT_M = .052
 #: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
@@ -115,7 +122,7 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
     for v, known in enumerate(tracks.intrinsics):
         log_f[v] = np.log(FOCAL_PRIOR[0] * tracks.image_size[v].max())
         if known is not None:
-            log_f[v], centre[v] = np.log(known.focal_px), known.K[:2, 2]
+            log_f[v], centre[v] = np.log(known.K[0, 0]), known.K[:2, 2]
             spread[v] = 0. if known.source == 'known' else .05
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
@@ -161,6 +168,42 @@ def _distinct_poses(X: Array, steps: int = 5) -> int:
     return len(chosen)
 
 
+def _disagreement(s: BundleState, p: BundleProblem) -> float:
+    """Median residual of a joint as a share of the body's size in that view: what a network's noise cannot be."""
+    d = np.linalg.norm(pixels(s, p.centre) - p.kp, axis=-1)
+    seen = np.isfinite(p.sigma)
+    kp = np.where(seen[..., None], p.kp, np.nan)
+    size = 3.4 * np.sqrt(np.nanmean(np.nanvar(kp[seen.sum(-1) >= 8], axis=-2).sum(-1)))
+    worst = [float(np.median(d[:, v][seen[:, v]])) for v in range(d.shape[1]) if seen[:, v].any()]
+    return max(worst) / float(size)
+
+
+def _same_place(p: BundleProblem) -> str:
+    """Numbers of all cameras when a plane-to-plane map explains every pair of them; '' otherwise.
+
+    From one place, turned or not, all images are homographies of each other, whatever the depth: a rig would be made
+    of noise. (A body does not lie in a plane as seen from two places.)
+    """
+    N, V = p.kp.shape[:2]
+    if N < 10:
+        return ''
+    for a in range(V):
+        for b in range(a + 1, V):
+            both = np.isfinite(p.sigma[:, a]) & np.isfinite(p.sigma[:, b])
+            if both.sum() < 60:
+                continue
+            x, y = p.kp[:, a][both], p.kp[:, b][both]
+            H, _ = cv2.findHomography(x, y, cv2.LMEDS)
+            if H is None:
+                continue
+            q = np.concatenate([x, np.ones((len(x), 1))], 1) @ H.T
+            e = np.linalg.norm(q[:, :2] / q[:, 2:] - y, axis=1)
+            usual = np.hypot(p.sigma[:, a][both], p.sigma[:, b][both])
+            if np.median(e / usual) > _FLAT:
+                return ''
+    return 'all cameras'
+
+
 def usable_rows(tracks: Tracks) -> NDArray[np.int64]:
     """Instants at which two views or more show at least half of the body."""
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
@@ -195,15 +238,20 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         v = int(seen_views.argmin())
         return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: '
                          'walk where all cameras overlap', {'frames': float(seen_views[v])})
-    best = _coarse(p, start)
-    if best is None:
+    flat = _same_place(p)
+    if flat:
+        return NotSolved(f'{flat} look from nearly the same place: nothing tells depth; put them further apart',
+                         {'frames': float(len(first))})
+    found = _coarse(p, start)
+    if found is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
                          {'frames': len(first)})
     chosen = _evenly(rows, config.frames)
-    return _fine(tracks.rows(chosen), chosen, best, noise, config)
+    return _fine(tracks.rows(chosen), chosen, found[0], noise, config, found[1])
 
 
-def _coarse(p: BundleProblem, start: Solution | None) -> BundleResult | None:
+def _coarse(p: BundleProblem, start: Solution | None) -> tuple[BundleResult, float] | None:
+    """The best first guess, adjusted, and how far the rotations of an equally good one are from it, degrees."""
     results = []
     for R, t, f in _guesses(p, np.exp(p.log_focal), start):
         bones = start.state.bones if start is not None else p.bone_mean
@@ -215,14 +263,23 @@ def _coarse(p: BundleProblem, start: Solution | None) -> BundleResult | None:
             results.append((r.cost, body_forward_score(r.state.X), r))
     if not results:
         return None
-    # the mirrored world fits almost as well when the motion is narrow: a body that bends its knees backwards is refused
-    # as long as anything else is at hand
-    upright = [r for r in results if r[1] > 0] or results
-    return min(upright, key=lambda r: r[0])[2]
+    # the mirrored world fits almost as well when the motion is narrow: a body that bends its knees backwards is none
+    upright = sorted((r for r in results if r[1] > 0), key=lambda r: r[0])
+    if not upright:
+        return None
+    best = upright[0]
+    # another rig that explains the images as well: which of the two it is must not be left to chance
+    rivals = [_rotation_apart(best[2].state.R, r[2].state.R) for r in upright[1:] if r[0] < best[0] * (1 + _TIE)]
+    return best[2], max(rivals, default=0.)
+
+
+def _rotation_apart(A: Array, B: Array) -> float:
+    """Largest difference of the rotations relative to the first camera, degrees."""
+    return float(rotation.angle_deg(A @ A[0].T, B @ B[0].T).max())
 
 
 def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
-          config: SolverConfig) -> Solution | NotSolved:
+          config: SolverConfig, rival_deg: float) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
@@ -239,11 +296,11 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
     if len(rows) > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
-    return _judge(r, p, tracks, rows, noise, config)
+    return _judge(r, p, tracks, rows, noise, config, rival_deg)
 
 
 def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.int64], noise: NoiseModel,
-           config: SolverConfig) -> Solution | NotSolved:
+           config: SolverConfig, rival_deg: float) -> Solution | NotSolved:
     V, N = len(tracks.cameras), len(rows)
     distinct = _distinct_poses(r.state.X)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
@@ -251,9 +308,17 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)
     cov = r.covariance * N / max(effective, .5)
     sigma = np.rad2deg(np.sqrt(np.array([np.trace(cov[7 * v:7 * v + 3, 7 * v:7 * v + 3]) for v in range(V)])))
+    sigma[1:] = np.maximum(sigma[1:], rival_deg / 2)
     forward = body_forward_score(r.state.X)
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
                'reprojection_px': r.robust_px, 'cost': r.cost}
+    off = _disagreement(r.state, p)
+    if off > _DISAGREE:
+        return NotSolved(f'the cameras do not agree on one person (joints are off by {100 * off:.0f} % of the body): '
+                         'different people, or a camera that moves?', {**numbers, 'disagreement': off})
+    if forward < 0:
+        return NotSolved('the body found would bend its knees backwards (a mirrored world): keep moving',
+                         {**numbers, 'forward_m': forward})
     z = np.einsum('vk,njk->nvj', r.state.R[:, 2], r.state.X) + r.state.t[:, 2][:, None]
     if (z < .2).mean() > .1:
         return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers)
