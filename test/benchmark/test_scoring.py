@@ -1,0 +1,142 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Figures are those of the reference scorer; errors that a score could hide are seen."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfpose_ros.benchmark.errors import BenchmarkError
+from selfpose_ros.benchmark.motion import Motion
+from selfpose_ros.benchmark.protocol import Clip, Conditions, chosen, make_clip
+from selfpose_ros.benchmark.scoring import calibrated, common_joints, compare, summary
+from selfpose_ros.core import rotation
+from selfpose_ros.core.rig import NotSolved, Rig
+from selfpose_ros.io.skeletons import Skeletons, write_skeletons
+
+CAMERAS = ('cam1', 'cam2', 'cam3', 'cam4')
+
+
+@pytest.fixture(scope='module')
+def clip(motion: Motion) -> Clip:
+    return make_clip(motion, chosen(motion)[0], 1, Conditions(jitter_s=.017))
+
+
+def result_of(clip: Clip, joints: np.ndarray, *, sigma: float = .02, rig: Rig | NotSolved | None = None) -> Skeletons:
+    """One person with these joints (T, 17, 3) at level 3."""
+    T = len(joints)
+    known = np.isfinite(joints).all((1, 2))
+    return Skeletons(clip.instant, joints[:, None], np.full((T, 1, 17), sigma), np.ones((T, 1, 17)),
+                     np.full((T, 1, 17), 4), np.where(known, 3, 0)[:, None], np.where(known, 1, 0)[:, None], CAMERAS,
+                     rig or NotSolved('none'))
+
+
+def true_rig(clip: Clip, turn_deg: float = 0., focal: float = 1.) -> Rig:
+    """The true cameras; the last one turned, all focal lengths longer."""
+    t = clip.truth
+    R, K = t.R.copy(), t.K.copy()
+    R[-1] = rotation.exp(np.array([0., np.deg2rad(turn_deg), 0.])) @ R[-1]
+    K[:, :2, :2] *= focal
+    return Rig(CAMERAS, K, np.zeros((4, 5)), clip.image_size, R, t.t, .9)
+
+
+def poor_result(clip: Clip) -> Skeletons:
+    """Noise, another world frame and size, a gap at the start, unknown joints, level 2 for a while, a second person."""
+    rng = np.random.default_rng(0)
+    true = clip.truth.joints.astype(float)
+    X = 1.07 * (true + rng.normal(0, .03, true.shape)) @ rotation.exp(np.array([.3, -.2, 1.])).T + [3., 1., 0.]
+    X[:9] = np.nan
+    joints = np.stack([X, X + [1., 0., 0.]], 1)
+    joints[20:30, 0, 12:14] = np.nan
+    joints[40:60, 1] = np.nan
+    base = result_of(clip, X, rig=true_rig(clip, 4., 1.05))
+    level = np.repeat(base.level, 2, 1)
+    level[:25] = np.minimum(level[:25], 2)
+    twice = {n: np.repeat(getattr(base, n), 2, 1) for n in ('sigma', 'confidence', 'views', 'person')}
+    return replace(base, joints=joints, level=level, **twice)
+
+
+@pytest.mark.parametrize('skip', [0., .5])
+@pytest.mark.parametrize('rig', [True, False])
+def test_figures_are_those_of_the_reference_scorer(clip: Clip, reference: Path, tmp_path: Path, monkeypatch, skip, rig):
+    result = poor_result(clip) if rig else replace(poor_result(clip), rig=NotSolved('no'))
+    write_skeletons(tmp_path / 'out.npz', result)
+    monkeypatch.syspath_prepend(str(reference))
+    spec = importlib.util.spec_from_file_location('reference_score', reference / 'score.py')
+    scorer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scorer)
+    with np.load(tmp_path / 'out.npz') as out:
+        theirs = scorer.one(clip.archive(), dict(out), skip)
+    ours = asdict(compare(clip, result).score(skip))
+    assert set(ours) == set(theirs)
+    for name, value in ours.items():
+        # results are stored in single precision
+        assert value == pytest.approx(theirs[name], rel=1e-5, nan_ok=True), name
+
+
+def test_the_summary_is_that_of_the_reference_scorer(motion: Motion, reference: Path, tmp_path: Path):
+    scores = []
+    for piece in chosen(motion):
+        clip = make_clip(motion, piece, 1)
+        result = poor_result(clip)
+        if piece.number == 3:
+            result = replace(result, rig=NotSolved('no'))
+        for folder in ('in', 'out'):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        np.savez(tmp_path / 'in' / f'{piece.number}.npz', **clip.archive())
+        write_skeletons(tmp_path / 'out' / f'{piece.number}.npz', result)
+        scores.append(compare(clip, result).score())
+    done = subprocess.run([sys.executable, str(reference / 'score.py'), str(tmp_path / 'in'), str(tmp_path / 'out'),
+                           '--json'], capture_output=True, text=True, check=True)
+    theirs = json.loads(done.stdout)
+    ours = summary(scores)
+    assert theirs.pop('missing') == 0
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_the_truth_itself_has_no_error(clip: Clip):
+    s = compare(clip, result_of(clip, clip.truth.joints.astype(float), rig=true_rig(clip))).score()
+    assert max(s.pa, s.ga) < 1e-3 and s.rot < 1e-3 and s.focal < 1e-6 and s.cover == s.l3 == 1
+
+
+def test_a_turned_camera_and_a_wrong_focal_length_are_seen(clip: Clip):
+    s = compare(clip, result_of(clip, clip.truth.joints.astype(float), rig=true_rig(clip, 2., 1.08))).score()
+    assert s.rot == pytest.approx(2., abs=1e-6) and s.focal == pytest.approx(.08, abs=1e-9)
+
+
+def test_a_mirrored_person_is_not_right(clip: Clip):
+    s = compare(clip, result_of(clip, clip.truth.joints * np.array([1., -1., 1.]))).score()
+    assert s.pa > 50                                       # measured 109 mm
+
+
+def test_frames_without_a_skeleton_count_as_the_mean_pose(clip: Clip):
+    X = clip.truth.joints.astype(float)
+    X[::2] = np.nan
+    e = compare(clip, result_of(clip, X))
+    s = e.score()
+    assert s.cover == .5 and np.nanmax(e.pa[1::2]) < 1e-3 and np.nanmin(e.pa[::2]) > 10
+    assert s.pa == pytest.approx(e.pa[::2].mean() / 2, rel=1e-3)
+
+
+def test_calibrated_triangulation_leaves_out_what_was_not_seen(clip: Clip):
+    blind = replace(clip, keypoints=np.where(np.arange(4)[:, None, None] == 2, np.nan, clip.keypoints))
+    other = replace(clip, keypoints=np.where(np.arange(4)[:, None, None] == 2, 7., clip.keypoints),
+                    confidence=np.where(np.arange(4)[:, None] == 2, 0., clip.confidence))
+    assert np.isfinite(calibrated(blind)).all()
+    np.testing.assert_allclose(calibrated(blind), calibrated(other))
+    off = np.linalg.norm(calibrated(clip) - clip.truth.joints, axis=-1)
+    assert np.median(off) < .05                            # measured 21 mm
+
+
+def test_truth_with_other_joints_is_refused():
+    with pytest.raises(BenchmarkError, match='names 1 joints'):
+        common_joints(['left_hip', 'nose', 'tail'])
+    ours, theirs = common_joints(['nose', 'left_hip', 'l_knee', 'right_wrist', 'head', 'thorax', 'pelvis', 'spine'])
+    assert ours.tolist() == [4, 5, 16, 10, 8, 0] and theirs.tolist() == [1, 2, 3, 4, 5, 6]
