@@ -37,7 +37,7 @@ class Scene:
         return self.joints if self.joints.ndim == 3 else self.joints[:, 0]
 
 
-def scene(cameras: int = 4, seconds: float = 4., fps: float = 20., seed: int = 1, style: str = 'mixed', *,
+def scene(cameras: int = 4, seconds: float = 4., fps: float = 15., seed: int = 1, style: str = 'mixed', *,
           rig: Rig | None = None, joints: Array | None = None, height_m: float = 1.75, **detector: Any) -> Scene:
     """A person in a ring of cameras, 2D with the synthetic detector's usual faults unless told otherwise."""
     rig = rig or ring_rig(cameras, seed)
