@@ -100,7 +100,7 @@ def test_somebody_new_is_believed_after_a_few_instants_only() -> None:
 
 
 def test_whoever_leaves_is_shown_on_briefly_and_then_forgotten() -> None:
-    """Unseen from 1.5 s on: shown for 0.4 s more, less and less surely; back after 0.6 s with the same identity.
+    """Unseen from 1.5 s on: shown for 0.4 s more, less and less surely; back after 0.6 s, the same identity.
     """
     X, frames = alone()
     out = feed(new_people(), views_changed(frames, between(1.5, 2.1, nobody)))
@@ -120,7 +120,7 @@ def test_whoever_comes_back_after_long_is_somebody_new() -> None:
     assert out[20][0].person != out[-1][0].person and all(len(o) <= 1 for o in out)
 
 
-@pytest.mark.xfail(strict=True, reason='the prediction over the pause is matched before the forgotten are dropped: a phantom')
+@pytest.mark.xfail(strict=True, reason='the prediction over the pause is matched before it is dropped: a phantom')
 def test_nobody_is_predicted_over_a_long_pause() -> None:
     """All cameras silent for a minute, the person elsewhere meanwhile: whoever is shown after it is where he is
     (15 cm), once, and nobody is shown twice.
@@ -136,7 +136,7 @@ def test_nobody_is_predicted_over_a_long_pause() -> None:
         assert not o or nearest(o[0], x[None])[1] < .15
 
 
-@pytest.mark.xfail(strict=True, reason='newcomers are confirmed only while there is room for more: the last one never is')
+@pytest.mark.xfail(strict=True, reason='people are confirmed only while there is room for more: the last never is')
 def test_no_more_people_than_allowed() -> None:
     _, frames = crossing()
     out = feed(new_people(most=1), frames[:30])
