@@ -94,7 +94,7 @@ class Estimator:
         self._drift = DriftMonitor()
         self._moved: dict[str, Resection] = {}
         self._watched, self._retry = -np.inf, -np.inf
-        self._tried = 0
+        self._tried, self._crowd = 0, False
 
     @property
     def rig(self) -> Rig | None:
@@ -291,6 +291,7 @@ class Estimator:
     def _by_continuity(self, observation: MultiView, followed: Mapping[str, int] | None) -> dict[str, int]:
         if all(len(v.keypoints) <= 1 for v in observation.views):
             return {v.camera: 0 for v in observation.views if len(v.keypoints)}
+        self._crowd = True
         chosen = self._main.update(observation)
         return {v.camera: i for v, i in zip(observation.views, chosen, strict=True) if i >= 0}
 
@@ -310,7 +311,7 @@ class Estimator:
         self._next_rows = max(h.seen + 1, int(np.ceil(h.seen * _GROWTH)))
         if settled:
             self._next_rows, self._next_time = h.seen + 1, now + _MAINTENANCE_S
-        self._worker.submit(now, h.tracks(cameras), SolverConfig(), start)
+        self._worker.submit(now, h.tracks(cameras), SolverConfig(crowd=self._crowd), start)
 
     def _collect(self, now: float) -> None:
         result = self._worker.poll(now)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import rotation
 from .body import BONE_PRIOR_M, stature_m
+from .fusion.triangulation import triangulate
 from .noise import NoiseModel
 from .rig import Rig
 from .rig.bundle import BundleState
@@ -96,10 +97,10 @@ def model_from_solution(
     centres = -np.einsum('vji,vj->vi', s.R, s.t)
     scale = metric_scale(s.bones, centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
-    world = find_world(X, s.R[0][2]) if keep is None else _same_world(s, scale.factor, keep, solution)
+    world = find_world(X, s.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep, tracks)
     known = tracks.intrinsics
     if keep is not None and not hold:
-        world = _turned_alike(find_world(X, s.R[0][2]), world)
+        world = _turned_alike(find_world(X, s.R[0][2]), world, np.median(X[:, 0], axis=0))
     R, t = _in_world(s, scale.factor, world)
     distortion = np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known])
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
@@ -108,32 +109,37 @@ def model_from_solution(
                     float(tracks.stamp[-1]), np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
 
 
-def _same_world(s: BundleState, scale: float, keep: RigModel, solution: Solution) -> World:
-    """World frame such that the cameras stay where they were as well as one rigid motion allows."""
-    old_R, old_t = keep.R, keep.t
-    n = min(len(old_R), len(s.R))
-    A = rotation.mean_rotation(np.swapaxes(old_R[:n], 1, 2) @ s.R[:n])       # world_from_rig
-    old = -np.einsum('vji,vj->vi', old_R[:n], old_t[:n])
-    new = -np.einsum('vji,vj->vi', s.R[:n], s.t[:n]) * scale
-    # the body is where accuracy matters: rays of the cameras cross there, so its middle is kept, not the centres
-    body = np.median(s.X[:, 0], 0) * scale
-    depth = np.linalg.norm(body - new, axis=1)
-    axis_new = s.R[:n].transpose(0, 2, 1) @ np.array([0, 0, 1.])
-    moved = (A @ (new + axis_new * depth[:, None]).T).T
-    axis_old = old_R.transpose(0, 2, 1)[:n] @ np.array([0, 0, 1.])
-    return World(A, np.median(old + axis_old * depth[:, None] - moved, 0), keep.world.sigma_deg)
+def _same_world(solution: Solution, scale: float, keep: RigModel, tracks: Tracks) -> World:
+    """World frame in which the body is where the kept model saw it, at the instants of the solution."""
+    s, rows = solution.state, solution.rows
+    pick = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), 60)).astype(int))
+    kp, conf = tracks.kp[rows[pick]], tracks.confidence[rows[pick]]
+    seen = np.isfinite(kp).all(-1) & (conf > 0)
+    sigma = keep.noise.sigma(np.where(seen, conf, 1.))
+    rays = (np.nan_to_num(kp) - keep.centre[:, None]) / keep.focal[:, None, None]
+    weight = np.where(seen, (keep.focal[:, None] / sigma) ** 2, 0.)
+    old = triangulate(rays, weight, keep.R, keep.t, rounds=4, scale=4.).reshape(-1, 3)
+    new = (s.X[pick] * scale).reshape(-1, 3)
+    ok = np.isfinite(old).all(-1)
+    old, new = old[ok], new[ok]
+    w = np.ones(len(old))
+    R, t = np.eye(3), np.zeros(3)
+    for _ in range(4):                                            # limbs that were wrong once must not turn the room
+        R, t = rotation.rigid_alignment(new, old, w)
+        off = np.linalg.norm(new @ R.T + t - old, axis=1)
+        w = 1 / (1 + (off / max(1.5 * float(np.median(off)), 1e-3)) ** 2) ** 2
+    return World(R, t, keep.world.sigma_deg)
 
 
-def _turned_alike(measured: World, like: World) -> World:
-    """The measured up and floor, with heading and place on the floor those of `like`."""
+def _turned_alike(measured: World, like: World, body: Array) -> World:
+    """The measured up and floor, with the heading of `like` and the body (3,), in the rig's frame, on the same spot."""
     M = like.R @ measured.R.T                                     # like_from_measured: a small tilt and any heading
     yaw = np.arctan2(M[1, 0] - M[0, 1], M[0, 0] + M[1, 1])
     c, s = np.cos(yaw), np.sin(yaw)
-    R = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]]) @ measured.R
-    # the point of the floor below the measured body, which is the measured origin, stays where it was
-    origin = like.R @ (-measured.R.T @ measured.t) + like.t
-    t = np.array([origin[0], origin[1], 0.]) + np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]]) @ measured.t
-    return World(R, t, measured.sigma_deg)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]])
+    there, here = like.R @ body + like.t, turn @ (measured.R @ body + measured.t)
+    return World(turn @ measured.R, turn @ measured.t + np.array([there[0] - here[0], there[1] - here[1], 0.]),
+                 measured.sigma_deg)
 
 
 def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:

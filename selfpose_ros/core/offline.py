@@ -52,7 +52,7 @@ def reconstruct_offline(
     tell = progress or (lambda what, share: None)
     tell('rig', 0.)
     history = _history(frames)
-    model = _solve(history, config)
+    model = _solve(history, config, any(len(v.keypoints) > 1 for f in frames for v in f.views))
     tell('rig', 1.)
     if isinstance(model, NotSolved):
         estimator = Estimator(replace(config, rig_solver='inline'))
@@ -79,11 +79,11 @@ def _history(frames: Sequence[MultiView]) -> History:
     return history
 
 
-def _solve(history: History, config: EstimatorConfig) -> RigModel | NotSolved:
+def _solve(history: History, config: EstimatorConfig, crowd: bool) -> RigModel | NotSolved:
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
-    solution = solve_with_clocks(tracks, SolverConfig(frames=_FRAMES))
+    solution = solve_with_clocks(tracks, SolverConfig(frames=_FRAMES, crowd=crowd))
     if isinstance(solution, NotSolved):
         return solution
     if solution.quality < config.min_quality:

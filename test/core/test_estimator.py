@@ -176,7 +176,6 @@ def test_status_tells_the_way_up() -> None:
         assert c.used and c.people == 1 and c.rate_hz == pytest.approx(FPS, rel=.05) and c.reprojection_px < 10
 
 
-@pytest.mark.xfail(strict=True, reason='the same place moves by up to 0.4 m in the first seconds after level 3')
 def test_a_published_world_stays_where_it_is() -> None:
     """Whenever the rig is solved again the same place of the room keeps its coordinates: to 10 cm."""
     s = scene(4, 2.6, 20., 1)
@@ -282,7 +281,6 @@ def test_a_person_that_stands_still(seed: int) -> None:
     assert 'mov' in r.status[-1].rig_reason
 
 
-@pytest.mark.xfail(strict=True, reason='level 3 after 1.5 s, quality 0.98')
 def test_cameras_side_by_side() -> None:
     """5 cm apart: no rig is ever published."""
     rig = ring_rig(1, 1)
@@ -332,7 +330,6 @@ def test_all_joints_of_one_camera_are_nan() -> None:
     assert not r.status[-1].cameras['cam3'].used
 
 
-@pytest.mark.xfail(strict=True, reason='one blind camera keeps all others from a rig')
 def test_all_joints_of_one_camera_are_nan_from_the_start() -> None:
     """Three good cameras are enough: level 3 within 3 s."""
     r = run(views_changed(four().frames[:WARM], lambda v: altered(v, np.full_like(v.keypoints, np.nan))
@@ -449,7 +446,6 @@ def second_person(seed: int) -> Scene:
     return scene(4, 3.5, 15., seed, joints=np.stack([a, b], 1))
 
 
-@pytest.mark.xfail(strict=True, reason='level 3 with rotations 22 and 116 degrees off, quality told as good')
 @pytest.mark.parametrize('seed', [1, 2])
 def test_a_second_person_in_the_background_before_the_rig_is_known(seed: int) -> None:
     """Somebody exercises 2 m behind: whatever is published as a rig is right (3 degrees), or nothing is."""
