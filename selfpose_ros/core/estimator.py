@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EstimatorConfig:
-    """What a user may set. Metric scale: the first of height, baseline that is given, else the adult prior.
+    """What a user may set. Metric scale: the baseline if it is given, else the height, else the adult prior.
 
     Attributes:
         person_height_m: standing height of the person that is seen, m; 0 = unknown.
@@ -61,6 +61,10 @@ _TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
 _SETTLED_ROWS = 300
 #: a saved rig is watched for this long; residuals (median per axis, sigmas) of a rig that fits are below; s
 _CHECK_S, _FITS = 1.5, 1.3
+#: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
+_WATCHED_ROWS = 100
+#: a moved camera that cannot be placed for this long is taken back, and the rig solved with it, s
+_GIVE_UP_S = 12.
 #: a moved camera is placed anew after it has seen the skeleton for this long, s
 _RESECT_S = 4.
 
@@ -162,7 +166,7 @@ class Estimator:
     def _watch(self, observation: MultiView) -> None:
         """Cameras that were moved are left out, and placed anew against the skeleton of the others."""
         model, people = self._model, self._people
-        if model is None or model.level < 3 or not people.everybody:
+        if model is None or model.level < 3 or not people.everybody or 0 < len(model.solution.rows) < _WATCHED_ROWS:
             return
         p, now = people.everybody[0], observation.stamp
         if p.seen != now:
@@ -206,8 +210,12 @@ class Estimator:
         seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
         sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
         v = [model.cameras.index(c) for c in here]
-        return [here[odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v],
-                                 model.centre[v])]]
+        odd = odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v], model.centre[v])
+        if odd < 0:                                      # no single camera explains it: the rig itself is to be mended
+            self._drift.settle()
+            self._next_rows, self._next_time = self._history.seen + 1, -np.inf
+            return []
+        return [here[odd]]
 
     def _collect_moved(self, view: View2D, v: int) -> None:
         model, p = self._model, self._people.everybody[0]
@@ -224,7 +232,7 @@ class Estimator:
         if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
             return
         R, t, e = resect(list(rows.rows), model.R[v], model.t[v], float(model.focal[v]), model.centre[v])
-        if e > _FITS:
+        if e > _FITS and rows.span_s < _GIVE_UP_S:
             self._retry = view.stamp + 1.                           # still moving, perhaps
             return
         self._place(v, R, t)
@@ -352,8 +360,9 @@ class Estimator:
         self._model = model_from_solution(
             solution, tracks, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
             baseline_pair=pair, keep=old if same else None, hold=h.seen > _SETTLED_ROWS)
-        self._reason = '' if level >= 3 else (f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: '
-                                              'keep moving')
+        self._reason = '' if level >= 3 else (
+            f'only {rows} instants so far: keep moving' if rows < _TRUSTED_ROWS else
+            f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: keep moving')
         self._people.adopt(self._model, h.newest(10), moved=not same)
         self._drift.reset()
 

@@ -154,5 +154,5 @@ class HealthMonitor:
             return f'no rig yet: {reason}{lost}', not silent
         if not people:
             return f'{len(seeing)} of {len(alive)} cameras see somebody, but not the same person{lost}', False
-        text = f'{len(people)} people at level {level} ({LEVEL_NAMES[level]}) from {len(seeing)} cameras'
+        text = f'{len(people)} {"person" if len(people) == 1 else "people"} at level {level} ({LEVEL_NAMES[level]}) from {len(seeing)} cameras'
         return text + (f': {reason}' if reason and level < 3 else '') + lost, not silent

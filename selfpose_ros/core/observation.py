@@ -102,8 +102,8 @@ class Skeleton3D:
     Attributes:
         person: identity, kept over time, from 1.
         stamp: s.
-        joints: (17, 3) m, NaN = not known. Frame: `selfpose_world` (z up) at level 3; at lower levels a frame with
-            its origin in the pelvis.
+        joints: (17, 3) m, NaN = not known. Frame: `selfpose_world` (z up, origin on the floor) at level 3; at lower
+            levels a provisional one of the same kind, which may be another one with every new idea of the rig.
         sigma: (17,) m, standard deviation of a joint's position (root mean square over the three axes).
         confidence: (17,) in 0..1.
         views: (17,) number of cameras that the joint was measured with; 0 = filled from bones, motion or lifter.

@@ -272,11 +272,10 @@ def test_two_frames_only() -> None:
     never_trusted(run(four().frames[:2]))
 
 
-@pytest.mark.xfail(strict=True, reason='level 3 after a second or two, 1 to 6 degrees off')
-@pytest.mark.parametrize('seed', [1, 2])
-def test_a_person_that_stands_still(seed: int) -> None:
+@pytest.mark.xfail(strict=True, reason='level 3 after two seconds, 4 to 6 degrees off')
+def test_a_person_that_stands_still() -> None:
     """3 s: never level 3, and the reason says what to do."""
-    r = run(scene(4, 3., FPS, seed, 'stand').frames)
+    r = run(scene(4, 3., FPS, 2, 'stand').frames)
     never_trusted(r)
     assert 'mov' in r.status[-1].rig_reason
 
@@ -441,9 +440,9 @@ def test_an_empty_room_after_level_three() -> None:
 
 
 def second_person(seed: int) -> Scene:
-    a = walker(3.5, 15., seed, 'mixed')
-    b = walker(3.5, 15., seed + 50, 'exercise', start=(1.6, 1.4))
-    return scene(4, 3.5, 15., seed, joints=np.stack([a, b], 1))
+    a = walker(2.6, 15., seed, 'mixed')
+    b = walker(2.6, 15., seed + 50, 'exercise', start=(1.6, 1.4))
+    return scene(4, 2.6, 15., seed, joints=np.stack([a, b], 1))
 
 
 @pytest.mark.parametrize('seed', [1, 2])
@@ -480,7 +479,7 @@ def test_a_saved_rig_that_does_not_fit_any_more_is_solved_anew() -> None:
 
 def test_a_saved_rig_waits_for_its_cameras() -> None:
     """One of its cameras never comes: a rig of the three that are there is found."""
-    r = run(views_changed(four().frames[:WARM], lambda v: None if v.camera == 'cam4' else v), rig=saved(four().rig))
+    r = run(views_changed(four().frames[:34], lambda v: None if v.camera == 'cam4' else v), rig=saved(four().rig))
     assert r.level()[-1] == 3 and r.rig is not None and r.rig.cameras == ('cam1', 'cam2', 'cam3')
 
 

@@ -100,8 +100,7 @@ def test_somebody_new_is_believed_after_a_few_instants_only() -> None:
 
 
 def test_whoever_leaves_is_shown_on_briefly_and_then_forgotten() -> None:
-    """Unseen from 1.5 s on: shown for 0.4 s more, less and less surely; back after 0.6 s, the same identity.
-    """
+    """Unseen from 1.5 s on: shown for 0.4 s, less and less surely; back after 0.6 s it is the same identity."""
     X, frames = alone()
     out = feed(new_people(), views_changed(frames, between(1.5, 2.1, nobody)))
     shown = [i / FPS for i, o in enumerate(out) if o and 1.5 < i / FPS < 2.1]

@@ -25,7 +25,9 @@ Array = NDArray[np.float64]
 _SMOOTH_S, _LEARN_S = .6, 3.
 #: suspicious: the whole body is off by this many sigmas in one direction, for this long, s. Noise of 17 joints over
 #: half a second averages to about .2
-_SHIFT, _FOR_S = 1.0, .6
+_SHIFT, _FOR_S = 1.5, .6
+#: without the moved camera the others' shifts are below this, sigmas, and clearly below what they are without another
+_AGREE = .6
 
 
 @dataclass
@@ -91,7 +93,7 @@ class DriftMonitor:
 
 
 def odd_one_out(kp: Array, sigma: Array, R: Array, t: Array, focal: Array, centre: Array) -> int:
-    """Which camera has moved: the one without which the others agree best.
+    """Which camera has moved: the one without which the others agree best; -1 when they do not agree then, either.
 
     A moved camera pulls the skeleton towards its view, so that the residuals of the others grow, too, and the largest
     one may be another's.
@@ -112,7 +114,9 @@ def odd_one_out(kp: Array, sigma: Array, R: Array, t: Array, focal: Array, centr
         r = np.where(np.isfinite(r) & np.isfinite(sigma[:, rest])[..., None], r, np.nan)
         if np.isfinite(r).any((0, 2, 3)).all():
             left[c] = np.linalg.norm(np.nanmedian(r, axis=(0, 2)), axis=-1).sum() / len(rest)
-    return int(left.argmin())
+    best = int(left.argmin())
+    others = np.delete(left, best)
+    return best if left[best] < _AGREE and left[best] < .6 * others.min() else -1
 
 
 class Resection:
