@@ -3,6 +3,8 @@
 """What is remembered of the calibrating person: bounded, of one resolution, at common instants."""
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -107,7 +109,8 @@ def test_clear_forgets_everything() -> None:
 
 # -- common instants
 
-def rows_of(stamps: Array, late: Array, path: Array) -> list[tuple[float, dict[str, tuple[float, Array, Array]]]]:
+def rows_of(stamps: Array, late: Array,
+            path: Array) -> list[tuple[float, Mapping[str, tuple[float, Array, Array]]]]:
     """Camera a sees path(t) (T, 17, 2) at stamp + late, b at the stamp."""
     conf = np.ones(17)
     return [(float(s), {'a': (float(s + d), x, conf), 'b': (float(s), x, conf)})

@@ -16,7 +16,7 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
-from selfpose_ros.core.people import People
+from selfpose_ros.core.people import People, Row, row_of
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
 
@@ -203,10 +203,9 @@ def test_people_survive_a_new_rig() -> None:
     assert {s.person for s in again} == before
     assert max(nearest(s, X[30])[1] for s in again) < .1
     main = people.everybody[0]
-    rows = [(f.stamp, {v.camera: (v.stamp, v.keypoints[k], v.confidence[k]) for v in f.views
-                       for k in [main.views.get(v.camera, -1)] if k >= 0}) for f in [frames[30]]]
+    row: Row = {v.camera: row_of(v, main.views[v.camera]) for v in frames[30].views if v.camera in main.views}
     R, t = rotation.exp(np.array([0., 0., 1.])), np.array([1., 2., 0.])
-    people.adopt(other_world(people.model, R, t), rows, moved=True)
+    people.adopt(other_world(people.model, R, t), [(frames[30].stamp, row)], moved=True)
     out = feed(people, frames[31:40])
     assert main.identity in {s.person for s in out[0]}
     assert all(nearest(s, X[31 + i] @ R.T + t)[1] < .1 for i, o in enumerate(out) for s in o)

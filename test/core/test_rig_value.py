@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,10 +42,11 @@ def test_projection_and_centres_belong_to_the_convention() -> None:
     ('K', np.zeros((2, 3, 4))), ('distortion', np.zeros((2, 8))), ('image_size', np.zeros((1, 2))),
     ('cameras', ('a', 'b', 'c')),
 ], ids=['mirror', 'scaled', 'NaN', 'infinite', 'too many', 'K 3x4', 'distortion of 8', 'one size', 'three names'])
-def test_what_is_no_rig_is_refused(field: str, value: object) -> None:
+def test_what_is_no_rig_is_refused(field: str, value: Any) -> None:
     """A mirrored world is no rig: it would hand out skeletons with left and right exchanged."""
     with pytest.raises(RigError, match='rig: '):
-        replace(ring_rig(2, 1), **{field: value})
+        changed: dict[str, Any] = {field: value}
+        replace(ring_rig(2, 1), **changed)
 
 
 def test_a_file_of_another_version_is_refused_by_field() -> None:

@@ -118,7 +118,7 @@ def spread(sigma_of: str, **known: float) -> tuple[Array, float]:
         height = rng.uniform(1.5, 1.95) if known else rng.normal(1.68, .1)
         bones = bones_of(walker(.1, 10, seed, 'stand', height))
         unit = rng.uniform(.5, 2.)
-        s = metric_scale(bones * unit, np.zeros((2, 3)), **({'height_m': height} if known else {}))
+        s = metric_scale(bones * unit, np.zeros((2, 3)), height if known else 0.)
         assert s.source == sigma_of
         out.append(s.factor * unit - 1)
         sigma = s.sigma
