@@ -192,7 +192,8 @@ def test_nothing_is_exchanged_without_need() -> None:
     _, p, _ = exact(4, 10, 2)
     same = p.kp.copy()
     same[:, :, SIDES] = same                              # right on left: both orders are the same
-    assert not best_permutation(same, same, p.sigma).any()
+    seen = same + np.random.default_rng(0).normal(0, 5., same.shape)
+    assert not best_permutation(same + 2., seen, np.full_like(p.sigma, 5.)).any()
     unseen = np.full_like(p.sigma, np.inf)
     unseen[:, :, 0] = 3.
     assert not best_permutation(p.kp, p.kp[:, :, SIDES], unseen).any()

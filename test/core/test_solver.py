@@ -257,17 +257,19 @@ def test_all_joints_of_one_camera_are_nan() -> None:
 # -- bad detections
 
 def test_left_and_right_exchanged_are_undone() -> None:
-    """cam2 exchanges arms and legs for 1 s, others now and then: 1 degree (measured 0.41)."""
+    """cam2 exchanges arms and legs all the time, the others now and then: 1 degree (measured 0.5; 9 if not
+    undone), and what is left is the noise: 3 px at confidence 0.8, to 20 %.
+    """
     s = seen(4, 1, swap=.05)
     order = np.arange(17)
     for g in SWAP_GROUPS.values():
         order[list(g)] = np.array(MIRROR)[list(g)]
 
     def swap(v: View2D) -> View2D:
-        if v.camera != 'cam2' or not 1 < v.stamp < 2:
-            return v
-        return altered(v, v.keypoints[:, order], v.confidence[:, order])
-    assert error_deg(must_solve(views_changed(s.frames, swap)), s.rig) < 1.
+        return altered(v, v.keypoints[:, order], v.confidence[:, order]) if v.camera == 'cam2' else v
+    out = must_solve(views_changed(s.frames, swap))
+    assert error_deg(out, s.rig) < 1.
+    assert float(out.noise.sigma(np.array(.8))) == pytest.approx(3., rel=.2)
 
 
 def test_a_limb_occluded_with_wrong_but_stable_joints() -> None:
