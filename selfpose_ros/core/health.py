@@ -154,5 +154,6 @@ class HealthMonitor:
             return f'no rig yet: {reason}{lost}', not silent
         if not people:
             return f'{len(seeing)} of {len(alive)} cameras see somebody, but not the same person{lost}', False
-        text = f'{len(people)} {"person" if len(people) == 1 else "people"} at level {level} ({LEVEL_NAMES[level]}) from {len(seeing)} cameras'
+        who = '1 person' if len(people) == 1 else f'{len(people)} people'
+        text = f'{who} at level {level} ({LEVEL_NAMES[level]}) from {len(seeing)} cameras'
         return text + (f': {reason}' if reason and level < 3 else '') + lost, not silent

@@ -20,13 +20,15 @@ from .people import People, Row, row_of
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
 from .rig.clocks import solve_with_clocks
-from .rig.solver import SolverConfig, Tracks
+from .rig.solver import SolverConfig, Tracks, usable_rows
 
 __all__ = ['reconstruct_offline']
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
+#: fewer instants tell a rig by chance
+_FEWEST_ROWS = 12
 #: instants of the off-line solve; the cost grows linearly, the gain as the square root
 _FRAMES = 300
 #: a person that was not seen for this long has a gap in the trajectory, s
@@ -83,6 +85,10 @@ def _solve(history: History, config: EstimatorConfig, crowd: bool) -> RigModel |
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
+    rows = len(usable_rows(tracks))
+    if rows < _FEWEST_ROWS:
+        return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
+                         'record longer', {'frames': float(rows)})
     solution = solve_with_clocks(tracks, SolverConfig(frames=_FRAMES, crowd=crowd))
     if isinstance(solution, NotSolved):
         return solution

@@ -28,6 +28,8 @@ _PAIR_A, _PAIR_B = np.array([*(a for a, _ in BONES), 1]), np.array([*(b for _, b
 
 #: somebody nobody sees any more is shown on for this long, and forgotten after that
 _COAST_S, _FORGET_S = .4, 1.
+#: somebody new who is not seen again within this was none, s
+_DOUBT_S = .2
 #: ticks in which somebody new must be seen by two cameras before he is believed
 _CONFIRM = 3
 #: a joint less certain than this is not known, m
@@ -164,12 +166,13 @@ class People:
         assert m is not None
         now = observation.stamp
         views = [v for v in observation.views if v.camera in m.cameras]
+        # over a pause nobody is predicted: who was not seen for long is found anew
+        self.everybody = [p for p in self.everybody if now - p.seen <= (_FORGET_S if p.confirmed else _DOUBT_S)]
         assigned = self._match(views, now)
         for p, found in zip(self.everybody, assigned, strict=True):
             p.views = found
             self._step(p, now, {v.camera: row_of(v, found[v.camera]) for v in views if v.camera in found})
-        self.everybody = [p for p in self.everybody
-                          if now - p.seen <= (_FORGET_S if p.confirmed else .2)]
+            p.confirmed |= p.ticks >= _CONFIRM
         if not self.everybody and main_row:
             first = self._start(now, main_row, m.bones, .008)
             if first is not None:
@@ -233,8 +236,6 @@ class People:
         assert m is not None
         taken = {(c, k) for p in self.everybody for c, k in p.views.items()}
         free = [[k for k in range(len(v.keypoints)) if (v.camera, k) not in taken] for v in views]
-        for p in self.everybody:
-            p.confirmed |= p.ticks >= _CONFIRM
         if sum(bool(f) for f in free) < 2:
             return
         index = {c: v for v, c in enumerate(m.cameras)}

@@ -119,7 +119,6 @@ def test_whoever_comes_back_after_long_is_somebody_new() -> None:
     assert out[20][0].person != out[-1][0].person and all(len(o) <= 1 for o in out)
 
 
-@pytest.mark.xfail(strict=True, reason='the prediction over the pause is matched before it is dropped: a phantom')
 def test_nobody_is_predicted_over_a_long_pause() -> None:
     """All cameras silent for a minute, the person elsewhere meanwhile: whoever is shown after it is where he is
     (15 cm), once, and nobody is shown twice.
@@ -135,7 +134,6 @@ def test_nobody_is_predicted_over_a_long_pause() -> None:
         assert not o or nearest(o[0], x[None])[1] < .15
 
 
-@pytest.mark.xfail(strict=True, reason='people are confirmed only while there is room for more: the last never is')
 def test_no_more_people_than_allowed() -> None:
     _, frames = crossing()
     out = feed(new_people(most=1), frames[:30])

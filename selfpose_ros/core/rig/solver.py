@@ -329,7 +329,7 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
                'reprojection_px': r.robust_px, 'cost': r.cost}
     off = _disagreement(r.state, p)
-    if off > _DISAGREE or (config.crowd and r.cost > _MISFIT and N >= 5):
+    if off > (_DISAGREE / 2 if config.crowd else _DISAGREE) or (config.crowd and r.cost > _MISFIT and N >= 5):
         return NotSolved(f'the cameras do not agree on one person (joints are off by {100 * off:.0f} % of the body): '
                          'different people, or a camera that moves?', {**numbers, 'disagreement': off})
     if forward < 0:
