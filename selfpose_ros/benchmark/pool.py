@@ -33,6 +33,6 @@ def run_tasks(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome 
             trace = '' if failure is None else ''.join(traceback.format_exception(failure))
             yield futures[future], None if failure else future.result(), trace
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():    # after Ctrl-C nobody waits for half a clip
             child.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)

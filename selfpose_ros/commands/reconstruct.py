@@ -210,9 +210,9 @@ def _many(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Report | Non
             failure = future.exception()
             yield futures[future], None if failure else future.result(), _sentence(failure) if failure else ''
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():    # after Ctrl-C nobody waits for half a recording
             child.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _sentence(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 from .rig import NotSolved
 from .rig.clocks import solve_with_clocks
@@ -62,9 +63,10 @@ class RigWorker:
         self._future: Future[Solution | NotSolved] | None = None
         self._due = 0.
         self._result: Solution | NotSolved | None = None
+        self._children: list[BaseProcess] = []
         if where == 'process':                              # it takes a second to start: not with the first solve
             with _one_thread():
-                self._start().submit(os.getpid)
+                self._start()
 
     @property
     def busy(self) -> bool:
@@ -83,14 +85,21 @@ class RigWorker:
             self._due = now + self.delay_s(tracks, config)
             return
         with _one_thread():
-            self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
+            try:
+                self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
+            except BrokenProcessPool:                        # it was killed since the last solve
+                self.close()
+                self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
 
     def _start(self) -> Executor:
         if self._executor is None:
             if self.where == 'thread':
                 self._executor = ThreadPoolExecutor(1, 'rig-solver')
             else:
+                before = multiprocessing.active_children()
                 self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
+                self._executor.submit(os.getpid)
+                self._children = [c for c in multiprocessing.active_children() if c not in before]
         return self._executor
 
     def poll(self, now: float) -> Solution | NotSolved | None:
@@ -115,7 +124,13 @@ class RigWorker:
             self._future = None
 
     def close(self) -> None:
+        """End the thread or process. A process is ended in the middle of its solve; a thread finishes it unheard."""
         self.cancel()
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
+        if self._executor is None:
+            return
+        for child in self._children:
+            child.terminate()
+        # Wait for the process: an executor that is still being taken down when the interpreter ends prints a traceback
+        # (its exit hook writes to a pipe that its own thread is closing).
+        self._executor.shutdown(wait=self.where == 'process', cancel_futures=True)
+        self._executor, self._children = None, []

@@ -137,7 +137,7 @@ def _rendered(pieces: list[_Piece], workers: int | None):  # type: ignore[no-unt
         except (OSError, RuntimeError) as error:
             raise DemoError(f'demo: a process that renders failed ({error}); is there memory left?') from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _render(piece: _Piece) -> tuple[int, int, list[bytes]]:
