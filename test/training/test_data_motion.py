@@ -1,0 +1,317 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual views of motion: the fast generator has the distribution of the benchmark protocol; samples fit together."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.motion import Change, MotionViews, Poses, read_poses
+from selfpose_training.data.noise import ProtocolNoise
+from selfpose_training.data.rigs import RigRange, draw_rigs, project
+from selfpose_training.errors import TrainingError
+
+from selfpose_ros.benchmark.detector import detect, draw_cameras
+from selfpose_ros.core.skeleton import MIRROR
+
+BODY = np.array([[0, 0, .95], [-.1, 0, .93], [-.1, .05, .5], [-.1, 0, .08], [.1, 0, .93], [.1, .05, .5], [.1, 0, .08],
+                 [0, 0, 1.2], [0, 0, 1.45], [0, .1, 1.55], [0, .05, 1.7], [.17, 0, 1.42], [.4, 0, 1.3], [.6, .1, 1.2],
+                 [-.17, 0, 1.42], [-.4, 0, 1.3], [-.6, .1, 1.2]])
+
+
+def walk(lengths: tuple[int, ...] = (120, 40, 1, 300), seed: int = 0) -> Poses:
+    """Somebody who sways, swings the limbs and walks away."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    for n in lengths:
+        t = np.arange(n)[:, None, None] / 25
+        sway = .08 * np.sin(2 * np.pi * (rng.uniform(.3, 1, (1, 17, 3)) * t + rng.random((1, 17, 3))))
+        clips.append(BODY + sway + t * rng.uniform(-.6, .6, 3) * [1, 1, 0])
+    return Poses(np.concatenate(clips), np.cumsum([0, *lengths]), subject=np.arange(len(lengths)) // 2)
+
+
+class NoNoise:
+    """A 2D network that is always right."""
+
+    def observe(self, rng, true_px, start, side_px):
+        return true_px.copy(), np.ones(true_px.shape[:3], np.float32)
+
+
+@pytest.fixture(scope='module')
+def both():
+    """True pixels (F, V, 17, 2), clips' starts, and what the protocol and the fast generator make of them."""
+    views = MotionViews(walk((250,) * 60), noise=NoNoise(), travel=True)
+    true = views.epoch(0).kp
+    start, rng = views.start, np.random.default_rng(5)
+    slow = [detect(rng, true[a:b, v].astype(float)) for a, b in zip(start[:-1], start[1:], strict=True)
+            for v in range(4)]
+    px = np.concatenate([np.stack([slow[4 * c + v][0] for v in range(4)], 1) for c in range(60)])
+    conf = np.concatenate([np.stack([slow[4 * c + v][1] for v in range(4)], 1) for c in range(60)])
+    return true, start, (px, conf), ProtocolNoise().observe(np.random.default_rng(6), true, start, 1000.)
+
+
+def statistics(true: np.ndarray, px: np.ndarray, conf: np.ndarray) -> dict[str, np.ndarray]:
+    """What tells one noise model from another, each for twelve blocks of five clips."""
+    blocks = [_statistics(*(x[i:i + 1250] for x in (true, px, conf))) for i in range(0, len(px), 1250)]
+    return {k: np.array([b[k] for b in blocks]) for k in blocks[0]}
+
+
+def _statistics(true: np.ndarray, px: np.ndarray, conf: np.ndarray) -> dict[str, float]:
+    C = len(px) // 250
+    far = px - true
+    seen = ((true > 50) & (true < 950)).all(-1)            # away from the border: its clipping is counted by itself
+    err = np.linalg.norm(far, axis=-1)
+    border = ((px == 0) | (px == 999)).any(-1)
+    low = (conf < .5) & seen & ~border
+    limbs, torso = [2, 3, 5, 6, 9, 10, 12, 13, 15, 16], [0, 1, 4, 7, 8, 11, 14]
+    out = {'conf mean': conf[seen].mean(), 'conf std': conf[seen].std(), 'border share': border.mean(),
+           'border conf': conf[border].mean(), 'off far': err[low].mean(), 'off far std': err[low].std(),
+           'off conf': conf[low].mean(), 'limbs mistaken': low[:, :, limbs].sum() / seen[:, :, limbs].sum(),
+           'torso mistaken': low[:, :, torso].sum() / seen[:, :, torso].sum()}
+    for q in (5, 25, 50, 75, 90, 97):
+        out[f'error {q} %'] = np.percentile(err[seen], q)
+        out[f'conf {q} %'] = np.percentile(conf[seen], q)
+    for name, part in (('arms', [11, 12, 13, 14, 15, 16]), ('legs', [1, 2, 3, 4, 5, 6])):
+        there = np.linalg.norm(px[:, :, part] - true[:, :, np.roll(part, 3)], axis=-1)
+        swapped = (np.median(err[:, :, part] - there, -1) > 0) & (np.median(there, -1) < 12) & seen[:, :, part].all(-1)
+        out[f'swapped {name}'] = swapped.mean()
+    # two joints of a part are off together, two parts are not
+    out['part together'] = (low[:, :, 12] & low[:, :, 13]).sum() / low[:, :, 12].sum()
+    out['parts apart'] = (low[:, :, 12] & low[:, :, 15]).sum() / low[:, :, 12].sum()
+    # in a stretch the offset keeps its direction
+    runs, e, k = low.reshape(C, 250, 4, 17), far.reshape(C, 250, 4, 17, 2), conf.reshape(C, 250, 4, 17)
+    out['mistake stays'] = (runs[:, :-1] & runs[:, 1:]).sum() / runs[:, :-1].sum()
+    out['offset step'] = np.median(np.linalg.norm(np.diff(e, axis=1), axis=-1)[runs[:, :-1] & runs[:, 1:]])
+    good = ((conf >= .55) & seen & (err < 25)).reshape(C, 250, 4, 17)
+    e = e * k[..., None]
+    out['error x conf'] = np.sqrt((e[good] ** 2).mean())
+    for lag in (1, 3):
+        pair = good[:, :-lag] & good[:, lag:]
+        out[f'memory of error {lag}'] = np.corrcoef(e[:, :-lag][pair].ravel(), e[:, lag:][pair].ravel())[0, 1]
+        out[f'memory of conf {lag}'] = np.corrcoef(k[:, :-lag][pair], k[:, lag:][pair])[0, 1]
+    return out
+
+
+def differences(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float]:
+    """Difference of the means in standard errors of it, for each statistic that differs by more than chance."""
+    sigma = {k: (b[k].mean() - a[k].mean()) / np.sqrt((a[k].var(ddof=1) + b[k].var(ddof=1)) / len(a[k])) for k in a}
+    return {k: round(float(s), 1) for k, s in sigma.items() if abs(s) > 4}
+
+
+def test_noise_is_that_of_the_protocol(both):
+    true, _, slow, fast = both
+    a, b = statistics(true, *slow), statistics(true, *fast)
+    assert a['border share'].mean() > .01 and a['swapped arms'].mean() > .002         # the case is there at all
+    assert not differences(a, b)
+
+
+def test_comparison_tells_other_noise(both):
+    """Every changed figure of the noise is found out."""
+    true, start, slow, _ = both
+    a = statistics(true, *slow)
+    for change in ({'noise_px': 5.3}, {'noise_memory': .65}, {'mistaken_frames': 7.}, {'swap': .02},
+                   {'outside_doubt': .25}, {'confidence_memory': .87}, {'mistaken_px': (20., 115.)},
+                   {'mistaken_confidence': (.05, .45)}):
+        b = statistics(true, *ProtocolNoise(**change).observe(np.random.default_rng(6), true, start, 1000.))
+        assert differences(a, b), change
+
+
+def test_rigs_are_those_of_the_protocol():
+    rng = np.random.default_rng(1)
+    slow = [draw_cameras(rng) for _ in range(1500)]
+    R, t, K = (np.array(x) for x in zip(*slow, strict=True))
+    fast = draw_rigs(np.random.default_rng(2), 1500, 4)
+
+    def figures(R, t, K):
+        centre = -np.einsum('cvji,cvj->cvi', R, t)
+        azimuth = np.degrees(np.arctan2(centre[..., 1], centre[..., 0]))
+        gap = np.diff(np.sort(azimuth, 1), axis=1)
+        lean = np.degrees(np.arcsin(R[..., 0, 2]))
+        values = {'distance': np.hypot(centre[..., 0], centre[..., 1]), 'height': centre[..., 2], 'focal': K[..., 0, 0],
+                  'azimuth': azimuth, 'gap': gap, 'roll': lean, 'pitch': R[..., 2, 2]}
+        return {f'{k} {q}': np.percentile(v, q) for k, v in values.items() for q in (2, 25, 50, 75, 98)}, {
+            k: v.std() for k, v in values.items()}
+
+    a, spread = figures(R, t, K)
+    b, _ = figures(fast.R, fast.t, fast.K)
+    for name, value in a.items():
+        assert abs(b[name] - value) < .07 * spread[name.split()[0]], (name, value, b[name])
+    assert np.allclose(fast.R @ fast.R.swapaxes(-1, -2), np.eye(3), atol=1e-5)
+    assert np.allclose(np.linalg.det(fast.R), 1, atol=1e-5)
+    # not the same azimuth first in all: the order round the circle is random
+    centre = -np.einsum('cvji,cvj->cvi', fast.R, fast.t)
+    first = np.argsort(np.arctan2(centre[..., 1], centre[..., 0]), 1)[:, 0]
+    assert np.bincount(first, minlength=4).min() > 300
+
+
+def test_pixels_are_the_projected_poses():
+    e = MotionViews(walk(), noise=NoNoise()).epoch(3)
+    f, v = 77, 2
+    c = e.camera[f]
+    x = (e.X[f] @ e.R[c, v].T + e.t[c, v]) @ e.K[c, v].T
+    assert np.allclose(e.kp[f, v], x[:, :2] / x[:, 2:], atol=.02)
+    assert (e.X[:, 0, :2].max(0) - e.X[:, 0, :2].min(0) < .61).all()   # kept in place
+    assert np.allclose(e.X[:, 0, 2], walk().joints[:, 0, 2], atol=1e-6)
+
+
+def test_travel_keeps_the_way():
+    poses = walk()
+    e = MotionViews(poses, travel=True).epoch(0)
+    assert np.allclose(e.X, poses.joints)
+    assert np.ptp(e.X[160:, 0, 0]) > 1
+
+
+def test_epochs_differ_and_repeat():
+    m = MotionViews(walk(), seed=4)
+    a, b, c = m.epoch(0), m.epoch(1), MotionViews(walk(), seed=4).epoch(0)
+    assert np.array_equal(a.kp, c.kp) and np.array_equal(a.R, c.R)
+    assert not np.allclose(a.R, b.R) and np.abs(a.kp - b.kp).mean() > 20
+    assert len(a.R) == 5 and np.array_equal(a.start, [0, 120, 160, 161, 411, 461])    # 300 frames are two clips
+    assert np.array_equal(np.unique(a.subj), [0, 1])
+
+
+def test_noise_starts_anew_in_every_clip():
+    """No error is carried from the last frame of a clip to the first of the next."""
+    true = np.full((4000, 1, 17, 2), 500, np.float32)
+    px, conf = ProtocolNoise(mistaken=(), swap=1e-6).observe(np.random.default_rng(0), true, np.arange(0, 4001, 2), 1e3)
+    e = (px - 500) * conf[..., None]
+    inside = np.corrcoef(e[0::2].ravel(), e[1::2].ravel())[0, 1]
+    across = np.corrcoef(e[1:-1:2].ravel(), e[2::2].ravel())[0, 1]
+    assert abs(inside - .7) < .02 and abs(across) < .02
+
+
+def test_batches_hold_no_truth_unless_asked():
+    m = MotionViews(walk(), views=3)
+    batches = list(m.batches(0, 50))
+    assert len(batches) == 461 // 50
+    b = batches[0]
+    assert b.kp_px.shape == (50, 3, 17, 2) and b.conf.shape == (50, 3, 17) and b.view_mask.all()
+    assert b.X is None and b.R is None and b.K is None and b.past_px is None
+    b = next(m.batches(0, 50, truth=True))
+    assert b.X.shape == (50, 17, 3) and b.R.shape == (50, 3, 3, 3) and b.t.shape == (50, 3, 3) and b.K is None
+    x = (b.X[7] @ b.R[7, 1].T + b.t[7, 1])
+    k = m.epoch(0).K
+    assert (b.image_size == 1000).all()
+    # confident joints lie where the pose projects, with the focal length of the sample's rig
+    px = x[:, :2] / x[:, 2:] * float(k[int(b.rig[7]), 1, 0, 0]) + 500
+    off = (px - b.kp_px[7, 1]).norm(dim=-1)[b.conf[7, 1] > .6]
+    assert len(off) == 0 or off.median() < 15
+
+
+def test_batches_are_a_permutation():
+    m = MotionViews(walk(), noise=NoNoise())
+    e = m.epoch(0)
+    got = np.concatenate([b.kp_px.numpy() for b in e.batches(100, drawing=Drawing(partial=True))])
+    assert len(got) == len(e) and not np.array_equal(got, e.kp)
+    key = lambda x: x.reshape(len(x), -1)[np.lexsort(x.reshape(len(x), -1)[:, :4].T)]     # noqa: E731
+    assert np.array_equal(key(got), key(e.kp))
+    ordered = np.concatenate([b.kp_px.numpy() for b in e.batches(100, drawing=Drawing(ordered=True, partial=True))])
+    assert np.array_equal(ordered, e.kp)
+
+
+def test_groups_of_one_rig():
+    e = MotionViews(walk((200, 200, 200))).epoch(0)
+    b = next(e.batches(40, drawing=Drawing(per_rig=4)))
+    same = b.rig.reshape(10, 4)
+    assert (same == same[:, :1]).all() and len(b.rig.unique()) == 3
+
+
+def test_windows_are_causal_and_stay_in_their_clip():
+    m = MotionViews(walk(), noise=NoNoise())
+    e = m.epoch(2)
+    where = {e.kp[i].tobytes(): i for i in range(len(e))}
+    for b in m.windows(2, 64, 9):
+        assert b.past_px.shape == (64, 9, 4, 17, 2) and (b.past_px[:, -1] == b.kp_px).all()
+        for s in range(0, 64, 7):
+            now = where[b.kp_px[s].numpy().tobytes()]
+            first = e.start[e.clip[now]]
+            path = [where[b.past_px[s, k].numpy().tobytes()] for k in range(9)]
+            assert path == [max(now - 8 + k, first) for k in range(9)]
+    b = next(e.batches(1, drawing=Drawing(ordered=True), frames=5, pad='empty'))
+    assert (b.past_conf[0, :4] == 0).all() and (b.past_conf[0, 4] == 1).all()
+
+
+def test_views_are_dropped_and_two_are_kept():
+    e = MotionViews(walk(), noise=NoNoise()).epoch(0)
+    b = next(e.batches(400, drawing=Drawing(drop_views=.5)))
+    left = b.view_mask.sum(1)
+    assert left.min() == 2 and (left == 4).float().mean() > .4 and (left < 4).float().mean() > .4
+    assert (b.conf[~b.view_mask] == 0).all()
+    assert b.view_mask[left == 2].float().mean(0).min() > .3           # no view is always kept
+
+
+def test_poses_are_turned_mirrored_and_scaled():
+    poses = walk((30,) * 200)
+    poses = Poses(poses.joints, poses.start, sigma=np.tile(np.arange(17) / 100, (len(poses), 1)))
+    plain, changed = (MotionViews(poses, travel=True, noise=NoNoise(), change=c).epoch(0)
+                      for c in (None, Change(turn=True, mirror=True, scale=(.8, 1.2))))
+    bone = lambda X, a, b: np.linalg.norm(X[:, a] - X[:, b], axis=-1)   # noqa: E731
+    ratio = bone(changed.X, 8, 0) / bone(plain.X, 8, 0)
+    assert .8 <= ratio.min() < .85 and 1.15 < ratio.max() <= 1.2 + 1e-5
+    side = changed.X_sigma[:, 3] / ratio                               # sigma goes along with joint and size
+    assert np.allclose(np.sort(np.unique(side.round(3))), [.03, .06], atol=2e-3)
+    flipped = np.abs(side - .06) < .005
+    assert .3 < flipped.mean() < .7
+    back = np.where(flipped[:, None, None], changed.X[:, list(MIRROR)], changed.X)
+    assert np.allclose(bone(back, 1, 3) / ratio, bone(plain.X, 1, 3), atol=1e-5)
+    # the knee bends forwards still: triple product of a body's own axes keeps its sign
+    def sense(X):
+        return np.einsum('fi,fi->f', np.cross(X[:, 4] - X[:, 1], X[:, 8] - X[:, 0]), X[:, 9] - X[:, 8]) > 0
+    assert np.array_equal(sense(changed.X), sense(plain.X))
+
+
+def test_unknown_joints_are_not_seen():
+    poses = walk()
+    joints = poses.joints.copy()
+    joints[5:20, 13] = np.nan
+    joints[30:40, 0] = np.nan
+    joints[50:60] = np.nan
+    e = MotionViews(Poses(joints, poses.start)).epoch(0)
+    assert np.isfinite(e.kp).all() and np.isfinite(e.X).all() and np.isfinite(e.conf).all()
+    assert np.isinf(e.X_sigma[5:20, 13]).all() and (e.X_sigma[100] == 0).all()
+    assert (e.conf[50:60] == 0).all() and (e.conf[5:20, :, 13] > 0).mean() < .05      # but for exchanged sides
+    assert (np.abs(e.X[30:40, (1, 4), :2].mean(1)) < .6).all()         # kept in place by the hips
+
+
+def test_joint_behind_a_camera_is_not_seen():
+    X = np.array([[[0., 0, -1]] * 17], np.float32)
+    eye = np.eye(3, dtype=np.float32)[None, None]
+    assert np.isnan(project(X, eye, np.zeros((1, 1, 3), np.float32), eye)).all()
+
+
+def test_motion_file(tmp_path):
+    poses = walk((30, 40, 50))
+    path = tmp_path / 'm.npz'
+    arrays = {'pos': poses.joints, 'seq_start': poses.start, 'seq_name': np.array(['a', 'b', 'c']), 'fps': 25.}
+    np.savez(path, subject=np.array(['9', '7', '9']), **arrays)
+    assert read_poses(path).subject.tolist() == [1, 0, 1] and read_poses(path).fps == 25
+    np.savez(path, subject=np.array(['9']), **arrays)
+    with pytest.raises(TrainingError, match='1 subjects for 3 sequences'):
+        read_poses(path)
+    path.write_bytes(b'no npz')
+    with pytest.raises(TrainingError, match='not a readable npz'):
+        MotionViews(path)
+
+
+@pytest.mark.parametrize(('change', 'sentence'), [
+    ({'joints': np.zeros((5, 16, 3))}, 'must have shape'), ({'start': [0, 4]}, 'must rise from 0 to 5'),
+    ({'sigma': np.zeros(5)}, 'sigma must have shape'), ({'subject': [1, 2]}, '2 subjects for 1 sequences'),
+])
+def test_bad_poses(change, sentence):
+    with pytest.raises(TrainingError, match=sentence):
+        Poses(**{'joints': np.zeros((5, 17, 3)), 'start': [0, 5]} | change)
+
+
+def test_bad_wishes():
+    with pytest.raises(TrainingError, match='has 500 frames or more'):
+        MotionViews(walk(), shortest=500)
+    with pytest.raises(TrainingError, match='0 views'):
+        MotionViews(walk(), views=0)
+    with pytest.raises(TrainingError, match='hardly fit on a circle'):
+        RigRange(drawn=14)
+    with pytest.raises(TrainingError, match='probability'):
+        Drawing(drop_views=2)
+    with pytest.raises(TrainingError, match='1 or more samples'):
+        next(MotionViews(walk()).epoch(0).batches(0))

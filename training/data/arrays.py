@@ -1,0 +1,162 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One epoch of multi-view frames as arrays, and the batches that are drawn from it."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..batch import Batch
+from ..errors import TrainingError
+
+__all__ = ['Drawing', 'EpochArrays']
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How batches are drawn from an epoch.
+
+    Attributes:
+        truth: fill X, X_sigma, R and t of the batches where the source has them; off, a method cannot see them.
+        give_k: fill K where the source has it.
+        drop_views: probability that a sample loses views; how many is drawn too, and two of those seen are kept.
+        per_rig: samples come in groups of this many random frames of one rig, for losses that exchange cameras.
+        ordered: in the order of the source, nothing shuffled.
+        partial: give the last, smaller batch too.
+    """
+
+    truth: bool = False
+    give_k: bool = False
+    drop_views: float = 0.
+    per_rig: int = 1
+    ordered: bool = False
+    partial: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop_views <= 1:
+            raise TrainingError(f'drop_views is {self.drop_views:g}; give a probability from 0 to 1')
+        if self.per_rig < 1:
+            raise TrainingError(f'per_rig is {self.per_rig}; give 1 or more frames of a rig')
+
+
+@dataclass
+class EpochArrays:
+    """F frames of V views, clip after clip; numpy, float32.
+
+    Attributes:
+        kp: (F, V, 17, 2) px, 0 where unseen.  conf: (F, V, 17), 0 = unseen.
+        start: (C + 1,) first frame of each clip, and F: time runs inside a clip.
+        clip: (F,) number of the clip.  subj: (F,) number of the subject.
+        rig: (F,) number of the rig; frames of one rig may exchange their cameras' rotations. Moving cameras have a rig
+            number for every frame.
+        camera: (F,) row of image_size, present, K, R and t that holds for the frame.
+        image_size: (N, V, 2) px.  present: (N, V) bool, cameras that are there.
+        K: (N, V, 3, 3) px or None.  R (N, V, 3, 3), t (N, V, 3) m or None: x_cam = R x_world + t.
+        X: (F, 17, 3) m or None, 0 where unknown.  X_sigma: (F, 17) m or None, inf where X is unknown.
+        seed: of the order in which batches are drawn.
+    """
+
+    kp: Float
+    conf: Float
+    start: Int
+    clip: Int
+    subj: Int
+    rig: Int
+    camera: Int
+    image_size: Float
+    present: NDArray[np.bool_]
+    K: Float | None = None
+    R: Float | None = None
+    t: Float | None = None
+    X: Float | None = None
+    X_sigma: Float | None = None
+    seed: tuple[int, ...] = (0,)
+
+    def __len__(self) -> int:
+        return len(self.kp)
+
+    @property
+    def views(self) -> int:
+        """V."""
+        return int(self.kp.shape[1])
+
+    def batches(self, size: int, device: torch.device | str = 'cpu', drawing: Drawing | None = None, *,
+                frames: int = 0, pad: str = 'repeat') -> Iterator[Batch]:
+        """Batches of single frames, or, with frames = T > 0, of causal windows that end at each frame.
+
+        Args:
+            size: samples in a batch; an epoch of fewer frames gives one smaller batch.
+            device: where the tensors go.
+            drawing: see `Drawing`.
+            frames: T; windows never leave their clip.
+            pad: before a clip's start: 'repeat' its first frame, or 'empty': confidence 0.
+
+        Raises:
+            TrainingError: a size below 1, or a `pad` of another kind.
+        """
+        drawing = drawing or Drawing()
+        if size < 1 or frames < 0 or pad not in ('repeat', 'empty'):
+            raise TrainingError(f'batches of {size} samples with {frames} frames, padded by {pad!r}; give 1 or more '
+                                "samples, 0 or more frames, and 'repeat' or 'empty'")
+        rng = np.random.default_rng([*self.seed, 1])
+        order = np.arange(len(self)) if drawing.ordered else self._shuffled(rng, drawing.per_rig)
+        source = {name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
+                  for name, value in self._wanted(drawing).items()}
+        for a in range(0, len(order), size):
+            index = order[a:a + size]
+            if len(index) < size and a and not drawing.partial:
+                return
+            keep = self._kept(rng, index, drawing.drop_views)
+            yield self._batch(source, index, keep, frames, pad == 'repeat')
+
+    def _wanted(self, drawing: Drawing) -> dict[str, NDArray[Any]]:
+        names = ['kp', 'conf', 'clip', 'subj', 'rig', 'camera', 'image_size', 'start']
+        names += ['K'] * drawing.give_k + ['X', 'X_sigma', 'R', 't'] * drawing.truth
+        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+
+    def _shuffled(self, rng: np.random.Generator, per_rig: int) -> Int:
+        if per_rig == 1:
+            return rng.permutation(len(self))
+        order = np.lexsort((rng.random(len(self)), self.rig))
+        groups = np.array_split(order, range(per_rig, len(order), per_rig))
+        return np.concatenate([groups[i] for i in rng.permutation(len(groups))])
+
+    def _kept(self, rng: np.random.Generator, index: Int, share: float) -> NDArray[np.bool_]:
+        """(B, V): views that are there and not dropped: at least two of those in which anything is seen."""
+        there = self.present[self.camera[index]]
+        if share <= 0 or self.views <= 2:
+            return there
+        seen = there & (self.conf[index] > 0).any(-1)
+        most = seen.sum(1)
+        count = np.where(rng.random(len(index)) < share, rng.integers(2, np.maximum(most, 3)), self.views)
+        rank = np.argsort(np.argsort(np.where(seen, rng.random(seen.shape), 2.), 1), 1)
+        return there & (rank < count[:, None])
+
+    def _batch(self, source: dict[str, Tensor], index: Int, keep: NDArray[np.bool_], frames: int,
+               repeat: bool) -> Batch:
+        device = source['kp'].device
+        i = torch.from_numpy(index).to(device)
+        mask = torch.from_numpy(keep).to(device)
+        row = source['camera'][i]
+        given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't') if n in source}
+        given.update({n: source[n][i] for n in ('X', 'X_sigma') if n in source})
+        if frames:
+            earlier = i[:, None] + torch.arange(1 - frames, 1, device=device)
+            first = source['start'][source['clip'][i]][:, None]
+            at = torch.maximum(earlier, first)
+            px, conf = source['kp'][at], source['conf'][at] * mask[:, None, :, None]
+            if not repeat:
+                conf = conf * (earlier >= first)[:, :, None, None]
+            given.update(past_px=px, past_conf=conf)
+        return Batch(
+            kp_px=source['kp'][i], conf=source['conf'][i] * mask[..., None], image_size=source['image_size'][row],
+            view_mask=mask, subj=source['subj'][i], rig=source['rig'][i], **given)
