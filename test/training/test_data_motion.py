@@ -312,7 +312,7 @@ def test_bad_wishes():
         MotionViews(walk(), views=0)
     with pytest.raises(TrainingError, match='hardly fit on a circle'):
         RigRange(drawn=14)
-    with pytest.raises(TrainingError, match='probability'):
+    with pytest.raises(TrainingError, match='from 0 to 1'):
         Drawing(drop_views=2)
     with pytest.raises(TrainingError, match='1 or more samples'):
         next(MotionViews(walk()).epoch(0).batches(0))

@@ -3,6 +3,7 @@
 """One epoch of multi-view frames as arrays, and the batches that are drawn from it."""
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from selfpose_ros.core.skeleton import MIRROR
 
 from ..batch import Batch
 from ..errors import TrainingError
@@ -30,6 +33,8 @@ class Drawing:
         give_k: fill K where the source has it.
         drop_views: probability that a sample loses views; how many is drawn too, and two of those seen are kept.
         per_rig: samples come in groups of this many random frames of one rig, for losses that exchange cameras.
+        drop_joints: mean share of joints that are taken away in a view, unsure ones first.
+        mirror: probability that a sample is seen as in a mirror, all views together, with left and right exchanged.
         ordered: in the order of the source, nothing shuffled.
         partial: give the last, smaller batch too.
     """
@@ -38,12 +43,15 @@ class Drawing:
     give_k: bool = False
     drop_views: float = 0.
     per_rig: int = 1
+    drop_joints: float = 0.
+    mirror: float = 0.
     ordered: bool = False
     partial: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.drop_views <= 1:
-            raise TrainingError(f'drop_views is {self.drop_views:g}; give a probability from 0 to 1')
+        for name in ('drop_views', 'drop_joints', 'mirror'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f'{name} is {getattr(self, name):g}; give a number from 0 to 1')
         if self.per_rig < 1:
             raise TrainingError(f'per_rig is {self.per_rig}; give 1 or more frames of a rig')
 
@@ -115,8 +123,14 @@ class EpochArrays:
             index = order[a:a + size]
             if len(index) < size and a and not drawing.partial:
                 return
-            keep = self._kept(rng, index, drawing.drop_views)
-            yield self._batch(source, index, keep, frames, pad == 'repeat')
+            keep = torch.from_numpy(self._kept(rng, index, drawing.drop_views)).to(device)
+            batch = self._batch(source, torch.from_numpy(index).to(device), keep, frames, pad == 'repeat')
+            if drawing.drop_joints:
+                batch = _without_joints(batch, rng, drawing.drop_joints)
+            if drawing.mirror:
+                flip = torch.from_numpy(rng.random(len(index)) < drawing.mirror).to(device)
+                batch = _mirrored(batch, flip)
+            yield batch
 
     def _wanted(self, drawing: Drawing) -> dict[str, NDArray[Any]]:
         names = ['kp', 'conf', 'clip', 'subj', 'rig', 'camera', 'image_size', 'start']
@@ -141,16 +155,12 @@ class EpochArrays:
         rank = np.argsort(np.argsort(np.where(seen, rng.random(seen.shape), 2.), 1), 1)
         return there & (rank < count[:, None])
 
-    def _batch(self, source: dict[str, Tensor], index: Int, keep: NDArray[np.bool_], frames: int,
-               repeat: bool) -> Batch:
-        device = source['kp'].device
-        i = torch.from_numpy(index).to(device)
-        mask = torch.from_numpy(keep).to(device)
+    def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor, frames: int, repeat: bool) -> Batch:
         row = source['camera'][i]
         given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't') if n in source}
         given.update({n: source[n][i] for n in ('X', 'X_sigma') if n in source})
         if frames:
-            earlier = i[:, None] + torch.arange(1 - frames, 1, device=device)
+            earlier = i[:, None] + torch.arange(1 - frames, 1, device=i.device)
             first = source['start'][source['clip'][i]][:, None]
             at = torch.maximum(earlier, first)
             px, conf = source['kp'][at], source['conf'][at] * mask[:, None, :, None]
@@ -160,3 +170,46 @@ class EpochArrays:
         return Batch(
             kp_px=source['kp'][i], conf=source['conf'][i] * mask[..., None], image_size=source['image_size'][row],
             view_mask=mask, subj=source['subj'][i], rig=source['rig'][i], **given)
+
+
+def _without_joints(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
+    """Joints taken away, in a window in all frames, with a probability that grows with 1 - confidence."""
+    doubt = 1 - batch.conf
+    chance = share * doubt / doubt.mean().clamp(min=1e-6)
+    drawn = torch.from_numpy(rng.random(batch.conf.shape, np.float32)).to(batch.conf.device)
+    keep = (drawn >= chance).float()
+    past = None if batch.past_conf is None else batch.past_conf * keep[:, None]
+    return dataclasses.replace(batch, conf=batch.conf * keep, past_conf=past)
+
+
+def _mirrored(batch: Batch, flip: Tensor) -> Batch:
+    """These samples (B,) as in a mirror: world and cameras, so that all views still show one person."""
+    other = torch.tensor(MIRROR, device=flip.device)
+    across = torch.tensor([-1., 1., 1.], device=flip.device)
+    sign = torch.where(flip[:, None], across, torch.ones_like(across))
+    change: dict[str, Tensor] = {}
+
+    def exchanged(x: Tensor, joints: int) -> Tensor:
+        return torch.where(flip.reshape(-1, *[1] * (x.ndim - 1)), x.index_select(joints, other), x)
+
+    def reflected(px: Tensor, width: Tensor) -> Tensor:
+        x = torch.where(flip.reshape(-1, *[1] * (px.ndim - 2)), width - 1 - px[..., 0], px[..., 0])
+        return exchanged(torch.stack([x, px[..., 1]], -1), px.ndim - 2)
+
+    width = batch.image_size[..., :1]
+    change['kp_px'], change['conf'] = reflected(batch.kp_px, width), exchanged(batch.conf, 2)
+    if batch.past_px is not None and batch.past_conf is not None:
+        change['past_px'] = reflected(batch.past_px, width[:, None])
+        change['past_conf'] = exchanged(batch.past_conf, 3)
+    if batch.K is not None:
+        K = batch.K.clone()
+        K[:, :, 0, 2] = torch.where(flip[:, None], width[..., 0] - 1 - K[:, :, 0, 2], K[:, :, 0, 2])
+        change['K'] = K
+    if batch.X is not None:
+        change['X'] = exchanged(batch.X, 1) * sign[:, None]
+    if batch.X_sigma is not None:
+        change['X_sigma'] = exchanged(batch.X_sigma, 1)
+    if batch.R is not None and batch.t is not None:
+        change['R'] = batch.R * sign[:, None, :, None] * sign[:, None, None, :]
+        change['t'] = batch.t * sign[:, None]
+    return dataclasses.replace(batch, **change)
