@@ -31,6 +31,8 @@ Int = NDArray[np.int64]
 _BORDER_PX, _CLIPPED, _CLIPPED_SHARE = 1.5, 30, 5e-4
 #: a body smaller than this, px, has no size that errors could be measured in
 _LEAST_PX = 2.
+#: least spread of log body size from which the errors' dependence on it can be told
+_SIZES_DIFFER = .1
 
 
 def body_size(px: Float) -> Float:
@@ -50,16 +52,18 @@ class ErrorTracks:
     """Tracks of errors, one after another.
 
     Attributes:
-        error: (N, 17, 2) in body sizes.  conf: (N, 17), 0 = not seen.
+        error: (N, 17, 2) px / (body size px) ** power.  conf: (N, 17), 0 = not seen.
         start: (S + 1,) first frame of each track, and N.
         border: what the confidence of joints was multiplied by that were clipped to the image's border, or NaN: the
             network reports no joints outside the image.
+        power: 1: errors grow with the body's size in the image, 0: they do not.
     """
 
     error: Float
     conf: Float
     start: Int
     border: float = float('nan')
+    power: float = 1.
 
     def __post_init__(self) -> None:
         N = len(self.error)
@@ -73,18 +77,22 @@ class ErrorTracks:
 
     @classmethod
     def joined(cls, tracks: Sequence[ErrorTracks]) -> ErrorTracks:
-        """All of them; the border's factor is the mean of those known.
+        """All of them; the border's factor is the mean of those known, the power must be the same.
 
         Raises:
-            TrainingError: none given.
+            TrainingError: none given, or of different powers.
         """
         if not tracks:
             raise TrainingError('error tracks: none to join; measure at least one recording')
+        powers = sorted({t.power for t in tracks})
+        if len(powers) > 1:
+            raise TrainingError(f'error tracks: powers from {powers[0]:g} to {powers[-1]:g}; measure all recordings '
+                                'with one power')
         ends = np.cumsum([0, *(len(t.error) for t in tracks)])
         border = [t.border for t in tracks if np.isfinite(t.border)]
         return cls(np.concatenate([t.error for t in tracks]), np.concatenate([t.conf for t in tracks]),
                    np.concatenate([t.start[:-1] + a for t, a in zip(tracks, ends, strict=False)] + [ends[-1:]]),
-                   float(np.mean(border)) if border else float('nan'))
+                   float(np.mean(border)) if border else float('nan'), powers[0])
 
     def save(self, path: Path) -> None:
         """Write an npz.
@@ -93,7 +101,8 @@ class ErrorTracks:
             TrainingError: it cannot be written.
         """
         try:
-            write_npz(path, error=self.error, conf=self.conf, start=self.start, border=self.border)
+            write_npz(path, error=self.error, conf=self.conf, start=self.start, border=self.border,
+                      power=self.power)
         except IoError as error:
             raise TrainingError(str(error)) from error
 
@@ -108,13 +117,14 @@ class ErrorTracks:
             with NpzReader(path) as z:
                 error, conf = z.array('error', 'N 17 2'), z.array('conf', 'N 17')
                 start, border = z.array('start', 'S'), float(z.array('border', ''))
+                power = float(z.array('power', ''))
         except IoError as wrong:
             raise TrainingError(str(wrong)) from wrong
-        return cls(error.astype(np.float32), conf.astype(np.float32), start.astype(np.int64), border)
+        return cls(error.astype(np.float32), conf.astype(np.float32), start.astype(np.int64), border, power)
 
 
 def measure(observed: Float, expected: Float, conf: Float, image_size: NDArray[np.generic], *,
-            seed: int = 0) -> ErrorTracks:
+            power: float | None = None, seed: int = 0) -> ErrorTracks:
     """Error tracks, one for each view, of one person in one recording.
 
     What cannot be measured takes the place of something similar that was: a joint that was seen but not expected
@@ -126,6 +136,7 @@ def measure(observed: Float, expected: Float, conf: Float, image_size: NDArray[n
         expected: (T, V, 17, 2) px, the self-calibrated poses projected into the views; NaN = not known.
         conf: (T, V, 17).
         image_size: (V, 2) px.
+        power: see `ErrorTracks`; None = as found in the recording, where sizes differ enough to tell, else 1.
         seed: of the choice of what is similar.
 
     Raises:
@@ -139,17 +150,19 @@ def measure(observed: Float, expected: Float, conf: Float, image_size: NDArray[n
     size = body_size(expected)
     conf = np.where(np.isfinite(observed).all(-1), np.nan_to_num(conf), 0).astype(np.float32)
     with np.errstate(invalid='ignore'):
-        error = (observed - expected) / np.where(size > _LEAST_PX, size, np.nan)[..., None, None]
+        size = np.where(size > _LEAST_PX, size, np.float32(np.nan))
+        error = observed - expected
         last = np.asarray(image_size, float)[None, :, None] - 1
         clipped = ((observed <= _BORDER_PX - 1) | (observed >= last + 1 - _BORDER_PX)).any(-1) & (conf > 0)
     good = np.isfinite(error).all(-1) & (conf > 0) & ~clipped
     if good.sum((0, 1)).min() < 10:
         raise TrainingError(f'errors: joint {int(good.sum((0, 1)).argmin())} was both seen and expected in fewer '
                             'than 10 views; measure a longer recording')
+    power = _power(error, size, good) if power is None else power
+    error = np.where(good[..., None], error / (size ** power)[..., None, None], 0).astype(np.float32)
     border = float('nan')
     if clipped.sum() >= max(_CLIPPED, _CLIPPED_SHARE * clipped.size):
         border = min(1., float(conf[clipped].mean() / conf[good].mean()))
-    error = np.where(good[..., None], error, 0).astype(np.float32)
     for j in range(17):
         known = np.argwhere(good[..., j])
         t, v = known[rng.integers(0, len(known), int(clipped[..., j].sum()))].T
@@ -160,7 +173,15 @@ def measure(observed: Float, expected: Float, conf: Float, image_size: NDArray[n
         t, v = by[np.clip(near, 0, len(by) - 1)].T
         error[strange, j] = error[t, v, j]
     return ErrorTracks(error.swapaxes(0, 1).reshape(-1, 17, 2), conf.swapaxes(0, 1).reshape(-1, 17),
-                       np.arange(V + 1) * T, border)
+                       np.arange(V + 1) * T, border, power)
+
+
+def _power(error: Float, size: Float, good: NDArray[np.bool_]) -> float:
+    """Slope of log error over log size, from 0 to 1, or 1 where sizes hardly differ."""
+    far = np.log(np.maximum(np.linalg.norm(error[good], axis=-1), .1))
+    x = np.log(np.broadcast_to(size[..., None], good.shape)[good])
+    x = x - x.mean()
+    return 1. if x.std() < _SIZES_DIFFER else float(np.clip((x @ far) / (x @ x), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -185,7 +206,7 @@ class MeasuredNoise:
             flip = (rng.random((len(start) - 1, V)) < .5)[clip]
             error[flip] = error[flip][:, list(MIRROR)] * np.array([-1, 1], np.float32)
             conf[flip] = conf[flip][:, list(MIRROR)]
-        px = true_px + error * body_size(true_px)[..., None, None]
+        px = true_px + error * (body_size(true_px) ** np.float32(self.tracks.power))[..., None, None]
         inside = ((px >= 0) & (px <= side_px - 1)).all(-1)
         if np.isfinite(self.tracks.border):
             conf = np.where(inside, conf, np.float32(self.tracks.border) * conf)

@@ -61,9 +61,9 @@ class Recorded:
 
     def __post_init__(self) -> None:
         T, V = self.kp.shape[:2]
-        shapes: dict[str, list[tuple[int, ...]]] = {'kp': [(T, V, 17, 2)], 'conf': [(T, V, 17)], 'stamp': [(T,)], 'image_size': [(V, 2)],
-                  'K': [(V, 3, 3), (T, V, 3, 3)], 'R': [(V, 3, 3), (T, V, 3, 3)], 't': [(V, 3), (T, V, 3)],
-                  'X': [(T, 17, 3)]}
+        shapes: dict[str, list[tuple[int, ...]]] = {
+            'kp': [(T, V, 17, 2)], 'conf': [(T, V, 17)], 'stamp': [(T,)], 'image_size': [(V, 2)], 'X': [(T, 17, 3)],
+            'K': [(V, 3, 3), (T, V, 3, 3)], 'R': [(V, 3, 3), (T, V, 3, 3)], 't': [(V, 3), (T, V, 3)]}
         for key, allowed in shapes.items():
             value = getattr(self, key)
             if value is not None and value.shape not in allowed:
