@@ -1,0 +1,89 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A training of a second: own method, own people. As a program it is what the tests kill, resume and start twice.
+
+    python small_training.py FOLDER SETTINGS.json [--resume]
+
+writes FOLDER/weights.R.pt, the weights of the process of rank R; with "probe" in the settings also what `probed` says.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from selfpose_training.data.motion import MotionViews, Poses
+from selfpose_training.fit import fit
+from selfpose_training.networks import make_network
+
+from selfpose_ros.core.synthetic import walker
+
+
+class Reprojection:
+    """The 2D of each view by its own lifted pose; a term of noise makes the training draw random numbers."""
+
+    name, summary = 'reprojection', 'a method of the tests'
+
+    def __init__(self, slow_s: float = 0.) -> None:
+        self.slow_s = slow_s
+
+    def defaults(self):
+        return {'width': 8, 'batch': 16, 'lr': 1e-2, 'epochs': 3, 'schedule': 'step', 'noise': .01, 'threads': 1}
+
+    def build(self, config):
+        self._noise = config['noise']
+        return make_network({'body': 'frame_mlp', 'head': 'canon_rot', 'width': config['width'], 'common': 1,
+                             'branch': 1})
+
+    def loss(self, network, batch, progress):
+        assert 0 <= progress < 1
+        time.sleep(self.slow_s)
+        w = batch.w2d + self._noise * torch.randn_like(batch.w2d)
+        lifted = network.lift(batch)
+        both = [(_unit(lifted.y_cam[:, [u], :, :2]) - _unit(w)).abs().mean() for u in range(batch.views)]
+        return {'rep': (_unit(lifted.y_cam[..., :2]) - _unit(w)).abs().mean(), 'mix': .1 * sum(both)}
+
+    def criterion(self, network, batch):
+        return float((_unit(network.lift(batch).y_cam[..., :2]) - _unit(batch.w2d)).abs().mean())
+
+
+def _unit(x):
+    return x / (x.square().mean((-1, -2), keepdim=True) + 1e-6).sqrt()
+
+
+def people(frames: int = 96, seed: int = 0) -> MotionViews:
+    """Somebody who does exercises."""
+    joints = walker(frames / 25, 25., seed, 'exercise').astype(np.float32)
+    return MotionViews(Poses(joints, np.array([0, frames])), views=3, seed=seed)
+
+
+def main(folder: Path, settings: dict, resume: bool) -> None:
+    """Train as the settings say."""
+    slow, probe = settings.pop('slow_s', 0.), settings.pop('probe', False)
+    method, rank = Reprojection(slow), int(os.environ.get('RANK', 0))
+    if probe:
+        method.loss = probed(method.loss, folder, rank)
+    outcome = fit(method, people(), folder, settings, val=people(48, 5), resume=resume, device='cpu')
+    torch.save(outcome.network.state_dict(), folder / f'weights.{rank}.pt')
+
+
+def probed(loss, folder, rank):
+    """The loss, that also writes the gradients which this process alone has in the first step, and what it saw."""
+    def wrapped(network, batch, progress):
+        if progress == 0:
+            random = torch.get_rng_state()
+            named = dict(network.named_parameters())
+            terms = loss(network, batch, progress)
+            own = torch.autograd.grad(sum(terms.values()), list(named.values()), allow_unused=True)
+            torch.save({'own': dict(zip(named, own, strict=True)), 'kp_px': batch.kp_px}, folder / f'own.{rank}.pt')
+            torch.set_rng_state(random)
+        return loss(network, batch, progress)
+    return wrapped
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), '--resume' in sys.argv)

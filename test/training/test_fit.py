@@ -1,0 +1,353 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer: repeatable, resumable, stoppable, and honest about what went wrong."""
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+torch = pytest.importorskip('torch')
+from selfpose_training import checkpoint, fit as trainer
+from selfpose_training.average import Average
+from selfpose_training.errors import TrainingError
+from selfpose_training.feed import Feed, size_of
+from selfpose_training.fit import fit
+from selfpose_training.process import stoppable
+from selfpose_training.schedule import Patience, Schedule
+from selfpose_training.settings import complete, parsed
+from small_training import Reprojection, people
+
+#: a checkpoint whenever one may be written
+EAGER = {'log_every': 2, 'checkpoint_minutes': 0}
+
+
+@pytest.fixture(autouse=True)
+def _cheap_saving(monkeypatch):
+    monkeypatch.setattr(trainer, '_SHARE_OF_SAVING', 1e9)
+
+
+def run(folder, method=None, resume=False, **settings):
+    return fit(method or Reprojection(), people(), folder, EAGER | settings, val=people(48, 5), resume=resume,
+               device='cpu')
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def logged(outcome, key):
+    return [h[key] for h in outcome.history if key in h]
+
+
+def test_same_seed_same_weights_other_seed_others(tmp_path):
+    a, b, c = (run(tmp_path / n, seed=s).network.state_dict() for n, s in (('a', 1), ('b', 1), ('c', 2)))
+    assert same(a, b) and not same(a, c)
+
+
+def test_it_learns_and_logs(tmp_path):
+    outcome = run(tmp_path, epochs=8, width=32)
+    criteria = logged(outcome, 'criterion')
+    assert outcome.reason == 'done' and outcome.step == outcome.total == 48
+    assert len(criteria) == 8 and criteria[-1] < .7 * criteria[0]
+    assert outcome.criterion == pytest.approx(min(criteria), rel=1e-5)
+    history = json.loads((tmp_path / 'history.json').read_text())
+    assert [h['step'] for h in history if 'terms' in h] == list(range(2, 49, 2))
+    first = history[0]['terms']
+    assert first['loss'] == pytest.approx(first['rep'] + first['mix'], rel=1e-5)
+    assert all('chirality' in h['collapse'] for h in history if 'criterion' in h)
+    settings = json.loads((tmp_path / 'config.json').read_text())
+    assert settings['method'] == 'reprojection' and settings['width'] == 32 and settings['lr'] == 1e-2
+
+
+def test_event_files_hold_the_terms_and_the_detectors(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    run(tmp_path)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert {'loss/rep', 'loss/mix', 'loss/loss', 'lr', 'steps_per_s', 'criterion',
+            'collapse/chirality'} <= set(events.Tags()['scalars'])
+    assert [e.step for e in events.Scalars('criterion')] == [6, 12, 18]
+
+
+def test_killed_and_resumed_ends_as_if_never_interrupted(tmp_path, start):
+    settings = EAGER | {'epochs': 4, 'ema': .9, 'seed': 3}
+    whole = run(tmp_path / 'whole', **settings)
+    killed = start(tmp_path / 'killed', settings | {'slow_s': .1})
+    saved, deadline = tmp_path / 'killed' / checkpoint.CHECKPOINT, time.monotonic() + 60
+    while not (saved.exists() and checkpoint.load(saved)['step'] >= 8):
+        assert killed.poll() is None and time.monotonic() < deadline, killed.communicate()[0]
+        time.sleep(.02)
+    killed.kill()
+    killed.wait()
+    state = checkpoint.load(saved)
+    assert 8 <= state['step'] < 24 and state['step'] % 6    # in the middle of an epoch
+    resumed = run(tmp_path / 'killed', resume=True, **settings)
+    assert same(whole.network.state_dict(), resumed.network.state_dict())
+    ends = [checkpoint.load(tmp_path / n / checkpoint.CHECKPOINT) for n in ('whole', 'killed')]
+    assert same(ends[0]['network'], ends[1]['network']) and ends[0]['patience'] == ends[1]['patience']
+    assert logged(whole, 'criterion') == logged(resumed, 'criterion')
+    assert logged(whole, 'terms') == logged(resumed, 'terms')
+
+
+def test_stop_by_signal_saves_and_can_be_resumed(tmp_path, start):
+    settings = {'epochs': 4, 'log_every': 2}
+    whole = run(tmp_path / 'whole', **settings)
+    stopped = start(tmp_path / 'stopped', settings | {'slow_s': .1})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / 'stopped' / checkpoint.BEST).exists():     # the first epoch is over
+        assert stopped.poll() is None and time.monotonic() < deadline, stopped.communicate()[0]
+        time.sleep(.02)
+    stopped.send_signal(signal.SIGINT)
+    out, _ = stopped.communicate(timeout=30)
+    assert stopped.returncode == 0, out
+    assert 6 <= checkpoint.load(tmp_path / 'stopped' / checkpoint.CHECKPOINT)['step'] < 24
+    resumed = run(tmp_path / 'stopped', resume=True, **settings)
+    assert same(whole.network.state_dict(), resumed.network.state_dict())
+
+
+def test_second_ctrl_c_stops_at_once():
+    with stoppable() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert bool(stop)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_time_is_up(tmp_path):
+    outcome = fit(Reprojection(.05), people(), tmp_path, {'epochs': 1000, 'log_every': 2}, val=people(48, 5),
+                  max_minutes=.5 / 60, device='cpu')
+    assert outcome.reason == 'time' and 1 < outcome.step < 100
+    assert math.isfinite(outcome.criterion) and (tmp_path / checkpoint.CHECKPOINT).exists()
+
+
+def test_early_stop_looks_at_the_criterion_alone(tmp_path):
+    class Worse(Reprojection):
+        """Its criterion rises from the third evaluation on, its loss does not."""
+
+        count = 0
+
+        def criterion(self, network, batch):
+            self.count += 1
+            return [3., 2., 2.5, 2.6, 2.7, 2.8][self.count - 1]
+
+    outcome = run(tmp_path, Worse(), epochs=20, patience=2)
+    kept = checkpoint.load(tmp_path / checkpoint.BEST)
+    assert outcome.reason == 'patience' and outcome.step == 4 * 6
+    assert kept['step'] == 12 and same(outcome.network.state_dict(), kept['network'])
+
+
+def test_last_weights_when_asked_for(tmp_path):
+    outcome = run(tmp_path, keep='last')
+    assert same(outcome.network.state_dict(), checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['network'])
+
+
+def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
+    """A detector that follows the network's own flag: reversed as it starts, right after one turn."""
+    seen = []
+
+    def chirality(network, batch):
+        seen.append(network.flipped)
+        return {'chirality': .1 if network.flipped else -.1}
+    monkeypatch.setattr(trainer, 'detect', chirality)
+    monkeypatch.setattr(trainer, 'verdict', lambda figures: ['reversed'] if figures['chirality'] < 0 else [])
+    outcome = run(tmp_path, cure_after=.5)                 # of 18 steps: evaluations at 6, 12 and 18
+    assert outcome.flipped and outcome.network.flipped and outcome.collapsed == []
+    assert seen == [False, False, True, True, True]
+    state = checkpoint.load(tmp_path / checkpoint.CHECKPOINT)
+    assert state['cured'] and state['network']['head.depth'] == -1
+
+
+def test_best_weights_from_before_the_cure_are_turned_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, 'detect', lambda n, b: {'chirality': .1 if n.flipped else -.1})
+
+    class FirstIsBest(Reprojection):
+        count = 0
+
+        def criterion(self, network, batch):
+            self.count += 1
+            return float(self.count)
+
+    outcome = run(tmp_path, FirstIsBest(), cure_after=.5)
+    assert not checkpoint.load(tmp_path / checkpoint.BEST)['network']['head.depth'] < 0
+    assert outcome.network.flipped and outcome.figures['chirality'] > 0
+
+
+def test_collapse_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, 'verdict', lambda figures: ['all views are one camera'])
+    outcome = run(tmp_path)
+    assert outcome.collapsed == ['all views are one camera'] and (tmp_path / checkpoint.CHECKPOINT).exists()
+
+
+def test_infinite_loss_is_an_error_and_spoils_no_checkpoint(tmp_path):
+    class Breaks(Reprojection):
+        def loss(self, network, batch, progress):
+            terms = super().loss(network, batch, progress)
+            return {k: v / (0. if progress > .5 else 1.) for k, v in terms.items()}
+
+    with pytest.raises(TrainingError, match='no longer finite at step 1[0-2].*lower --lr'):
+        run(tmp_path, Breaks())
+    state = checkpoint.load(tmp_path / checkpoint.CHECKPOINT)
+    assert state['step'] <= 10 and all(torch.isfinite(v).all() for v in state['network'].values())
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'width': 16}, 'was started with width=8'), ({'lr': .5}, 'was started with lr=0.01'),
+    ({'epochs': 5}, 'was started with epochs=3')])
+def test_resume_with_other_settings_is_refused(tmp_path, change, message):
+    run(tmp_path)
+    with pytest.raises(TrainingError, match=message):
+        run(tmp_path, resume=True, **change)
+
+
+def test_resume_with_other_data_or_none_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(TrainingError, match='other data'):
+        fit(Reprojection(), people(128), tmp_path, EAGER, resume=True, device='cpu')
+    with pytest.raises(TrainingError, match='other data'):
+        fit(Reprojection(), people(), tmp_path, EAGER, resume=True, device='cpu', data_hash='x')
+    with pytest.raises(TrainingError, match='no checkpoint here'):
+        run(tmp_path / 'none', resume=True)
+
+
+def test_second_run_in_a_folder_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(TrainingError, match='--resume'):
+        run(tmp_path)
+
+
+def test_crash_while_saving_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / checkpoint.CHECKPOINT
+    checkpoint.save(path, {'step': 1})
+
+    def half(state, file):
+        file.write(b'half')
+        raise MemoryError
+    monkeypatch.setattr(torch, 'save', half)
+    with pytest.raises(MemoryError):
+        checkpoint.save(path, {'step': 2})
+    assert checkpoint.load(path)['step'] == 1 and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_damaged_checkpoint_is_one_sentence(tmp_path):
+    path = tmp_path / checkpoint.CHECKPOINT
+    path.write_bytes(b'not a checkpoint')
+    with pytest.raises(TrainingError, match='not a readable checkpoint'):
+        checkpoint.load(path)
+    torch.save({'format': 0}, path)
+    with pytest.raises(TrainingError, match='another version'):
+        checkpoint.load(path)
+
+
+def test_training_goes_on_from_a_parent(tmp_path):
+    parent = run(tmp_path / 'a').network
+    before = {k: v.clone() for k, v in parent.state_dict().items()}
+    child = fit(Reprojection(), people(), tmp_path / 'b', {'steps': 1, 'lr': 1e-6}, val=people(48, 5), parent=parent,
+                device='cpu').network
+    assert all(torch.allclose(before[k], v, atol=1e-5) for k, v in child.state_dict().items())
+    assert not same(before, child.state_dict())
+
+
+def test_schedules():
+    step = Schedule('step', 1e-4, 100, decays=((.3, .1), (.6, .5), (.9, .01)))
+    assert [step(s) for s in (0, 29, 30, 59, 60, 90, 99)] == pytest.approx(
+        [1e-4, 1e-4, 1e-5, 1e-5, 5e-5, 1e-6, 1e-6])
+    cosine = Schedule('cosine', 1., 110, warmup=10, floor=.1)
+    assert [cosine(0), cosine(4), cosine(10), cosine(60), cosine(110)] == pytest.approx([1 / 11, 5 / 11, 1, .55, .1])
+    assert Schedule('constant', .5, 10)(9) == .5
+    for bad in ({'kind': 'steps'}, {'lr': 0}, {'lr': math.nan}, {'warmup': 101}, {'decays': ((.5, .1), (.2, .1))}):
+        with pytest.raises(TrainingError):
+            Schedule(**{'kind': 'step', 'lr': 1., 'total': 100} | bad)
+
+
+def test_patience_counts_evaluations_without_a_new_best():
+    patience = Patience(2, margin=.1)
+    assert [patience.better(v) for v in (1., .95, .8, .81)] == [True, True, True, False]
+    assert not patience.over and patience.best == .8
+    other = Patience(2, margin=.1)
+    other.restore(patience.state())
+    assert not other.better(.82) and other.over and other.best == .8
+
+
+def test_average_follows():
+    network = torch.nn.Linear(2, 2)
+    average = Average(network, .9)
+    start = average.network.weight.clone()
+    with torch.no_grad():
+        network.weight += 1
+    for step in range(1, 401):
+        average.take(step)
+    assert torch.allclose(average.network.weight, start + 1, atol=1e-4)
+    network.weight.data += 1
+    for step in range(401, 409):
+        average.take(step)
+    assert torch.allclose(average.network.weight, start + 1 + (1 - .9 ** 8), atol=1e-4)
+
+
+def test_feed_is_ahead_in_order_and_passes_errors_on():
+    made, release = [], threading.Event()
+
+    def make(epoch):
+        for i in range(3):
+            if epoch == 2 and i == 1:
+                raise TrainingError('no more')
+            made.append((epoch, i))
+            yield torch.tensor([epoch, i])
+        if epoch == 1:
+            release.set()
+
+    with Feed(make, 0, 9) as feed:
+        assert release.wait(10)                            # two epochs are made before anything was taken
+        assert [b.tolist() for b in feed.epoch()] == [[0, 0], [0, 1], [0, 2]]
+        assert len(list(feed.epoch())) == 3
+        with pytest.raises(TrainingError, match='no more'):
+            list(feed.epoch())
+
+
+def test_feed_is_bounded_and_ends_when_left(monkeypatch):
+    monkeypatch.setattr('selfpose_training.feed._AHEAD_BYTES', 100)
+    made = []
+
+    def make(epoch):
+        for i in range(1000):
+            made.append(i)
+            yield torch.zeros(10)                          # 40 bytes
+
+    with Feed(make, 0, 1) as feed:
+        next(feed.epoch())
+        time.sleep(.1)
+        assert len(made) == 4                              # one taken, two wait, one has no room
+    assert not feed._thread.is_alive()
+    assert size_of({'a': torch.zeros(3), 'b': torch.zeros(2, dtype=torch.float64), 'c': 1}) == 28
+
+
+def test_settings():
+    assert complete({'lr': .1, 'own': 'x'}, {'steps': 5.0, 'lr': 1})['steps'] == 5
+    assert parsed(['lr=1e-3', 'keep=last', 'decays=[[0.5,0.1]]', 'give_k=true', 'own=a=b']) == {
+        'lr': 1e-3, 'keep': 'last', 'decays': [[.5, .1]], 'give_k': True, 'own': 'a=b'}
+    for change, message in (
+            ({'lrr': 1}, "'lrr' is not known to m; did you mean lr"), ({'batch': 0}, '1 or more'),
+            ({'batch': 'many'}, 'whole number'), ({'lr': 'x'}, 'a number'), ({'ema': 2.}, 'from 0 to 1'),
+            ({'keep': 'worst'}, 'best or last'), ({'give_k': 1}, 'true or false'), ({'decays': .5}, 'a JSON list')):
+        with pytest.raises(TrainingError, match=message):
+            complete({}, change, 'm')
+    with pytest.raises(TrainingError, match='name=value'):
+        parsed(['lr'])
+
+
+def test_no_batch_is_told(tmp_path):
+    class Empty:
+        def __len__(self):
+            return 4
+
+        def batches(self, n, size, device, *, drawing):
+            return iter(())
+
+    with pytest.raises(TrainingError, match='no batch of 16 samples'):
+        fit(Reprojection(), Empty(), tmp_path, val=people(48, 5), device='cpu')

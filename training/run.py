@@ -1,0 +1,177 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A training from files to a model folder: data opened, a part held out, network trained, exported with its card."""
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.npz import NpzReader
+
+from .data.archives import read_archives
+from .data.bags import read_training_bag
+from .data.motion import MotionViews, Poses, read_poses
+from .data.recordings import Recorded, RecordedViews
+from .display import Display
+from .distributed import device_of
+from .errors import TrainingError
+from .fit import Data, Method, Outcome, fit
+
+__all__ = ['Request', 'data_hash', 'method_named', 'open_data', 'train']
+
+#: share of sequences, or of each recording's time, that is held out where --val names nothing
+_HELD_OUT = .05
+_BAGS = ('.db3', '.mcap')
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be trained.
+
+    Attributes:
+        method: name in the registry.
+        data: motion file, keypoint archive, folder of archives, or bag.
+        folder: of the run; becomes the model folder.
+        val: held-out data of the same kinds; None: a part of `data`.
+        changes: settings, see `settings.SETTINGS` and the method's own.
+        views: cameras of the virtual rigs; only for motion files.
+        travel: people walk through the images; only for motion files.
+        resume: go on.
+        max_minutes: of this call.
+        device: auto, cpu, cuda or cuda:N.
+        licence: of the data, for the card.
+    """
+
+    method: str
+    data: Path
+    folder: Path
+    val: Path | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    views: int | None = None
+    travel: bool = False
+    resume: bool = False
+    max_minutes: float = math.inf
+    device: str = 'auto'
+    licence: str = 'not told'
+
+
+def train(request: Request, display: Display) -> Outcome:
+    """Train; a model folder is written unless the training was stopped by hand or collapsed.
+
+    Raises:
+        TrainingError, IoError: what was asked for does not fit; the message says what to do.
+    """
+    method = method_named(request.method)
+    device_of(request.device)
+    if request.folder.is_dir() and any(request.folder.iterdir()) and not request.resume:
+        raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
+    if request.folder.exists() and not request.folder.is_dir():
+        raise TrainingError(f'{request.folder}: is a file; name a folder')
+    seed = int(request.changes.get('seed', method.defaults().get('seed', 1)))
+    data, val = open_data(request.data, request.val, request.views, request.travel, seed)
+    known = data_hash([p for p in (request.data, request.val) if p is not None],
+                      f'{request.views} {request.travel}')
+    outcome = fit(method, data, request.folder, request.changes, val=val, resume=request.resume,
+                  max_minutes=request.max_minutes, device=request.device, data_hash=known, display=display)
+    return outcome
+
+
+def method_named(name: str) -> Method:
+    """A method of the registry.
+
+    Raises:
+        TrainingError: there is none of this name; the nearest is named.
+    """
+    from .methods import METHODS
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, 1)
+        raise TrainingError(f'no method {name!r}; '
+                            + (f'did you mean {near[0]}?' if near else f'choose one of {", ".join(METHODS)}'))
+    return METHODS[name]()
+
+
+def open_data(path: Path, val: Path | None, views: int | None = None, travel: bool = False,
+              seed: int = 1) -> tuple[Data, Data]:
+    """Training data and held-out data.
+
+    Args:
+        path: a motion file (npz with `pos`), a keypoint archive (npz with `keypoints`), a folder of archives, or a
+            bag: a folder with metadata.yaml, .db3 or .mcap.
+        val: the same for held-out data; None: every 20th sequence of a motion, the end of every recording.
+        views, travel: of the virtual rigs.
+        seed: of everything that is drawn.
+
+    Raises:
+        TrainingError: missing, damaged or of no known kind, or virtual cameras asked for where there are real ones.
+    """
+    given = _read(path)
+    held_out = None if val is None else _read(val)
+    if (views is not None or travel) and not isinstance(given, Poses):
+        raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
+    if held_out is None:
+        given, held_out = _parted(given)
+
+    def opened(source: Poses | list[Recorded], seed: int) -> Data:
+        if isinstance(source, Poses):
+            return MotionViews(source, views or 4, travel, seed=seed)
+        return RecordedViews(source, seed)
+    # other rigs than any epoch of the training has
+    return opened(given, seed), opened(held_out, seed + 1_000_000)
+
+
+def data_hash(paths: Sequence[Path], more: str = '') -> str:
+    """SHA-256 over the content of files, and of all files in folders, in the order of their names."""
+    whole = hashlib.sha256(more.encode())
+    for path in paths:
+        for file in sorted(p for p in path.rglob('*') if p.is_file()) if path.is_dir() else [path]:
+            with file.open('rb') as f:
+                whole.update(hashlib.file_digest(f, 'sha256').digest() if hasattr(hashlib, 'file_digest')
+                             else hashlib.sha256(f.read()).digest())
+    return whole.hexdigest()
+
+
+def _read(path: Path) -> Poses | list[Recorded]:
+    if not path.exists():
+        raise TrainingError(f'{path}: no such file or folder; check the path')
+    if path.suffix in _BAGS or (path.is_dir() and (path / 'metadata.yaml').is_file()):
+        return [read_training_bag(path)]
+    if path.is_dir():
+        return read_archives(path)
+    try:
+        with NpzReader(path) as z:
+            if 'pos' in z:
+                return read_poses(path)
+            if 'keypoints' in z:
+                return read_archives(path)
+    except IoError as error:
+        raise TrainingError(str(error)) from error
+    raise TrainingError(f'{path}: neither motion (pos) nor keypoints (keypoints) in it; see selfpose train --help')
+
+
+def _parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:
+    """Training part and held-out part: other sequences, or, of recordings and single sequences, later time."""
+    if not isinstance(given, Poses):
+        return [r.part(0, 1 - _HELD_OUT) for r in given], [r.part(1 - _HELD_OUT, 1) for r in given]
+    sequences = len(given.start) - 1
+    if sequences == 1:
+        cut = max(1, round(len(given) * (1 - _HELD_OUT)))
+        return _frames(given, [(0, cut)], [0]), _frames(given, [(cut, len(given))], [0])
+    every = min(sequences, round(1 / _HELD_OUT))
+    spans = list(zip(given.start[:-1].tolist(), given.start[1:].tolist(), strict=True))
+    out = [i for i in range(sequences) if i % every == every - 1]
+    kept = [i for i in range(sequences) if i not in set(out)]
+    return _frames(given, [spans[i] for i in kept], kept), _frames(given, [spans[i] for i in out], out)
+
+
+def _frames(poses: Poses, spans: list[tuple[int, int]], sequences: list[int]) -> Poses:
+    index = np.concatenate([np.arange(a, b) for a, b in spans])
+    return replace(poses, joints=poses.joints[index], start=np.cumsum([0, *(b - a for a, b in spans)]),
+                   sigma=None if poses.sigma is None else poses.sigma[index], subject=poses.subject[sequences])
