@@ -176,7 +176,8 @@ class RecordedViews:
         for i, r in enumerate(recordings):
             f, c, v = slice(ends[i], ends[i + 1]), slice(camera_ends[i], camera_ends[i + 1]), slice(0, r.views)
             kp[f, v], conf[f, v] = np.nan_to_num(r.kp), r.conf
-            image_size[c, v], present[c, v] = r.image_size, True
+            here = (r.conf > 0).any(-1)
+            image_size[c, v], present[c, v] = r.image_size, here if r.moving else here.any(0)
             subj[f] = subjects[i]
             # with moving cameras every frame has a rig of its own, with a number above all others
             rig[f] = len(recordings) + np.arange(f.start, f.stop) if r.moving else rigs[i]

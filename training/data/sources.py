@@ -1,0 +1,152 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a path given as --data is, and the data set that it becomes."""
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from selfpose_ros.io.bag_file import BAG_SUFFIXES
+
+from ..batch import Batch
+from ..errors import TrainingError
+from .arrays import Drawing, EpochArrays
+from .recordings import RecordedViews
+
+__all__ = ['KINDS', 'DataSet', 'kind_of', 'open_data']
+
+#: what can be opened, for messages and help
+KINDS = {
+    'motion': 'motion capture (.npz with pos, seq_start, seq_name, fps)',
+    'archive': 'keypoint archives (.npz with keypoints, confidence, stamp), a file or a folder of them',
+    'bag': 'a rosbag2 (folder, .db3, .mcap) of keypoints topics',
+    'human36m': 'a folder with data_2d_h36m_*.npz and data_3d_h36m.npz, or the 2D file',
+    'mpi_inf_3dhp': 'a folder with annot.mat or annot_data.mat files below it, or one of them',
+    'skipose': 'a labels.h5, or the folder with train/labels.h5 and test/labels.h5',
+}
+
+
+class DataSet(Protocol):
+    """What trainers and evaluation take; see `MotionViews` and `RecordedViews`."""
+
+    views: int
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, n: int) -> EpochArrays: ...
+
+    def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
+                drawing: Drawing | None = None) -> Iterator[Batch]: ...
+
+    def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
+                drawing: Drawing | None = None) -> Iterator[Batch]: ...
+
+
+def kind_of(path: Path) -> str:
+    """The key in `KINDS` of what lies there; only names and tables of contents are looked at.
+
+    Raises:
+        TrainingError: nothing there, or nothing of these kinds.
+    """
+    if not path.exists():
+        raise TrainingError(f'{path}: no such file or folder; check the path')
+    if path.is_dir():
+        return _folder(path)
+    suffix = path.suffix.lower()
+    if suffix == '.npz':
+        return _npz(path)
+    if suffix in BAG_SUFFIXES:
+        return 'bag'
+    if suffix == '.mat':
+        return 'mpi_inf_3dhp'
+    if suffix in ('.h5', '.hdf5'):
+        return 'skipose'
+    raise TrainingError(f'{path}: not known as data to learn from; give {_all_kinds()}')
+
+
+def _all_kinds() -> str:
+    return '; '.join(KINDS.values())
+
+
+def _npz(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as z:
+            names = {n.removesuffix('.npy') for n in z.namelist()}
+    except (zipfile.BadZipFile, OSError) as error:
+        raise TrainingError(f'{path}: not a readable npz ({" ".join(str(error).split())}); write or copy it '
+                            'again') from error
+    for key, kind in (('pos', 'motion'), ('keypoints', 'archive'), ('positions_2d', 'human36m')):
+        if key in names:
+            return kind
+    if 'positions_3d' in names:
+        raise TrainingError(f'{path}: only 3D joints; give its folder, with a data_2d_h36m_*.npz beside it')
+    raise TrainingError(f'{path}: holds {", ".join(sorted(names)) or "nothing"}, neither motion (pos), keypoints nor '
+                        'Human3.6M (positions_2d); give another file')
+
+
+def _folder(path: Path) -> str:
+    if (path / 'metadata.yaml').is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir()):
+        return 'bag'
+    if any(path.glob('data_?d_h36m*.npz')):
+        return 'human36m'
+    from .mpi_inf_3dhp import find_annotations
+    from .skipose import find_labels
+    if find_labels(path):
+        return 'skipose'
+    npz = sorted(path.glob('*.npz'))
+    if npz:
+        kinds = {_npz(p) for p in npz}
+        if kinds == {'archive'}:
+            return 'archive'
+        raise TrainingError(f'{path}: its {len(npz)} npz files are not all keypoint archives '
+                            f'({", ".join(sorted(kinds))}); name one file')
+    if find_annotations(path):
+        return 'mpi_inf_3dhp'
+    raise TrainingError(f'{path}: nothing in this folder is known as data to learn from; give {_all_kinds()}')
+
+
+def open_data(spec: str | Path, seed: int = 0, *, split: str = '', **options: Any) -> DataSet:
+    """The data set at a path.
+
+    Args:
+        spec: see `KINDS`.
+        seed: of everything random.
+        split: 'train' or 'test' where the data set has them; '' = all of it.
+        options: of `MotionViews` (motion) or `RecordedViews` (the others).
+
+    Raises:
+        TrainingError: nothing there, nothing of these kinds, damaged, or an option of another kind.
+    """
+    path = Path(spec)
+    kind = kind_of(path)
+    try:
+        if kind == 'motion':
+            from .motion import MotionViews
+            return MotionViews(path, seed=seed, **options)
+        data = RecordedViews(_read(kind, path), seed, **options)
+    except TypeError as error:
+        if 'unexpected keyword' not in str(error):
+            raise
+        raise TrainingError(f'{path}: {kind} data has no option {str(error).split()[-1]}; leave it out') from error
+    return data.only(split) if split else data
+
+
+def _read(kind: str, path: Path) -> list[Any]:
+    if kind == 'archive':
+        from .archives import read_archives
+        return read_archives(path)
+    if kind == 'bag':
+        from .bags import read_training_bag
+        return [read_training_bag(path)]
+    if kind == 'human36m':
+        from .human36m import read_human36m
+        return list(read_human36m(path))
+    if kind == 'mpi_inf_3dhp':
+        from .mpi_inf_3dhp import read_3dhp
+        return list(read_3dhp(path))
+    from .skipose import read_skipose
+    return list(read_skipose(path))
