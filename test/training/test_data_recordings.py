@@ -304,10 +304,11 @@ def test_clipping_network():
     true, seen, conf = people()
     true, seen = true + [430, 0], seen + [430, 0]
     out = (seen > 999).any(-1)
+    seen[out, 1] += 200
     conf = np.where(out, .25 * conf, conf)
     tracks = measure(np.clip(seen, 0, 999), true, conf, np.full((4, 2), 1000), power=0.)
     assert abs(tracks.border - .25) < .02
-    assert np.abs(tracks.error).max() < 130 < np.abs(np.clip(seen, 0, 999) - true).max() / 2
+    assert np.abs(tracks.error).max() < 130                # none of those on the border is taken for an error
     px, c = MeasuredNoise(tracks).observe(RNG(0), true.astype(np.float32), np.array([0, 300]), 1000.)
     there = (px == 999).any(-1)
     assert abs(there.mean() - out.mean()) < .03 and c[there].mean() < .3 * c[~there].mean()
