@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'reconstruct': ('reconstruct', 'a bag, videos, keypoint archives or OpenPose folders to 3D skeletons'),
     'play': ('play', 'video files as camera topics in real time'),
     'benchmark': ('benchmark', 'accuracy, speed and honesty on motion capture seen by virtual cameras'),
+    'train': ('train', 'a lifting network from 2D joints of several views, without 3D labels'),
 }
 
 
@@ -48,8 +49,8 @@ def available() -> dict[str, tuple[str, str]]:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error is meant for the user: its class is one that a room of this package declares."""
-    return any(c.__module__.split('.')[0] == __package__ for c in type(error).__mro__)
+    """Whether an error is meant for the user: its class is one that a room of this package or the training declares."""
+    return any(c.__module__.split('.')[0] in (__package__, 'selfpose_training') for c in type(error).__mro__)
 
 
 def _overview() -> str:

@@ -45,7 +45,7 @@ def load(path: Path) -> dict[str, Any]:
         raise TrainingError(f'{path}: no checkpoint here; leave out --resume, or name the folder of a run')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:                             # noqa: BLE001  torch raises a dozen classes for bad files
+    except Exception as error:                             # torch raises a dozen classes for bad files
         raise TrainingError(f'{path}: not a readable checkpoint ({" ".join(str(error).split())[:120]}); start '
                             'the training again') from error
     if not isinstance(state, dict) or state.get('format') != FORMAT:
@@ -55,11 +55,11 @@ def load(path: Path) -> dict[str, Any]:
 
 def random_states() -> dict[str, Any]:
     """State of the generators that a training may draw from: Python's, NumPy's, PyTorch's."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
     version, words, gauss_next = random.getstate()
     states: dict[str, Any] = {
         'python': [version, list(words), gauss_next],
-        'numpy': [str(kind), torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(gauss)],
+        'numpy': [str(kind), torch.from_numpy(np.asarray(keys, np.int64)), int(position), int(has_gauss), float(gauss)],
         'torch': torch.get_rng_state(),
     }
     if torch.cuda.is_available():

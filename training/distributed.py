@@ -20,7 +20,7 @@ from torch import nn
 
 from .errors import TrainingError
 
-__all__ = ['World', 'dealt', 'device_of', 'world']
+__all__ = ['World', 'dealt', 'device_of', 'is_first', 'world']
 
 Item = TypeVar('Item')
 
@@ -81,6 +81,11 @@ class World:
         devices = [self.device.index] if self.device.type == 'cuda' else None
         return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True,
                                                    gradient_as_bucket_view=True)
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first of those that `torchrun` started."""
+    return os.environ.get('RANK', '0') == '0'
 
 
 def device_of(name: str, local_rank: int = 0) -> torch.device:

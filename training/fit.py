@@ -320,7 +320,8 @@ class _Training:
 
     def _judged(self, network: nn.Module) -> tuple[float, dict[str, float]]:
         """Criterion and detectors, the same in all processes: the first one's."""
-        criterion, figures = math.nan, {}
+        criterion = math.nan
+        figures: dict[str, float] = {}
         if self.w.writes:
             criterion, figures = judge(self.method, network, self._held_out)
             if not math.isfinite(criterion):

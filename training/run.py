@@ -21,14 +21,16 @@ from .data.bags import read_training_bag
 from .data.motion import MotionViews, Poses, read_poses
 from .data.recordings import Recorded, RecordedViews
 from .display import Display
-from .distributed import device_of
+from .distributed import device_of, is_first
 from .errors import TrainingError
 from .fit import Data, Method, Outcome, fit
 
-__all__ = ['Request', 'data_hash', 'method_named', 'open_data', 'train']
+__all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'method_named', 'open_data', 'train']
 
 #: share of sequences, or of each recording's time, that is held out where --val names nothing
 _HELD_OUT = .05
+#: the model folder, inside the run's folder
+MODEL = 'model'
 _BAGS = ('.db3', '.mcap')
 
 
@@ -39,7 +41,7 @@ class Request:
     Attributes:
         method: name in the registry.
         data: motion file, keypoint archive, folder of archives, or bag.
-        folder: of the run; becomes the model folder.
+        folder: of the run; the model goes into its folder `model`.
         val: held-out data of the same kinds; None: a part of `data`.
         changes: settings, see `settings.SETTINGS` and the method's own.
         views: cameras of the virtual rigs; only for motion files.
@@ -47,7 +49,7 @@ class Request:
         resume: go on.
         max_minutes: of this call.
         device: auto, cpu, cuda or cuda:N.
-        licence: of the data, for the card.
+        licence: of data and weights, for the card.
     """
 
     method: str
@@ -81,7 +83,23 @@ def train(request: Request, display: Display) -> Outcome:
                       f'{request.views} {request.travel}')
     outcome = fit(method, data, request.folder, request.changes, val=val, resume=request.resume,
                   max_minutes=request.max_minutes, device=request.device, data_hash=known, display=display)
+    if is_first() and outcome.reason != 'stopped' and not outcome.collapsed:
+        from .export import export_model
+        export_model(outcome.network, request.folder / MODEL, card_of(request, outcome, known))
     return outcome
+
+
+def card_of(request: Request, outcome: Outcome, known: str) -> dict[str, Any]:
+    """What the model's card says about its training."""
+    s = outcome.settings
+    how = f'{outcome.step} of {outcome.total} steps, {outcome.reason}' + ('; depth turned round' * outcome.flipped)
+    name = ''.join(c if c.isascii() and (c.isalnum() or c in '._-') else '_' for c in request.folder.resolve().name)
+    card: dict[str, Any] = {
+        'name': (name.lstrip('._-') or request.method)[:64], 'method': request.method, 'licence': request.licence,
+        'trained_on': [{'name': request.data.name, 'sha256': known, 'licence': request.licence}], 'parent': None,
+        'metrics': {'criterion': outcome.criterion, **outcome.figures}, 'seed': s['seed'], 'settings': s,
+        'notes': how}
+    return card | ({'width': s['width']} if 'width' in s else {})
 
 
 def method_named(name: str) -> Method:

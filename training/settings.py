@@ -39,7 +39,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     'drop_joints': (0., 'mean share of joints that are taken away in a view'),
     'mirror': (0., 'probability that a sample is seen as in a mirror'),
     'give_k': (False, 'use the intrinsics, where the data has them'),
-    'truth': (False, '3D poses are part of the batches: a teacher\'s, or for a supervised comparison the truth'),
+    'truth': (False, "3D poses are part of the batches: a teacher's, or for a supervised comparison the truth"),
 }
 
 _POSITIVE = ('epochs', 'batch', 'log_every', 'val_samples', 'per_rig')

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
+import torch
 from selfpose_training import checkpoint
 from selfpose_training.distributed import dealt, device_of, world
 from selfpose_training.errors import TrainingError
