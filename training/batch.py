@@ -1,0 +1,142 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The shared tensors: what data sources make, what methods take."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .errors import TrainingError
+from .normalise import Normalised, norm2d
+
+__all__ = ['Batch']
+
+
+@dataclass
+class Batch:
+    """One instant of one person in each of B samples, seen by up to V views; float32, J = 17 joints.
+
+    Attributes:
+        kp_px: (B, V, 17, 2) px, anything finite where unseen.
+        conf: (B, V, 17) 0..1, 0 = unseen.
+        image_size: (B, V, 2) px, width and height.
+        view_mask: (B, V) bool, which views are there.
+        subj, rig: (B,) int; cameras are only exchanged between samples that agree in both.
+        K: (B, V, 3, 3) px or None; zero or NaN focal lengths where a single camera is not known.
+        X: (B, 17, 3) m or None: world pose. Truth for `supervised` and for evaluation, the teacher's for `system`.
+        X_sigma: (B, 17) m or None: how well X is known; not above 0 or not finite = X is not known there.
+        R, t: (B, V, 3, 3), (B, V, 3) m or None: x_cam = R x_world + t.
+        past_px, past_conf: (B, T, V, 17, 2), (B, T, V, 17) or None: for temporal lifters, oldest first; the last
+            is the instant itself, the same as kp_px and conf. conf = 0 where there was no frame.
+
+    Sums and means over joints and views always honour `seen`.
+    """
+
+    kp_px: Tensor
+    conf: Tensor
+    image_size: Tensor
+    view_mask: Tensor
+    subj: Tensor
+    rig: Tensor
+    K: Tensor | None = None
+    X: Tensor | None = None
+    X_sigma: Tensor | None = None
+    R: Tensor | None = None
+    t: Tensor | None = None
+    past_px: Tensor | None = None
+    past_conf: Tensor | None = None
+
+    @property
+    def samples(self) -> int:
+        return int(self.kp_px.shape[0])
+
+    @property
+    def views(self) -> int:
+        return int(self.kp_px.shape[1])
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """(B, V, 17) confidence, 0 for absent views."""
+        return self.conf * self.view_mask[..., None]
+
+    @property
+    def seen(self) -> Tensor:
+        """(B, V, 17) bool: the joint is seen and its view is there."""
+        return self.weight > 0
+
+    joint_mask = seen
+
+    @cached_property
+    def normalised(self) -> Normalised:
+        """`norm2d` of all views; through the virtual camera where K is known."""
+        return norm2d(self.kp_px, self.weight, self.K)
+
+    @property
+    def w2d(self) -> Tensor:
+        """(B, V, 17, 2) normalised 2D joints, 0 where unseen."""
+        return self.normalised.w2d
+
+    @property
+    def root_px(self) -> Tensor:
+        """(B, V, 2) px."""
+        return self.normalised.root_px
+
+    @property
+    def scale_px(self) -> Tensor:
+        """(B, V, 1) px (units of the image plane where K is known)."""
+        return self.normalised.scale_px
+
+    @property
+    def ray_rot(self) -> Tensor:
+        """(B, V, 3, 3) virtual camera -> camera."""
+        return self.normalised.ray_rot
+
+    @cached_property
+    def pose(self) -> Tensor:
+        """What a frame lifter takes: (B, V, 17, 3) [w_x, w_y, conf]."""
+        return torch.cat([self.w2d, self.weight[..., None]], -1)
+
+    @cached_property
+    def past_pose(self) -> Tensor:
+        """What a temporal lifter takes: (B, V, T, 17, 3), oldest first; every frame is normalised by itself.
+
+        Raises:
+            TrainingError: the batch has no past.
+        """
+        if self.past_px is None or self.past_conf is None:
+            raise TrainingError('batch: a temporal lifter needs the frames before, and this data source gives single '
+                                'frames; set frames in the data source to the T of the network')
+        conf = (self.past_conf * self.view_mask[:, None, :, None]).transpose(1, 2)
+        K = None if self.K is None else self.K[:, :, None].expand(-1, -1, conf.shape[2], -1, -1)
+        w2d = norm2d(self.past_px.transpose(1, 2), conf, K).w2d
+        return torch.cat([w2d, conf[..., None]], -1)
+
+    def truth(self) -> Tensor:
+        """(B, V, 17, 3) m: X relative to the pelvis, in the axes of the (virtual) cameras: what a lifter should say.
+
+        Raises:
+            TrainingError: the batch has no X or no R.
+        """
+        if self.X is None or self.R is None:
+            raise TrainingError('batch: the 3D pose in camera axes needs X and R, and this data source has none; take '
+                                'motion capture, or a method that needs no 3D (canonpose, cross_view)')
+        axes = self.R if self.K is None else self.ray_rot.mT @ self.R
+        return torch.einsum('bvik,bjk->bvji', axes, self.X - self.X[:, :1])
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on this device."""
+        return self._each(lambda x: x.to(device, non_blocking=True))
+
+    def take(self, index: Tensor | slice) -> Batch:
+        """These samples only."""
+        return self._each(lambda x: x[index])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """A new batch with every tensor changed like this."""
+        now = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Batch(**{k: None if x is None else change(x) for k, x in now.items()})    # type: ignore[arg-type]

@@ -1,0 +1,112 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Heads: from features to a pose in camera axes; all of them can turn the depth round exactly."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import Residual
+from .rotation import rodrigues, six_numbers
+
+__all__ = ['CanonRotHead', 'Lifted', 'Pose3DHead']
+
+_FLOOR = 1e-6
+
+
+class Lifted(NamedTuple):
+    """What every lifter gives for N single views.
+
+    Attributes:
+        y_cam: (N, 17, 3) pose in the axes of the (virtual) camera, x right, y down, z forward; relative to the
+            pelvis; root mean square of the 17 joints' norms 1.
+        x_can: (N, 17, 3) canonical pose, RMS 1, or None for heads without rotation.
+        R: (N, 3, 3) canonical -> camera, or None. y_cam is R x_can, moved to the pelvis and scaled.
+        log_sigma: (N, 17) log of each joint's standard deviation (root mean square over the axes) in y_cam's unit.
+    """
+
+    y_cam: Tensor
+    x_can: Tensor | None
+    R: Tensor | None
+    log_sigma: Tensor
+
+
+def _unit(pose: Tensor) -> Tensor:
+    """(N, 17, 3) scaled so that the root mean square of the joints' norms is 1."""
+    return pose * (pose.square().sum((-1, -2), keepdim=True) / pose.shape[-2] + _FLOOR).rsqrt()
+
+
+def _rooted(pose: Tensor) -> Tensor:
+    """(N, 17, 3) relative to the pelvis, unit scale."""
+    return _unit(pose - pose[..., :1, :])
+
+
+class _Head(nn.Module):
+    """What heads share: the log sigma, and the flag that turns the depth round."""
+
+    depth: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.sigma = nn.Linear(width, 17)
+        nn.init.zeros_(self.sigma.weight)
+        nn.init.constant_(self.sigma.bias, -2.)
+        #: +1, or -1: the whole model is mirrored in depth (X <- D X, R <- D R D, y <- D y); kept in the checkpoint
+        self.register_buffer('depth', torch.ones(()))
+
+    def flip(self) -> None:
+        """Turn the depth of everything round. All weak-perspective reprojections stay as they are, exactly."""
+        self.depth.neg_()
+
+    def _mirror(self, x: float, y: float, z: float) -> Tensor:
+        """(3,) factors: 1 as trained, (x, y, z) when turned round."""
+        turned = torch.tensor([x, y, z], dtype=self.depth.dtype, device=self.depth.device)
+        return (1 + turned + self.depth * (1 - turned)) / 2
+
+    def _log_sigma(self, features: Tensor) -> Tensor:
+        """(N, 17). The features are detached: how unsure the network is must not shape what it says."""
+        return self.sigma(features.detach()).clamp(-6., 3.)
+
+
+class CanonRotHead(_Head):
+    """A canonical pose and a rotation (CanonPose, Wandt et al., CVPR 2021): y_cam = R X.
+
+    Args:
+        width: of the features.
+        branch: residual blocks in each of the two branches.
+        rotation: 'rotvec' (paper) or '6d' (no cut locus).
+    """
+
+    def __init__(self, width: int, branch: int = 2, rotation: str = 'rotvec') -> None:
+        super().__init__(width)
+        self.rotation = rotation
+        self.pose = nn.Sequential(*[Residual(width) for _ in range(branch)])
+        self.camera = nn.Sequential(*[Residual(width) for _ in range(branch)])
+        self.to_pose = nn.Linear(width, 51)
+        self.to_rotation = nn.Linear(width, 3 if rotation == 'rotvec' else 6)
+
+    def forward(self, h: Tensor) -> Lifted:
+        features = self.pose(h)
+        x_can = _unit(self.to_pose(features).unflatten(-1, (17, 3))) * self._mirror(1, 1, -1)
+        raw = self.to_rotation(self.camera(h))
+        if self.rotation == 'rotvec':                      # D R(r) D = R(-D r)
+            R = rodrigues(raw * self._mirror(-1, -1, 1))
+        else:                                              # the columns' z changes sign
+            R = six_numbers(raw * self._mirror(1, 1, -1).repeat(2))
+        return Lifted(_rooted(x_can @ R.mT), x_can, R, self._log_sigma(features))
+
+
+class Pose3DHead(_Head):
+    """The pose in camera axes, directly."""
+
+    def __init__(self, width: int, branch: int = 2) -> None:
+        super().__init__(width)
+        self.pose = nn.Sequential(*[Residual(width) for _ in range(branch)])
+        self.to_pose = nn.Linear(width, 51)
+
+    def forward(self, h: Tensor) -> Lifted:
+        features = self.pose(h)
+        y = self.to_pose(features).unflatten(-1, (17, 3)) * self._mirror(1, 1, -1)
+        return Lifted(_rooted(y), None, None, self._log_sigma(features))

@@ -1,0 +1,173 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Lifters: 2D joints of one view in, a pose in that camera's axes out (methods.md 7.4)."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from ..batch import Batch
+from ..errors import TrainingError
+from .blocks import Residual
+from .heads import CanonRotHead, Lifted, Pose3DHead
+
+__all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network']
+
+
+class Lifter(nn.Module):
+    """A body and a head. `forward(pose)` takes (N, 17, 3), temporal bodies (N, T, 17, 3), oldest first.
+
+    Attributes:
+        config: what `make_network` made it from; belongs into checkpoint and card.
+        frames: T; 1 for a frame lifter.
+    """
+
+    def __init__(self, body: nn.Module, head: CanonRotHead | Pose3DHead, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.body, self.head, self.config = body, head, dict(config)
+        self.frames = int(config.get('frames', 1)) if isinstance(body, TemporalConv) else 1
+
+    def forward(self, pose: Tensor) -> Lifted:
+        return self.head(self.body(pose))
+
+    def lift(self, batch: Batch) -> Lifted:
+        """All views of a batch: fields (B, V, ...) instead of (N, ...)."""
+        pose = batch.past_pose[:, :, -self.frames:] if self.frames > 1 else batch.pose
+        return self.lift_views(pose)
+
+    def lift_views(self, pose: Tensor) -> Lifted:
+        """(B, V, [T,] 17, 3) -> fields (B, V, ...)."""
+        lead = pose.shape[:2]
+        y, x, R, sigma = self(pose.flatten(0, 1))
+        return Lifted(y.unflatten(0, lead), None if x is None else x.unflatten(0, lead),
+                      None if R is None else R.unflatten(0, lead), sigma.unflatten(0, lead))
+
+    def flip(self) -> None:
+        """Turn the depth of everything round, exactly (methods.md 5.9); the flag is in the state dict."""
+        self.head.flip()
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the depth is turned round against the weights."""
+        return bool(self.head.depth < 0)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+
+class FrameMLP(nn.Module):
+    """The body of CanonPose's lifter (methods.md 5.3): no activation directly after the first layer.
+
+    Args:
+        width: of all layers.
+        common: residual blocks that both branches share.
+        gain: factor on the 2D joints, whose size is 0.24; 1 in the paper.
+    """
+
+    gain: Tensor
+
+    def __init__(self, width: int = 256, common: int = 1, gain: float = 1.) -> None:
+        super().__init__()
+        self.embed = nn.Linear(51, width)
+        self.blocks = nn.Sequential(*[Residual(width) for _ in range(common)])
+        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+
+    def forward(self, pose: Tensor) -> Tensor:
+        return self.blocks(self.embed(pose.flatten(-2) * self.gain))
+
+
+class ResMLP(nn.Module):
+    """Plain residual network (Martinez et al., ICCV 2017): an activated first layer, then blocks.
+
+    Args:
+        width, blocks: size.
+        norm, drop: batch normalisation and dropout share.
+        gain: as in `FrameMLP`.
+    """
+
+    gain: Tensor
+
+    def __init__(self, width: int = 256, blocks: int = 2, norm: bool = False, drop: float = 0.,
+                 gain: float = 1.) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(51, width), *([nn.BatchNorm1d(width)] if norm else []), nn.LeakyReLU())
+        self.blocks = nn.Sequential(*[Residual(width, drop, norm, activate=False) for _ in range(blocks)])
+        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+
+    def forward(self, pose: Tensor) -> Tensor:
+        return self.blocks(self.embed(pose.flatten(-2) * self.gain))
+
+
+class TemporalConv(nn.Module):
+    """Causal convolutions of kernel 3 over T = 3, 9 or 27 frames (Pavllo et al., CVPR 2019), for the newest frame only.
+
+    A network of convolutions with dilation 1, 3, 9 that is asked for one output touches each block of three once; so
+    it is written as strided products of 3 x width by width. Residuals carry the newest frame of each three.
+
+    Args:
+        width: channels.
+        frames: T.
+        common: residual blocks after the convolutions.
+        gain: as in `FrameMLP`.
+    """
+
+    gain: Tensor
+
+    def __init__(self, width: int = 128, frames: int = 27, common: int = 0, gain: float = 1.) -> None:
+        super().__init__()
+        stages = {3: 1, 9: 2, 27: 3}.get(frames)
+        if stages is None:
+            raise TrainingError(f'network: frames must be 3, 9 or 27 for a temporal lifter, got {frames}')
+        self.embed = nn.Linear(51, width)
+        self.wide = nn.ModuleList([nn.Linear(3 * width, width) for _ in range(stages)])
+        self.narrow = nn.ModuleList([nn.Linear(width, width) for _ in range(stages)])
+        self.blocks = nn.Sequential(*[Residual(width) for _ in range(common)])
+        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+
+    def forward(self, pose: Tensor) -> Tensor:
+        h = leaky_relu(self.embed(pose.flatten(-2) * self.gain))          # (N, T, width)
+        for wide, narrow in zip(self.wide, self.narrow, strict=True):
+            three = h.unflatten(1, (h.shape[1] // 3, 3))
+            h = three[:, :, 2] + leaky_relu(narrow(leaky_relu(wide(three.flatten(2)))))
+        return self.blocks(h[:, 0])
+
+
+BODIES: dict[str, type[nn.Module]] = {'frame_mlp': FrameMLP, 'res_mlp': ResMLP, 'temporal_conv': TemporalConv}
+HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'pose3d': Pose3DHead}
+_BODY_KEYS = {'frame_mlp': {'width', 'common', 'gain'}, 'res_mlp': {'width', 'blocks', 'norm', 'drop', 'gain'},
+              'temporal_conv': {'width', 'frames', 'common', 'gain'}}
+_HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'pose3d': {'branch'}}
+
+
+def make_network(config: Mapping[str, Any]) -> Lifter:
+    """A lifter from its description.
+
+    Keys: `body` (frame_mlp, res_mlp, temporal_conv), `head` (canon_rot, pose3d), `width`, `branch`, and what the body
+    and head take (see their classes). Unnamed keys have the classes' defaults.
+
+    Raises:
+        TrainingError: a key or value that none of them knows.
+    """
+    body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
+    if body not in BODIES:
+        raise TrainingError(f"network: body '{body}' is not one of {', '.join(BODIES)}")
+    if head not in HEADS:
+        raise TrainingError(f"network: head '{head}' is not one of {', '.join(HEADS)}")
+    if config.get('rotation', 'rotvec') not in ('rotvec', '6d'):
+        raise TrainingError(f"network: rotation '{config['rotation']}' is not one of rotvec, 6d")
+    known = _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head'}
+    alien = sorted(set(config) - known)
+    if alien:
+        raise TrainingError(f'network: {", ".join(alien)} unknown for body {body} with head {head}; '
+                            f'known are {", ".join(sorted(known))}')
+    width = int(config.get('width', 128 if body == 'temporal_conv' else 256))
+    if width < 1:
+        raise TrainingError(f'network: width must be at least 1, got {width}')
+    made = BODIES[body](**{'width': width} | {k: config[k] for k in _BODY_KEYS[body] & set(config)})
+    top = HEADS[head](width, **{k: config[k] for k in _HEAD_KEYS[head] & set(config)})
+    return Lifter(made, top, config)                     # type: ignore[arg-type]
