@@ -216,6 +216,8 @@ def test_3dhp_train(tmp_path):
     assert np.allclose(a.K, K3, atol=.01) and np.allclose(a.image_size, 2048)
     assert np.allclose(a.R @ R[0], R[:5], atol=1e-6) and np.allclose(a.X, seen(X, K3, 0)[0], atol=1e-6)
     assert agrees(open_data(tmp_path)) and kind_of(tmp_path / 'S1' / 'Seq1' / 'annot.mat') == 'mpi_inf_3dhp'
+    with pytest.raises(TrainingError, match='none of its 2 recordings belongs to test, but to train'):
+        open_data(tmp_path, split='test')
     c, _ = read_3dhp(tmp_path, cameras=[11, 0])
     assert np.allclose(c.kp[:, 1], a.kp[:, 0]) and c.views == 2
     with pytest.raises(TrainingError, match='name cameras that are there'):
@@ -330,7 +332,7 @@ def test_motion_file_is_opened(tmp_path):
     np.savez(path, pos=X, seq_start=[0, 30], seq_name=['a'], fps=25., joints=np.array(JOINTS))
     data = open_data(str(path), seed=3, travel=True, views=2)
     assert isinstance(data, MotionViews) and data.views == 2 and np.allclose(data.epoch(0).X, X)
-    with pytest.raises(TrainingError, match="motion data has no option 'wings'"):
+    with pytest.raises(TrainingError, match='motion data has no option wings'):
         open_data(path, wings=2)
 
 

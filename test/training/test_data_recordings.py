@@ -218,14 +218,6 @@ def test_unsure_joints_are_dropped_first():
     assert (b.past_conf.transpose(1, 2)[gone[:, :, None].expand(-1, -1, 4, -1)] == 0).all()
 
 
-def test_splits():
-    train, test, both = (recording(seed=i, split=s) for i, s in enumerate(('train', 'test', '')))
-    data = RecordedViews([train, test, both])
-    assert [r.name for r in data.only('test').recordings] == ['r1', 'r2']
-    with pytest.raises(TrainingError, match='none of 1 recordings belongs to test, but to train'):
-        RecordedViews([train]).only('test')
-
-
 @pytest.mark.parametrize(('changes', 'sentence'), [
     ({'conf': np.ones((40, 4, 16))}, 'conf must have shape'), ({'stamp': np.zeros(40)}, 'stamps must rise'),
     ({'t': None}, 'R without t'), ({'K': np.eye(3)}, 'K must have shape'),

@@ -133,19 +133,6 @@ class RecordedViews:
         """Frames in an epoch."""
         return len(self._arrays)
 
-    def only(self, split: str) -> RecordedViews:
-        """Those of a split; recordings that do not tell theirs belong to all.
-
-        Raises:
-            TrainingError: none.
-        """
-        found = [r for r in self.recordings if r.split in ('', split)]
-        if not found:
-            splits = ', '.join(sorted({r.split for r in self.recordings}))
-            raise TrainingError(f'none of {len(self.recordings)} recordings belongs to {split}, but to {splits}; give '
-                                'the other subjects too')
-        return RecordedViews(found, self.seed)
-
     def epoch(self, n: int) -> EpochArrays:
         """Epoch `n`."""
         return dataclasses.replace(self._arrays, seed=(self.seed, n))

@@ -3,6 +3,7 @@
 """What a path given as --data is, and the data set that it becomes."""
 from __future__ import annotations
 
+import inspect
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from selfpose_ros.io.bag_file import BAG_SUFFIXES
 from ..batch import Batch
 from ..errors import TrainingError
 from .arrays import Drawing, EpochArrays
-from .recordings import RecordedViews
+from .motion import MotionViews, Poses, read_poses
+from .recordings import Recorded, RecordedViews
 
-__all__ = ['KINDS', 'DataSet', 'kind_of', 'open_data']
+__all__ = ['KINDS', 'DataSet', 'kind_of', 'open_data', 'read_data']
 
 #: what can be opened, for messages and help
 KINDS = {
@@ -109,33 +111,51 @@ def _folder(path: Path) -> str:
     raise TrainingError(f'{path}: nothing in this folder is known as data to learn from; give {_all_kinds()}')
 
 
+def read_data(path: Path, *, split: str = '') -> Poses | list[Recorded]:
+    """What lies there: poses of a motion file, or recordings of cameras.
+
+    Args:
+        path: see `KINDS`.
+        split: 'train' or 'test': only these recordings, where the data set tells; '' = all.
+
+    Raises:
+        TrainingError: nothing there, nothing of these kinds, damaged, or nothing of this split.
+    """
+    kind = kind_of(path)
+    if kind == 'motion':
+        return read_poses(path)
+    found = _recordings(kind, path)
+    kept = [r for r in found if not split or r.split in ('', split)]
+    if not kept:
+        splits = ', '.join(sorted({r.split for r in found}))
+        raise TrainingError(f'{path}: none of its {len(found)} recordings belongs to {split}, but to {splits}; give '
+                            'the other subjects too')
+    return kept
+
+
 def open_data(spec: str | Path, seed: int = 0, *, split: str = '', **options: Any) -> DataSet:
     """The data set at a path.
 
     Args:
         spec: see `KINDS`.
         seed: of everything random.
-        split: 'train' or 'test' where the data set has them; '' = all of it.
+        split: see `read_data`.
         options: of `MotionViews` (motion) or `RecordedViews` (the others).
 
     Raises:
-        TrainingError: nothing there, nothing of these kinds, damaged, or an option of another kind.
+        TrainingError: as `read_data`, or an option of another kind.
     """
     path = Path(spec)
-    kind = kind_of(path)
-    try:
-        if kind == 'motion':
-            from .motion import MotionViews
-            return MotionViews(path, seed=seed, **options)
-        data = RecordedViews(_read(kind, path), seed, **options)
-    except TypeError as error:
-        if 'unexpected keyword' not in str(error):
-            raise
-        raise TrainingError(f'{path}: {kind} data has no option {str(error).split()[-1]}; leave it out') from error
-    return data.only(split) if split else data
+    found = read_data(path, split=split)
+    maker = MotionViews if isinstance(found, Poses) else RecordedViews
+    strange = sorted(set(options) - set(inspect.signature(maker).parameters))
+    if strange:
+        raise TrainingError(f'{path}: {kind_of(path)} data has no option {", ".join(strange)}; leave it out')
+    return maker(found, seed=seed, **options)                   # type: ignore[arg-type]
 
 
-def _read(kind: str, path: Path) -> list[Any]:
+def _recordings(kind: str, path: Path) -> list[Recorded]:
+    # readers are imported when they are needed: h5py and rosbags are, each for one kind only
     if kind == 'archive':
         from .archives import read_archives
         return read_archives(path)
@@ -144,9 +164,9 @@ def _read(kind: str, path: Path) -> list[Any]:
         return [read_training_bag(path)]
     if kind == 'human36m':
         from .human36m import read_human36m
-        return list(read_human36m(path))
+        return read_human36m(path)
     if kind == 'mpi_inf_3dhp':
         from .mpi_inf_3dhp import read_3dhp
-        return list(read_3dhp(path))
+        return read_3dhp(path)
     from .skipose import read_skipose
-    return list(read_skipose(path))
+    return read_skipose(path)
