@@ -1,0 +1,171 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The lifting network on the CPU: normalised 2D poses in, 3D poses without size out. A `core.lifting.Lifter`."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.skeleton import JOINTS
+from ..models.card import DTYPE, lifter_inputs, lifter_outputs, same_shape
+from ..models.errors import ModelError
+from ..models.store import Model, open_model
+from .errors import BackendUnavailable, InferenceError, InputError, OutputError
+
+__all__ = ['Lifter', 'open_lifter']
+
+Array = NDArray[np.float64]
+
+_J = len(JOINTS)
+_INSTALL = "pip install 'onnxruntime>=1.17'"
+#: what a sound graph may be off in its unit scale and its root
+_TOLERANCE = 1e-3
+#: standing, arms a little out, as `norm2d` gives it: the pose that a graph is tried with
+_STANDING = np.array([
+    [0, 0], [-.03, 0], [-.04, .15], [-.04, .3], [.03, 0], [.04, .15], [.04, .3], [0, -.09], [0, -.18], [0, -.21],
+    [0, -.26], [.06, -.17], [.11, -.08], [.14, 0], [-.06, -.17], [-.11, -.08], [-.14, 0]], np.float32)
+
+
+class Lifter:
+    """A lifter model on ONNX Runtime, one thread: a batch of a few poses is too small to be shared out.
+
+    `lift` may be called from several threads.
+
+    Attributes:
+        model: what it runs.
+        frames: length of the sequences that it takes; 1 = single poses.
+        device: what computes.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Load the graph, compare it with the card and try it.
+
+        Raises:
+            BackendUnavailable: ONNX Runtime is not installed.
+            ModelError: the graph cannot be loaded, or is not the one that the card describes.
+        """
+        self.model, self.frames = model, model.card.frames
+        self._session = _session(model.file)
+        self.device = f'CPU (ONNX Runtime {_runtime().__version__})'
+        for what, has, needs in (('input', self._session.get_inputs(), lifter_inputs(self.frames)),
+                                 ('output', self._session.get_outputs(), lifter_outputs())):
+            _compare(model.file, what, has, needs)
+        self._names = [t.name for t in lifter_outputs()]
+        self._try()
+
+    def lift(self, pose: NDArray[Any]) -> tuple[Array, Array]:
+        """Lift poses, see `core.lifting.Lifter`.
+
+        Args:
+            pose: (N, 17, 3), or (N, T, 17, 3) oldest first with `frames` T above 1: w_x, w_y as `core.lifting.norm2d`
+                gives them, and the confidence 0..1; all 0 where a joint is not seen.
+
+        Returns:
+            joints (N, 17, 3) relative to the pelvis, camera axes, root mean square distance 1; sigma (N, 17), standard
+            deviation in that unit, root mean square over the axes.
+
+        Raises:
+            InputError: another shape, or numbers that are not finite.
+            OutputError: the network's answer is not finite.
+            InferenceError: ONNX Runtime failed.
+        """
+        pose = np.ascontiguousarray(pose, np.float32)
+        wanted = (_J, 3) if self.frames == 1 else (self.frames, _J, 3)
+        if pose.shape[1:] != wanted:
+            raise InputError(f'lifter: pose must have shape (N, {", ".join(map(str, wanted))}), got {pose.shape}; '
+                             f'{self.model.card.name} takes {self.frames} frame{"s"[:self.frames - 1]} at a time')
+        if not np.isfinite(pose).all():
+            raise InputError('lifter: pose is not finite; put 0 where a joint is not seen')
+        if len(pose) == 0:
+            return np.zeros((0, _J, 3)), np.zeros((0, _J))
+        joints, log_sigma = self._infer(pose)
+        with np.errstate(over='ignore'):
+            sigma = np.exp(log_sigma.astype(float))
+        if not (np.isfinite(joints).all() and np.isfinite(sigma).all()):
+            raise OutputError(f'{self.model.file}: the network gave numbers that are not finite; use another model')
+        return joints.astype(float), sigma
+
+    def _infer(self, pose: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        try:
+            return list(self._session.run(self._names, {'pose': pose}))
+        except Exception as error:                         # ONNX Runtime has a dozen classes without a base
+            raise InferenceError(f'{self.model.file}: ONNX Runtime failed ({_plain(error)}); use another '
+                                 'model') from error
+
+    def _try(self) -> None:
+        """Lift a body in batches of two sizes: the first run allocates, and shows what the graph really does."""
+        one = np.concatenate([_STANDING, np.ones((_J, 1), np.float32)], 1)
+        one = one if self.frames == 1 else np.repeat(one[None], self.frames, 0)
+        for n in (1, 4):
+            try:
+                joints, log_sigma = self._infer(np.repeat(one[None], n, 0))
+            except InferenceError as error:
+                raise ModelError(f'{error}: it does not take {n} poses in the tensor pose') from error
+            for name, value, shape in (('joints', joints, (n, _J, 3)), ('log_sigma', log_sigma, (n, _J))):
+                if value.shape != shape:
+                    raise ModelError(f'{self.model.file}: {name} has shape {value.shape} for {n} poses, expected '
+                                     f'{shape}; export the model again')
+                if not np.isfinite(value).all():
+                    raise ModelError(f'{self.model.file}: {name} is not finite for a standing person; export the model '
+                                     'again')
+        size = np.sqrt((joints.astype(float)**2).sum(-1).mean(-1))
+        if np.abs(joints[:, 0]).max() > _TOLERANCE or np.abs(size - 1).max() > _TOLERANCE:
+            raise ModelError(f'{self.model.file}: joints must be relative to the pelvis with root mean square distance '
+                             f'1, got the pelvis at {np.abs(joints[:, 0]).max():.3g} and {size[0]:.3g}; export the '
+                             'model again')
+
+
+def open_lifter(name_or_path: str | Path) -> Lifter:
+    """The lifter of a shipped model, a model folder or a store entry, see `models.store.open_model`.
+
+    Raises:
+        ModelError, BackendUnavailable: see there and `Lifter`.
+    """
+    return Lifter(open_model(name_or_path))
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailable(f'lifter: ONNX Runtime cannot be loaded ({_plain(error)}); install it with '
+                                 f'{_INSTALL}') from error
+    return onnxruntime
+
+
+def _session(file: Path) -> Any:
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4                         # what fails is raised; a second copy on stderr helps nobody
+    try:
+        return runtime.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
+    except Exception as error:                             # as in `_infer`
+        raise ModelError(f'{file}: ONNX Runtime cannot load it ({_plain(error)}); copy or export the model '
+                         'again') from error
+
+
+def _compare(file: Path, what: str, has: Any, needs: Any) -> None:
+    by_name = {t.name: t for t in has}
+    for t in needs:
+        shape = f'({", ".join(map(str, t.shape))})'
+        found = by_name.pop(t.name, None)
+        if found is None:
+            raise ModelError(f'{file}: the graph has no {what} {t.name} {shape}, only '
+                             f'{", ".join(x.name for x in has) or "none"}; export the model again')
+        if found.type != DTYPE or not same_shape(tuple(found.shape), t.shape):
+            raise ModelError(f'{file}: {what} {t.name} must be {shape} {DTYPE}, the graph has '
+                             f'({", ".join(map(str, found.shape))}) {found.type}; export the model again')
+    if what == 'input' and by_name:
+        raise ModelError(f'{file}: nothing is known to give to the input {", ".join(by_name)}; a lifter takes '
+                         f'{", ".join(t.name for t in needs)} alone')
+
+
+def _plain(error: BaseException) -> str:
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f'{text[:197]}...'

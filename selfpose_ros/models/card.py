@@ -1,0 +1,231 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The card of a model: what it takes, gives, was trained on, and the hash of the file that it speaks of."""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..core.skeleton import JOINTS
+from .errors import ModelError
+
+__all__ = ['CARD', 'Card', 'DTYPE', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs', 'lifter_outputs',
+           'parse_card', 'read_card', 'same_shape', 'sha256_of']
+
+#: names of the two files of a model folder
+CARD, MODEL = 'card.yaml', 'model.onnx'
+KINDS: tuple[str, ...] = ('lifter',)
+TASKS: tuple[str, ...] = ('frame', 'temporal')
+NORMALISATIONS: tuple[str, ...] = ('frob',)
+#: of every tensor of a lifter, as ONNX Runtime names it
+DTYPE = 'tensor(float)'
+
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+#: as much of a file as is hashed at once, bytes
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the graph.
+
+    Attributes:
+        name: in the graph.  shape: sizes; a word is an axis of any size.  meaning: one sentence.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    meaning: str = ''
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `card.yaml` says; made by `read_card` and `parse_card`, which check it.
+
+    Attributes:
+        name: of the model; letters, digits, '.', '_' and '-'.
+        kind: one of `KINDS`.  task: 'frame', or 'temporal': it sees the past, too.  frames: how many; 1 for 'frame'.
+        method: that trained it.
+        inputs, outputs: tensors of the graph.
+        joints: names in the order of the tensors.
+        normalisation: of the 2D poses, see `core.lifting`.
+        sha256: of `model.onnx`, lower case hexadecimal.
+        licence: of the weights.
+        everything: the card as it was read, with what is not named here: training data, metrics, parent, notes.
+    """
+
+    name: str
+    kind: str
+    task: str
+    frames: int
+    method: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    joints: tuple[str, ...]
+    normalisation: str
+    sha256: str
+    licence: str
+    everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+def lifter_inputs(frames: int) -> tuple[Tensor, ...]:
+    """What the graph of a lifter takes."""
+    past = (frames,) if frames > 1 else ()
+    return (Tensor('pose', ('N', *past, len(JOINTS), 3), '[w_x, w_y, confidence] of each joint, normalised' + (
+        '; oldest frame first, newest last' if past else '')),)
+
+
+def lifter_outputs() -> tuple[Tensor, ...]:
+    """What the graph of a lifter gives; it may give more."""
+    pose = 'relative to the pelvis, camera axes (x right, y down, z forward), root mean square distance 1'
+    sigma = "log of each joint's standard deviation in the same unit, root mean square over the axes"
+    return (Tensor('joints', ('N', len(JOINTS), 3), pose), Tensor('log_sigma', ('N', len(JOINTS)), sigma))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, lower case hexadecimal.
+
+    Raises:
+        ModelError: the file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open('rb') as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except FileNotFoundError:
+        raise ModelError(f'{path}: no such file; a model folder holds {MODEL} and {CARD}, copy it again') from None
+    except OSError as error:
+        raise ModelError(f'{path}: cannot be read ({error.strerror or error}); check it and its permissions') from error
+    return digest.hexdigest()
+
+
+def read_card(folder: Path) -> Card:
+    """The checked card of a model folder. The model file itself is not looked at, see `store.verify`.
+
+    Raises:
+        ModelError: no folder, no card, or one that does not describe a model which this version can use.
+    """
+    path = folder / CARD
+    if not folder.is_dir():
+        raise ModelError(f'{folder}: no such model folder; check the path, or see selfpose model list')
+    try:
+        text = path.read_text(encoding='utf-8')
+    except FileNotFoundError:
+        raise ModelError(f'{path}: no such file; a model folder holds {MODEL} and {CARD}, copy it again') from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f'{path}: cannot be read ({error}); copy the folder again') from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ModelError(f'{path}: not YAML ({" ".join(str(error).split())}); copy the folder again') from error
+    return parse_card(raw, str(path))
+
+
+class _Fields:
+    """Values of a mapping, each checked; `where` stands at the start of every message."""
+
+    def __init__(self, raw: Mapping[str, Any], where: str) -> None:
+        self.raw, self.where = raw, where
+
+    def get(self, key: str, kind: type, wanted: str, fits: Callable[[Any], bool] = lambda value: True) -> Any:
+        """The value of a key, if it is of that type and fits; `wanted` says what would."""
+        if key not in self.raw:
+            raise ModelError(f'{self.where}: {key} is missing, expected {wanted}; export the model again')
+        value = self.raw[key]
+        if not isinstance(value, kind) or isinstance(value, bool) or not fits(value):
+            raise ModelError(f'{self.where}: {key} must be {wanted}, got {_short(value)}')
+        return value
+
+    def one_of(self, key: str, known: tuple[str, ...]) -> str:
+        wanted = ' or '.join(known)
+        return str(self.get(key, str, f'{wanted} (this version knows no other)', lambda v: v in known))
+
+
+def parse_card(raw: Any, where: str) -> Card:
+    """The card that a mapping describes.
+
+    Args:
+        raw: as the YAML file says.
+        where: the file, for messages.
+
+    Raises:
+        ModelError: something is missing or wrong; the message names it.
+    """
+    if not isinstance(raw, Mapping):
+        raise ModelError(f'{where}: expected a mapping with name, kind, task, ..., got {_short(raw)}')
+    f = _Fields(raw, where)
+    name = f.get('name', str, 'letters, digits, ".", "_" and "-"', lambda v: bool(_NAME.fullmatch(v)))
+    kind, task = f.one_of('kind', KINDS), f.one_of('task', TASKS)
+    wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
+    frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
+    joints = tuple(f.get('joints', list, f'the {len(JOINTS)} joint names'))
+    if joints != JOINTS:
+        raise ModelError(f'{where}: joints are {_difference(joints)}; the order of this version is '
+                         f'{", ".join(JOINTS)}: export the model again in that order')
+    normalisation = f.one_of('normalisation', NORMALISATIONS)
+    sha256 = f.get('sha256', str, 'the 64 hexadecimal digits of the hash of model.onnx',
+                   lambda v: bool(_SHA256.fullmatch(v)))
+    inputs, outputs = _tensors(f, 'inputs'), _tensors(f, 'outputs')
+    _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
+    _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
+    method = f.get('method', str, 'the name of the training method', bool)
+    licence = f.get('licence', str, 'the licence of the weights', bool)
+    return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence, dict(raw))
+
+
+def _tensors(f: _Fields, key: str) -> tuple[Tensor, ...]:
+    out = []
+    for i, raw in enumerate(f.get(key, list, 'a list of tensors (name, shape, meaning)')):
+        where = f'{f.where}: {key}[{i}]'
+        if not isinstance(raw, Mapping):
+            raise ModelError(f'{where} must be a tensor (name, shape, meaning), got {_short(raw)}')
+        t = _Fields(raw, where)
+        shape = t.get('shape', list, 'a list of sizes and words', lambda v: all(
+            isinstance(s, str) or (isinstance(s, int) and s > 0) for s in v))
+        out.append(Tensor(t.get('name', str, 'the name in the graph', bool), tuple(shape), str(raw.get('meaning', ''))))
+    return tuple(out)
+
+
+def _contract(where: str, key: str, has: tuple[Tensor, ...], needs: tuple[Tensor, ...], exact: bool) -> None:
+    by_name = {t.name: t for t in has}
+    for t in needs:
+        if t.name not in by_name:
+            raise ModelError(f'{where}: {key} lack the tensor {t.name} {_shape(t.shape)}; a lifter of this version has '
+                             f'{", ".join(n.name for n in needs)}, this model {", ".join(by_name) or "none"}')
+        if not same_shape(by_name[t.name].shape, t.shape):
+            raise ModelError(f'{where}: {key}: {t.name} must have shape {_shape(t.shape)}, got '
+                             f'{_shape(by_name[t.name].shape)}; export the model again')
+    more = sorted(set(by_name) - {t.name for t in needs})
+    if exact and more:
+        raise ModelError(f'{where}: {key}: nothing is known to give to {", ".join(more)}; a lifter takes '
+                         f'{", ".join(t.name for t in needs)} alone')
+
+
+def same_shape(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Whether sizes agree; words, and axes without a name (None), agree with each other, not with numbers."""
+    return len(a) == len(b) and all(x == y if isinstance(x, int) else not isinstance(y, int)
+                                    for x, y in zip(a, b, strict=True))
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    return f'({", ".join(map(str, shape))})'
+
+
+def _difference(joints: tuple[Any, ...]) -> str:
+    for i, (a, b) in enumerate(zip(joints, JOINTS, strict=False)):
+        if a != b:
+            return f'in another order (number {i} is {_short(a)}, expected {b})'
+    return f'{len(joints)}, expected {len(JOINTS)}'
+
+
+def _short(value: Any) -> str:
+    text = ' '.join(repr(value).split())
+    return text if len(text) <= 60 else f'{text[:57]}...'

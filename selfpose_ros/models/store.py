@@ -1,0 +1,217 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Model folders: found by name or path, verified, promoted in versions and rolled back.
+
+A model is a folder with `model.onnx` and `card.yaml`. The shipped ones lie beside this file. A store is a folder with
+versions of models under names:
+
+    STORE/NAME/0001/  0002/  ...      model folders, never changed
+    STORE/NAME/versions.yaml          which of them is used, which were before, what happened when
+
+`versions.yaml` is replaced in one step, so a reader sees the old version or the new one, whenever the machine stops.
+"""
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .card import CARD, MODEL, Card, read_card, sha256_of
+from .errors import ModelError
+
+__all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
+
+#: file of a store entry
+VERSIONS = 'versions.yaml'
+_SHIPPED = Path(__file__).resolve().parent
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder whose card has been read and checked."""
+
+    folder: Path
+    card: Card
+
+    @property
+    def file(self) -> Path:
+        """The graph."""
+        return self.folder / MODEL
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the models that come with this package."""
+    return tuple(sorted(p.parent.name for p in _SHIPPED.glob(f'*/{CARD}')))
+
+
+def open_model(name_or_path: str | Path) -> Model:
+    """A shipped model by its name, or a model folder, or the current version of a store entry, by its path.
+
+    A word without a slash that is the name of a shipped model means that one; write ./NAME for a folder of that name.
+    The card is checked, and the model file against its hash.
+
+    Raises:
+        ModelError: there is none, or it is damaged, or this version cannot use it.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, str) and text in shipped():
+        folder = _SHIPPED / text
+    else:
+        folder = Path(name_or_path).expanduser()
+        if not folder.is_dir():
+            names = ', '.join(shipped()) or 'none'
+            raise ModelError(f'{text or "(empty)"}: neither a model folder nor a shipped model; check the path, or '
+                             f'take one that is shipped: {names}')
+        if (folder / VERSIONS).is_file():
+            folder = folder / _read_versions(folder)['current'][-1]
+    model = Model(folder, read_card(folder))
+    verify(model)
+    return model
+
+
+def verify(model: Model) -> None:
+    """Compare the model file with the hash on the card.
+
+    Raises:
+        ModelError: it is missing, or another file than the one that the card was written for.
+    """
+    found = sha256_of(model.file)
+    if found != model.card.sha256:
+        raise ModelError(f'{model.file}: its sha256 is {found[:12]}..., the card says {model.card.sha256[:12]}...: the '
+                         'file is damaged or another one; copy the model folder again')
+
+
+def versions(entry: Path) -> dict[str, Any]:
+    """What a store entry (STORE/NAME) holds.
+
+    Returns:
+        'current': names of the version folders in use, the oldest first: the last is used, `rollback` goes to the one
+        before; 'events': list of {time, action, version, sha256}, the oldest first.
+
+    Raises:
+        ModelError: it is no store entry, or its file is damaged.
+    """
+    if not (entry / VERSIONS).is_file():
+        raise ModelError(f'{entry}: no {VERSIONS} in it, so it is not an entry of a model store; check the path')
+    return _read_versions(entry)
+
+
+def _read_versions(entry: Path) -> dict[str, Any]:
+    path = entry / VERSIONS
+    try:
+        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError(f'{path}: cannot be read ({" ".join(str(error).split())}); give a version folder below '
+                         f'{entry} instead') from error
+    current = raw.get('current') if isinstance(raw, dict) else None
+    if not (isinstance(current, list) and current and all(isinstance(v, str) and v.isdigit() for v in current)
+            and isinstance(raw.get('events'), list)):
+        raise ModelError(f'{path}: expected a list current of version folders and a list of events; give a version '
+                         f'folder below {entry} instead')
+    return dict(raw)
+
+
+def promote(child: Path, store: Path, name: str) -> Model:
+    """Copy a model folder into a store as the newest version of a name, and make it the current one.
+
+    Args:
+        child: the model folder; stays where it is.
+        store: folder of the store; made if need be.
+        name: of the entry.
+
+    Returns:
+        The model in the store.
+
+    Raises:
+        ModelError: the child is no sound model, the name is no file name, or the store cannot be written; the store is
+            as before then.
+    """
+    if not _NAME.fullmatch(name):
+        raise ModelError(f'{name!r}: not a name for a model; use letters, digits, ".", "_" and "-"')
+    verify(Model(child, read_card(child)))
+    entry = store / name
+    with _changing(entry):
+        state = _read_versions(entry) if (entry / VERSIONS).is_file() else {'current': [], 'events': []}
+        number = 1 + max((int(p.name) for p in entry.iterdir() if p.name.isdigit()), default=0)
+        folder, part = entry / f'{number:04d}', entry / f'.{number:04d}.{os.getpid()}.part'
+        try:
+            part.mkdir()
+            for file in (MODEL, CARD):
+                shutil.copyfile(child / file, part / file)
+                _to_disk(part / file)
+            verify(Model(part, read_card(part)))           # the copy, which may have met a full disk
+            os.rename(part, folder)
+            _to_disk(entry)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        model = Model(folder, read_card(folder))
+        state['current'].append(folder.name)
+        _note(entry, state, 'promoted', model)
+    return model
+
+
+def rollback(store: Path, name: str) -> Model:
+    """Make the version current that was so before the current one. The version left stays in the store.
+
+    Raises:
+        ModelError: no such entry, no earlier version, or the earlier one is damaged; nothing has changed then.
+    """
+    entry = store / name
+    versions(entry)
+    with _changing(entry):
+        state = _read_versions(entry)
+        if len(state['current']) < 2:
+            raise ModelError(f'{entry}: version {state["current"][-1]} is the first, there is none to go back to; '
+                             'promote another model instead')
+        state['current'].pop()
+        folder = entry / state['current'][-1]
+        model = Model(folder, read_card(folder))
+        verify(model)
+        _note(entry, state, 'rolled back to', model)
+    return model
+
+
+@contextmanager
+def _changing(entry: Path) -> Iterator[None]:
+    """One process at a time changes an entry; whoever comes second waits."""
+    try:
+        entry.mkdir(parents=True, exist_ok=True)
+        with (entry / '.lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ModelError(f'{entry}: cannot be written ({error.strerror or error}); choose another store or free the '
+                         'space') from error
+
+
+def _note(entry: Path, state: dict[str, Any], action: str, model: Model) -> None:
+    now = datetime.now(timezone.utc).isoformat(timespec='seconds')
+    state['events'].append({'time': now, 'action': action, 'version': model.folder.name, 'sha256': model.card.sha256})
+    part = entry / f'.{VERSIONS}.{os.getpid()}.part'
+    try:
+        part.write_text(yaml.safe_dump(state, sort_keys=False), encoding='utf-8')
+        _to_disk(part)
+        os.replace(part, entry / VERSIONS)
+        _to_disk(entry)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    """What was written to this file, or renamed in this folder, outlives a loss of power from here on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

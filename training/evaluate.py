@@ -1,0 +1,198 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How good a lifter is on motion seen by the benchmark's virtual cameras. No PyTorch: whatever runs the lifter.
+
+All clips of the motion, all frames, every view by itself; 16 joints, without the spine, whose place detectors invent.
+Temporal lifters get each clip from its start, the first frame repeated before it, and never see the future.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selfpose_ros.benchmark.motion import Motion, pieces
+from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
+from selfpose_ros.core.lifting import Lifter, norm2d
+from selfpose_ros.core.skeleton import JOINTS
+
+from . import metrics
+
+__all__ = ['EVAL16', 'Evaluation', 'Figures', 'Lifted', 'evaluate', 'figures', 'fused_views', 'lift_clip']
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+#: joints that count
+EVAL16: tuple[int, ...] = tuple(j for j, name in enumerate(JOINTS) if name != 'spine')
+#: poses that the lifter gets at once
+_BATCH = 2048
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over poses, mm, per cent, or 0..300 for `cps`; definitions in `metrics`.
+
+    Attributes:
+        n_mpjpe: scaled by least squares.  n_mpjpe_ratio: by the ratio of norms.
+        pa_mpjpe: after a similarity.  pa_mpjpe_mirrored: reflection allowed.
+        n_pck: joints below 150 mm, and auc: below 0..150 mm, scaled by least squares.
+        cps: correct-pose score.
+    """
+
+    n_mpjpe: float
+    n_mpjpe_ratio: float
+    pa_mpjpe: float
+    pa_mpjpe_mirrored: float
+    n_pck: float
+    auc: float
+    cps: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        frames, views, clips, seed, travel: what was looked at.
+        single: of single views.
+        fused: of all views of an instant together, turned onto each other without any camera; None with one view.
+        depth_reversed: share of poses that are nearer to the truth with their depth turned round; about 0 or 1.
+        within_sigma: share of errors along an axis below 1 sigma; 0.68 where sigma is honest and errors are normal.
+        sigma_ratio: root mean square of the errors over that of the sigmas; 1 where sigma is honest.
+    """
+
+    frames: int
+    views: int
+    clips: int
+    seed: int
+    travel: bool
+    single: Figures
+    fused: Figures | None
+    depth_reversed: float
+    within_sigma: float
+    sigma_ratio: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Lifted poses of T instants and V views, and the truth.
+
+    Attributes:
+        joints: (T, V, 17, 3) in camera axes, root mean square distance 1.  sigma: (T, V, 17).
+        true: (T, V, 17, 3) mm, in camera axes, relative to the pelvis.
+    """
+
+    joints: Array
+    sigma: Array
+    true: Array
+
+
+def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, travel: bool = False,
+             progress: Progress | None = None) -> Evaluation:
+    """Figures of a lifter on a motion.
+
+    Args:
+        lifter: gets 2D poses normalised without intrinsics.
+        motion: see `selfpose_ros.benchmark.motion`.
+        seed: of cameras and 2D errors; the same seed gives the same clips on every machine.
+        views: 1 to 4.
+        travel: people keep their path over the floor; else they are kept in the middle.
+        progress: called with (what is done, clips done, clips in all).
+
+    Raises:
+        BenchmarkError: a number of views that the protocol does not have.
+    """
+    conditions = Conditions(views, travel=travel)
+    parts, cut = [], pieces(motion)
+    for i, piece in enumerate(cut):
+        parts.append(lift_clip(lifter, make_clip(motion, piece, seed, conditions)))
+        if progress is not None:
+            progress('clips lifted', i + 1, len(cut))
+    lifted = Lifted(*(np.concatenate([getattr(p, name) for p in parts]) for name in ('joints', 'sigma', 'true')))
+    single = [a[:, :, EVAL16].reshape(-1, len(EVAL16), 3) for a in (lifted.joints, lifted.true)]
+    fused = None
+    if views > 1:
+        together = fused_views(lifted.joints, lifted.sigma)
+        fused = figures(together[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1])
+    within, ratio = _honesty(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
+    return Evaluation(len(lifted.joints), views, len(cut), seed, travel, figures(*single), fused,
+                      float(metrics.reversed_in_depth(*single).mean()), within, ratio)
+
+
+def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
+    """All views of a clip, each by itself."""
+    w = norm2d(clip.keypoints.astype(float), clip.confidence.astype(float)).w2d
+    pose = np.concatenate([w, clip.confidence[..., None]], -1).astype(np.float32)           # T, V, 17, 3
+    T, V = pose.shape[:2]
+    joints, sigma = np.empty((T * V, 17, 3)), np.empty((T * V, 17))
+    for part, batch in _batches(pose, lifter.frames):
+        joints[part], sigma[part] = lifter.lift(batch)
+    X = clip.truth.joints.astype(float)
+    X = 1e3 * (X - X[:, :1])
+    true = np.einsum('vij,tkj->tvki', clip.truth.R, X)
+    return Lifted(joints.reshape(T, V, 17, 3), sigma.reshape(T, V, 17), true)
+
+
+def _batches(pose: NDArray[np.float32], frames: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Poses (T, V, 17, 3) as (N, 17, 3), or with their past (N, frames, 17, 3), instant by instant."""
+    T, V = pose.shape[:2]
+    past = np.concatenate([np.repeat(pose[:1], frames - 1, 0), pose])
+    step = max(1, _BATCH // V)
+    for i in range(0, T, step):
+        end = min(i + step, T)
+        if frames == 1:
+            batch = pose[i:end].reshape(-1, 17, 3)
+        else:
+            windows = np.lib.stride_tricks.sliding_window_view(past[i:end + frames - 1], frames, axis=0)
+            batch = np.moveaxis(windows, -1, 2).reshape(-1, frames, 17, 3)                  # n, V, frames, 17, 3
+        yield slice(i * V, end * V), np.ascontiguousarray(batch)
+
+
+def figures(poses: Array, true: Array) -> Figures:
+    """Figures of poses (N, J, 3) of any size against the truth (N, J, 3) mm; joint 0 is the root."""
+    errors = metrics.joint_errors(metrics.scaled(poses, true), true)
+    pa = metrics.pa_errors(poses, true)
+    return Figures(float(errors.mean()), float(metrics.n_mpjpe(poses, true, 'norm ratio').mean()), float(pa.mean()),
+                   float(metrics.pa_mpjpe(poses, true, reflection=True).mean()), float(metrics.pck(errors).mean()),
+                   metrics.auc(errors), metrics.cps(pa))
+
+
+def fused_views(joints: Array, sigma: Array, rounds: int = 2) -> Array:
+    """Poses (T, V, 17, 3) of V views made one, without cameras: turned onto their mean, averaged, turned back.
+
+    Args:
+        joints: unit size, relative to the pelvis.  sigma: (T, V, 17): joints weigh 1 / sigma^2.
+
+    Returns:
+        (T, V, 17, 3): the one pose of the instant in the axes of each view.
+    """
+    weight = sigma[..., None] ** -2.
+    mean = joints[:, :1]
+    for _ in range(rounds):
+        turned = _turned(joints, mean)
+        mean = (turned * weight).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
+    return _turned(np.broadcast_to(mean, joints.shape), joints)
+
+
+def _turned(poses: Array, onto: Array) -> Array:
+    """Poses (T, V, 17, 3) rotated about the pelvis onto others, least squares, no reflection."""
+    U, _, Vt = np.linalg.svd(np.swapaxes(poses, -1, -2) @ onto)
+    U[..., -1] *= np.where(np.linalg.det(U @ Vt) < 0, -1., 1.)[..., None]
+    return np.asarray(poses @ (U @ Vt))
+
+
+def _honesty(poses: Array, sigma: Array, true: Array) -> tuple[float, float]:
+    """Share of errors along an axis within 1 sigma, and rms error over rms sigma; the root, which has none, apart."""
+    scaled = metrics.scaled(poses, true)
+    size = np.linalg.norm(scaled, axis=(1, 2)) / np.maximum(np.linalg.norm(poses, axis=(1, 2)), 1e-12)
+    error = np.abs(scaled - metrics.centred(true))[:, 1:]
+    scale = (sigma * size[:, None])[:, 1:, None]
+    return float((error <= scale).mean()), float(np.sqrt((error**2).mean() / (scale**2).mean()))
