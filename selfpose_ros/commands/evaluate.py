@@ -1,0 +1,92 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose evaluate`: how good a lifting model is on motion capture seen by virtual cameras."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .progress import ProgressDisplay
+
+if TYPE_CHECKING:
+    from ..models.card import Card
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = """How good a lifting model is. Motion capture is seen by up to four virtual cameras that nobody has
+calibrated, through a 2D network with noise, occlusions and exchanged sides; each view is lifted by itself and
+compared with the truth, in mm, over 16 joints. Temporal models see each clip causally. The same seed gives the
+same figures on every machine.
+
+The motion file (.npz) is that of selfpose benchmark."""
+
+EXAMPLES = """examples:
+  selfpose evaluate out/model --motion mocap.npz
+  selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
+
+N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
+within 150 mm, CPS is the correct-pose score (0..300).
+exit status: 0 measured; 2 not measured, the sentence says why."""
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 0 on')
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument('model', metavar='MODEL', help='a model folder, or the name of a shipped model')
+    parser.add_argument('--motion', type=Path, metavar='FILE', required=True, help='motion capture, see above')
+    parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
+    parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), default=4, help='cameras (default: 4)')
+    parser.add_argument('--travel', action='store_true',
+                        help='people keep their path over the floor; else they are kept in the middle')
+    parser.add_argument('--json', action='store_true', help='everything as JSON')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from ..benchmark.motion import read_motion
+    from ..inference.errors import BackendUnavailable
+    from ..inference.lifter import open_lifter
+    try:
+        from selfpose_training.evaluate import evaluate
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] != 'selfpose_training':
+            raise
+        raise BackendUnavailable('the package selfpose_training, which measures, is not part of this installation; '
+                                 'install selfpose_ros with pip from its source') from error
+    lifter, motion = open_lifter(args.model), read_motion(args.motion)
+    with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
+        found = evaluate(lifter, motion, args.seed, views=args.views, travel=args.travel, progress=progress)
+    card = lifter.model.card
+    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
+            'motion': args.motion.name, **found.to_dict()}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
+    sys.stdout.flush()
+    return 0
+
+
+def _text(card: Card, told: dict[str, Any]) -> str:
+    """The figures for people."""
+    parameters = card.everything.get('parameters')
+    lines = [f'{card.name}: {card.task} lifter, method {card.method}'
+             + (f', {parameters} parameters' if parameters else ''),
+             f'{told["frames"]} frames of {told["clips"]} clips from {told["motion"]}, {told["views"]} views, seed '
+             f'{told["seed"]}' + (', travelling' if told['travel'] else ''), '',
+             f'{"":14}{"N-MPJPE":>9}{"PA-MPJPE":>10}{"N-PCK":>8}{"AUC":>7}{"CPS":>8}',
+             f'{"":14}{"mm":>9}{"mm":>10}{"%":>8}{"%":>7}{"0..300":>8}']
+    for name, f in (('single view', told['single']), ('views fused', told['fused'])):
+        if f is not None:
+            lines.append(f'{name:14}{f["n_mpjpe"]:9.1f}{f["pa_mpjpe"]:10.1f}{f["n_pck"]:8.1f}{f["auc"]:7.1f}'
+                         f'{f["cps"]:8.1f}')
+    return '\n'.join([
+        *lines, '', f'{told["within_sigma"]:.1%} of the errors along an axis lie within 1 sigma (68.3% where it is '
+        f'honest), errors are {told["sigma_ratio"]:.2f} x sigma',
+        f'{told["depth_reversed"]:.1%} of the poses are nearer to the truth with their depth reversed', ''])
