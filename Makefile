@@ -52,7 +52,7 @@ clean:
 
 # One stamp per set of extras: what is installed is not installed again until setup.py changes. The test environment
 # contains that of the demo.
-$(VENV)/test.stamp: EXTRAS := ros,cpu,dev
+$(VENV)/test.stamp: EXTRAS := ros,cpu,training,dev
 $(VENV)/demo.stamp: EXTRAS := ros,cpu
 $(VENV)/test.stamp $(VENV)/demo.stamp: setup.py | $(VENV)/python.stamp
 	@$(pip_install)
@@ -90,7 +90,7 @@ endef
 
 # Not -q: a minute of silence looks like a hang. Not pip's own output either: 300 lines nobody reads.
 define pip_install
-echo "Installing selfpose_ros[$(EXTRAS)] into $(VENV), about 1.4 GB with what it needs, a minute or two ..."
+echo "Installing selfpose_ros[$(EXTRAS)] into $(VENV), some gigabytes with what it needs, a few minutes ..."
 if ! '$(BIN)/python' -m pip install --log '$(VENV)/pip.log' -e '.[$(EXTRAS)]' 2>'$(VENV)/pip.err' | awk '
     /^Collecting/              { if (++n % 20 == 0) { printf "  %d packages found ...\n", n; fflush() } }
     /Downloading .*\([0-9.]+ MB\)/ { sub(/^ */, ""); sub(/https?:[^ ]*\//, ""); print "  " $$0; fflush() }

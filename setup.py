@@ -14,6 +14,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'selfpose_ros'
+#: the folder training/ is imported under this name; a robot does not need it, and it imports torch only when it is used
+TRAINING = 'selfpose_training'
 SHARE = f'share/{NAME}'
 # not the working directory: `colcon build --symlink-install` runs a link to this file from its build folder
 HERE = Path(__file__).resolve().parent
@@ -81,7 +83,10 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
     python_requires='>=3.10',
-    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    packages=[*find_packages(include=[NAME, f'{NAME}.*']), TRAINING,
+              *(f'{TRAINING}.{p}' for p in find_packages('training'))],
+    package_dir={TRAINING: 'training'},
+    package_data={f'{NAME}.models': ['*/card.yaml', '*/model.onnx']},
     data_files=DATA_FILES,
     options=OPTIONS,
     zip_safe=False,

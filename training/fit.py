@@ -37,7 +37,7 @@ from .process import Stop, prepare, stoppable
 from .schedule import Patience, Schedule, pairs
 from .settings import complete
 
-__all__ = ['Data', 'Method', 'Outcome', 'fit']
+__all__ = ['Data', 'Method', 'Outcome', 'fit', 'judge', 'optimiser_of']
 
 #: write a checkpoint no more often than makes this share of the time
 _SHARE_OF_SAVING = .02
@@ -172,10 +172,8 @@ class _Training:
         self.network = (built if parent is None else parent).to(self.w.device)
         # after the weights, which all processes share, each draws from generators of its own
         _seed(seed * 1_000_003 + self.w.rank)
-        fused = self.w.device.type in ('cpu', 'cuda')
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(self.parameters, lr=self.settings['lr'], fused=fused,
-                                          weight_decay=self.settings['weight_decay'])
+        self.optimiser = optimiser_of(self.network, self.settings)
         self.average = Average(self.network, self.settings['ema']) if self.settings['ema'] else None
         if resume:
             self._restore(checkpoint.load(self.folder / checkpoint.CHECKPOINT))
@@ -191,7 +189,8 @@ class _Training:
         """The same held-out batches in every evaluation: with fixed rigs and noise."""
         wanted, size = self.settings['val_samples'], min(self.settings['val_samples'], 512)
         source, n = (self.val, 0) if self.val is not None else (self.data, self.total // self.epoch_steps + 1)
-        for batch in self._batches_of(source, n, size, Drawing(give_k=self.settings['give_k'], partial=True)):
+        drawing = Drawing(truth=getattr(self.method, 'taught', False), give_k=self.settings['give_k'], partial=True)
+        for batch in self._batches_of(source, n, size, drawing):
             if wanted <= 0:
                 return
             yield batch
@@ -274,6 +273,11 @@ class _Training:
         every = self.settings['evaluate_every'] or self.epoch_steps
         return self.step % every == 0 or self.step >= self.total
 
+    @property
+    def _may_turn(self) -> bool:
+        """A depth that was learned from 3D poses has the right sign once it is learned at all."""
+        return not self.cured and not self.settings['truth']
+
     def _log(self) -> None:
         """Mean loss terms since the last time."""
         if not self._count:
@@ -304,7 +308,7 @@ class _Training:
         begun = time.monotonic()
         network = self.average.network if self.average is not None else self.network
         criterion, figures = self._judged(network)
-        if self.step >= self.settings['cure_after'] * self.total and not self.cured and _reversed(figures):
+        if self._may_turn and self.step >= self.settings['cure_after'] * self.total and _reversed(figures):
             self._turn_round()
             self.display.say(f'step {self.step}: the depth was reversed, and was turned round')
             criterion, figures = self._judged(network)
@@ -348,7 +352,7 @@ class _Training:
             network.load_state_dict(kept['network'])
             criterion, figures = self._judged(network)
         # the best weights may be older than the cure
-        flipped = _reversed(figures)
+        flipped = not self.settings['truth'] and _reversed(figures)
         if flipped:
             network.flip()                                 # type: ignore[operator]
             criterion, figures = self._judged(network)
@@ -431,6 +435,13 @@ class _Training:
 
 #: settings that may change when a training is resumed: they do not change its weights (threads: only in the last bits)
 _FREE = {'threads', 'checkpoint_minutes', 'log_every'}
+
+
+def optimiser_of(network: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Adam, all of a parameter's update in one pass over memory (a quarter of the time of the default on a CPU)."""
+    wanted = [p for p in network.parameters() if p.requires_grad]
+    fused = all(p.device.type in ('cpu', 'cuda') for p in wanted)
+    return torch.optim.Adam(wanted, lr=settings['lr'], weight_decay=settings['weight_decay'], fused=fused)
 
 
 @torch.no_grad()

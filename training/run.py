@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from selfpose_ros.io.errors import IoError
-from selfpose_ros.io.npz import NpzReader
-
-from .data.archives import read_archives
-from .data.bags import read_training_bag
-from .data.motion import MotionViews, Poses, read_poses
+from .data.measured import MeasuredNoise
+from .data.motion import MotionViews, Poses
 from .data.recordings import Recorded, RecordedViews
+from .data.sources import read_data
 from .display import Display
 from .distributed import device_of, is_first
 from .errors import TrainingError
@@ -31,7 +29,6 @@ __all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'method_named', 'open_dat
 _HELD_OUT = .05
 #: the model folder, inside the run's folder
 MODEL = 'model'
-_BAGS = ('.db3', '.mcap')
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,10 @@ def train(request: Request, display: Display) -> Outcome:
     if request.folder.exists() and not request.folder.is_dir():
         raise TrainingError(f'{request.folder}: is a file; name a folder')
     seed = int(request.changes.get('seed', method.defaults().get('seed', 1)))
-    data, val = open_data(request.data, request.val, request.views, request.travel, seed)
+    if getattr(method, 'taught', False):
+        data, val = _taught(method, request, seed, display)
+    else:
+        data, val = open_data(request.data, request.val, request.views, request.travel, seed)
     known = data_hash([p for p in (request.data, request.val) if p is not None],
                       f'{request.views} {request.travel}')
     outcome = fit(method, data, request.folder, request.changes, val=val, resume=request.resume,
@@ -87,6 +87,25 @@ def train(request: Request, display: Display) -> Outcome:
         from .export import export_model
         export_model(outcome.network, request.folder / MODEL, card_of(request, outcome, known))
     return outcome
+
+
+def _taught(method: Method, request: Request, seed: int, display: Display) -> tuple[Data, Data]:
+    """Poses of our own self-calibration, seen by virtual cameras with the errors that it measured."""
+    from .teacher import Teaching, teaching_of
+
+    def taught(path: Path, name: str) -> Teaching:
+        return teaching_of(path, request.folder / name, seed=seed, jobs=os.cpu_count() or 1, views=request.views or 4,
+                           travel=request.travel,
+                           progress=lambda what, n: display.say(f'teacher: {n} recordings, {what}'))
+
+    lessons = taught(request.data, 'teacher')
+    if request.val is None:
+        given, held_out = _parted(lessons.poses)
+    else:
+        given, held_out = lessons.poses, taught(request.val, 'teacher_val').poses
+    noise = MeasuredNoise(lessons.errors)
+    return (MotionViews(given, request.views or 4, request.travel, seed=seed, noise=noise),
+            MotionViews(held_out, request.views or 4, request.travel, seed=seed + 1_000_000, noise=noise))
 
 
 def card_of(request: Request, outcome: Outcome, known: str) -> dict[str, Any]:
@@ -121,8 +140,7 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     """Training data and held-out data.
 
     Args:
-        path: a motion file (npz with `pos`), a keypoint archive (npz with `keypoints`), a folder of archives, or a
-            bag: a folder with metadata.yaml, .db3 or .mcap.
+        path: see `data.sources.KINDS`.
         val: the same for held-out data; None: every 20th sequence of a motion, the end of every recording.
         views, travel: of the virtual rigs.
         seed: of everything that is drawn.
@@ -130,8 +148,8 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     Raises:
         TrainingError: missing, damaged or of no known kind, or virtual cameras asked for where there are real ones.
     """
-    given = _read(path)
-    held_out = None if val is None else _read(val)
+    given = read_data(path)
+    held_out = None if val is None else read_data(val)
     if (views is not None or travel) and not isinstance(given, Poses):
         raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
     if held_out is None:
@@ -154,24 +172,6 @@ def data_hash(paths: Sequence[Path], more: str = '') -> str:
                 whole.update(hashlib.file_digest(f, 'sha256').digest() if hasattr(hashlib, 'file_digest')
                              else hashlib.sha256(f.read()).digest())
     return whole.hexdigest()
-
-
-def _read(path: Path) -> Poses | list[Recorded]:
-    if not path.exists():
-        raise TrainingError(f'{path}: no such file or folder; check the path')
-    if path.suffix in _BAGS or (path.is_dir() and (path / 'metadata.yaml').is_file()):
-        return [read_training_bag(path)]
-    if path.is_dir():
-        return read_archives(path)
-    try:
-        with NpzReader(path) as z:
-            if 'pos' in z:
-                return read_poses(path)
-            if 'keypoints' in z:
-                return read_archives(path)
-    except IoError as error:
-        raise TrainingError(str(error)) from error
-    raise TrainingError(f'{path}: neither motion (pos) nor keypoints (keypoints) in it; see selfpose train --help')
 
 
 def _parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:

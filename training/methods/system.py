@@ -1,0 +1,76 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Our own method: learn from poses that our self-calibration made of recordings, seen by new virtual cameras.
+
+The teacher (`selfpose_training.teacher`) finds the cameras of every recording from the people in it and gives 3D poses
+with sigmas; new rigs look at these poses in every epoch, through the 2D errors measured on the same recordings. What
+the student learns is one view's pose in camera axes and how far it can be trusted. No label and no calibration enters.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batch import Batch
+from ..losses.agreement import unit_pose
+from ..losses.likelihood import laplace_nll, pose_distance
+from ..networks import Lifter
+from .contract import NETWORK, network_of
+
+__all__ = ['System']
+
+#: a teacher's joint that is this uncertain counts half, m
+_DOUBT_M = .04
+_SIGMA_WEIGHT = .05
+
+
+class System:
+    """Student of our own self-calibration; frame by frame, or causal over 27 frames (`body=temporal_conv`)."""
+
+    name = 'system'
+    summary = 'taught by our own self-calibration: its poses, seen by new virtual cameras with measured 2D errors'
+    #: the trainer's data is a teacher's, see `selfpose_training.teacher`
+    taught = True
+
+    def __init__(self) -> None:
+        self._settings: dict[str, Any] = self.defaults()
+
+    def defaults(self) -> dict[str, Any]:
+        return {**NETWORK, 'head': 'pose3d', 'gain': 4., 'batch': 64, 'lr': 1e-3, 'weight_decay': 0.,
+                'schedule': 'cosine', 'warmup': 200, 'floor': .003, 'clip': 1., 'ema': .999, 'epochs': 20,
+                'mirror': .5, 'truth': True, 'keep': 'last'}
+
+    def build(self, config: Mapping[str, Any]) -> Lifter:
+        self._settings = self.defaults() | dict(config)
+        return network_of(self._settings)
+
+    def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Distance to the teacher's pose, and the likelihood of what is left."""
+        target, weight = _target(batch)
+        lifted = network.lift(batch)
+        return {'pose': pose_distance(lifted.y_cam, target, weight),
+                'sigma': _SIGMA_WEIGHT * laplace_nll(lifted.y_cam.detach(), target, lifted.log_sigma, weight)}
+
+    @torch.no_grad()
+    def criterion(self, network: Lifter, batch: Batch) -> float:
+        """Distance to the teacher's poses of recordings that were held out."""
+        target, weight = _target(batch)
+        return float(pose_distance(network.lift(batch).y_cam, target, weight))
+
+
+def _target(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The teacher's pose (B, V, 17, 3) as `y_cam` would be, and weights (B, V, 17); the pelvis has none."""
+    target = batch.truth()
+    if batch.X_sigma is None:
+        weight = torch.ones_like(target[..., 0])
+    else:
+        known = torch.isfinite(batch.X_sigma) & (batch.X_sigma > 0)
+        known = known & known[:, :1]                        # everything is relative to the pelvis
+        doubt = torch.where(known, batch.X_sigma, 0.) / _DOUBT_M
+        weight = (known / (1 + doubt.square()))[:, None].expand(target.shape[:-1])
+    weight = weight * batch.view_mask[..., None]
+    weight = torch.cat([torch.zeros_like(weight[..., :1]), weight[..., 1:]], -1)
+    return unit_pose(torch.where(weight[..., None] > 0, target, 0.)), weight
