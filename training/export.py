@@ -216,7 +216,7 @@ def _check(graph: ModelGraph, frames: int, path: Path) -> None:
                 if not off <= TOLERANCE:                   # NaN, too
                     raise TrainingError(f'the exported network differs from PyTorch: {tensor.name} by {off:.3g} for a '
                                         f'batch of {n} (allowed {TOLERANCE:g}); it was not kept, check the network for '
-                                        'numbers that are not finite or depend on the batch')
+                                        'chance and for numbers that are not finite')
     except TrainingError:
         raise
     except Exception as error:                             # ONNX Runtime has a dozen classes without a base

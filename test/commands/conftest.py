@@ -1,7 +1,8 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Lets the tests of this folder import `recorded` of ../io, whatever way pytest imports them."""
+"""Lets the tests of this folder import `recorded` of ../io and `model_folder` of ../models, however pytest imports."""
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'io'))
+for _folder in ('io', 'models'):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / _folder))

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from selfpose_training import metrics
 
 #: root, and one joint 100 mm along each axis

@@ -1,0 +1,94 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose model`: list, show, verify, promote, roll back."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('onnx')
+from model_folder import write_lifter
+
+from selfpose_ros import cli
+from selfpose_ros.models import store
+
+
+def model(capsys, *arguments: object) -> tuple[int, str, str]:
+    status = cli.main(['model', *map(str, arguments)])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch) -> Path:
+    """Two shipped models."""
+    for name in ('first', 'second'):
+        write_lifter(tmp_path / 'shipped' / name, name=name)
+    monkeypatch.setattr(store, '_SHIPPED', tmp_path / 'shipped')
+    return tmp_path / 'shipped'
+
+
+def test_list_names_what_is_shipped(shipped: Path, capsys):
+    status, out, _ = model(capsys, 'list')
+    assert status == 0 and [row.split()[0] for row in out.splitlines()] == ['first', 'second']
+    told = json.loads(model(capsys, 'list', '--json')[1])
+    assert told[1] == {'name': 'second', 'kind': 'lifter', 'task': 'frame', 'method': 'by hand',
+                       'folder': str(shipped / 'second')}
+
+
+def test_nothing_shipped_is_said(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(store, '_SHIPPED', tmp_path)
+    for action in ('list', 'verify'):
+        assert model(capsys, action) == (0, 'no models are shipped with this version\n', '')
+        assert model(capsys, action, '--json') == (0, '[]\n', '')
+
+
+def test_show_gives_the_whole_card(shipped: Path, tmp_path: Path, capsys):
+    folder = write_lifter(tmp_path / 'm', trained_on=[{'name': 'mocap'}])
+    text = (folder / 'card.yaml').read_text()
+    (folder / 'card.yaml').write_text(text + 'created: 2026-01-02\n')        # a date to YAML
+    wanted = {**yaml.safe_load(text), 'folder': str(folder)}
+    assert yaml.safe_load(model(capsys, 'show', folder)[1]).items() >= wanted.items()
+    told = json.loads(model(capsys, 'show', folder, '--json')[1])
+    assert told == {**wanted, 'created': '2026-01-02'}
+    assert 'name: first' in model(capsys, 'show', 'first')[1]
+
+
+def test_verify_without_names_takes_all_shipped_models(shipped: Path, capsys):
+    status, out, err = model(capsys, 'verify')
+    assert (status, err) == (0, '') and [row.split(',')[0] for row in out.splitlines()] == [
+        'first: sound', 'second: sound']
+
+
+def test_verify_finds_what_is_damaged_and_goes_on(shipped: Path, tmp_path: Path, capsys):
+    with (shipped / 'first' / 'model.onnx').open('ab') as file:
+        file.write(b'!')
+    wrong = write_lifter(tmp_path / 'wrong', graph={'factor': 2.})
+    status, out, err = model(capsys, 'verify', 'first', wrong, 'second', '--json')
+    assert status == 2
+    told = json.loads(out)
+    assert [t['sound'] for t in told] == [False, False, True]
+    assert 'sha256' in told[0]['reason'] and 'root mean square' in told[1]['reason']
+    assert [row.startswith('selfpose model: error: ') for row in err.splitlines()] == [True, True]
+
+
+def test_promote_and_rollback(tmp_path: Path, capsys):
+    one, two = (write_lifter(tmp_path / n, name=n) for n in ('one', 'two'))
+    entry = tmp_path / 'store' / 'lifter'
+    assert model(capsys, 'promote', one, tmp_path / 'store', 'lifter') == (0, f'{entry}: version 0001 is current\n', '')
+    told = json.loads(model(capsys, 'promote', two, tmp_path / 'store', 'lifter', '--json')[1])
+    assert told['version'] == '0002' and 'name: two' in model(capsys, 'show', entry)[1]
+    assert model(capsys, 'rollback', tmp_path / 'store', 'lifter')[0] == 0
+    assert 'name: one' in model(capsys, 'show', entry)[1]
+    status, out, err = model(capsys, 'rollback', tmp_path / 'store', 'lifter')
+    assert (status, out) == (2, '') and 'there is none to go back to' in err
+
+
+@pytest.mark.parametrize('arguments', [(), ('shw',), ('show',), ('show', 'no such model'), ('verify', 'no such model')])
+def test_what_is_wrong_is_one_sentence(shipped: Path, capsys, arguments: tuple):
+    status, _, err = model(capsys, *arguments)
+    assert status == 2 and err.startswith('selfpose model') and err.count('\n') == 1
