@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import MainPerson
+from .fusion.lifted import depth_agreement
 from .health import CameraStatus, EstimatorStatus, HealthMonitor
 from .history import History, tracks_from_rows
-from .model import RigModel, model_from_rig, model_from_solution, with_level
+from .lifting import Lifted, Lifter, pinhole
+from .model import RigModel, lifted_model, model_from_rig, model_from_solution, with_level
 from .noise import NoiseModel
 from .observation import MultiView, Skeleton3D, View2D
 from .people import People, Row, row_of
@@ -59,6 +61,10 @@ _MAINTENANCE_S = 30.
 _TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
 #: rows after which the world frame stays where it is
 _SETTLED_ROWS = 300
+#: instants that a first idea of the rig from lifted poses rests on at most; it is not renewed after so many
+_LIFTED_ROWS, _LIFTED_LAST = 24, 150
+#: agreement with lifted poses below which a rig from few instants is none
+_AGREE = .1
 #: a saved rig is watched for this long; residuals (median per axis, sigmas) of a rig that fits are below; s
 _CHECK_S, _FITS = 1.5, 1.3
 #: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
@@ -72,11 +78,13 @@ _RESECT_S = 4.
 class Estimator:
     """Causal estimator. Not thread safe: one caller at a time."""
 
-    def __init__(self, config: EstimatorConfig | None = None, *, rig: Rig | None = None) -> None:
+    def __init__(self, config: EstimatorConfig | None = None, *, rig: Rig | None = None,
+                 lifter: Lifter | None = None) -> None:
         """Args:
         rig: one that was saved; trusted again once the views of today agree with it.
+        lifter: poses from the first instant on and from one camera, see `lifting`; None = fusion alone.
         """
-        self.config = config or EstimatorConfig()
+        self.config, self._lifter = config or EstimatorConfig(), lifter
         self._worker = RigWorker(self.config.rig_solver)
         self._saved = rig
         self._begin()
@@ -85,8 +93,10 @@ class Estimator:
         self._worker.cancel()
         self._history = History()
         self._main = MainPerson()
-        self._people = People(self.config.max_people, self.config.lag_s)
+        self._people = People(self.config.max_people, self.config.lag_s, self._lifter)
         self._health = HealthMonitor()
+        self._health.lifts = self._lifter is not None
+        self._next_lifted = 1
         self._model: RigModel | None = None
         self._reason = 'waiting for the first views'
         self._next_rows, self._next_time = 1, -np.inf
@@ -135,9 +145,11 @@ class Estimator:
         self._take_saved(observation)
         row, index = self._main_row(observation)
         if row:
-            self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index])
+            self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index],
+                              self._lifted(row, observation))
         self._collect(now)
         self._schedule(now)
+        self._begin_lifted()
         self._last = []
         if self._model is not None:
             self._last = self._people.update(observation, row, index)
@@ -145,6 +157,40 @@ class Estimator:
             self._check_saved(now)
             self._watch(observation)
         return self._last
+
+    def _lifted(self, row: Row, observation: MultiView) -> dict[str, Lifted]:
+        """What the lifter makes of the main person, as long as there is no rig that is trusted."""
+        lifted = self._people.lifted
+        if lifted is None or (self._model is not None and self._model.level >= 3):
+            return {}
+        lifted.add('main', row)
+        return lifted.of(row, {v.camera: pinhole(v.intrinsics, v.image_size) for v in observation.views}, 'main')
+
+    def _begin_lifted(self) -> None:
+        """A first idea of where cameras and body are, from lifted poses alone, until a rig is solved."""
+        h, old = self._history, self._model
+        if self._lifter is None or self._checking is not None or not h.seen or (old is not None and not old.lifted):
+            return
+        cameras = h.often_seen()
+        if old is not None and old.cameras == cameras and (h.seen < self._next_lifted or h.seen > _LIFTED_LAST):
+            return
+        tracks = h.tracks(cameras)
+        if tracks.lifted is None or tracks.lifted_sigma is None:
+            return
+        some = np.nonzero(np.isfinite(tracks.lifted[..., 0, 0]).any(1))[0]
+        if len(some) > _LIFTED_ROWS:
+            some = some[np.unique(np.linspace(0, len(some) - 1, _LIFTED_ROWS).astype(int))]
+        tracks = tracks.rows(some)
+        self._next_lifted = int(np.ceil(h.seen * _GROWTH)) + 1
+        model = lifted_model(tracks, self.config.person_height_m, old)
+        if model is None:
+            return
+        self._model = model
+        if self._reason.startswith('waiting') or len(cameras) < 2:
+            self._reason = ('one camera, whose poses a network completes: a second one would measure them'
+                            if len(cameras) < 2 else 'poses by a network so far: keep moving')
+        moved = old is None or old.cameras != model.cameras
+        self._people.adopt(model, h.newest(10), moved, h.newest_lifted(10))
 
     def _check_saved(self, now: float) -> None:
         """A rig that was saved is trusted after as long as it takes to know, or given up."""
@@ -267,7 +313,7 @@ class Estimator:
 
     def _take_saved(self, observation: MultiView) -> None:
         """A saved rig is taken up when all of its cameras are there, at level 2: views of today must agree first."""
-        if self._pending is None or self._model is not None:
+        if self._pending is None or (self._model is not None and not self._model.lifted):
             return
         size = {v.camera: v.image_size for v in observation.views}
         if not set(self._pending.cameras) <= set(size):
@@ -313,7 +359,8 @@ class Estimator:
         cameras = h.often_seen()
         if len(cameras) < 2:
             return
-        start = self._model.solution if self._model is not None and self._model.cameras == cameras else None
+        known = self._model is not None and not self._model.lifted and self._model.cameras == cameras
+        start = self._model.solution if self._model is not None and known else None
         settled = h.seen > 2 * _SETTLED_ROWS
         self._asked = cameras
         self._next_rows = max(h.seen + 1, int(np.ceil(h.seen * _GROWTH)))
@@ -326,7 +373,7 @@ class Estimator:
         if result is None:
             return
         if isinstance(result, NotSolved):
-            if self._model is None:
+            if self._model is None or self._model.lifted:
                 self._reason = result.reason
                 if 'disagreement' in result.numbers:
                     self._other_people()
@@ -342,10 +389,17 @@ class Estimator:
         self._main.select(choices[self._tried % len(choices)])
         self._history.clear()
         self._history.seen = 0
-        self._next_rows = 10
+        self._next_rows, self._next_lifted = 10, 1
+        if self._model is not None and self._model.lifted:
+            self._model = None
+            self._people.clear()
 
     def _adopt(self, solution: Solution) -> None:
         old, h = self._model, self._history
+        if old is not None and old.lifted:
+            if len(solution.rows) < _GUESS_ROWS and self._contradicts(solution):
+                return                                              # a few instants fit many rigs
+            old = None
         tracks = h.tracks(self._asked)
         sigma, rows = float(solution.rotation_sigma_deg.max()), len(solution.rows)
         level = 1 if rows < _GUESS_ROWS else 2
@@ -363,8 +417,17 @@ class Estimator:
         self._reason = '' if level >= 3 else (
             f'only {rows} instants so far: keep moving' if rows < _TRUSTED_ROWS else
             f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: keep moving')
-        self._people.adopt(self._model, h.newest(10), moved=not same)
+        self._people.adopt(self._model, h.newest(10), not same, h.newest_lifted(10))
         self._drift.reset()
+
+    def _contradicts(self, solution: Solution) -> bool:
+        """Bodies of a solution do not lie in depth as the lifter sees them."""
+        tracks, s = self._history.tracks(self._asked), solution.state
+        if tracks.lifted is None or tracks.lifted_sigma is None or int(solution.rows.max()) >= len(tracks.stamp):
+            return False
+        lifted = tracks.rows(solution.rows)
+        assert lifted.lifted is not None and lifted.lifted_sigma is not None
+        return depth_agreement(s.X, s.R, lifted.lifted, lifted.lifted_sigma) < _AGREE
 
     def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         names = self.config.baseline_cameras

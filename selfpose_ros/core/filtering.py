@@ -31,6 +31,9 @@ _K = len(_PAIRS)
 _EYE3 = np.eye(3)
 #: a joint that two views see, but that fits neither for this many ticks, was lost
 _LOST_TICKS = 3
+#: lifted bones that are off by more than this many sigmas are believed less
+_LIFTED_TAIL = 3.
+_ADD_PATH = ['einsum_path', (0, 1), (0, 1)]
 _DIAG = np.arange(51)
 #: (51, K) pattern: which bone touches which joint, with sign
 _INC = np.zeros((_K, 17))
@@ -64,11 +67,16 @@ class FilterConfig:
 class Measurement:
     """What V cameras saw of one person: kp (V, 17, 2) undistorted px (any number where unseen), sigma (V, 17) px
     (inf = unseen), offset (V,) s: acquisition time minus the tick's.
+
+    What a lifter says of it, or None: bones (16, 3) m, child minus parent in world axes, and the inverse covariance
+    bone_info (16, 3, 3) of each; zero where the views say enough.
     """
 
     kp: Array
     sigma: Array
     offset: Array
+    bones: Array | None = None
+    bone_info: Array | None = None
 
 
 class SkeletonFilter:
@@ -161,6 +169,8 @@ class SkeletonFilter:
         for i in range(cfg.steps):
             scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
             H, g, r = self._system(x, shift, kp, k, scale)
+            if m.bones is not None and m.bone_info is not None:
+                _add_lifted(H, g, x, m.bones, m.bone_info)
             H4 = H.reshape(17, 3, 17, 3)
             j = np.arange(17)
             # people accelerate in bursts: a joint that all views see elsewhere is believed (Cauchy prior)
@@ -240,6 +250,15 @@ class SkeletonFilter:
     def sigma(self) -> Array:
         """(17,) m, per axis."""
         return np.sqrt(np.maximum(np.einsum('jii->j', self.pp) / 3, 0))
+
+
+def _add_lifted(H: Array, g: Array, x: Array, bones: Array, info: Array) -> None:
+    """Bones that a lifter saw, as measurements of the vector from parent to child; in place."""
+    r = x[_B[:16]] - x[_A[:16]] - bones
+    pull = np.matmul(info, r[..., None])[..., 0]
+    w = 1 / (1 + np.einsum('ki,ki->k', pull, r) / _LIFTED_TAIL ** 2)     # lifters take front for back at times (Cauchy)
+    H += np.einsum('ki,kab,kj->iajb', _INC[:16], info * w[:, None, None], _INC[:16], optimize=_ADD_PATH).reshape(51, 51)
+    g += _INC[:16].T @ (pull * w[:, None])
 
 
 def smooth_back(steps: Sequence[tuple[float, State, State]]) -> tuple[Array, Array, Array]:

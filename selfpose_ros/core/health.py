@@ -83,6 +83,8 @@ class HealthMonitor:
         self._cameras: dict[str, _Camera] = {}
         self._now = -np.inf
         self.left_out: frozenset[str] = frozenset()
+        #: one camera is enough: there is a lifter
+        self.lifts = False
 
     def agreement(self, cameras: Sequence[str]) -> float | None:
         """Median over cameras of the smoothed residual, sigmas per axis; None before every camera has one."""
@@ -145,12 +147,12 @@ class HealthMonitor:
         if self.left_out:
             lost += f'; moved: {", ".join(sorted(self.left_out))}'
             silent = silent or sorted(self.left_out)
-        if len(alive) < 2:
+        if len(alive) < 2 and not (self.lifts and alive):
             return f'only {len(alive)} of {len(cameras)} cameras alive: fusion needs two{lost}', False
         seeing = [n for n in alive if cameras[n].people]
         if not seeing:
             return f'nobody in sight of {len(alive)} cameras{lost}', not silent
-        if model is None:
+        if model is None and not people:
             return f'no rig yet: {reason}{lost}', not silent
         if not people:
             return f'{len(seeing)} of {len(alive)} cameras see somebody, but not the same person{lost}', False

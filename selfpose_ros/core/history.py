@@ -3,8 +3,8 @@
 """What was seen of the person that calibrates the rig, kept small however long it runs."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from .rig.solver import Tracks
 __all__ = ['History', 'tracks_from_rows']
 
 Array = NDArray[np.float64]
+Lifted = tuple[Array, Array]
 
 #: a detection with fewer joints says nothing
 _FEWEST = 4
@@ -26,6 +27,11 @@ _FEWEST = 4
 class _Row:
     stamp: float
     views: Mapping[str, tuple[float, Array, Array]]         # stamp, kp (17, 2) undistorted px, confidence (17,)
+    lifted: Mapping[str, Lifted] = field(default_factory=dict)      # joints (17, 3), sigma (17,), see `lifting.lift`
+
+    def without(self, camera: str) -> _Row:
+        return _Row(self.stamp, {c: v for c, v in self.views.items() if c != camera},
+                    {c: p for c, p in self.lifted.items() if c != camera})
 
 
 class History:
@@ -56,8 +62,8 @@ class History:
         count = {c: sum(c in r.views for r in self._rows) for c in self.cameras}
         return tuple(c for c in self.cameras if count[c] >= min(max(4, .15 * rows), rows))
 
-    def add(self, stamp: float, views: list[tuple[View2D, int]]) -> None:
-        """Views with the index of the person's detection in each."""
+    def add(self, stamp: float, views: list[tuple[View2D, int]], lifted: Mapping[str, Lifted] | None = None) -> None:
+        """Views with the index of the person's detection in each, and by camera what a lifter made of them."""
         row = {}
         for view, i in views:
             known = view.intrinsics
@@ -73,7 +79,7 @@ class History:
             self.intrinsics[view.camera] = known
         if not row:
             return
-        self._rows.append(_Row(stamp, row))
+        self._rows.append(_Row(stamp, row, {c: p for c, p in (lifted or {}).items() if c in row}))
         self.seen += 1
         if len(self._rows) > self.most_rows:
             half = len(self._rows) // 2
@@ -81,8 +87,7 @@ class History:
 
     def drop(self, camera: str, before: float = np.inf) -> None:
         """Forget what a camera saw before a time (it was moved)."""
-        self._rows = [_Row(r.stamp, {c: v for c, v in r.views.items() if c != camera or r.stamp >= before})
-                      for r in self._rows]
+        self._rows = [r if r.stamp >= before else r.without(camera) for r in self._rows]
         self._rows = [r for r in self._rows if r.views]
         if before == np.inf:
             self.image_size.pop(camera, None)
@@ -97,17 +102,22 @@ class History:
         """The newest rows, oldest first: stamp and views."""
         return [(r.stamp, r.views) for r in self._rows[-n:]]
 
+    def newest_lifted(self, n: int) -> list[Mapping[str, Lifted]]:
+        """What a lifter made of the views of `newest`."""
+        return [r.lifted for r in self._rows[-n:]]
+
     def tracks(self, cameras: tuple[str, ...] | None = None, since: float = -np.inf) -> Tracks:
         """All rows as arrays, views brought to the rows' stamps."""
         cams = cameras or self.cameras
         rows = [r for r in self._rows if r.stamp >= since]
         return tracks_from_rows([(r.stamp, r.views) for r in rows], cams,
                                 np.array([self.image_size[c] for c in cams]),
-                                tuple(self.intrinsics.get(c) for c in cams))
+                                tuple(self.intrinsics.get(c) for c in cams), [r.lifted for r in rows])
 
 
 def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Array]]]], cameras: tuple[str, ...],
-                     image_size: NDArray[np.int64], intrinsics: tuple[Intrinsics | None, ...]) -> Tracks:
+                     image_size: NDArray[np.int64], intrinsics: tuple[Intrinsics | None, ...],
+                     lifted: Sequence[Mapping[str, Lifted]] = ()) -> Tracks:
     """Rows to arrays; a view taken at another time than its row is interpolated between its own neighbours."""
     N, V = len(rows), len(cameras)
     kp, conf = np.full((N, V, 17, 2), np.nan), np.zeros((N, V, 17))
@@ -121,4 +131,11 @@ def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Ar
         have = np.nonzero(np.isfinite(at[:, v]))[0]
         if len(have) > 2 and np.nanmax(np.abs(at[:, v] - stamp)) > 1e-3:
             kp[have, v], conf[have, v] = move_in_time(at[have, v], kp[have, v], conf[have, v], stamp[have])
-    return Tracks(cameras, stamp, kp, conf, image_size, intrinsics)
+    if not any(lifted):
+        return Tracks(cameras, stamp, kp, conf, image_size, intrinsics)
+    joints, sigma = np.full((N, V, 17, 3), np.nan), np.full((N, V, 17), np.nan)
+    for n, of in enumerate(lifted):
+        for v, c in enumerate(cameras):
+            if c in of:
+                joints[n, v], sigma[n, v] = of[c]
+    return Tracks(cameras, stamp, kp, conf, image_size, intrinsics, joints, sigma)

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import rotation
-from .body import BONE_PRIOR_M, stature_m
+from .body import BONE_PRIOR_M, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
+from .camera import FOCAL_PRIOR
+from .fusion.lifted import LiftedRig, lifted_rig
 from .fusion.triangulation import triangulate
+from .lifting import pinhole
 from .noise import NoiseModel
 from .rig import Rig
 from .rig.bundle import BundleState
-from .rig.solver import Solution, Tracks
+from .rig.solver import Solution, Tracks, problem_of
 from .rig.world import MetricScale, World, find_world, metric_scale
 
-__all__ = ['RigModel', 'model_from_rig', 'model_from_solution']
+__all__ = ['RigModel', 'lifted_model', 'model_from_rig', 'model_from_solution']
 
 Array = NDArray[np.float64]
 
@@ -31,6 +34,8 @@ class RigModel:
         bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.
         aspect: (V,) fy / fx of known intrinsics; pixels are brought to square ones before.
         solution: in its own frame, to start the next solve from.  world, scale: how the world frame was found.
+        lifted: it rests on lifted poses alone, nothing was solved.  depth_sigma: relative spread of distances along the
+            view that a guessed focal length leaves, where a single camera cannot tell; from `origin` (3,) m on.
     """
 
     cameras: tuple[str, ...]
@@ -50,6 +55,15 @@ class RigModel:
     scale: MetricScale
     stamp: float
     aspect: Array = field(default_factory=lambda: np.ones(1))
+    lifted: bool = False
+    depth_sigma: float = 0.
+    origin: Array = field(default_factory=lambda: np.zeros(3))
+
+    @property
+    def pinholes(self) -> dict[str, Array]:
+        """K (3, 3) px of each camera's undistorted, square pixels."""
+        return {c: np.array([[f, 0, x], [0, f, y], [0, 0, 1.]])
+                for c, f, (x, y) in zip(self.cameras, self.focal, self.centre, strict=True)}
 
     def with_camera(self, v: int, R: Array, t: Array) -> RigModel:
         """The same world with another pose of one camera."""
@@ -154,6 +168,72 @@ def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
                     rig.distortion, BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, solution,
                     world, MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp,
                     rig.K[:, 1, 1] / rig.K[:, 0, 0])
+
+
+def lifted_model(tracks: Tracks, height_m: float, old: RigModel | None = None) -> RigModel | None:
+    """The idea of the rig that lifted poses give, see `_model_from_lifted`; with views that show another body than the
+    surest one left out. None when there is nothing to go by.
+    """
+    assert tracks.lifted is not None and tracks.lifted_sigma is not None
+    seen = np.isfinite(tracks.lifted).all((-1, -2))
+    bones = BONE_PRIOR_M * ((height_m or STATURE_PRIOR_M) / STATURE_PRIOR_M)
+    p = problem_of(tracks, NoiseModel.prior(tracks.image_size))
+    focal = np.exp(p.log_focal)
+    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
+    weight = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
+    found = lifted_rig(tracks.lifted, tracks.lifted_sigma, rays, weight, bones)
+    if found is None and len(tracks.cameras) > 1:
+        best = int(np.nansum(tracks.lifted_sigma ** -2., axis=(0, 2)).argmax())
+        rows = np.nonzero(seen[:, best])[0]
+        return lifted_model(tracks.views(np.array([best])).rows(rows), height_m, old)
+    if found is None:
+        return None
+    sigma = STATURE_LOG_SIGMA if not height_m else .02
+    scale = MetricScale(1., 'known height' if height_m else 'adult prior', float(np.hypot(sigma, .03)))
+    level = 2 if len(tracks.cameras) > 1 and len(tracks.stamp) >= 12 else 1
+    return _model_from_lifted(found, tracks, bones, level, scale, old)
+
+
+#: world axes (x forward, y left, z up) to those of a level camera
+_LEVEL = np.array([[0., -1., 0.], [0., 0., -1.], [1., 0., 0.]])
+#: height of the ankle joint above the sole, m
+_ANKLE_M = .08
+
+
+def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: int, scale: MetricScale,
+                      keep: RigModel | None = None) -> RigModel:
+    """A first idea of the rig, from lifted poses alone. Nothing tells where down is: the reference camera is taken for
+    level, x is where it looks, the origin lies on the floor below the body where it was seen first.
+
+    Args:
+        found: of the newest instants of `tracks`.  keep: an earlier idea; the world of a common camera goes on.
+    """
+    names = tracks.cameras
+    common = [c for c in (names[found.reference], *names) if keep is not None and c in keep.cameras]
+    a = names.index(common[0]) if common else found.reference
+    if common and keep is not None:
+        k = keep.cameras.index(common[0])
+        Ra, ta = keep.R[k], keep.t[k]
+    else:
+        Ra = _LEVEL
+        P = found.X[-1] @ Ra
+        ta = Ra @ np.array([P[0, 0], P[0, 1], min(P[3, 2], P[6, 2]) - _ANKLE_M])
+    turn = found.R @ found.R[a].T
+    R, t = turn @ Ra, turn @ (ta - found.t[a]) + found.t
+    known = tracks.intrinsics
+    focal = np.array([pinhole(k, (int(s[0]), int(s[1])))[0, 0] for k, s in zip(known, tracks.image_size, strict=True)])
+    centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
+    V = len(names)
+    state = BundleState(turn, found.t - turn @ found.t[a], focal, np.zeros((0, 17, 3)), bones)
+    solution = Solution(state, np.zeros(0, np.int64), np.zeros((7 * V, 7 * V)), found.sigma_deg,
+                        NoiseModel.prior(tracks.image_size), np.nan, np.nan, 0., 0)
+    guessed = V == 1 and (known[0] is None or known[0].source != 'known')
+    return RigModel(
+        names, R, t, focal, centre, tracks.image_size,
+        np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known]), bones, solution.noise, level, 0.,
+        found.sigma_deg, solution, World(Ra.T, -Ra.T @ ta, 15.), scale, float(tracks.stamp[-1]),
+        np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]), True, FOCAL_PRIOR[1] if guessed else 0.,
+        keep.origin if common and keep is not None else np.array([0., 0., .9]))
 
 
 def with_level(model: RigModel, level: int) -> RigModel:

@@ -13,6 +13,7 @@ from .association import MainPerson
 from .estimator import Estimator, EstimatorConfig
 from .fusion.trajectory import MotionModel, estimate_trajectory
 from .history import History, tracks_from_rows
+from .lifting import LiftedViews, Lifter, pinhole
 from .model import RigModel, model_from_solution
 from .noise import undo_swaps
 from .observation import MultiView, Skeleton3D
@@ -20,7 +21,7 @@ from .people import People, Row, row_of
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
 from .rig.clocks import solve_with_clocks
-from .rig.solver import SolverConfig, Tracks, usable_rows
+from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
 
 __all__ = ['reconstruct_offline']
 
@@ -38,13 +39,15 @@ _BRIDGE_S = .4
 
 
 def reconstruct_offline(
-    frames: Sequence[MultiView], config: EstimatorConfig | None = None, progress: Progress | None = None,
+    frames: Sequence[MultiView], config: EstimatorConfig | None = None, progress: Progress | None = None, *,
+    lifter: Lifter | None = None,
 ) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
     """Two passes over a whole recording: rig from all of it, then zero-phase smoothing.
 
     Args:
         frames: in order of time.
         progress: called with (what is done, share 0..1).
+        lifter: see `Estimator`; one more first guess of the rig, and poses where there is none.
 
     Returns:
         The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none:
@@ -54,16 +57,16 @@ def reconstruct_offline(
     tell = progress or (lambda what, share: None)
     tell('rig', 0.)
     history = _history(frames)
-    model = _solve(history, config, any(len(v.keypoints) > 1 for f in frames for v in f.views))
+    model = _solve(history, config, lifter, any(len(v.keypoints) > 1 for f in frames for v in f.views))
     tell('rig', 1.)
     if isinstance(model, NotSolved):
-        estimator = Estimator(replace(config, rig_solver='inline'))
+        estimator = Estimator(replace(config, rig_solver='inline'), lifter=lifter)
         out = []
         for i, f in enumerate(frames):
             out.append(estimator.update(f))
             tell('causal estimate', (i + 1) / len(frames))
         return out, model
-    followed = _follow(frames, model, config, tell)
+    followed = _follow(frames, model, config, lifter, tell)
     out = [[] for _ in frames]
     for k, (identity, rows) in enumerate(sorted(followed.items())):
         for n, skeleton in _trajectory(identity, rows, frames, model):
@@ -81,15 +84,35 @@ def _history(frames: Sequence[MultiView]) -> History:
     return history
 
 
-def _solve(history: History, config: EstimatorConfig, crowd: bool) -> RigModel | NotSolved:
+def _lifted(tracks: Tracks, rows: NDArray[np.int64], lifter: Lifter) -> Tracks:
+    """Tracks with lifted poses at some rows, which the first guess rests on."""
+    joints, sigma = np.full((*tracks.kp.shape[:3], 3), np.nan), np.full(tracks.kp.shape[:3], np.nan)
+    pinholes = {c: pinhole(k, (int(s[0]), int(s[1])))
+                for c, k, s in zip(tracks.cameras, tracks.intrinsics, tracks.image_size, strict=True)}
+    views = LiftedViews(lifter)
+    for n in rows:
+        for k in range(max(0, n - lifter.frames + 1), n + 1):
+            row = {c: (float(tracks.stamp[k]), tracks.kp[k, v], tracks.confidence[k, v])
+                   for v, c in enumerate(tracks.cameras) if np.isfinite(tracks.kp[k, v]).any()}
+            views.add(n, row)
+        for c, found in views.of(row, pinholes, n).items():
+            joints[n, tracks.cameras.index(c)], sigma[n, tracks.cameras.index(c)] = found
+    return replace(tracks, lifted=joints, lifted_sigma=sigma)
+
+
+def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, crowd: bool) -> RigModel | NotSolved:
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
-    rows = len(usable_rows(tracks))
+    usable = usable_rows(tracks)
+    rows = len(usable)
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solution = solve_with_clocks(tracks, SolverConfig(frames=_FRAMES, crowd=crowd))
+    solver = SolverConfig(frames=_FRAMES, crowd=crowd)
+    if lifter is not None:
+        tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
+    solution = solve_with_clocks(tracks, solver)
     if isinstance(solution, NotSolved):
         return solution
     if solution.quality < config.min_quality:
@@ -102,10 +125,10 @@ def _solve(history: History, config: EstimatorConfig, crowd: bool) -> RigModel |
                                baseline_pair=pair)
 
 
-def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig,
+def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
             tell: Progress) -> dict[int, list[tuple[int, float, Row, Array]]]:
     """Who is seen where: per person (index of the frame, stamp, views, causal joints (17, 3))."""
-    people, main = People(config.max_people), MainPerson()
+    people, main = People(config.max_people, lifter=lifter), MainPerson()
     people.model = model
     out: dict[int, list[tuple[int, float, Row, Array]]] = {}
     for n, f in enumerate(frames):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,9 @@ from .association import group_views, match_people
 from .body import BONE_PRIOR_M
 from .camera import ideal_px
 from .filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
+from .fusion.lifted import body_in_world, bone_vectors
 from .fusion.triangulation import triangulate
+from .lifting import Lifted, LiftedViews, Lifter
 from .model import RigModel
 from .observation import MultiView, Skeleton3D, View2D
 from .skeleton import BONES
@@ -32,6 +34,15 @@ _COAST_S, _FORGET_S = .4, 1.
 _DOUBT_S = .2
 #: ticks in which somebody new must be seen by two cameras before he is believed
 _CONFIRM = 3
+#: joints that are seen by fewer views than this, unsure ones counted less, are told by the lifter, too
+_TWO_VIEWS = 1.5
+#: what a lifter says counts once in this time, s: its errors last. Where the bones are known from several views it is
+#: needed less
+_LIFTER_MEMORY_S, _LIFTER_MEMORY_KNOWN_S = .12, 1.
+#: one camera tells the distance by the body's size alone: relative error, and how fast the place becomes unsure, m/s
+_SIZE_SIGMA, _UNSURE_M_S = .06, .25
+#: how well the bones of somebody are known of whom there are lifted poses alone, m
+_LIFTED_BONE_M = .04
 #: a joint less certain than this is not known, m
 _UNKNOWN_M = .30
 #: a detection whose median joint is further from the prediction, in body sizes, is somebody else
@@ -44,6 +55,7 @@ class Person:
 
     Attributes:
         views: index of the detection in each camera of the newest tick.
+        pair_seen: newest instant at which two cameras saw him, s.
         past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
     """
 
@@ -54,15 +66,17 @@ class Person:
     ticks: int = 0
     views: dict[str, int] = field(default_factory=dict)
     confirmed: bool = False
+    pair_seen: float = -np.inf
     past: deque[tuple[float, float, State, State, NDArray[np.int64]]] = field(default_factory=deque)
 
 
 class People:
     """Everybody, in the frame of one rig model."""
 
-    def __init__(self, most: int, lag_s: float = 0.) -> None:
+    def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None) -> None:
         """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest)."""
         self.most, self.lag_s = most, lag_s
+        self.lifted = LiftedViews(lifter) if lifter is not None else None
         self.everybody: list[Person] = []
         self._next = 1
         #: cameras that were moved: their views are matched, but say nothing about where people are
@@ -72,13 +86,17 @@ class People:
     def clear(self) -> None:
         self.everybody.clear()
 
-    def adopt(self, model: RigModel, rows: list[tuple[float, Row]], moved: bool) -> None:
+    def adopt(self, model: RigModel, rows: list[tuple[float, Row]], moved: bool,
+              lifted: Sequence[Mapping[str, Lifted]] = ()) -> None:
         """Take a new rig. The main person's filter is run again over the newest rows, others are carried along.
 
         Args:
             rows: newest views of the main person, oldest first.
             moved: the world frame is another one: people other than the main one are found anew.
+            lifted: what a lifter made of the rows' views.
         """
+        if self.lifted is not None:
+            self.lifted.know(rows, lifted)
         self.model = model
         main = self.everybody[0] if self.everybody else None
         others = [] if moved else self.everybody[1:]
@@ -122,14 +140,43 @@ class People:
         rays = (obs.kp - m.centre[:, None]) / m.focal[:, None, None]
         w = np.where(np.isfinite(obs.sigma), (m.focal[:, None] / obs.sigma) ** 2, 0.)
         X = triangulate(rays[None], w[None], m.R, m.t, rounds=4, scale=5.)[0]
+        if self.lifted is not None and (m.lifted or np.isfinite(X).all(-1).sum() < 6):
+            X = self._lifted_body(row, rays, w, bones, X)
         known = np.isfinite(X).all(-1)
         if known.sum() < 6:
             return None
         X = np.where(known[:, None], X, np.median(X[known], 0))
         f = SkeletonFilter(m.R, m.t, m.focal, m.centre, bones, 2 * float(bones[0]),
-                           FilterConfig(bone_sigma_m=bone_sigma))
+                           FilterConfig(bone_sigma_m=max(bone_sigma, _LIFTED_BONE_M) if m.lifted else bone_sigma))
         f.start(X, .15)
         return Person(0, f, now, now)
+
+    def _lifted_body(self, row: Row, rays: Array, weight: Array, bones: Array, else_: Array) -> Array:
+        """Joints (17, 3) m in the world from the lifted poses of a row; `else_` where they place nobody."""
+        m = self.model
+        assert m is not None and self.lifted is not None
+        known = self.lifted.of(row, m.pinholes)
+        if not known:
+            return else_
+        v, joints, sigma = _stacked(known, m)
+        found = body_in_world(joints, sigma, rays, weight, m.R, m.t, bones, v)
+        return else_ if found is None else found
+
+    def _with_lifted(self, p: Person, row: Row, obs: Measurement, dt: float) -> Measurement:
+        """Joints that fewer than two views see are told by the lifter, bone by bone."""
+        m = self.model
+        assert m is not None and self.lifted is not None
+        self.lifted.add(p.identity, row)
+        usual = float(m.noise.sigma(np.array(.8)))
+        weak = np.minimum((2 * usual / obs.sigma) ** 2, 1.).sum(0) < _TWO_VIEWS
+        need = np.ones(16, bool) if m.lifted else weak[_PAIR_A[:16]] | weak[_PAIR_B[:16]]
+        known = self.lifted.of(row, m.pinholes, p.identity) if need.any() else {}
+        if not known:
+            return obs
+        v, joints, sigma = _stacked(known, m)
+        bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
+        memory = _LIFTER_MEMORY_S if m.lifted else _LIFTER_MEMORY_KNOWN_S
+        return replace(obs, bones=bones, bone_info=info * (min(dt / memory, 1.) * need)[:, None, None])
 
     def _replay(self, rows: list[tuple[float, Row]]) -> Person | None:
         assert self.model is not None
@@ -148,10 +195,16 @@ class People:
             p.filter.predict(dt)
         p.stamp = now
         if row:
-            p.filter.update(self._measurement(now, row))
+            obs = self._measurement(now, row)
+            if np.isfinite(obs.sigma).any(-1).sum() > 1:
+                p.pair_seen = now
+            if self.lifted is not None:
+                obs = self._with_lifted(p, row, obs, dt if p.ticks else np.inf)
+            p.filter.update(obs)
             p.seen = now
             p.ticks += 1
-            if p.filter.config.bone_sigma_m > .01:
+            # one view does not tell a long bone from a near one
+            if p.filter.config.bone_sigma_m > .01 and (self.lifted is None or p.pair_seen == now):
                 _learn_bones(p)
         if self.lag_s:
             p.past.append((now, dt, p.filter.pred, p.filter.state, self._measured(p, now)))
@@ -236,6 +289,10 @@ class People:
         assert m is not None
         taken = {(c, k) for p in self.everybody for c, k in p.views.items()}
         free = [[k for k in range(len(v.keypoints)) if (v.camera, k) not in taken] for v in views]
+        if self.lifted is not None and len(m.cameras) == 1:
+            for view, k in ((v, k) for v, ks in zip(views, free, strict=True) for k in ks):
+                self._newcomer({view.camera: row_of(view, k)}, {view.camera: k}, now)
+            return
         if sum(bool(f) for f in free) < 2:
             return
         index = {c: v for v, c in enumerate(m.cameras)}
@@ -246,14 +303,21 @@ class People:
         for group in group_views([_ideal(v) for v in views], P[[index[v.camera] for v in views]], free):
             if len(self.everybody) >= self.most:
                 return
-            row = {views[i].camera: row_of(views[i], k) for i, k in group.items()}
-            size = float(np.mean(m.bones / BONE_PRIOR_M))
-            found = self._start(now, row, BONE_PRIOR_M * size, .08)
-            if found is None:
-                continue
-            found.identity, found.views = self._take_identity(), {views[i].camera: k for i, k in group.items()}
-            self._step(found, now, row)
-            self.everybody.append(found)
+            self._newcomer({views[i].camera: row_of(views[i], k) for i, k in group.items()},
+                           {views[i].camera: k for i, k in group.items()}, now)
+
+    def _newcomer(self, row: Row, index: Mapping[str, int], now: float) -> None:
+        m = self.model
+        assert m is not None
+        if len(self.everybody) >= self.most:
+            return
+        size = float(np.mean(m.bones / BONE_PRIOR_M))
+        found = self._start(now, row, BONE_PRIOR_M * size, .08)
+        if found is None:
+            return
+        found.identity, found.views = self._take_identity(), dict(index)
+        self._step(found, now, row)
+        self.everybody.append(found)
 
     def _skeleton(self, p: Person, now: float, x: Array, v: Array, spread: Array,
                   views: NDArray[np.int64]) -> Skeleton3D:
@@ -263,9 +327,30 @@ class People:
         rig = .3 * np.deg2rad(float(m.rotation_sigma_deg.max()))
         sigma = np.hypot(spread * _SIGMA_FACTOR, rig * .3)
         known = sigma < _UNKNOWN_M
+        confidence, level = 1 / (1 + (sigma / .06) ** 2), m.level
+        if self.lifted is not None and now > p.pair_seen:
+            sigma = np.hypot(sigma, self._place_sigma(p, x, now))
+            if now - p.pair_seen > _COAST_S:
+                level = 1                                           # one camera and a lifter
         return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
-                          np.where(known, 1 / (1 + (sigma / .06) ** 2), 0.), np.where(known, views, 0), m.level,
+                          np.where(known, confidence, 0.), np.where(known, views, 0), level,
                           np.where(known[:, None], v, np.nan))
+
+    def _place_sigma(self, p: Person, x: Array, now: float) -> Array:
+        """What one camera leaves open of where a body (17, 3) m is, all of its joints together: (17,) m per axis."""
+        m = self.model
+        assert m is not None
+        v = [m.cameras.index(c) for c in p.views if c in m.cameras] or [0]
+        far = float((x[0] @ m.R[v].swapaxes(1, 2) + m.t[v])[:, 2].min())
+        size = min(_SIZE_SIGMA * abs(far), _UNSURE_M_S * (now - p.pair_seen))
+        # a guessed focal length stretches everything along the view, from where the body was seen first
+        stretched = m.depth_sigma * np.abs((x - m.origin) @ m.R[0, 2])
+        return np.asarray(np.hypot(size, stretched) / np.sqrt(3))
+
+
+def _stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:
+    return ([m.cameras.index(c) for c in known], np.stack([y for y, _ in known.values()]),
+            np.stack([s for _, s in known.values()]))
 
 
 #: the filter takes the errors of successive frames for independent, which they are not: measured, validation split

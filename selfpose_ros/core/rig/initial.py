@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """First guesses of a rig from 2D joints over many instants; bundle adjustment makes the best of them good.
 
-Two ways that fail on different inputs: `factorise` (three views or more, weak perspective, uses all instants at once;
-Tomasi and Kanade 1992 with the metric constraints of scaled orthography) and `from_pairs` (essential matrices, needs
-perspective and a guess of the focal lengths, works from two views; chained by the best-supported pairs).
+Ways that fail on different inputs: `factorise` (three views or more, weak perspective, uses all instants at once;
+Tomasi and Kanade 1992 with the metric constraints of scaled orthography), `from_pairs` (essential matrices, needs
+perspective and a guess of the focal lengths, works from two views; chained by the best-supported pairs) and
+`from_lifted` (what a lifting network made of each view: rough, but from the first instant on, and never mirrored).
 """
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import rotation
+from ..body import BONE_PRIOR_M
+from ..fusion.lifted import lifted_rig
 
-__all__ = ['factorise', 'from_pairs']
+__all__ = ['factorise', 'from_lifted', 'from_pairs']
 
 Array = NDArray[np.float64]
 Cameras = tuple[Array, Array]
@@ -140,6 +143,18 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
         Rs[best[1]], ts[best[1]] = best[2], best[3]
     R_all, t_all = np.array([Rs[v] for v in range(V)]), np.array([ts[v] for v in range(V)])
     return [(R_all @ R_all[0].T, t_all - (R_all @ R_all[0].T) @ t_all[0])]
+
+
+def from_lifted(rays: Array, weight: Array, lifted: Array, sigma: Array) -> list[Cameras]:
+    """Cameras from lifted poses (N, V, 17, 3) with sigma (N, V, 17), NaN where there is none; [] when that fails.
+
+    Relative rotations averaged over the instants, translations from where the body stands before each camera.
+    """
+    rows = np.isfinite(lifted[..., 0, 0]).sum(1) >= 2
+    if not rows.any():
+        return []
+    found = lifted_rig(lifted[rows], sigma[rows], rays[rows], weight[rows], BONE_PRIOR_M)
+    return [] if found is None else [(found.R @ found.R[0].T, found.t - (found.R @ found.R[0].T) @ found.t[0])]
 
 
 def _pair(a: Array, b: Array, w: Array, threshold: float,

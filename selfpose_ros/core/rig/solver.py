@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from .. import rotation
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
+from ..fusion.lifted import depth_agreement
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma, undo_swaps
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust, pixels
-from .initial import factorise, from_pairs
+from .initial import factorise, from_lifted, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
 
-__all__ = ['Solution', 'SolverConfig', 'Tracks', 'problem_of', 'solve', 'usable_rows']
+__all__ = ['Solution', 'SolverConfig', 'Tracks', 'evenly', 'problem_of', 'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ Array = NDArray[np.float64]
 _FINE_LOSS, _FINE_SCALE = 'gm', 8.
 #: first guesses whose cost differs by less than this share explain the images equally well
 _TIE = .004
+#: agreement with lifted poses, or with their mirror images, that decides
+_CLEAR = .4
 #: residuals of more than this share of the body are no noise; homographies that are off by less than this many sigmas
 #: explain a pair of views
 _DISAGREE, _FLAT = .06, 1.6
@@ -56,6 +59,8 @@ class Tracks:
         cameras: (V,) names.  stamp: (N,) s, increasing.
         kp: (N, V, 17, 2) undistorted px, NaN = not seen.  confidence: (N, V, 17).
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
+        lifted: (N, V, 17, 3) what a lifter made of each view, lifted_sigma (N, V, 17), see `lifting.lift`; NaN = it was
+            not asked; None = there is no lifter.
     """
 
     cameras: tuple[str, ...]
@@ -64,14 +69,20 @@ class Tracks:
     confidence: Array
     image_size: NDArray[np.int64]
     intrinsics: tuple[Intrinsics | None, ...]
+    lifted: Array | None = None
+    lifted_sigma: Array | None = None
 
     def rows(self, index: NDArray[np.int64]) -> Tracks:
-        return replace(self, stamp=self.stamp[index], kp=self.kp[index], confidence=self.confidence[index])
+        return replace(self, stamp=self.stamp[index], kp=self.kp[index], confidence=self.confidence[index],
+                       lifted=None if self.lifted is None else self.lifted[index],
+                       lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[index])
 
     def views(self, index: NDArray[np.int64]) -> Tracks:
         return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
                        confidence=self.confidence[:, index], image_size=self.image_size[index],
-                       intrinsics=tuple(self.intrinsics[i] for i in index))
+                       intrinsics=tuple(self.intrinsics[i] for i in index),
+                       lifted=None if self.lifted is None else self.lifted[:, index],
+                       lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[:, index])
 
 
 @dataclass(frozen=True)
@@ -145,12 +156,15 @@ def _points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) ->
     return BundleState(R.copy(), t * k, focal.copy(), X * k, bones.copy())
 
 
-def _guesses(p: BundleProblem, focal: Array, start: Solution | None) -> list[tuple[Array, Array, Array]]:
+def _guesses(p: BundleProblem, focal: Array, start: Solution | None,
+             tracks: Tracks | None = None) -> list[tuple[Array, Array, Array]]:
     rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
     w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
     out = [(R, t, focal) for R, t in [*factorise(rays, w), *from_pairs(rays, w, focal)]]
     if start is not None and len(start.state.R) == p.kp.shape[1]:
         out.append((start.state.R, start.state.t, start.state.focal))
+    if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
+        out += [(R, t, focal) for R, t in from_lifted(rays, w, tracks.lifted, tracks.lifted_sigma)]
     return out
 
 
@@ -227,7 +241,8 @@ def usable_rows(tracks: Tracks) -> NDArray[np.int64]:
     return np.nonzero((seen.sum(-1) >= 8).sum(1) >= 2)[0]
 
 
-def _evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """At most n of the rows, spread over all of them."""
     return rows if len(rows) <= n else rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
 
 
@@ -248,7 +263,7 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap',
                          {'frames': 0})
     noise = noise or NoiseModel.prior(tracks.image_size)
-    first = _evenly(rows, config.first_frames)
+    first = evenly(rows, config.first_frames)
     p = problem_of(tracks.rows(first), noise)
     seen_views = np.isfinite(p.sigma).any(-1).sum(0)
     if seen_views.min() < max(1, min(4, len(first))):
@@ -258,25 +273,26 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
     flat = _same_place(p)
     if flat:
         return NotSolved(flat, {'frames': float(len(first))})
-    found = _coarse(p, start)
+    found = _coarse(p, start, tracks.rows(first))
     if found is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
                          {'frames': len(first)})
-    chosen = _evenly(rows, config.frames)
+    chosen = evenly(rows, config.frames)
     return _fine(tracks.rows(chosen), chosen, found[0], noise, config, found[1])
 
 
-def _coarse(p: BundleProblem, start: Solution | None) -> tuple[BundleResult, float] | None:
+def _coarse(p: BundleProblem, start: Solution | None,
+            tracks: Tracks | None = None) -> tuple[BundleResult, float] | None:
     """The best first guess, adjusted, and how far the rotations of an equally good one are from it, degrees."""
     results = []
-    for R, t, f in _guesses(p, np.exp(p.log_focal), start):
+    for R, t, f in _guesses(p, np.exp(p.log_focal), start, tracks):
         bones = start.state.bones if start is not None else p.bone_mean
         try:
             r = adjust(_points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3)
         except np.linalg.LinAlgError:
             continue
         if np.isfinite(r.cost):
-            results.append((r.cost, body_forward_score(r.state.X), r))
+            results.append((r.cost, _handedness(r.state, tracks), r))
     if not results:
         return None
     # the mirrored world fits almost as well when the motion is narrow: a body that bends its knees backwards is none
@@ -287,6 +303,16 @@ def _coarse(p: BundleProblem, start: Solution | None) -> tuple[BundleResult, flo
     # another rig that explains the images as well: which of the two it is must not be left to chance
     rivals = [_rotation_apart(best[2].state.R, r[2].state.R) for r in upright[1:] if r[0] < best[0] * (1 + _TIE)]
     return best[2], max(rivals, default=0.)
+
+
+def _handedness(s: BundleState, tracks: Tracks | None) -> float:
+    """Negative for a mirrored world."""
+    if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
+        # a lifter knows how bodies lie in depth: that tells mirrored worlds even where knees are straight
+        agreement = depth_agreement(s.X, s.R, tracks.lifted, tracks.lifted_sigma)
+        if abs(agreement) > _CLEAR:
+            return agreement
+    return body_forward_score(s.X)
 
 
 def _rotation_apart(A: Array, B: Array) -> float:

@@ -1,0 +1,269 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A 2D pose of one view to a 3D pose: what a lifting network is asked, and what its answer means in metres.
+
+The network itself lives elsewhere (`Lifter` is all that is known of it here). It gets a pose without place and size,
+and gives one without place and size; this module does what lies before and after it.
+"""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .body import BONE_A, BONE_B, BONE_LOG_SIGMA
+from .camera import Intrinsics, guessed_intrinsics
+from .errors import ObservationError
+
+__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'depth_covariance', 'lift', 'metres',
+           'norm2d', 'pinhole', 'place', 'ray_rotation']
+
+Array = NDArray[np.float64]
+#: joints (17, 3) and sigma (17,) of one view as `lift` gives them
+Lifted = tuple[Array, Array]
+
+_HIPS = [1, 4]
+#: poses of a temporal lifter that are further apart than this do not belong together, s
+_PAUSE_S = .5
+#: share of a lifted joint's squared error along each axis across the view and along it: the 2D pose tells the former
+_ACROSS, _ALONG = .4, 2.2
+#: a body that is a single point stays at the origin
+_SMALLEST = 1e-6
+#: a pose of which fewer joints are seen is not lifted; lifted poses that are remembered
+_FEWEST, _KEPT = 8, 400
+
+
+class Lifter(Protocol):
+    """A lifting network.
+
+    Attributes:
+        frames: length of the sequence it wants, the newest last; 1 = it lifts single poses.
+    """
+
+    @property
+    def frames(self) -> int: ...
+
+    def lift(self, pose: NDArray[np.float32]) -> tuple[Array, Array]:
+        """Poses (N, 17, 3), or (N, T, 17, 3) with `frames` T above 1, of [w_x, w_y, confidence] as `norm2d` makes them.
+
+        Returns:
+            joints (N, 17, 3): relative to the pelvis, axes of the (virtual) camera, root mean square distance 1; and
+            the standard deviation (N, 17) of each joint in the same unit, root mean square over the axes.
+        """
+        ...
+
+
+class Normalised(NamedTuple):
+    """A 2D pose without place and size.
+
+    Attributes:
+        w2d: (..., 17, 2), Frobenius norm sqrt(present / 17); 0 where unseen.
+        root_px: (..., 2) px, what was at the origin.
+        scale_px: (..., 1) what w2d was divided by: px, or normalised image units when K was given.
+        ray_rot: (..., 3, 3) camera axes from those of the virtual camera that looks at the root; identity without K.
+    """
+
+    w2d: Array
+    root_px: Array
+    scale_px: Array
+    ray_rot: Array
+
+
+def ray_rotation(ray: Array) -> Array:
+    """Smallest rotation (..., 3, 3) that takes the optical axis (0, 0, 1) to rays (..., 3) in front of the camera."""
+    r = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+    x, y, z = r[..., 0], r[..., 1], r[..., 2]
+    k = 1 / (1 + z)
+    return np.stack([np.stack([1 - k * x * x, -k * x * y, x], -1), np.stack([-k * x * y, 1 - k * y * y, y], -1),
+                     np.stack([-x, -y, z], -1)], -2)
+
+
+def norm2d(kp_px: Array, conf: Array, K: Array | None = None) -> Normalised:
+    """Normalisation 'frob': root to the origin, Frobenius norm to sqrt(present / 17).
+
+    The root is the pelvis; unseen, the mean of the hips that are seen; else the mean of all that is seen. With K, the
+    pose is first looked at by a virtual camera in the same place that looks at the root: a body beside the optical axis
+    looks turned otherwise. A pose of which nothing is seen is all zero.
+
+    Args:
+        kp_px: (..., 17, 2) undistorted px, anything where conf is 0.  conf: (..., 17), 0 = unseen.
+        K: (3, 3) or (..., 3, 3) px; None = unknown.
+    """
+    seen = conf > 0
+    kp = np.where(seen[..., None], kp_px, 0.)
+    hips = np.zeros_like(seen)
+    hips[..., _HIPS] = seen[..., _HIPS]
+    pelvis = np.zeros_like(seen)
+    pelvis[..., 0] = seen[..., 0]
+    use = np.where(pelvis.any(-1, keepdims=True), pelvis, np.where(hips.any(-1, keepdims=True), hips, seen))
+    root = (kp * use[..., None]).sum(-2) / np.maximum(use.sum(-1), 1)[..., None]
+    if K is None:
+        w = kp - root[..., None, :]
+        rot = np.broadcast_to(np.eye(3), (*conf.shape[:-1], 3, 3)).copy()
+    else:
+        Ki = np.linalg.inv(K)
+        rot = ray_rotation(np.concatenate([root, np.ones_like(root[..., :1])], -1)[..., None, :] @ np.swapaxes(
+            Ki, -1, -2))[..., 0, :, :]
+        rays = np.concatenate([kp, np.ones_like(kp[..., :1])], -1) @ np.swapaxes(Ki, -1, -2) @ rot
+        w = rays[..., :2] / np.maximum(rays[..., 2:], _SMALLEST)
+    w = np.where(seen[..., None], w, 0.)
+    size = np.sqrt((w * w).sum((-1, -2)))
+    share = np.sqrt(seen.sum(-1) / 17.)
+    scale = np.where(size > _SMALLEST, size / np.maximum(share, 1e-9), 1.)[..., None]
+    return Normalised(w / scale[..., None], root, scale, rot)
+
+
+def pinhole(intrinsics: Intrinsics | None, image_size: tuple[int, int]) -> Array:
+    """K (3, 3) px that goes with undistorted, square pixels (`camera.ideal_px`); guessed when nothing is known."""
+    K = np.array((intrinsics or guessed_intrinsics(image_size)).K)
+    K[1, 1] = K[0, 0]
+    K[0, 1] = 0.
+    return K
+
+
+class PastPoses:
+    """What a temporal lifter wants to know of the past of each person in each camera; nothing for a frame lifter."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self._poses: dict[Hashable, deque[tuple[float, Array, Array]]] = {}
+
+    def add(self, key: Hashable, stamp: float, kp: Array, conf: Array) -> None:
+        """The newest pose (17, 2) px, (17,) of somebody in one camera."""
+        if self.frames < 2:
+            return
+        past = self._poses.setdefault(key, deque(maxlen=self.frames))
+        if past and not 0 < stamp - past[-1][0] <= _PAUSE_S:
+            past.clear()
+        past.append((stamp, kp, conf))
+        if len(self._poses) > 200:                              # who is gone
+            oldest = sorted(self._poses, key=lambda k: self._poses[k][-1][0])
+            for k in oldest[:100]:
+                del self._poses[k]
+
+    def of(self, key: Hashable, kp: Array, conf: Array) -> tuple[Array, Array]:
+        """(T, 17, 2), (T, 17): the pose with its past, the oldest repeated where there is none."""
+        past = list(self._poses.get(key, ()))
+        poses = [(k, c) for _, k, c in past] or [(kp, conf)]
+        poses = [poses[0]] * (self.frames - len(poses)) + poses
+        return np.stack([k for k, _ in poses]), np.stack([c for _, c in poses])
+
+
+def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array]:
+    """Lift M poses in one call.
+
+    Args:
+        kp: (M, 17, 2) px, or (M, T, 17, 2) with their past, the newest last.  conf: (M, 17) or (M, T, 17).
+        K: (M, 3, 3) px, known or guessed.
+
+    Returns:
+        joints (M, 17, 3) relative to the pelvis in camera axes, root mean square distance 1; sigma (M, 17).
+
+    Raises:
+        ObservationError: the lifter's answer has another shape, or is not finite.
+    """
+    n = norm2d(kp, conf, K[:, None] if kp.ndim == 4 else K)
+    pose = np.concatenate([n.w2d, conf[..., None]], -1).astype(np.float32)
+    joints, sigma = (np.asarray(a, float) for a in lifter.lift(pose))
+    M = len(kp)
+    if joints.shape != (M, 17, 3) or sigma.shape != (M, 17):
+        raise ObservationError(f'the lifter gave joints {joints.shape} and sigma {sigma.shape} for {M} poses; '
+                               f'({M}, 17, 3) and ({M}, 17) are needed: it is none for these 17 joints')
+    if not (np.isfinite(joints).all() and np.isfinite(sigma).all()):
+        raise ObservationError('the lifter gave numbers that are not finite: its model file is damaged')
+    turn = n.ray_rot if kp.ndim == 3 else n.ray_rot[:, -1]
+    joints = (joints - joints[:, :1]) @ turn.swapaxes(-1, -2)
+    size = np.sqrt((joints ** 2).sum(-1).mean(-1))[:, None]
+    size = np.maximum(size, 1e-6)
+    return joints / size[..., None], np.maximum(sigma / size, 1e-3)
+
+
+class LiftedViews:
+    """A lifter, and what it made of the newest views: nothing is lifted twice, what is asked together is one call."""
+
+    def __init__(self, lifter: Lifter) -> None:
+        self.lifter = lifter
+        self._past = PastPoses(lifter.frames)
+        self._known: dict[tuple[str, bytes], Lifted] = {}
+
+    def add(self, who: Hashable, row: Mapping[str, tuple[float, Array, Array]]) -> None:
+        """The newest views of somebody, by camera: stamp, joints (17, 2) px, confidence (17,)."""
+        for camera, (stamp, kp, conf) in row.items():
+            self._past.add((who, camera), stamp, kp, conf)
+
+    def know(self, rows: Sequence[tuple[float, Mapping[str, tuple[float, Array, Array]]]],
+             lifted: Sequence[Mapping[str, Lifted]]) -> None:
+        """Rows that were lifted before."""
+        for (_, row), found in zip(rows, lifted, strict=False):
+            self._known.update({(c, row[c][1].tobytes()): pose for c, pose in found.items() if c in row})
+
+    def of(self, row: Mapping[str, tuple[float, Array, Array]], pinholes: Mapping[str, Array],
+           who: Hashable = None) -> dict[str, Lifted]:
+        """Lifted poses by camera, of those in which enough is seen; `pinholes`: K (3, 3) px by camera."""
+        if len(self._known) > _KEPT:
+            self._known = dict(list(self._known.items())[-_KEPT // 2:])
+        keys = {c: (c, kp.tobytes()) for c, (_, kp, conf) in row.items()
+                if c in pinholes and (np.isfinite(kp[:, 0]) & (conf > 0)).sum() >= _FEWEST}
+        new = [c for c, key in keys.items() if key not in self._known]
+        if new:
+            poses = [row[c][1:] if self.lifter.frames < 2 else self._past.of((who, c), *row[c][1:]) for c in new]
+            kp, conf = np.stack([p for p, _ in poses]), np.stack([q for _, q in poses])
+            joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[c] for c in new]))
+            self._known.update({keys[c]: (j, s) for c, j, s in zip(new, joints, sigma, strict=True)})
+        return {c: self._known[key] for c, key in keys.items()}
+
+
+def metres(joints: Array, bones: Array) -> Array:
+    """Factor (...) that turns poses (..., 17, 3) into metres for a body with bones (16,) m."""
+    n = np.linalg.norm(joints[..., BONE_B, :] - joints[..., BONE_A, :], axis=-1)
+    w = BONE_LOG_SIGMA ** -2.
+    return np.asarray(np.exp((w * np.log(bones / np.maximum(n, .02 * bones))).sum(-1) / w.sum()))
+
+
+def place(joints: Array, rays: Array, weight: Array, rounds: int = 3) -> tuple[Array, Array]:
+    """Where bodies stand before their cameras: linear least squares, robust (methods: translation from intrinsics).
+
+    Args:
+        joints: (..., 17, 3) m relative to any point, camera axes.
+        rays: (..., 17, 2) normalised image coordinates.  weight: (..., 17) >= 0, 0 = unseen.
+
+    Returns:
+        Positions (..., 3) m of that point, and the relative standard deviation (...) of the distance that the misfit
+        of the shape leaves; what a guessed focal length adds is not in it. NaN where fewer than three joints are seen.
+    """
+    A = np.zeros((*weight.shape, 2, 3))
+    A[..., 0, 0] = A[..., 1, 1] = 1.
+    A[..., 2] = -rays
+    b = rays * joints[..., 2:] - joints[..., :2]
+    w = weight / np.maximum(weight.max(-1, keepdims=True), 1e-12)
+    enough = (weight > 0).sum(-1) >= 3
+    base, t, M, e2 = w, np.zeros((*weight.shape[:-1], 3)), np.zeros((*weight.shape[:-1], 3, 3)), np.zeros(weight.shape)
+    for _ in range(rounds):
+        Aw = A * w[..., None, None]
+        M = np.einsum('...jka,...jkb->...ab', Aw, A) + 1e-9 * np.eye(3)
+        y = np.einsum('...jka,...jk->...a', Aw, b)
+        t = np.linalg.solve(M, y[..., None])[..., 0]
+        r = np.einsum('...jka,...a->...jk', A, t) - b
+        e2 = (r * r).sum(-1)
+        usual = np.sqrt(np.median(np.where(base > 0, e2, np.nan_to_num(e2.min(-1, keepdims=True))), -1, keepdims=True))
+        w = base / (1 + e2 / np.maximum(3 * usual, .02) ** 2) ** 2
+    # coordinates of a few neighbouring joints are off together: about six of the 34 tell something of their own
+    spread = (w * e2).sum(-1) / np.maximum(w.sum(-1), 1e-9) / 2
+    var = np.linalg.inv(M)[..., 2, 2] * spread * np.maximum((w > 0).sum(-1), 1) * 2 / 6.
+    ok = enough & (t[..., 2] > .3)
+    sigma = np.sqrt(var) / np.maximum(t[..., 2], .3)
+    return np.where(ok[..., None], t, np.nan), np.where(ok, sigma, np.nan)
+
+
+def depth_covariance(sigma: Array, axis: Array) -> Array:
+    """Covariances (..., 17, 3, 3) of lifted joints with sigma (..., 17): most of the error lies along the view.
+
+    Args:
+        axis: (..., 3) unit vector of the viewing direction.
+    """
+    along = axis[..., :, None] * axis[..., None, :]
+    shape = _ACROSS * np.eye(3) + (_ALONG - _ACROSS) * along
+    return np.asarray(sigma[..., None, None] ** 2 * shape[..., None, :, :])
