@@ -11,6 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from selfpose_ros.core.camera import FOCAL_PRIOR
+
 from .errors import TrainingError
 from .normalise import Normalised, norm2d
 
@@ -72,9 +74,22 @@ class Batch:
     joint_mask = seen
 
     @cached_property
+    def pinhole(self) -> Tensor:
+        """(B, V, 3, 3) px: K where it is known, else the guess of `core.camera.guessed_intrinsics`.
+
+        A body beside the optical axis looks turned; even a guessed focal length takes most of that away, and at run
+        time the same is done.
+        """
+        width, height = self.image_size.unbind(-1)
+        guess = torch.zeros(*width.shape, 3, 3, dtype=width.dtype, device=width.device)
+        guess[..., 0, 0] = guess[..., 1, 1] = FOCAL_PRIOR[0] * torch.maximum(width, height)
+        guess[..., 0, 2], guess[..., 1, 2], guess[..., 2, 2] = width / 2, height / 2, 1.
+        return guess if self.K is None else torch.where((self.K[..., 0, 0] > 0)[..., None, None], self.K, guess)
+
+    @cached_property
     def normalised(self) -> Normalised:
-        """`norm2d` of all views; through the virtual camera where K is known."""
-        return norm2d(self.kp_px, self.weight, self.K)
+        """`norm2d` of all views, through the virtual camera that looks at the root."""
+        return norm2d(self.kp_px, self.weight, self.pinhole)
 
     @property
     def w2d(self) -> Tensor:
@@ -88,7 +103,7 @@ class Batch:
 
     @property
     def scale_px(self) -> Tensor:
-        """(B, V, 1) px (units of the image plane where K is known)."""
+        """(B, V, 1) units of the virtual image plane."""
         return self.normalised.scale_px
 
     @property
@@ -112,12 +127,12 @@ class Batch:
             raise TrainingError('batch: a temporal lifter needs the frames before, and this data source gives single '
                                 'frames; set frames in the data source to the T of the network')
         conf = (self.past_conf * self.view_mask[:, None, :, None]).transpose(1, 2)
-        K = None if self.K is None else self.K[:, :, None].expand(-1, -1, conf.shape[2], -1, -1)
+        K = self.pinhole[:, :, None].expand(-1, -1, conf.shape[2], -1, -1)
         w2d = norm2d(self.past_px.transpose(1, 2), conf, K).w2d
         return torch.cat([w2d, conf[..., None]], -1)
 
     def truth(self) -> Tensor:
-        """(B, V, 17, 3) m: X relative to the pelvis, in the axes of the (virtual) cameras: what a lifter should say.
+        """(B, V, 17, 3) m: X relative to the pelvis, in the axes of the virtual cameras: what a lifter should say.
 
         Raises:
             TrainingError: the batch has no X or no R.
@@ -125,8 +140,7 @@ class Batch:
         if self.X is None or self.R is None:
             raise TrainingError('batch: the 3D pose in camera axes needs X and R, and this data source has none; take '
                                 'motion capture, or a method that needs no 3D (canonpose, cross_view)')
-        axes = self.R if self.K is None else self.ray_rot.mT @ self.R
-        return torch.einsum('bvik,bjk->bvji', axes, self.X - self.X[:, :1])
+        return torch.einsum('bvik,bjk->bvji', self.ray_rot.mT @ self.R, self.X - self.X[:, :1])
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on this device."""

@@ -16,8 +16,8 @@ from torch import Tensor
 __all__ = ['Normalised', 'denormalise', 'norm2d', 'root_rotation']
 
 _PELVIS, _HIPS = 0, [1, 4]
-#: a body that is a single point: it is left at the origin instead of blown up
-_SMALLEST = 1e-6
+#: least depth, relative to the distance along the ray, of what a virtual camera sees
+_NEAREST = 1e-3
 
 
 class Normalised(NamedTuple):
@@ -58,12 +58,13 @@ def norm2d(kp_px: Tensor, conf: Tensor, K: Tensor | None = None) -> Normalised:
     """Normalise 2D poses (methods.md 7.3, mode 'frob').
 
     Args:
-        kp_px: (..., 17, 2) px; anything finite where unseen.
+        kp_px: (..., 17, 2) px; anything where unseen.
         conf: (..., 17) 0..1, 0 = unseen.
         K: (..., 3, 3) px, or None. Where its focal length is not above 0 (or NaN) the camera counts as unknown.
     """
     seen = conf > 0
     present = seen[..., None].to(kp_px.dtype)
+    kp_px = torch.where(seen[..., None], kp_px, 0.)
     root_px = _root(kp_px, seen)
     flat = kp_px - root_px[..., None, :]
     eye = torch.eye(3, dtype=kp_px.dtype, device=kp_px.device)
@@ -76,13 +77,13 @@ def norm2d(kp_px: Tensor, conf: Tensor, K: Tensor | None = None) -> Normalised:
         rays = torch.cat([kp_px, ones], -1) @ rays_of.mT
         ray_rot = root_rotation((rays_of @ torch.cat([root_px, ones[..., 0, :]], -1)[..., None])[..., 0])
         turned = rays @ ray_rot                                          # S^T ray, as rows
-        plane = turned[..., :2] / turned[..., 2:].clamp(min=_SMALLEST)
+        plane = turned[..., :2] / turned[..., 2:].clamp(min=_NEAREST)
         flat = torch.where(known, plane, flat)
         ray_rot = torch.where(known, ray_rot, eye)
     flat = flat * present
     share = present.sum((-1, -2)).clamp(min=1) / kp_px.shape[-2]
     norm = flat.square().sum((-1, -2)).sqrt()
-    scale = torch.where(norm > _SMALLEST, norm / share.sqrt(), torch.ones_like(norm))[..., None]
+    scale = torch.where(norm > 0, norm / share.sqrt(), torch.ones_like(norm))[..., None]
     return Normalised(flat / scale[..., None], root_px, scale, ray_rot)
 
 

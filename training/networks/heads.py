@@ -87,10 +87,14 @@ class CanonRotHead(_Head):
         self.to_pose = nn.Linear(width, 51)
         self.to_rotation = nn.Linear(width, 3 if rotation == 'rotvec' else 6)
 
+    def raw_rotation(self, h: Tensor) -> Tensor:
+        """(N, 3) rotation vectors, rad, or (N, 6), before the depth is turned round."""
+        return self.to_rotation(self.camera(h))
+
     def forward(self, h: Tensor) -> Lifted:
         features = self.pose(h)
         x_can = _unit(self.to_pose(features).unflatten(-1, (17, 3))) * self._mirror(1, 1, -1)
-        raw = self.to_rotation(self.camera(h))
+        raw = self.raw_rotation(h)
         if self.rotation == 'rotvec':                      # D R(r) D = R(-D r)
             R = rodrigues(raw * self._mirror(-1, -1, 1))
         else:                                              # the columns' z changes sign

@@ -15,7 +15,7 @@ from ..errors import TrainingError
 from .blocks import Residual
 from .heads import CanonRotHead, Lifted, Pose3DHead
 
-__all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network']
+__all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys']
 
 
 class Lifter(nn.Module):
@@ -144,6 +144,20 @@ _BODY_KEYS = {'frame_mlp': {'width', 'common', 'gain'}, 'res_mlp': {'width', 'bl
 _HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'pose3d': {'branch'}}
 
 
+def network_keys(config: Mapping[str, Any]) -> set[str]:
+    """Keys that the body and the head named in `config` understand.
+
+    Raises:
+        TrainingError: there is no such body or head.
+    """
+    body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
+    if body not in BODIES:
+        raise TrainingError(f"network: body '{body}' is not one of {', '.join(BODIES)}")
+    if head not in HEADS:
+        raise TrainingError(f"network: head '{head}' is not one of {', '.join(HEADS)}")
+    return _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head'}
+
+
 def make_network(config: Mapping[str, Any]) -> Lifter:
     """A lifter from its description.
 
@@ -154,13 +168,9 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
         TrainingError: a key or value that none of them knows.
     """
     body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
-    if body not in BODIES:
-        raise TrainingError(f"network: body '{body}' is not one of {', '.join(BODIES)}")
-    if head not in HEADS:
-        raise TrainingError(f"network: head '{head}' is not one of {', '.join(HEADS)}")
+    known = network_keys(config)
     if config.get('rotation', 'rotvec') not in ('rotvec', '6d'):
         raise TrainingError(f"network: rotation '{config['rotation']}' is not one of rotvec, 6d")
-    known = _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head'}
     alien = sorted(set(config) - known)
     if alien:
         raise TrainingError(f'network: {", ".join(alien)} unknown for body {body} with head {head}; '

@@ -1,0 +1,83 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Detectors of degenerate solutions, which losses without 3D allow (methods.md 7.12); logged at every evaluation."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from .batch import Batch
+from .losses.anatomy import chirality_score
+from .networks import Lifter
+from .networks.heads import CanonRotHead
+from .networks.rotation import angle_deg
+
+__all__ = ['detect', 'verdict']
+
+#: limits of methods.md 7.12
+_LEAST_VIEW_ANGLE_DEG, _LEAST_DEPTH = 10., .2
+#: with more poses than this of the rarer sign of depth there is no sign
+_MOST_REVERSED = .4
+#: a body in this unit whose score is as large as this bends its knees visibly
+_LEAST_SCORE = .005
+
+
+@torch.no_grad()
+def detect(network: Lifter, batch: Batch) -> dict[str, float]:
+    """Figures of a network on a batch; nothing here looks at 3D.
+
+    Returns:
+        chirality: mean score of all poses; below 0 = everything is reversed in depth.
+        reversed: share of poses whose own score is below 0.
+        depth: spread of the depths over that of x; near 0 = flat poses.
+        variety: variance of each joint over the batch / mean square of the joints, poses in camera axes.
+        and for networks with canonical poses and rotations
+        view_angle: mean angle, degrees, between the cameras of a sample (samples of two views or more).
+        canonical_variety: as variety, of canonical poses.
+        turn: largest length of a rotation vector, rad (heads with rotation vectors).
+    """
+    lifted = network.lift(batch)
+    there = batch.view_mask & (batch.weight > 0).any(-1)
+    if not bool(there.any()):
+        return {}
+    y = lifted.y_cam[there]
+    score = chirality_score(y)
+    out = {'chirality': score.mean(), 'reversed': (score < 0).float().mean(),
+           'depth': y[..., 2].std() / y[..., 0].std().clamp(min=1e-9), 'variety': _variety(y)}
+    if lifted.R is not None and lifted.x_can is not None:
+        out['canonical_variety'] = _variety(lifted.x_can[there])
+        pairs = (there[:, :, None] & there[:, None]).triu(1)
+        if bool(pairs.any()):
+            Q = lifted.R[:, :, None] @ lifted.R[:, None].mT
+            out['view_angle'] = angle_deg(Q)[pairs].mean()
+    if isinstance(network.head, CanonRotHead) and network.head.rotation == 'rotvec':
+        pose = batch.past_pose[:, :, -network.frames:] if network.frames > 1 else batch.pose
+        out['turn'] = network.head.raw_rotation(network.body(pose[there])).norm(dim=-1).max()
+    return {k: float(v) for k, v in out.items()}
+
+
+def _variety(poses: torch.Tensor) -> torch.Tensor:
+    """(N, 17, 3): variance over N / mean square, both over all numbers."""
+    return poses.var(0, unbiased=False).mean() / poses.square().mean().clamp(min=1e-12)
+
+
+def verdict(values: Mapping[str, float]) -> list[str]:
+    """Sentences about what has collapsed; none = it is sound. Figures that are missing are not judged."""
+    out = []
+    chirality = values.get('chirality', 1.)
+    if chirality < 0:
+        out.append(f'the depth is reversed (chirality {chirality:.3f}): turn it round with flip()')
+    elif chirality < _LEAST_SCORE or values.get('reversed', 0.) > _MOST_REVERSED:
+        out.append(f'the depth has no clear sign (chirality {chirality:.3f}, {values.get("reversed", 0.):.0%} of the '
+                   'poses reversed): train longer, or with more than two views')
+    if values.get('depth', 1.) < _LEAST_DEPTH:
+        out.append(f'poses are flat (depth / width {values["depth"]:.2f}): raise mix, or train longer')
+    if values.get('variety', 1.) < .01:
+        out.append(f'the pose is the same whatever is seen (variety {values["variety"]:.4f}): lower lr')
+    if values.get('view_angle', 90.) < _LEAST_VIEW_ANGLE_DEG:
+        out.append(f'all views got the same camera (mean angle {values["view_angle"]:.1f} degrees): raise mix and '
+                   'lower can_agree')
+    if values.get('canonical_variety', 1.) < .01:
+        out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
+    return out

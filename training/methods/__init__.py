@@ -1,0 +1,29 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The registry of methods: a class each, made anew for every training."""
+from __future__ import annotations
+
+import difflib
+
+from ..errors import TrainingError
+from .canonpose import CanonPose
+from .contract import Method
+from .supervised import Supervised
+from .system import System
+
+__all__ = ['METHODS', 'Method', 'get']
+
+METHODS: dict[str, type[Method]] = {m.name: m for m in (CanonPose, Supervised, System)}
+
+
+def get(name: str) -> Method:
+    """A method by its name.
+
+    Raises:
+        TrainingError: there is none of this name; the nearest is named.
+    """
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, 1)
+        raise TrainingError(f"method '{name}' is not known; "
+                            + (f'did you mean {near[0]}?' if near else f'choose one of {", ".join(METHODS)}'))
+    return METHODS[name]()
