@@ -8,12 +8,13 @@ import difflib
 from ..errors import TrainingError
 from .canonpose import CanonPose
 from .contract import Method
+from .cross_view import CVSF, CrossView
 from .supervised import Supervised
 from .system import System
 
 __all__ = ['METHODS', 'Method', 'get']
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (CanonPose, Supervised, System)}
+METHODS: dict[str, type[Method]] = {m.name: m for m in (CanonPose, CVSF, CrossView, Supervised, System)}
 
 
 def get(name: str) -> Method:

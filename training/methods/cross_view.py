@@ -1,0 +1,134 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-view self-fusion (CVSF, Kim, Lee, Oh and Lee, ACCV 2022; methods.md 6), and what we made of it.
+
+`cvsf` is the paper's: lift, let the views refine each other's unsure 2D joints, lift again, in two stages of weights.
+`cross_view` fuses in 3D, too: once the lifter's rotations mean something, those of all frames of a rig in the batch
+are refined together with the skeletons (`rig_fusion`), and every view learns the fused pose. No 3D label in either.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batch import Batch
+from ..cross_view import CrossViewFusion, Fused
+from ..losses.agreement import can_agree, step_agree
+from ..losses.fusion import csm_keep, csm_terms
+from ..losses.likelihood import pose_distance
+from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
+from ..networks import Lifted, Lifter
+from ..normalise import norm2d
+from ..rig_fusion import RigPoses, fuse_rigs
+from .canonpose import other_views
+from .contract import NETWORK, consistency, network_of, rotations_of, seen_views, sigma_term
+
+__all__ = ['CVSF', 'CrossView', 'fused_of']
+
+#: weights of methods.md 6.5: before and from `stage` on
+_STAGES: dict[str, tuple[float, float]] = {
+    'rep': (1., .1), 'mix': (1., .1), 'cam_shuffle': (.1, .1), 'csm_keep': (1., .01), 'csm_rep': (.01, 1.),
+    'csm_mix': (.01, 1.), 'can_agree': (.001, .01), 'step_agree': (.1, .001), 'rep2': (.1, .1), 'mix2': (.1, .1)}
+
+
+def fused_of(lifted: Lifted, batch: Batch, rounds: int) -> RigPoses:
+    """`fuse_rigs` of what a lifter says about a batch; frames of one (subj, rig) are of one standing rig."""
+    X, R = rotations_of(lifted, 'fusion')
+    key = batch.subj.long() * (batch.rig.max().long() + 1) + batch.rig.long()
+    group = torch.unique(key, return_inverse=True)[1]
+    return fuse_rigs(batch.w2d, batch.weight, X.detach(), R.detach(), group, rounds)
+
+
+class CrossView:
+    """Cross-view self-fusion in 2D and 3D."""
+
+    name = 'cross_view'
+    summary = 'views repair and teach each other (CVSF, ACCV 2022, carried on to 3D over the frames of a rig)'
+
+    def __init__(self) -> None:
+        self._settings: dict[str, Any] = self.defaults()
+        self._fusion = CrossViewFusion('off')
+
+    def defaults(self) -> dict[str, Any]:
+        return {
+            **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20,
+            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .15,
+            'stage': .6, 'ramp': .1, 'rounds': 3, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'left': .1, 'fused': 1.,
+        }
+
+    def build(self, config: Mapping[str, Any]) -> Lifter:
+        s = self._settings = self.defaults() | dict(config)
+        self._fusion = CrossViewFusion(s['csm'], s['tau'], soft=.06 if s['csm'] == 'solve' else 0., gradient=s['paper'])
+        return network_of(s)
+
+    def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+        return (self._two_steps if self._settings['paper'] else self._taught)(network, batch, progress)
+
+    @torch.no_grad()
+    def criterion(self, network: Lifter, batch: Batch) -> float:
+        return float(consistency(network.lift(batch), batch))
+
+    def refine(self, lifted: Lifted, batch: Batch) -> Fused:
+        """2D joints of a batch after cross-view self-fusion, normalised; `denormalise` takes them back to px."""
+        X, R = rotations_of(lifted, self.name)
+        return self._fusion(batch.w2d, batch.weight, X, R)
+
+    def _taught(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Reprojection alone, then mostly the fused poses of the rigs."""
+        s, c, views = self._settings, batch.weight, seen_views(batch)
+        lifted = network.lift(batch)
+        X, R = rotations_of(lifted, self.name)
+        taught = min(max((progress - s['csm_from']) / max(s['ramp'], 1e-9), 0.), 1.)
+        left = 1 - (1 - s['left']) * taught
+        w = batch.w2d
+        if taught:
+            refined = self._fusion(w, c, X.detach(), R.detach())
+            w, c = refined.w2d, refined.conf
+        errors = pair_errors(w, X, R, c)
+        terms = {'rep': left * s['rep'] * rep_of(errors, views), 'mix': left * s['mix'] * mix_of(errors, views)}
+        if s['cam_shuffle']:
+            terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(w, X, R, c, views, batch.subj, batch.rig)
+        target, known = other_views(lifted, views), batch.weight
+        if taught:
+            fused = fused_of(lifted, batch, s['rounds'])
+            target, known = fused.y_cam, fused.weight[:, None] * views[..., None]
+            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known)
+        return terms | {'sigma': sigma_term(lifted, target, known)}
+
+    def _two_steps(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Lift, refine, lift again (methods.md 6.5)."""
+        s, w, c, views = self._settings, batch.w2d, batch.weight, seen_views(batch)
+        weight = {k: v[progress >= s['stage']] for k, v in _STAGES.items()}
+        lifted = network.lift(batch)
+        X, R = rotations_of(lifted, self.name)
+        errors = pair_errors(w, X, R, c)
+        terms = {'rep': rep_of(errors, views), 'mix': mix_of(errors, views),
+                 'cam_shuffle': cam_shuffle(w, X, R, c, views, batch.subj, batch.rig)}
+        if progress >= s['csm_from']:
+            refined = self._fusion(w, c, X, R)
+            terms['csm_keep'] = csm_keep(w, refined.w2d, c, views)
+            terms['csm_rep'], terms['csm_mix'] = csm_terms(refined.w2d, X, R, refined.conf, views)
+            again = norm2d(refined.w2d.detach(), refined.conf).w2d
+            second = network.lift_views(torch.cat([again, refined.conf[..., None]], -1))
+            X2, R2 = rotations_of(second, self.name)
+            errors = pair_errors(again, X2, R2, refined.conf)
+            terms |= {'can_agree': can_agree(X2, views), 'step_agree': step_agree(X, X2, c),
+                      'rep2': rep_of(errors, views), 'mix2': mix_of(errors, views)}
+        out = {k: weight[k] * v for k, v in terms.items()}
+        return out | {'sigma': sigma_term(lifted, other_views(lifted, views), c)}
+
+
+class CVSF(CrossView):
+    """The paper's weights and schedule (methods.md 6.5, 6.6), the width of its network, and its heat map."""
+
+    name = 'cvsf'
+    summary = "cross-view self-fusion with the paper's network, heat map, weights and schedule (ACCV 2022)"
+
+    def defaults(self) -> dict[str, Any]:
+        return super().defaults() | {
+            'paper': True, 'csm': 'heat', 'tau': .85, 'csm_from': .05, 'stage': .6, 'width': 1024, 'lr': 1e-4,
+            'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
+            'decays': [[.3, .1], [.5, .01], [.6, .5], [.8, .05], [.9, .005]]}
