@@ -6,7 +6,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+
+from .networks import Lifter
 
 __all__ = ['Average']
 
@@ -17,7 +18,7 @@ _EVERY = 4
 class Average:
     """A second network whose weights follow the first one's slowly."""
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Lifter, decay: float) -> None:
         """Start equal.
 
         Args:

@@ -33,28 +33,16 @@ from .display import Display
 from .distributed import World, dealt, world
 from .errors import TrainingError
 from .feed import Feed
+from .methods.contract import Method
+from .networks import Lifter
 from .process import Stop, prepare, stoppable
 from .schedule import Patience, Schedule, pairs
 from .settings import complete
 
-__all__ = ['Data', 'Method', 'Outcome', 'fit', 'judge', 'optimiser_of']
+__all__ = ['Data', 'Outcome', 'drawing_of', 'fit', 'judge', 'optimiser_of']
 
 #: write a checkpoint no more often than makes this share of the time
 _SHARE_OF_SAVING = .02
-
-
-class Method(Protocol):
-    """What is trained and on which loss; see `selfpose_training.methods`."""
-
-    name: str
-
-    def defaults(self) -> dict[str, Any]: ...
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module: ...
-
-    def loss(self, network: nn.Module, batch: Any, progress: float) -> dict[str, Tensor]: ...
-
-    def criterion(self, network: nn.Module, batch: Any) -> float: ...
 
 
 class Data(Protocol):
@@ -83,7 +71,7 @@ class Outcome:
         history: what was logged.
     """
 
-    network: nn.Module
+    network: Lifter
     settings: dict[str, Any]
     reason: str
     step: int
@@ -96,7 +84,7 @@ class Outcome:
 
 
 def fit(method: Method, data: Data, folder: Path, changes: Mapping[str, Any] | None = None, *,
-        val: Data | None = None, resume: bool = False, parent: nn.Module | None = None,
+        val: Data | None = None, resume: bool = False, parent: Lifter | None = None,
         max_minutes: float = math.inf, device: str = 'auto', data_hash: str = '',
         display: Display | None = None) -> Outcome:
     """Train; all processes of `torchrun` call it alike.
@@ -131,7 +119,7 @@ def fit(method: Method, data: Data, folder: Path, changes: Mapping[str, Any] | N
 class _Losses(nn.Module):
     """A batch to its loss terms: one forward pass, whatever the method does with the network."""
 
-    def __init__(self, method: Method, network: nn.Module) -> None:
+    def __init__(self, method: Method, network: Lifter) -> None:
         super().__init__()
         self.network = network
         self._method = method
@@ -164,7 +152,7 @@ class _Training:
 
     # -- begin ------------------------------------------------------------------------------------------------------
 
-    def begin(self, parent: nn.Module | None, resume: bool) -> None:
+    def begin(self, parent: Lifter | None, resume: bool) -> None:
         """Make network, optimiser and average, new or from the checkpoint."""
         seed = self.settings['seed']
         _seed(seed)
@@ -197,17 +185,14 @@ class _Training:
             wanted -= size
 
     def _batches_of(self, data: Data, n: int, size: int, drawing: Drawing) -> Iterable[Any]:
-        frames = int(getattr(self.network, 'frames', 1))
-        if frames > 1:
-            return data.windows(n, size, frames, self.w.device, drawing=drawing)
+        if self.network.frames > 1:
+            return data.windows(n, size, self.network.frames, self.w.device, drawing=drawing)
         return data.batches(n, size, self.w.device, drawing=drawing)
 
     def _make(self, epoch: int) -> Iterator[Any]:
         """This process' batches of an epoch, those already seen left out."""
         s = self.settings
-        drawing = Drawing(truth=s['truth'], give_k=s['give_k'], per_rig=s['per_rig'], drop_views=s['drop_views'],
-                          drop_joints=s['drop_joints'], mirror=s['mirror'])
-        batches = self._batches_of(self.data, epoch, s['batch'], drawing)
+        batches = self._batches_of(self.data, epoch, s['batch'], drawing_of(s))
         mine = dealt(batches, self.w.rank, self.w.size)
         seen = self._start - epoch * self.epoch_steps
         return itertools.islice(mine, max(seen, 0), self.epoch_steps)
@@ -322,7 +307,7 @@ class _Training:
                              'criterion': criterion, 'collapse': figures, 'best': better})
         self._logged += time.monotonic() - begun           # steps a second are those of training
 
-    def _judged(self, network: nn.Module) -> tuple[float, dict[str, float]]:
+    def _judged(self, network: Lifter) -> tuple[float, dict[str, float]]:
         """Criterion and detectors, the same in all processes: the first one's."""
         criterion = math.nan
         figures: dict[str, float] = {}
@@ -335,7 +320,7 @@ class _Training:
     def _turn_round(self) -> None:
         for network in (self.network, self.average.network if self.average is not None else None):
             if network is not None:
-                network.flip()                             # type: ignore[operator]
+                network.flip()
         self.cured = True
 
     # -- end --------------------------------------------------------------------------------------------------------
@@ -354,7 +339,7 @@ class _Training:
         # the best weights may be older than the cure
         flipped = not self.settings['truth'] and _reversed(figures)
         if flipped:
-            network.flip()                                 # type: ignore[operator]
+            network.flip()
             criterion, figures = self._judged(network)
         return Outcome(network.cpu().eval(), self.settings, reason, self.step, self.total, criterion, figures,
                        verdict(figures), self.cured or flipped, self.history)
@@ -382,7 +367,9 @@ class _Training:
     def _save_now_and_then(self) -> None:
         if self.step % self.settings['log_every'] and not self._is_due():
             return
-        wait = max(60 * self.settings['checkpoint_minutes'], self._cost_of_saving / _SHARE_OF_SAVING)
+        wait = 60 * self.settings['checkpoint_minutes']
+        if wait:
+            wait = max(wait, self._cost_of_saving / _SHARE_OF_SAVING)
         if self.w.any(time.monotonic() - self._saved >= wait):
             self._save()
 
@@ -437,7 +424,12 @@ class _Training:
 _FREE = {'threads', 'checkpoint_minutes', 'log_every'}
 
 
-def optimiser_of(network: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+def drawing_of(settings: Mapping[str, Any]) -> Drawing:
+    """How batches of the training are drawn."""
+    return Drawing(**{k: settings[k] for k in ('truth', 'give_k', 'per_rig', 'drop_views', 'drop_joints', 'mirror')})
+
+
+def optimiser_of(network: Lifter, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     """Adam, all of a parameter's update in one pass over memory (a quarter of the time of the default on a CPU)."""
     wanted = [p for p in network.parameters() if p.requires_grad]
     fused = all(p.device.type in ('cpu', 'cuda') for p in wanted)
@@ -445,7 +437,7 @@ def optimiser_of(network: nn.Module, settings: Mapping[str, Any]) -> torch.optim
 
 
 @torch.no_grad()
-def judge(method: Method, network: nn.Module, batches: Sequence[Any]) -> tuple[float, dict[str, float]]:
+def judge(method: Method, network: Lifter, batches: Sequence[Any]) -> tuple[float, dict[str, float]]:
     """The method's criterion and the figures of the collapse detectors: means over batches, by their samples."""
     training = network.training
     network.eval()
@@ -456,9 +448,11 @@ def judge(method: Method, network: nn.Module, batches: Sequence[Any]) -> tuple[f
     finally:
         network.train(training)
     share = [x / sum(weights) for x in weights]
-    names = figures[0] if figures else {}
-    return (sum(s * c for s, c in zip(share, criteria, strict=True)) if batches else math.nan,
-            {k: sum(s * float(f[k]) for s, f in zip(share, figures, strict=True)) for k in names})
+    out: dict[str, float] = {}
+    for name in dict.fromkeys(k for f in figures for k in f):
+        told = [(s, f[name]) for s, f in zip(share, figures, strict=True) if name in f]
+        out[name] = sum(s * value for s, value in told) / sum(s for s, _ in told)
+    return sum(s * c for s, c in zip(share, criteria, strict=True)) if batches else math.nan, out
 
 
 def _reversed(figures: Mapping[str, float]) -> bool:

@@ -3,7 +3,6 @@
 """A training from files to a model folder: data opened, a part held out, network trained, exported with its card."""
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 import os
@@ -21,12 +20,15 @@ from .data.sources import read_data
 from .display import Display
 from .distributed import device_of, is_first
 from .errors import TrainingError
-from .fit import Data, Method, Outcome, fit
+from .fit import Data, Outcome, fit
+from .methods import Method, get
 
-__all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'method_named', 'open_data', 'train']
+__all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'open_data', 'train']
 
 #: share of sequences, or of each recording's time, that is held out where --val names nothing
 _HELD_OUT = .05
+#: what a teacher has made, inside the run's folder: it is used again
+_TEACHERS = ('teacher', 'teacher_val')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 
@@ -68,9 +70,10 @@ def train(request: Request, display: Display) -> Outcome:
     Raises:
         TrainingError, IoError: what was asked for does not fit; the message says what to do.
     """
-    method = method_named(request.method)
+    method = get(request.method)
     device_of(request.device)
-    if request.folder.is_dir() and any(request.folder.iterdir()) and not request.resume:
+    there = {p.name for p in request.folder.iterdir()} if request.folder.is_dir() else set()
+    if there - set(_TEACHERS) and not request.resume:
         raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
     if request.folder.exists() and not request.folder.is_dir():
         raise TrainingError(f'{request.folder}: is a file; name a folder')
@@ -98,11 +101,12 @@ def _taught(method: Method, request: Request, seed: int, display: Display) -> tu
                            travel=request.travel,
                            progress=lambda what, n: display.say(f'teacher: {n} recordings, {what}'))
 
-    lessons = taught(request.data, 'teacher')
+    lessons = taught(request.data, _TEACHERS[0])
     if request.val is None:
         given, held_out = _parted(lessons.poses)
+        assert isinstance(given, Poses) and isinstance(held_out, Poses)
     else:
-        given, held_out = lessons.poses, taught(request.val, 'teacher_val').poses
+        given, held_out = lessons.poses, taught(request.val, _TEACHERS[1]).poses
     noise = MeasuredNoise(lessons.errors)
     return (MotionViews(given, request.views or 4, request.travel, seed=seed, noise=noise),
             MotionViews(held_out, request.views or 4, request.travel, seed=seed + 1_000_000, noise=noise))
@@ -119,20 +123,6 @@ def card_of(request: Request, outcome: Outcome, known: str) -> dict[str, Any]:
         'metrics': {'criterion': outcome.criterion, **outcome.figures}, 'seed': s['seed'], 'settings': s,
         'notes': how}
     return card | ({'width': s['width']} if 'width' in s else {})
-
-
-def method_named(name: str) -> Method:
-    """A method of the registry.
-
-    Raises:
-        TrainingError: there is none of this name; the nearest is named.
-    """
-    from .methods import METHODS
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, 1)
-        raise TrainingError(f'no method {name!r}; '
-                            + (f'did you mean {near[0]}?' if near else f'choose one of {", ".join(METHODS)}'))
-    return METHODS[name]()
 
 
 def open_data(path: Path, val: Path | None, views: int | None = None, travel: bool = False,

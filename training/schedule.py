@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .errors import TrainingError
 
-__all__ = ['KINDS', 'Patience', 'Schedule']
+__all__ = ['KINDS', 'Patience', 'Schedule', 'pairs']
 
 #: kinds of schedules
 KINDS = ('step', 'cosine', 'constant')
@@ -23,7 +23,7 @@ class Schedule:
         kind: 'step' (piecewise constant), 'cosine' (half a wave down to `floor`), or 'constant'.
         lr: learning rate at the start, after the warm-up.
         total: steps of the training.
-        warmup: steps in which the rate rises in a straight line from near zero.
+        warmup: steps in which the rate rises in a straight line from near zero; in short trainings a fifth of all.
         decays: for 'step': pairs (share of the training from which on, factor of `lr`), rising in the share. The
             papers' x0.1 at epochs 30, 60, 90 of 100 is (.3, .1), (.6, .01), (.9, .001) (methods.md 5.6). A factor
             may rise again: stage 2 of methods.md 6.6.
@@ -42,8 +42,8 @@ class Schedule:
             raise TrainingError(f'schedule {self.kind!r} is not known; choose one of {", ".join(KINDS)}')
         if not self.lr > 0 or not math.isfinite(self.lr):
             raise TrainingError(f'lr must be a number above 0, got {self.lr!r}')
-        if not 0 <= self.warmup <= max(self.total, 1):
-            raise TrainingError(f'warmup must lie within the {self.total} steps of the training, got {self.warmup}')
+        if self.warmup < 0:
+            raise TrainingError(f'warmup must be 0 or more steps, got {self.warmup}')
         shares = [share for share, _ in self.decays]
         if shares != sorted(shares) or any(not 0 <= s <= 1 or f <= 0 for s, f in self.decays):
             raise TrainingError('decays must be pairs (share of the training from 0 to 1, factor above 0) with rising '
@@ -51,11 +51,15 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        return self.lr * self._factor(step) * min(1., (step + 1) / (self.warmup + 1))
+        return self.lr * self._factor(step) * min(1., (step + 1) / (self._rising + 1))
+
+    @property
+    def _rising(self) -> int:
+        return min(self.warmup, self.total // 5)
 
     def _factor(self, step: int) -> float:
         if self.kind == 'cosine':
-            done = (step - self.warmup) / max(self.total - self.warmup, 1)
+            done = (step - self._rising) / max(self.total - self._rising, 1)
             return self.floor + (1 - self.floor) * .5 * (1 + math.cos(math.pi * min(max(done, 0.), 1.)))
         factor = 1.
         if self.kind == 'step':

@@ -32,7 +32,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     'evaluate_every': (0, 'steps between evaluations; 0 = at the end of each epoch'),
     'val_samples': (2048, 'held-out samples of an evaluation'),
     'log_every': (50, 'steps between two logged values'),
-    'checkpoint_minutes': (1., 'between checkpoints, at least'),
+    'checkpoint_minutes': (1., 'between checkpoints, at least; 0 = one whenever values are logged'),
     'cure_after': (.1, 'share of the training from which on a reversed depth is turned round'),
     'per_rig': (1, 'samples that come in groups of this many frames of one rig'),
     'drop_views': (0., 'probability that a sample loses views'),

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from selfpose_ros.core.synthetic import walker
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.fit import fit
 from selfpose_training.networks import make_network
-
-from selfpose_ros.core.synthetic import walker
 
 
 class Reprojection:
@@ -28,8 +29,8 @@ class Reprojection:
 
     name, summary = 'reprojection', 'a method of the tests'
 
-    def __init__(self, slow_s: float = 0.) -> None:
-        self.slow_s = slow_s
+    def __init__(self, slow_s: float = 0., dies_at: float = 2.) -> None:
+        self.slow_s, self.dies_at = slow_s, dies_at
 
     def defaults(self):
         return {'width': 8, 'batch': 16, 'lr': 1e-2, 'epochs': 3, 'schedule': 'step', 'noise': .01, 'threads': 1}
@@ -42,6 +43,8 @@ class Reprojection:
     def loss(self, network, batch, progress):
         assert 0 <= progress < 1
         time.sleep(self.slow_s)
+        if progress == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         w = batch.w2d + self._noise * torch.randn_like(batch.w2d)
         lifted = network.lift(batch)
         both = [(_unit(lifted.y_cam[:, [u], :, :2]) - _unit(w)).abs().mean() for u in range(batch.views)]
@@ -63,8 +66,8 @@ def people(frames: int = 96, seed: int = 0) -> MotionViews:
 
 def main(folder: Path, settings: dict, resume: bool) -> None:
     """Train as the settings say."""
-    slow, probe = settings.pop('slow_s', 0.), settings.pop('probe', False)
-    method, rank = Reprojection(slow), int(os.environ.get('RANK', 0))
+    method = Reprojection(settings.pop('slow_s', 0.), settings.pop('dies_at', 2.))
+    probe, rank = settings.pop('probe', False), int(os.environ.get('RANK', 0))
     if probe:
         method.loss = probed(method.loss, folder, rank)
     outcome = fit(method, people(), folder, settings, val=people(48, 5), resume=resume, device='cpu')

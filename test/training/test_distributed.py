@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+
 from selfpose_training import checkpoint
 from selfpose_training.distributed import dealt, device_of, world
 from selfpose_training.errors import TrainingError

@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+from small_training import Reprojection, people
+
 from selfpose_training import checkpoint, fit as trainer
 from selfpose_training.average import Average
 from selfpose_training.errors import TrainingError
@@ -22,15 +24,9 @@ from selfpose_training.fit import fit
 from selfpose_training.process import stoppable
 from selfpose_training.schedule import Patience, Schedule
 from selfpose_training.settings import complete, parsed
-from small_training import Reprojection, people
 
 #: a checkpoint whenever one may be written
 EAGER = {'log_every': 2, 'checkpoint_minutes': 0}
-
-
-@pytest.fixture(autouse=True)
-def _cheap_saving(monkeypatch):
-    monkeypatch.setattr(trainer, '_SHARE_OF_SAVING', 1e9)
 
 
 def run(folder, method=None, resume=False, **settings):
@@ -78,15 +74,11 @@ def test_event_files_hold_the_terms_and_the_detectors(tmp_path):
 def test_killed_and_resumed_ends_as_if_never_interrupted(tmp_path, start):
     settings = EAGER | {'epochs': 4, 'ema': .9, 'seed': 3}
     whole = run(tmp_path / 'whole', **settings)
-    killed = start(tmp_path / 'killed', settings | {'slow_s': .1})
-    saved, deadline = tmp_path / 'killed' / checkpoint.CHECKPOINT, time.monotonic() + 60
-    while not (saved.exists() and checkpoint.load(saved)['step'] >= 8):
-        assert killed.poll() is None and time.monotonic() < deadline, killed.communicate()[0]
-        time.sleep(.02)
-    killed.kill()
-    killed.wait()
-    state = checkpoint.load(saved)
-    assert 8 <= state['step'] < 24 and state['step'] % 6    # in the middle of an epoch
+    killed = start(tmp_path / 'killed', settings | {'dies_at': 9 / 24})
+    out, _ = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, out
+    state = checkpoint.load(tmp_path / 'killed' / checkpoint.CHECKPOINT)
+    assert state['step'] == 8 and state['total'] == 24     # in the middle of the second epoch
     resumed = run(tmp_path / 'killed', resume=True, **settings)
     assert same(whole.network.state_dict(), resumed.network.state_dict())
     ends = [checkpoint.load(tmp_path / n / checkpoint.CHECKPOINT) for n in ('whole', 'killed')]
@@ -262,7 +254,8 @@ def test_schedules():
     cosine = Schedule('cosine', 1., 110, warmup=10, floor=.1)
     assert [cosine(0), cosine(4), cosine(10), cosine(60), cosine(110)] == pytest.approx([1 / 11, 5 / 11, 1, .55, .1])
     assert Schedule('constant', .5, 10)(9) == .5
-    for bad in ({'kind': 'steps'}, {'lr': 0}, {'lr': math.nan}, {'warmup': 101}, {'decays': ((.5, .1), (.2, .1))}):
+    assert Schedule('constant', 1., 10, warmup=100)(1) == pytest.approx(2 / 3)    # a short one: two steps rise
+    for bad in ({'kind': 'steps'}, {'lr': 0}, {'lr': math.nan}, {'warmup': -1}, {'decays': ((.5, .1), (.2, .1))}):
         with pytest.raises(TrainingError):
             Schedule(**{'kind': 'step', 'lr': 1., 'total': 100} | bad)
 
