@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.estimator import Estimator, EstimatorConfig
+from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
+from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.skeletons import Skeletons
 from .honesty import WorldErrors, sigma_samples, true_stature_m, world_errors
 from .motion import Motion, Piece, read_motion
@@ -96,6 +98,7 @@ class Task:
     piece: Piece
     seed: int
     case: str
+    lifter: LifterChoice = LifterChoice(NONE)
 
 
 @lru_cache(maxsize=1)
@@ -109,18 +112,18 @@ def run_task(task: Task) -> Outcome:
     clip = make_clip(_motion(task.motion), task.piece, task.seed, case.conditions)
     config = EstimatorConfig(person_height_m=true_stature_m(clip) if case.height else 0.)
     start = time.perf_counter()
-    result = reconstruct(clip, config, case.offline)
+    result = reconstruct(clip, config, case.offline, task.lifter.open())
     return judge(task.case, clip, result, time.perf_counter() - start)
 
 
-def reconstruct(clip: Clip, config: EstimatorConfig, offline: bool) -> Skeletons:
+def reconstruct(clip: Clip, config: EstimatorConfig, offline: bool, lifter: Lifter | None = None) -> Skeletons:
     """People and rig of a clip."""
     frames = clip.frames()
     rig: Rig | NotSolved
     if offline:
-        people, rig = reconstruct_offline(frames, config)
+        people, rig = reconstruct_offline(frames, config, lifter=lifter)
     else:
-        estimator = Estimator(config)
+        estimator = Estimator(config, lifter=lifter)
         try:
             people = [estimator.update(f) for f in frames]
             rig = estimator.rig or NotSolved(estimator.status.rig_reason or estimator.status.sentence)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.estimator import EstimatorConfig
+from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
 from ..io.archive import read_keypoints
 from ..io.npz import NpzReader
@@ -32,10 +33,10 @@ class RealClip:
     clip: Clip
 
 
-def score_real(real: RealClip) -> Score:
+def score_real(real: RealClip, lifter: Lifter | None = None) -> Score:
     """Reconstruct off line, focal lengths unknown, and score against the truth."""
     frames = real.recording.frames()
-    people, rig = reconstruct_offline(frames, EstimatorConfig())
+    people, rig = reconstruct_offline(frames, EstimatorConfig(), lifter=lifter)
     return compare(real.clip, Skeletons.of([f.stamp for f in frames], people, real.recording.cameras, rig)).score()
 
 
@@ -72,9 +73,9 @@ def _clip(path: Path) -> Clip:
     return Clip(0, path.stem, keypoints, confidence, stamp, size, truth)
 
 
-def real_rows(real: RealClip) -> list[Row]:
+def real_rows(real: RealClip, lifter: Lifter | None = None) -> list[Row]:
     """Rotation, focal lengths and errors of a real clip."""
-    s, name = score_real(real), real.clip.name
+    s, name = score_real(real, lifter), real.clip.name
     return [Row('real', f'{name}: worst camera rotation', s.rot, 'deg', 1., .6),
             Row('real', f'{name}: focal lengths, median error', s.focal, '%', .05, .03),
             Row('real', f'{name}: error, one alignment a clip', s.ga, 'mm', 10., note=(

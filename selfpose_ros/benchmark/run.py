@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..inference.lifter_choice import NONE, LifterChoice
 from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .motion import read_motion
@@ -44,6 +45,7 @@ class Options:
         rows: names of `ROWS`; empty = all that the files given allow.
         real: keypoint archive with its truth; None = none.
         jobs: clips at once.
+        lifter: which lifting network the estimator has.
     """
 
     motion: Path | None
@@ -52,6 +54,7 @@ class Options:
     rows: tuple[str, ...] = ()
     real: Path | None = None
     jobs: int = 1
+    lifter: LifterChoice = LifterChoice(NONE)
 
 
 @dataclass
@@ -75,8 +78,8 @@ class Report:
         """What the figures stand on."""
         o = self.options
         first = next(iter(self.outcomes.values()), [])
-        cpu = (f'{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy '
-               f'{np.__version__}')
+        cpu = (f'{o.lifter.sentence}; {platform.machine()}, {os.cpu_count()} cores, Python '
+               f'{platform.python_version()}, numpy {np.__version__}')
         if o.motion is None or not first:
             return cpu
         return f'{o.motion.stem}: {len(first)} clips, {sum(len(x.pa) for x in first)} frames, seed {o.seed}; {cpu}'
@@ -149,13 +152,13 @@ def run_benchmark(options: Options, told: Told) -> Report:
     if real is not None:
         told('real recording', 0, 1)
         with _kept(report, 'real recording'):
-            report.rows += real_rows(real)
+            report.rows += real_rows(real, options.lifter.open())
     # last and one after the other: nothing else of ours runs beside it
     speed = [n for n in names if n in SPEED]
     for done, name in enumerate(speed):
         told('speed', done, len(speed))
         with _kept(report, name):
-            row, found = speed_row(name)
+            row, found = speed_row(name, options.lifter.open())
             report.rows.append(row)
             if found is not None:
                 report.ticks[name] = found
@@ -178,7 +181,7 @@ def _accuracy(report: Report, cases: Sequence[str], told: Told) -> None:
     motion = read_motion(o.motion)
     # long clips first, so that no process is left with one at the end
     some = sorted(chosen(motion, o.every), key=len, reverse=True)
-    tasks = [Task(o.motion, piece, o.seed, case) for piece in some for case in cases]
+    tasks = [Task(o.motion, piece, o.seed, case, o.lifter) for piece in some for case in cases]
     report.outcomes = {case: [] for case in cases}
     told('clips', 0, len(tasks))
     for done, (task, outcome, trace) in enumerate(run_tasks(tasks, o.jobs), 1):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.estimator import Estimator, EstimatorConfig
 from ..core.history import History
+from ..core.lifting import Lifter
 from ..core.observation import MultiView
 from ..core.rig.solver import SolverConfig, solve
 from ..core.synthetic import frames_of, observe, ring_rig, walker
@@ -60,7 +61,8 @@ def scene(cameras: int, people: int, seconds: float) -> list[MultiView]:
     return frames_of(observe(X, rig, _FPS, _SEED))
 
 
-def ticks(frames: Sequence[MultiView], solver: str = 'inline', *, pace: float = 0., sampled: bool = False) -> Ticks:
+def ticks(frames: Sequence[MultiView], solver: str = 'inline', *, pace: float = 0., sampled: bool = False,
+          lifter: Lifter | None = None) -> Ticks:
     """Run the estimator over all frames and time every update at level 3.
 
     Args:
@@ -69,7 +71,7 @@ def ticks(frames: Sequence[MultiView], solver: str = 'inline', *, pace: float = 
         pace: frames come this many times faster than they were taken; 0 = as fast as they are dealt with.
         sampled: find out what the time is spent on, which costs some.
     """
-    estimator = Estimator(EstimatorConfig(rig_solver=solver))
+    estimator = Estimator(EstimatorConfig(rig_solver=solver), lifter=lifter)
     alone, solving, people = [], [], []
     sampler = StackSampler()
     parts: dict[str, float] = {}
@@ -141,16 +143,16 @@ def _stall_row(t: Ticks) -> Row:
 SPEED: dict[str, float] = {'tick': 35., 'crowd': 30., 'stall': 75., 'solve': 12.}
 
 
-def speed_row(name: str) -> tuple[Row, Ticks | None]:
+def speed_row(name: str, lifter: Lifter | None = None) -> tuple[Row, Ticks | None]:
     """Row of one name of `SPEED`, and the ticks behind it."""
     cameras, people = (8, 4) if name == 'crowd' else (4, 1)
     frames = scene(cameras, people, SPEED[name])
     if name == 'solve':
         return Row(name, 'a first solve over 80 frames, 4 views', solve_time_s(frames), 's', 3.), None
     if name == 'stall':
-        t = ticks(frames, 'process', pace=_PACE)
+        t = ticks(frames, 'process', pace=_PACE, lifter=lifter)
         return _stall_row(t), t
-    plain, looked_into = ticks(frames), ticks(frames, sampled=True)
+    plain, looked_into = ticks(frames, lifter=lifter), ticks(frames, sampled=True, lifter=lifter)
     t = Ticks(plain.alone_s, plain.solving_s, plain.people, looked_into.parts)
     what, target, aim = {'tick': ('4 views, 1 person', 2., 1.), 'crowd': ('8 views, 4 people', 12., None)}[name]
     return _cost_row(name, f'tick at level 3, {what}', t, people, target, aim), t

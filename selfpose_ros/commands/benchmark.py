@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..benchmark.run import ROWS
     from ..core.skeleton import JOINTS
+    from ..inference.lifter_choice import LIFTER_HELP
     parser.description = DESCRIPTION.format(joints=', '.join(JOINTS))
     parser.epilog = EXAMPLES.format(rows=', '.join(ROWS))
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--every', type=_whole, default=1, metavar='N', help='use every N-th clip (default: 1, all)')
     parser.add_argument('--rows', type=_words, default=(), metavar='ROW,...', help='some of the table; default: all')
     parser.add_argument('--real', type=Path, metavar='FILE', help='keypoint archive of a real recording with its truth')
+    parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='also draw plots into this folder')
     parser.add_argument('--jobs', type=_whole, default=os.cpu_count() or 1, metavar='N',
                         help='clips at once (default: one for each core)')
@@ -69,10 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..benchmark.run import Options, run_benchmark
+    from ..inference.lifter_choice import LifterChoice
     if args.output is not None:
         from ..benchmark.plots import check_plots
         check_plots(args.output)                           # before half an hour of work, not after it
-    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs)
+    lifter = LifterChoice(args.lifter)
+    lifter.open()                                          # a wrong name is told at once
+    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter)
     with ProgressDisplay(quiet=args.quiet, prefix='benchmark: ') as progress:
         report = run_benchmark(options, progress)
     files = []

@@ -45,6 +45,7 @@ exit status: 0 all done; 1 some recordings of several failed (they are listed); 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..core.skeleton import JOINT_SETS
+    from ..inference.lifter_choice import LIFTER_HELP
     from ..inference.pose2d import POSE2D_NAMES
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
     parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='every video or OpenPose folder is a recording of its own')
     parser.add_argument('--model', choices=POSE2D_NAMES, default=POSE2D_NAMES[0],
                         help='2D network for images (default: %(default)s)')
+    parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
     parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
@@ -155,6 +157,7 @@ def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json:
 
 def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..core.estimator import EstimatorConfig
+    from ..inference.lifter_choice import LifterChoice
     from ..inference.pose2d import make_pose2d
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
@@ -168,12 +171,14 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     if args.keypoints_out is not None and len(sources) > 1:
         raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
                       'one at a time')
+    lifter = LifterChoice(args.lifter)
+    lifter.open()                                          # before an hour of work, not after it
     stems, formats = _outputs(args.output, [s.name for s in sources], args.format)
     inputs = {p.resolve() for s in sources for p in s.paths}
     for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
         if path is not None and path.resolve() in inputs:
             raise IoError(f'{path}: the result would overwrite a source; choose another place with -o')
-    return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out)
+    return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter)
             for source, stem in zip(sources, stems, strict=True)]
 
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..core.estimator import Estimator, EstimatorConfig
+from ..core.lifting import Lifter
 from ..core.observation import LEVEL_NAMES, MultiView, Skeleton3D
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
+from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
 from ..io.skeletons import Skeletons
@@ -34,6 +36,7 @@ class Job:
         config: of the estimator.
         offline: two passes over the whole recording instead of what a robot sees.
         keypoints_out: also write the 2D as keypoint archive there.
+        lifter: which lifting network completes what fusion cannot see.
     """
 
     source: Source
@@ -43,6 +46,7 @@ class Job:
     config: EstimatorConfig
     offline: bool
     keypoints_out: Path | None = None
+    lifter: LifterChoice = LifterChoice(NONE)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def _number(n: int, noun: str) -> str:
 
 
 def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool = False,
-                progress: Progress | None = None) -> Skeletons:
+                progress: Progress | None = None, lifter: Lifter | None = None) -> Skeletons:
     """The people of a recording over time.
 
     Args:
@@ -109,21 +113,22 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
         config: of the estimator.
         offline: rig from the whole recording and smoothing both ways; else instant by instant, as a robot sees it.
         progress: see `io.recording.Progress`.
+        lifter: see `core.lifting`; None = fusion alone.
     """
     frames = recording.frames()
     if offline:
         def told(what: str, share: float) -> None:
             if progress is not None:
                 progress(what, round(100 * share), 100)
-        people, rig = reconstruct_offline(frames, config, told)
+        people, rig = reconstruct_offline(frames, config, told, lifter=lifter)
     else:
-        people, rig = _causal(frames, config, progress)
+        people, rig = _causal(frames, config, progress, lifter)
     return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
 
 
-def _causal(frames: Sequence[MultiView], config: EstimatorConfig,
-            progress: Progress | None) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
-    estimator = Estimator(config)
+def _causal(frames: Sequence[MultiView], config: EstimatorConfig, progress: Progress | None,
+            lifter: Lifter | None) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
+    estimator = Estimator(config, lifter=lifter)
     people = []
     try:
         for i, frame in enumerate(frames):
@@ -148,7 +153,7 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)
     start = time.perf_counter()
-    result = reconstruct(recording, job.config, offline=job.offline, progress=progress)
+    result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open())
     wall = time.perf_counter() - start
     files = write_result(job.stem, result, job.formats)
     return _report(job, recording, result, wall, files)

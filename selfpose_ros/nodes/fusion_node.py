@@ -11,9 +11,13 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from ..core.estimator import Estimator, EstimatorConfig
+from ..core.lifting import Lifter
 from ..core.observation import View2D
 from ..core.rig import Rig
 from ..core.view_buffer import ViewBufferConfig
+from ..inference.errors import InferenceError
+from ..inference.lifter_choice import LifterChoice
+from ..models.errors import ModelError
 from .diagnostics import Entry
 from .errors import NodeError
 from .fusion_outputs import FusionOutputs
@@ -33,8 +37,21 @@ _LOOK_S = 0.25
 _SUFFIX = '/keypoints_info'
 
 
-def _estimator(config: EstimatorConfig, rig: Rig | None) -> Estimator:
-    return Estimator(config, rig=rig)
+def _estimator(lifter: Lifter | None, config: EstimatorConfig, rig: Rig | None) -> Estimator:
+    return Estimator(config, rig=rig, lifter=lifter)
+
+
+def _lifter(name: str) -> tuple[Lifter | None, str]:
+    """What the parameter means, and a sentence on it.
+
+    Raises:
+        NodeError: it cannot be used.
+    """
+    choice = LifterChoice(name)
+    try:
+        return choice.open(), choice.sentence
+    except (ModelError, InferenceError) as error:
+        raise NodeError(f'parameter lifter: {error}') from error
 
 
 class FusionNode(ManagedNode[FusionSettings]):
@@ -42,12 +59,14 @@ class FusionNode(ManagedNode[FusionSettings]):
 
     Args:
         local_cameras: cameras whose views are handed over with `take`, by a pose2d_node in the same process.
-        make_estimator: given the configuration and a rig to start from (or None); see `FusionWorker`.
+        make_estimator: given the configuration and a rig to start from (or None); see `FusionWorker`. None = an
+            `Estimator` with the lifter of the parameters.
         kwargs: to the node.
     """
 
     def __init__(self, *, local_cameras: Collection[str] = (), name: str = 'fusion_node',
-                 make_estimator: Callable[[EstimatorConfig, Rig | None], Any] = _estimator, **kwargs: Any) -> None:
+                 make_estimator: Callable[[EstimatorConfig, Rig | None], Any] | None = None,
+                 **kwargs: Any) -> None:
         self._local = tuple(local_cameras)
         self._make_estimator = make_estimator
         self._inputs: dict[str, KeypointsInput] = {}
@@ -68,6 +87,9 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
             s.lag_s, s.rig_min_quality)
+        lifter, what = _lifter(s.lifter)
+        self.get_logger().info(what)
+        self._make = self._make_estimator or partial(_estimator, lifter)
         self._start_rig = load_rig(s.rig_file)
         if self._start_rig is not None:
             self.get_logger().info(f'starts with the rig of {s.rig_file}: {", ".join(self._start_rig.cameras)}')
@@ -81,7 +103,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         assert self._outputs is not None
         self._outputs.open()
         self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
-                                    partial(self._make_estimator, self._config), self._start_rig, self._publish,
+                                    partial(self._make, self._config), self._start_rig, self._publish,
                                     self._failed, self.now_s)
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)

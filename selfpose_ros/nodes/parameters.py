@@ -95,6 +95,9 @@ class FusionSettings:
     max_people: int = _of(4, 'No more people than this are followed.', low=1, high=50)
     lag_s: float = _of(0., 'Results are this much older and smoother, in the light of later images; 0 = no delay.',
                        unit='s', low=0., high=1.)
+    lifter: str = _of(
+        'auto', 'The lifting network, which gives poses from the first image and from one camera: auto = the one that '
+        'is shipped, none, the name of a shipped model, or a model folder.')
     rig_solver: str = _of(
         'process', 'Where the positions of the cameras are solved: process (does not slow the node down), thread, '
         'or inline (same result in every replay).', choices=('process', 'thread', 'inline'))

@@ -62,7 +62,7 @@ def test_a_defect_on_one_clip_is_told_and_does_not_lose_the_others(motion_file: 
         return good(task)
 
     monkeypatch.setattr(pool, 'run_task', breaks)
-    monkeypatch.setattr(run, 'speed_row', lambda name: 1 / 0)
+    monkeypatch.setattr(run, 'speed_row', lambda name, lifter: 1 / 0)
     status, out, err = benchmark(capsys, '--motion', motion_file, '--every', 3, '--rows', 'views4,solve', '--jobs', 1)
     assert status == 1
     assert 'views4' in out and '1 clips' in out

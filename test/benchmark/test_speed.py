@@ -20,7 +20,7 @@ from selfpose_ros.core.rig import NotSolved
 class FakeEstimator:
     """Level 3 from the tenth update on; a solve is under way in updates 20 to 29."""
 
-    def __init__(self, config):
+    def __init__(self, config, lifter=None):
         self.n, self.rig = -1, None
 
     def update(self, frame):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recorded
+from model_folder import write_lifter
 
 from selfpose_ros import cli
 from selfpose_ros.commands import reconstruction
@@ -30,8 +31,8 @@ class FakeEstimator:
 
     instances: list[FakeEstimator] = []
 
-    def __init__(self, config):
-        self.config, self.seen, self.closed = config, [], False
+    def __init__(self, config, lifter=None):
+        self.config, self.lifter, self.seen, self.closed = config, lifter, [], False
         self.instances.append(self)
 
     def update(self, observation):
@@ -69,6 +70,17 @@ def nobody(path, **changes):
     return recorded.write_archive(path, keypoints=np.full((6, 3, 17, 2), np.nan), **changes)
 
 
+def test_the_lifter_reaches_the_estimator(tmp_path, fake, capsys):
+    source = recorded.write_archive(tmp_path / 'a.npz')
+    folder = write_lifter(tmp_path / 'mine')
+    for word in (folder, 'none'):
+        assert selfpose(source, '-o', tmp_path / 'out', '--lifter', word) == 0
+    with_, without = fake.instances
+    assert with_.lifter.model.folder == folder and without.lifter is None
+    assert selfpose(source, '-o', tmp_path / 'out', '--lifter', tmp_path / 'nowhere') == 2
+    assert 'nowhere' in capsys.readouterr().err and len(fake.instances) == 2
+
+
 def test_archive_as_a_robot_sees_it(tmp_path, fake, capsys):
     source = recorded.write_archive(tmp_path / 'a.npz')
     assert selfpose(source, '-o', tmp_path / 'out', '--person-height', '1.8', '--baseline', 2,
@@ -85,7 +97,7 @@ def test_archive_as_a_robot_sees_it(tmp_path, fake, capsys):
 
 
 def test_offline_is_the_two_pass_reconstruction(tmp_path, monkeypatch, capsys):
-    def offline(frames, config, progress):
+    def offline(frames, config, progress, lifter):
         progress('solving', .5)
         return [[] for _ in frames], NotSolved('a still person')
     monkeypatch.setattr(reconstruction, 'reconstruct_offline', offline)

@@ -26,7 +26,7 @@ from selfpose_ros.core.estimator import EstimatorConfig, EstimatorStatus
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import COCO17, JOINTS
-from selfpose_ros.nodes import fusion_outputs
+from selfpose_ros.nodes import fusion_node, fusion_outputs
 from selfpose_ros.nodes.errors import NodeError
 from selfpose_ros.nodes.fusion_node import FusionNode
 from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, skeletons_of
@@ -327,6 +327,12 @@ def test_settings_reach_the_estimator(world: World) -> None:
     fuse(world, person_height_m=1.8, baseline_m=2, baseline_cameras=['b', 'a'], max_people=2, rig_solver='inline',
          rig_first_solve_s=3, lag_s=0.1, rig_min_quality=0.5)
     assert Scripted.made[0].config == EstimatorConfig(1.8, 2., ('b', 'a'), 2, 'inline', 3., 0.1, 0.5)
+
+
+def test_a_lifter_that_cannot_be_used_is_told_before_anything_runs() -> None:
+    assert fusion_node._lifter('none')[0] is None
+    with pytest.raises(NodeError, match=r'parameter lifter: .*nowhere'):
+        fusion_node._lifter('/nowhere')
 
 
 def test_views_of_the_same_process_need_no_topic(world: World) -> None:
