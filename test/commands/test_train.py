@@ -81,7 +81,8 @@ def test_views_and_travel_reach_the_data(motion_file, tmp_path, monkeypatch, sou
     assert seen == {'views': 2, 'recentre': False, 'seed': 7, 'samples': 50}         # one of two sequences is held out
 
 
-def test_stopped_by_time_and_resumed_is_the_same_model(motion_file, tmp_path, capsys, sound):
+def test_stopped_by_time_and_resumed_is_the_same_model(motion_file, tmp_path, capsys, monkeypatch, sound):
+    monkeypatch.setattr('selfpose_training.export.export_model', lambda network, folder, card: None)
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     assert train('canonpose', '--data', motion_file, '-o', whole, *QUICK) == 0
     assert train('canonpose', '--data', motion_file, '-o', parts, *QUICK, '--max-minutes', 1e-9) == 0
