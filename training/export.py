@@ -129,7 +129,10 @@ def _card(network: nn.Module, frames: int, card: Mapping[str, Any], sha256: str)
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     head = {'name': card.get('name'), 'kind': 'lifter', 'method': card.get('method', 'unknown'), 'task': ours['task'],
             'frames': frames, 'normalisation': 'frob'}
-    return _plain({**head, 'created': now, **card, **ours})
+    # what the network is made of, so that it can be trained on from this folder alone, see `parent.read_network`
+    config = getattr(network, 'config', None)
+    made_of = {'network': config} if isinstance(config, Mapping) else {}
+    return _plain({**head, 'created': now, **card, **made_of, **ours})
 
 
 def _tensor(t: Any) -> dict[str, Any]:
