@@ -69,7 +69,7 @@ _AGREE = .1
 _CHECK_S, _FITS = 1.5, 1.3
 #: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
 _WATCHED_ROWS = 100
-#: a moved camera that cannot be placed for this long is taken back, and the rig solved with it, s
+#: a moved camera that does not come to rest for this long is placed where it was last, s
 _GIVE_UP_S = 12.
 #: a moved camera is placed anew after it has seen the skeleton for this long, s
 _RESECT_S = 4.
@@ -97,6 +97,7 @@ class Estimator:
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
         self._next_lifted = 1
+        self._lifted_from: tuple[str, ...] = ()
         self._model: RigModel | None = None
         self._reason = 'waiting for the first views'
         self._next_rows, self._next_time = 1, -np.inf
@@ -172,7 +173,8 @@ class Estimator:
         if self._lifter is None or self._checking is not None or not h.seen or (old is not None and not old.lifted):
             return
         cameras = h.often_seen()
-        if old is not None and old.cameras == cameras and (h.seen < self._next_lifted or h.seen > _LIFTED_LAST):
+        done = h.seen < self._next_lifted or h.seen > _LIFTED_LAST or len(cameras) < 2
+        if old is not None and self._lifted_from == cameras and done:
             return
         tracks = h.tracks(cameras)
         if tracks.lifted is None or tracks.lifted_sigma is None:
@@ -181,7 +183,7 @@ class Estimator:
         if len(some) > _LIFTED_ROWS:
             some = some[np.unique(np.linspace(0, len(some) - 1, _LIFTED_ROWS).astype(int))]
         tracks = tracks.rows(some)
-        self._next_lifted = int(np.ceil(h.seen * _GROWTH)) + 1
+        self._next_lifted, self._lifted_from = int(np.ceil(h.seen * _GROWTH)) + 1, cameras
         model = lifted_model(tracks, self.config.person_height_m, old)
         if model is None:
             return
@@ -278,7 +280,7 @@ class Estimator:
         if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
             return
         R, t, e = resect(list(rows.rows), model.R[v], model.t[v], float(model.focal[v]), model.centre[v])
-        if e > _FITS and rows.span_s < _GIVE_UP_S:
+        if e > _FITS and rows.waited_s < _GIVE_UP_S:
             self._retry = view.stamp + 1.                           # still moving, perhaps
             return
         self._place(v, R, t)

@@ -35,6 +35,7 @@ _LOST_TICKS = 3
 _LIFTED_TAIL = 3.
 _ADD_PATH = ['einsum_path', (0, 1), (0, 1)]
 _DIAG = np.arange(51)
+_NONE = np.zeros(1, np.int64)
 #: (51, K) pattern: which bone touches which joint, with sign
 _INC = np.zeros((_K, 17))
 _INC[np.arange(_K), _A], _INC[np.arange(_K), _B] = -1., 1.
@@ -69,7 +70,7 @@ class Measurement:
     (inf = unseen), offset (V,) s: acquisition time minus the tick's.
 
     What a lifter says of it, or None: bones (16, 3) m, child minus parent in world axes, and the inverse covariance
-    bone_info (16, 3, 3) of each; zero where the views say enough.
+    bone_info (16, 3, 3) of each; zero where the views say enough. unswap: exchanged sides are put right.
     """
 
     kp: Array
@@ -77,6 +78,7 @@ class Measurement:
     offset: Array
     bones: Array | None = None
     bone_info: Array | None = None
+    unswap: bool = True
 
 
 class SkeletonFilter:
@@ -153,8 +155,8 @@ class SkeletonFilter:
         """Take the views of one tick."""
         cfg = self.config
         shift = m.offset[:, None, None] * self.v[None] if np.any(m.offset) else None
-        best = best_permutation(self.pixels(m.offset), m.kp, m.sigma)
         kp, sigma = m.kp, m.sigma
+        best = best_permutation(self.pixels(m.offset), kp, sigma) if m.unswap else _NONE
         if best.any():
             index = PERMUTATIONS[best]
             kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)

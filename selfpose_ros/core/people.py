@@ -176,7 +176,9 @@ class People:
         v, joints, sigma = _stacked(known, m)
         bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
         memory = _LIFTER_MEMORY_S if m.lifted else _LIFTER_MEMORY_KNOWN_S
-        return replace(obs, bones=bones, bone_info=info * (min(dt / memory, 1.) * need)[:, None, None])
+        # with one camera from the start, whose sides seem exchanged may have been taken for turned round before
+        return replace(obs, bones=bones, bone_info=info * (min(dt / memory, 1.) * need)[:, None, None],
+                       unswap=len(m.cameras) > 1)
 
     def _replay(self, rows: list[tuple[float, Row]]) -> Person | None:
         assert self.model is not None

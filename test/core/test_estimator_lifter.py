@@ -114,10 +114,10 @@ def test_a_trusted_rig_needs_no_lifter() -> None:
 # -- one camera
 
 def test_one_camera_is_enough_for_level_one() -> None:
-    """Every instant, level 1, pose 9 cm; the sentence says what it rests on and all is well."""
+    """Every instant, level 1, pose 10 cm (as told, 8.5); the sentence says what it rests on and all is well."""
     r = alone()
     e = pose_errors(r.joints(), four().first)
-    assert (r.level() == 1).all() and np.isfinite(e).all() and np.median(e) < .09
+    assert (r.level() == 1).all() and np.isfinite(e).all() and np.median(e) < .1
     assert r.rig is None and r.status[-1].ok and 'level 1 (lifted)' in r.status[-1].sentence
     assert 'one camera' in r.status[-1].sentence and r.status[-1].scale_source == 'known height'
     assert np.concatenate([p.views for o in r.people for p in o]).max() == 1
@@ -135,10 +135,10 @@ def test_one_camera_takes_itself_for_level() -> None:
 
 
 def test_one_camera_knows_the_size_when_told_and_the_way_as_well_as_its_focal_length() -> None:
-    """Size 6 %; errors after one rigid alignment within 2.5 of the sigmas told in the mean."""
+    """Size 8 %; errors after one rigid alignment within 2.5 of the sigmas told in the mean."""
     r = alone()
     sizes = np.array([fit(x[None] - x[0], y[None] - y[0]).scale for x, y in zip(r.joints(), four().first, strict=True)])
-    assert np.median(sizes) == pytest.approx(1., abs=.06)
+    assert np.median(sizes) == pytest.approx(1., abs=.08)
     f = fit(r.joints(), four().first)
     assert np.nanmean(f.errors) / np.sqrt(3) < 2.5 * np.nanmean(r.sigma())
 

@@ -124,10 +124,17 @@ class Resection:
 
     def __init__(self, most: int = 120) -> None:
         self.rows: deque[tuple[float, Array, Array, Array]] = deque(maxlen=most)
+        self._began = np.inf
 
     def add(self, stamp: float, X: Array, kp: Array, sigma: Array) -> None:
         """Joints (17, 3) m, pixels (17, 2) undistorted, sigma (17,) px."""
         self.rows.append((stamp, X, kp, sigma))
+        self._began = min(self._began, stamp)
+
+    @property
+    def waited_s(self) -> float:
+        """How long the camera has been collected for; `span_s` is what of that is still kept."""
+        return self.rows[-1][0] - self._began if self.rows else 0.
 
     @property
     def span_s(self) -> float:
