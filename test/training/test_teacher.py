@@ -12,15 +12,14 @@ import pytest
 
 pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
 
+from selfpose_ros.benchmark.motion import Motion
+from selfpose_ros.core.observation import MultiView
+from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
 from selfpose_training import teacher
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.errors import TrainingError
 from selfpose_training.metrics import pa_errors
 from selfpose_training.teacher import Source, Teaching, protocol_sources, recorded_sources, teach, teaching_of
-
-from selfpose_ros.benchmark.motion import Motion
-from selfpose_ros.core.observation import MultiView
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
 
 FPS = 15.
 
