@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
+pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
+
+import torch
 
 from selfpose_ros.core.synthetic import walker
 from selfpose_training.batch import Batch
