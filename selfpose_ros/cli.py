@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'evaluate': ('evaluate', 'how good a lifting model is on motion capture seen by virtual cameras'),
     'model': ('model', 'model folders: list, show, verify, promote, roll back'),
     'train': ('train', 'a lifting network from 2D joints of several views, without 3D labels'),
+    'update': ('update', 'a lifting network learns from your own recordings, and is replaced only by a better one'),
 }
 
 

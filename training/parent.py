@@ -78,8 +78,9 @@ def read_network(model: Model) -> Lifter:
         if off[-1] <= TOLERANCE:
             return network
         network.flip()
-    raise TrainingError(f'{model.file}: the weights read from it do not compute what it computes (off by {min(off):.3g})'
-                        ', so it was exported from another network than its card tells of; export it again')
+    raise TrainingError(f'{model.file}: the weights read from it do not compute what it computes '
+                        f'(off by {min(off):.3g}): it was exported from another network than its card tells of; '
+                        'export it again')
 
 
 def _weights(file: Path) -> dict[str, NDArray[Any]]:

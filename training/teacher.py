@@ -34,8 +34,8 @@ from .data.recordings import Recorded
 from .data.sources import kind_of, read_data
 from .errors import TrainingError
 
-__all__ = ['Lesson', 'Source', 'Teaching', 'protocol_sources', 'recorded_sources', 'take_lesson', 'teach',
-           'teaching_of']
+__all__ = ['Lesson', 'Source', 'Teaching', 'protocol_sources', 'recorded_sources', 'take_lesson',
+           'taught_by', 'teach', 'teaching_of']
 
 Float = NDArray[np.float32]
 
@@ -246,6 +246,19 @@ def teach(sources: Iterable[Source], *, jobs: int = 1, progress: Callable[[str, 
     if not lessons:
         raise TrainingError('no recording could be calibrated from the people in it: '
                             + ('; '.join(refused[:3]) or 'there was none'))
+    return taught_by(lessons, refused, seed)
+
+
+def taught_by(lessons: Sequence[Lesson], refused: Sequence[str] = (), seed: int = 0) -> Teaching:
+    """Lessons put together, one at least.
+
+    Args:
+        refused: why other recordings taught nothing.
+        seed: of the choice among errors when there are very many.
+
+    Raises:
+        TrainingError: too little is known in all of them.
+    """
     return Teaching(_poses(lessons), _errors(lessons, seed), tuple(refused))
 
 

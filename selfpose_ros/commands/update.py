@@ -1,0 +1,148 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose update`: a lifting network learns from recordings of one's own, without labels."""
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import math
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..io.errors import IoError
+from .train import _from_one, _from_zero, _positive
+
+if TYPE_CHECKING:
+    from selfpose_training.update import Given, Report
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = """A lifting network learns from your own recordings. Nobody labels or calibrates anything: cameras and 3D
+poses are found from the people in each recording, and the network learns from these. The last part of each recording
+is kept aside; the new network replaces the old one only if it is better there by more than chance.
+
+RECORDING is a rosbag2 (folder, .mcap, .db3) with keypoints topics, or with image topics (they go through the 2D
+network), a keypoint archive (.npz), or a folder of archives; with one person before two cameras or more."""
+
+EXAMPLES = """examples:
+  selfpose update bag/ --parent out/model -o out/better
+  selfpose update monday/ tuesday/ --parent ~/models/lifter --store ~/models --name lifter
+  selfpose update archives/ --parent out/model -o out/better --epochs 50 --json
+
+In DIR: report.json, and model/ if the new network is better. The parent stays as it is; `selfpose model rollback`
+goes back to it in a store.
+exit status: 0 better, the new model is written; 1 not better: refused, the reason is said; 2 nothing learned;
+130 stopped with Ctrl-C."""
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not .1 <= value <= .6:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a number from 0.1 to 0.6')
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    from ..inference.pose2d import POSE2D_NAMES
+    parser.add_argument('recordings', metavar='RECORDING', nargs='+', type=Path, help='see above')
+    parser.add_argument('--parent', required=True, metavar='MODEL',
+                        help='a model folder, an entry of a store (STORE/NAME), or the name of a shipped model')
+    parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='new folder for report and model')
+    parser.add_argument('--store', type=Path, metavar='DIR', help='model store that gets the new model, with --name')
+    parser.add_argument('--name', metavar='NAME', help='of the entry in the store')
+    parser.add_argument('--held-out', type=_share, default=.3, metavar='SHARE',
+                        help='last share of the time of each recording that is kept for comparing (default: 0.3)')
+    parser.add_argument('--epochs', type=_from_one, metavar='N', help='passes over the recordings')
+    parser.add_argument('--max-minutes', type=_positive, default=math.inf, metavar='MIN',
+                        help='of training; what is learned until then is compared')
+    parser.add_argument('--seed', type=_from_zero, metavar='N', help='of everything random (default: 1)')
+    parser.add_argument('--threads', type=_from_one, metavar='N', help='default: one for each core')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
+                        help='any other setting, for instance lr=0.0001; may be repeated')
+    parser.add_argument('--model', choices=POSE2D_NAMES, default=POSE2D_NAMES[0],
+                        help='2D network for images (default: %(default)s)')
+    parser.add_argument('--device', default='auto', metavar='NAME', help='auto (default), cpu, cuda, cuda:N')
+    parser.add_argument('--licence', default='not told', metavar='TEXT', help="of the recordings, for the model's card")
+    parser.add_argument('--json', action='store_true', help='the report as JSON')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    for name in ('torch', 'selfpose_training'):
+        if importlib.util.find_spec(name) is None:
+            raise IoError(f"update: the Python package {name} is not installed; pip install 'selfpose_ros[training]'")
+    from selfpose_training.display import Display
+    from selfpose_training.update import Request, update
+    given = _given(args)
+    request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
+                      args.max_minutes, args.device, args.licence)
+    with Display(quiet=args.quiet, prefix='update') as display:
+        report = update(request, display)
+    for note in report.notes:
+        sys.stderr.write(f'selfpose update: note: {" ".join(note.split())}\n')
+    if report.decision == 'stopped':
+        sys.stderr.write(f'selfpose update: {report.reason}; nothing is written\n')
+        return 130
+    sys.stdout.write(json.dumps(report.to_dict(), indent=1) + '\n' if args.json else _text(report))
+    sys.stdout.flush()
+    if report.decision == 'refused':
+        sys.stderr.write(f'selfpose update: refused: {report.reason}\n')
+    return 0 if report.decision == 'promoted' else 1
+
+
+def _given(args: argparse.Namespace) -> list[Given]:
+    """What the paths are; read when it is their turn."""
+    from selfpose_training.update import Given
+
+    from ..inference.pose2d import make_pose2d
+    from ..io.sources import ReadOptions, find_sources, read_source
+    options = ReadOptions(partial(make_pose2d, args.model))
+    sources = [s for path in args.recordings for s in find_sources([path])]
+    for s in sources:
+        if s.kind not in ('bag', 'archive'):
+            raise IoError(f'{s.paths[0]}: {s.kind} are not learned from directly; write an archive with selfpose '
+                          'reconstruct --keypoints-out FILE.npz, and give that')
+    paths = [s.paths[0].resolve() for s in sources]
+    double = next((p for p in paths if paths.count(p) > 1), None)
+    if double is not None:
+        raise IoError(f'{double}: given twice; name every recording once')
+    return [Given(str(s.paths[0]), s.paths, partial(read_source, s, options)) for s in sources]
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings that were given; what has an option of its own may be given once."""
+    from selfpose_training.settings import parsed
+    named = {n: getattr(args, n) for n in ('epochs', 'seed', 'threads') if getattr(args, n) is not None}
+    others = parsed(args.settings)
+    twice = sorted(named.keys() & others.keys())
+    if twice:
+        raise IoError(f'update: {twice[0]} is given twice, by --{twice[0]} and by --set; leave one out')
+    return named | others
+
+
+def _text(report: Report) -> str:
+    """The figures for people."""
+    lines = []
+    for r in report.recordings:
+        lines.append(f'{r["name"]}: {r["cameras"]} cameras, learned from {r["learn_s"]:.0f} s, compared on '
+                     f'{r["compare_s"]:.0f} s')
+    c = report.comparison
+    if c is not None:
+        lines += [f'{report.steps} steps; {c.poses} views of held-out time in {c.blocks} blocks of {c.block_s:g} s', '',
+                  f'{"":10}{"parent":>8}{"child":>8}   change, 95 % interval', f'{"":10}{"mm":>8}{"mm":>8}   mm']
+        lines += [f'{name.replace("_", "-").upper():10}{v.before:8.1f}{v.after:8.1f}   {v.low:+.1f} to {v.high:+.1f}'
+                  for name, v in c.changes.items()]
+    if report.decision == 'promoted':
+        where = f'{report.model}' + (f', version {report.version} of the store' if report.version else '')
+        lines += ['', f'better: {where}']
+    else:
+        lines += ['', 'refused: the parent stays']
+    return '\n'.join([*lines, ''])

@@ -1,0 +1,128 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recording parted in time: one part with the teacher's poses to learn from, one with such poses to compare with."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data.arrays import EpochArrays
+from .data.recordings import Recorded, RecordedViews
+from .errors import TrainingError
+from .teacher import Lesson, Source, recorded_sources, take_lesson
+
+__all__ = ['Known', 'KnownViews', 'Parted', 'part_recording']
+
+#: between what is learned from and what is held out, s: longer than poses and 2D errors remember
+_GAP_S = 1.
+#: least time to learn from and to compare, s, and least instants in each
+_LEARN_S, _COMPARE_S, _INSTANTS = 5., 3., 30
+
+
+@dataclass(frozen=True)
+class Known:
+    """Real views of which the teacher knows the poses.
+
+    Attributes:
+        views: with R, t and X as the teacher found them, and K where the recording tells it.
+        sigma: (T, 17) m, inf = not known.
+    """
+
+    views: Recorded
+    sigma: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A recording.
+
+    Attributes:
+        lesson: of the first part, calibrated by itself.
+        taught: its real views.  held_out: those of the last part, with poses from the whole recording.
+        quality: of the rigs of the first part and of the whole.
+        learn_s, compare_s: length of the parts, s.
+    """
+
+    lesson: Lesson
+    taught: Known
+    held_out: Known
+    quality: tuple[float, float]
+    learn_s: float
+    compare_s: float
+
+    def told(self) -> dict[str, Any]:
+        """For reports."""
+        return {'cameras': self.taught.views.views, 'learn_s': self.learn_s, 'compare_s': self.compare_s,
+                'instants': [len(self.taught.views), len(self.held_out.views)], 'rig_quality': list(self.quality)}
+
+
+def part_recording(recording: Recorded, held_out: float) -> Parted | str:
+    """Part a recording in time and calibrate it twice; or the reason why nothing is learned from it.
+
+    Args:
+        held_out: share of its time for comparing; at least some seconds are taken.
+    """
+    if recording.views < 2:
+        return f'{recording.name}: a single camera; self-calibration needs two or more that see the same person'
+    source = next(recorded_sources([recording]))
+    stamp = np.array([f.stamp for f in source.frames])
+    span = float(stamp[-1] - stamp[0])
+    second = stamp[-1] - max(held_out * span, _COMPARE_S)
+    first = second - _GAP_S
+    learn, compare = int((stamp < first).sum()), int((stamp >= second).sum())
+    if first - stamp[0] < _LEARN_S or min(learn, compare) < _INSTANTS:
+        return (f'{recording.name}: {span:.1f} s with {len(stamp)} instants are too short to learn from one part and '
+                f'compare on another; record {np.ceil((_LEARN_S + _GAP_S) / (1 - held_out) + 1):.0f} s or more')
+    lesson = take_lesson(Source(source.name, source.subject, source.frames[:learn]))
+    if isinstance(lesson, str):
+        return lesson
+    whole = take_lesson(source)
+    if isinstance(whole, str):
+        return whole
+    try:
+        taught, later = _known(lesson, recording, 0), _known(whole, recording, len(stamp) - compare)
+    except TrainingError as error:
+        return str(error)
+    return Parted(lesson, taught, later, (lesson.rig.quality, whole.rig.quality), float(stamp[learn - 1] - stamp[0]),
+                  float(stamp[-1] - stamp[-compare]))
+
+
+def _known(lesson: Lesson, recording: Recorded, first: int) -> Known:
+    """Instants from `first` on in which the teacher knows something of the person that is seen."""
+    known = np.isfinite(lesson.joints).all(-1)
+    index = np.flatnonzero(known.any(1) & (lesson.conf > 0).any((1, 2)))
+    index = index[index >= first]
+    if not len(index):
+        raise TrainingError(f'{recording.name}: nobody whose pose is known in '
+                            + ('its held-out time' if first else 'the time to learn from') + '; record longer')
+    K = None
+    if recording.K is not None and recording.K.ndim == 3:
+        column = [int(c.removeprefix('camera')) - 1 for c in lesson.rig.cameras]      # names of `recorded_sources`
+        K = recording.K[column]
+    views = Recorded(recording.name, lesson.observed[index], lesson.conf[index], lesson.stamp[index],
+                     lesson.image_size.astype(float), subject=recording.subject, K=K, R=lesson.rig.R, t=lesson.rig.t,
+                     X=lesson.joints[index])
+    sigma = np.where(known & np.isfinite(lesson.sigma), lesson.sigma, np.inf)[index]
+    return Known(views, sigma.astype(np.float32))
+
+
+class KnownViews(RecordedViews):
+    """Real views as a data set; X and X_sigma are the teacher's."""
+
+    def __init__(self, parts: Sequence[Known], seed: int = 0) -> None:
+        super().__init__([p.views for p in parts], seed)
+        self._sigma = np.concatenate([p.sigma for p in parts])
+        #: (F,) s of the frames
+        self.stamp = np.concatenate([p.views.stamp for p in parts])
+
+    def epoch(self, n: int) -> EpochArrays:
+        """See `RecordedViews.epoch`."""
+        arrays = super().epoch(n)
+        assert arrays.X_sigma is not None
+        return dataclasses.replace(arrays, X_sigma=np.where(np.isfinite(arrays.X_sigma), self._sigma, np.inf).astype(
+            np.float32))
