@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from selfpose_ros.benchmark.motion import Motion, pieces
 from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
-from selfpose_ros.core.lifting import Lifter, norm2d
+from selfpose_ros.core.lifting import Lifter, norm2d, pinhole
 from selfpose_ros.core.skeleton import JOINTS
 
 from . import metrics
@@ -100,7 +100,7 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
     """Figures of a lifter on a motion.
 
     Args:
-        lifter: gets 2D poses normalised without intrinsics.
+        lifter: gets 2D poses normalised through virtual cameras with guessed intrinsics, as at run time.
         motion: see `selfpose_ros.benchmark.motion`.
         seed: of cameras and 2D errors; the same seed gives the same clips on every machine.
         views: 1 to 4.
@@ -129,8 +129,9 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
 
 def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
     """All views of a clip, each by itself."""
-    w = norm2d(clip.keypoints.astype(float), clip.confidence.astype(float)).w2d
-    pose = np.concatenate([w, clip.confidence[..., None]], -1).astype(np.float32)           # T, V, 17, 3
+    K = np.stack([pinhole(None, (int(w), int(h))) for w, h in clip.image_size])
+    n = norm2d(clip.keypoints.astype(float), clip.confidence.astype(float), K)
+    pose = np.concatenate([n.w2d, clip.confidence[..., None]], -1).astype(np.float32)       # T, V, 17, 3
     T, V = pose.shape[:2]
     joints, sigma = np.empty((T * V, 17, 3)), np.empty((T * V, 17))
     for part, batch in _batches(pose, lifter.frames):
@@ -138,7 +139,7 @@ def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
     X = clip.truth.joints.astype(float)
     X = 1e3 * (X - X[:, :1])
     true = np.einsum('vij,tkj->tvki', clip.truth.R, X)
-    return Lifted(joints.reshape(T, V, 17, 3), sigma.reshape(T, V, 17), true)
+    return Lifted(joints.reshape(T, V, 17, 3) @ n.ray_rot.swapaxes(-1, -2), sigma.reshape(T, V, 17), true)
 
 
 def _batches(pose: NDArray[np.float32], frames: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
