@@ -63,8 +63,8 @@ _TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
 _SETTLED_ROWS = 300
 #: instants that a first idea of the rig from lifted poses rests on at most; it is not renewed after so many
 _LIFTED_ROWS, _LIFTED_LAST = 24, 150
-#: agreement with lifted poses below which a rig from few instants is none
-_AGREE = .1
+#: agreement with lifted poses below which a rig that is not trusted is none: of two cameras, which fit much; of more
+_AGREE_TWO, _AGREE = .5, .1
 #: a saved rig is watched for this long; residuals (median per axis, sigmas) of a rig that fits are below; s
 _CHECK_S, _FITS = 1.5, 1.3
 #: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
@@ -399,14 +399,14 @@ class Estimator:
     def _adopt(self, solution: Solution) -> None:
         old, h = self._model, self._history
         if old is not None and old.lifted:
-            if len(solution.rows) < _GUESS_ROWS and self._contradicts(solution):
-                return                                              # a few instants fit many rigs
             old = None
         tracks = h.tracks(self._asked)
         sigma, rows = float(solution.rotation_sigma_deg.max()), len(solution.rows)
         level = 1 if rows < _GUESS_ROWS else 2
         if sigma < _TRUSTED_DEG and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
             level = 3
+        if level < 3 and self._model is not None and self._model.lifted and self._contradicts(solution):
+            return                                                  # a few instants fit many rigs
         if old is not None and old.cameras == self._asked and (
                 sigma > 1.3 * float(old.rotation_sigma_deg.max()) or level < old.level):
             return                                              # what is there is better: nothing is taken back
@@ -425,11 +425,12 @@ class Estimator:
     def _contradicts(self, solution: Solution) -> bool:
         """Bodies of a solution do not lie in depth as the lifter sees them."""
         tracks, s = self._history.tracks(self._asked), solution.state
-        if tracks.lifted is None or tracks.lifted_sigma is None or int(solution.rows.max()) >= len(tracks.stamp):
-            return False
+        if tracks.lifted is None or tracks.lifted_sigma is None or self._history.seen > self._history.most_rows:
+            return False                                            # rows are thinned out by now
         lifted = tracks.rows(solution.rows)
         assert lifted.lifted is not None and lifted.lifted_sigma is not None
-        return depth_agreement(s.X, s.R, lifted.lifted, lifted.lifted_sigma) < _AGREE
+        return depth_agreement(s.X, s.R, lifted.lifted, lifted.lifted_sigma) < (
+            _AGREE if len(tracks.cameras) > 2 else _AGREE_TWO)
 
     def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         names = self.config.baseline_cameras

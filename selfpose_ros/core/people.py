@@ -34,11 +34,9 @@ _COAST_S, _FORGET_S = .4, 1.
 _DOUBT_S = .2
 #: ticks in which somebody new must be seen by two cameras before he is believed
 _CONFIRM = 3
-#: joints that are seen by fewer views than this, unsure ones counted less, are told by the lifter, too
-_TWO_VIEWS = 1.5
-#: what a lifter says counts once in this time, s: its errors last. Where the bones are known from several views it is
-#: needed less
-_LIFTER_MEMORY_S, _LIFTER_MEMORY_KNOWN_S = .12, 1.
+#: what a lifter says counts once in this time, s: its errors last. With lifted poses alone; with a rig that is not
+#: trusted, or two views, which leave depth open; with a rig. Measured, validation split
+_LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
 #: one camera tells the distance by the body's size alone: relative error, and how fast the place becomes unsure, m/s
 _SIZE_SIGMA, _UNSURE_M_S = .06, .25
 #: how well the bones of somebody are known of whom there are lifted poses alone, m
@@ -163,22 +161,19 @@ class People:
         return else_ if found is None else found
 
     def _with_lifted(self, p: Person, row: Row, obs: Measurement, dt: float) -> Measurement:
-        """Joints that fewer than two views see are told by the lifter, bone by bone."""
+        """The lifter tells every bone, for what it is worth: what two views or more see well hardly moves."""
         m = self.model
         assert m is not None and self.lifted is not None
         self.lifted.add(p.identity, row)
-        usual = float(m.noise.sigma(np.array(.8)))
-        weak = np.minimum((2 * usual / obs.sigma) ** 2, 1.).sum(0) < _TWO_VIEWS
-        need = np.ones(16, bool) if m.lifted else weak[_PAIR_A[:16]] | weak[_PAIR_B[:16]]
-        known = self.lifted.of(row, m.pinholes, p.identity) if need.any() else {}
+        known = self.lifted.of(row, m.pinholes, p.identity)
         if not known:
             return obs
         v, joints, sigma = _stacked(known, m)
         bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
-        memory = _LIFTER_MEMORY_S if m.lifted else _LIFTER_MEMORY_KNOWN_S
+        few = m.level < 3 or len(row) < 3
+        memory = _LIFTER_ALONE_S if m.lifted else _LIFTER_FEW_S if few else _LIFTER_MANY_S
         # with one camera from the start, whose sides seem exchanged may have been taken for turned round before
-        return replace(obs, bones=bones, bone_info=info * (min(dt / memory, 1.) * need)[:, None, None],
-                       unswap=len(m.cameras) > 1)
+        return replace(obs, bones=bones, bone_info=info * min(dt / memory, 1.), unswap=len(m.cameras) > 1)
 
     def _replay(self, rows: list[tuple[float, Row]]) -> Person | None:
         assert self.model is not None
