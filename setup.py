@@ -66,7 +66,7 @@ EXTRAS_REQUIRE = {
 
 setup(
     name=NAME,
-    version='0.1.0',
+    version='0.2.0',
     description='Uncalibrated cameras in, metric 3D skeletons on ROS 2 topics out.',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8') if (HERE / 'README.md').exists() else '',
     long_description_content_type='text/markdown',
@@ -84,7 +84,7 @@ setup(
     ],
     python_requires='>=3.10',
     packages=[*find_packages(include=[NAME, f'{NAME}.*']), TRAINING,
-              *(f'{TRAINING}.{p}' for p in find_packages('training'))],
+              *(f'{TRAINING}.{p}' for p in find_packages(where=str(HERE / 'training')))],
     package_dir={TRAINING: 'training'},
     package_data={f'{NAME}.models': ['*/card.yaml', '*/model.onnx']},
     data_files=DATA_FILES,

@@ -31,10 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'reconstruct': ('reconstruct', 'a bag, videos, keypoint archives or OpenPose folders to 3D skeletons'),
     'play': ('play', 'video files as camera topics in real time'),
     'benchmark': ('benchmark', 'accuracy, speed and honesty on motion capture seen by virtual cameras'),
-    'evaluate': ('evaluate', 'how good a lifting model is on motion capture seen by virtual cameras'),
-    'model': ('model', 'model folders: list, show, verify, promote, roll back'),
     'train': ('train', 'a lifting network from 2D joints of several views, without 3D labels'),
+    'evaluate': ('evaluate', 'how good a lifting model is on motion capture seen by virtual cameras'),
     'update': ('update', 'a lifting network learns from your own recordings, and is replaced only by a better one'),
+    'model': ('model', 'model folders: list, show, verify, promote, roll back'),
 }
 
 

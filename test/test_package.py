@@ -148,7 +148,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     source = tmp_path_factory.mktemp('source') / 'selfpose_ros'
     for file in tracked():
         target = source / file.relative_to(ROOT)
-        if target.relative_to(source).parts[0] not in ('test', 'docs', 'training'):
+        if target.relative_to(source).parts[0] not in ('test', 'docs'):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
     out = tmp_path_factory.mktemp('wheel')
@@ -180,8 +180,12 @@ def test_wheel_ships_what_ros_looks_for(wheel: zipfile.ZipFile):
 
 def test_wheel_ships_every_module_and_nothing_else(wheel: zipfile.ZipFile):
     shipped = {n for n in wheel.namelist() if n.endswith('.py') and '.data/' not in n}
-    assert shipped == {str(f.relative_to(ROOT)) for f in tracked()
-                       if f.suffix == '.py' and f.relative_to(ROOT).parts[0] == 'selfpose_ros'}
+    files = [f.relative_to(ROOT) for f in tracked()]
+    assert shipped == {re.sub('^training/', 'selfpose_training/', str(f)) for f in files
+                       if f.suffix == '.py' and f.parts[0] in ('selfpose_ros', 'training')}
+    models = {str(f) for f in files if f.parts[:2] == ('selfpose_ros', 'models') and f.suffix in ('.onnx', '.yaml')}
+    assert 'selfpose_ros/models/lifter/model.onnx' in models
+    assert models == {n for n in wheel.namelist() if n.endswith(('.onnx', '.yaml')) and '.data/' not in n}
 
 
 def test_the_forwarder_starts_the_command_of_its_name(wheel: zipfile.ZipFile, tmp_path: Path):
