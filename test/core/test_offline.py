@@ -203,7 +203,7 @@ def test_two_people_from_the_start_are_not_mixed_into_one(
     class Idle:
         """What follows a refusal is not asked here."""
 
-        def __init__(self, *given: object) -> None:
+        def __init__(self, *given: object, **named: object) -> None:
             pass
 
         def update(self, frame: MultiView) -> list[Skeleton3D]:
