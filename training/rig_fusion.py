@@ -22,7 +22,7 @@ __all__ = ['RigPoses', 'fuse_rigs', 'nearest_rotation']
 #: standard deviation of a 2D joint of confidence 1 in normalised units, detection and perspective together
 _JOINT = .02
 #: weight of the lifter's own pose against a joint that is seen with confidence 1 by one view
-_PRIOR = .05
+_PRIOR = .02
 #: rotations move by at most this much in a round, rad
 _STEP = .3
 _FLOOR = 1e-9
@@ -35,13 +35,17 @@ class RigPoses(NamedTuple):
         y_cam: (B, V, 17, 3) as a lifter's: camera axes, relative to the pelvis, unit RMS.
         weight: (B, 17) 0..1 how well a joint is known: near 1 where two views or more agree on it.
         residual: (B, V) weighted RMS distance of the fused pose from the view's 2D, normalised units.
-        R: (B, V, 3, 3) rotations of the cameras; the same relative rotations for all frames of a rig.
+        R: (B, V, 3, 3) rotations of the (virtual) cameras, from one standing rig for all of its frames.
+        depth: (B,) spread of depths over that of widths, over all frames and views of the rig. Near 1 for bodies seen
+            from around; far above it, the rotations between the cameras are too small and the body is drawn out in
+            depth to make up for it: nearly as good an explanation of the 2D, and the one that lifters find first.
     """
 
     y_cam: Tensor
     weight: Tensor
     residual: Tensor
     R: Tensor
+    depth: Tensor
 
 
 def nearest_rotation(M: Tensor) -> Tensor:
@@ -53,7 +57,8 @@ def nearest_rotation(M: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fuse_rigs(w2d: Tensor, conf: Tensor, x_can: Tensor, R: Tensor, group: Tensor, rounds: int = 4) -> RigPoses:
+def fuse_rigs(w2d: Tensor, conf: Tensor, x_can: Tensor, R: Tensor, group: Tensor, rounds: int = 4,
+              ray_rot: Tensor | None = None) -> RigPoses:
     """Fuse.
 
     Args:
@@ -61,30 +66,37 @@ def fuse_rigs(w2d: Tensor, conf: Tensor, x_can: Tensor, R: Tensor, group: Tensor
         x_can: (B, V, 17, 3), R: (B, V, 3, 3) from the lifter.
         group: (B,) int, 0..G-1: frames with the same number are of one standing rig.
         rounds: of skeleton and rotations in turns.
+        ray_rot: (B, V, 3, 3) virtual camera -> camera; None = the axes are those of the cameras themselves.
     """
+    ray = torch.eye(3, device=R.device).expand_as(R) if ray_rot is None else ray_rot
     count = int(group.max()) + 1
     views = (conf > 0).any(-1).to(w2d.dtype)
-    turn, gauge = _averaged(R, views, group, count)                                    # G, V, 3, 3 and B, 3, 3
+    turn, gauge = _averaged(ray @ R, views, group, count)                                    # G, V, 3, 3 and B, 3, 3
     c = conf.square()
     own = unit_pose(x_can) @ gauge[:, None].mT
     prior = (own * c[..., None]).sum(1) / c.sum(1).clamp(min=_FLOOR)[..., None]
     X, q = prior, c
     for i in range(rounds):
-        Y = X[:, None] @ turn[group].mT                                                # B, V, 17, 3
+        axes = ray.mT @ turn[group]
+        Y = X[:, None] @ axes.mT                                                       # B, V, 17, 3
         scale, shift = _laid_on(Y[..., :2], w2d, q)
         if i:
-            turn = _turned(turn, Y, w2d, q, scale, shift, group)
-            Y = X[:, None] @ turn[group].mT
+            turn = _turned(turn, Y, w2d, q, scale, shift, ray, group)
+            axes = ray.mT @ turn[group]
+            Y = X[:, None] @ axes.mT
             scale, shift = _laid_on(Y[..., :2], w2d, q)
         q = c * _certainty(Y, w2d, scale, shift)
-        X = _triangulated(turn[group], w2d, q, scale, shift, prior)
-    Y = X[:, None] @ turn[group].mT
+        X = _triangulated(axes, w2d, q, scale, shift, prior)
+    Y = X[:, None] @ axes.mT
     scale, shift = _laid_on(Y[..., :2], w2d, q)
     off = (scale[..., None, None] * Y[..., :2] + shift[..., None, :] - w2d).square().sum(-1)
     residual = ((off * q).sum(-1) / q.sum(-1).clamp(min=_FLOOR)).sqrt()
     # what is left of a joint when its best view is taken away
     weight = ((q.sum(1) - q.amax(1)) / .25).clamp(0, 1)
-    return RigPoses(unit_pose(Y - Y[:, :, :1]), weight, residual, turn[group])
+    y_cam = unit_pose(Y - Y[:, :, :1])
+    spread = _sum((y_cam.square() * views[..., None, None]).sum((1, 2)), group, count)[group]
+    depth = (spread[:, 2] / spread[:, 0].clamp(min=_FLOOR)).sqrt()
+    return RigPoses(y_cam, weight, residual, axes, depth)
 
 
 def _sum(values: Tensor, group: Tensor, count: int) -> Tensor:
@@ -128,15 +140,26 @@ def _triangulated(R: Tensor, w: Tensor, q: Tensor, scale: Tensor, shift: Tensor,
     mean = scale.square().mean(-1)[:, None, None]
     M = (q.transpose(1, 2) @ AA) / mean
     r = (b * q[..., None]).sum(1) / mean + _PRIOR * prior
-    M = M.unflatten(-1, (3, 3)) + _PRIOR * torch.eye(3, device=w.device)
-    return torch.linalg.solve(M, r)
+    return _solved(M + _PRIOR * torch.eye(3, device=w.device).flatten(), r)
 
 
-def _turned(turn: Tensor, Y: Tensor, w: Tensor, q: Tensor, scale: Tensor, shift: Tensor, group: Tensor) -> Tensor:
+def _solved(M: Tensor, r: Tensor) -> Tensor:
+    """M^-1 r for symmetric positive M (..., 9) and r (..., 3): thousands of tiny systems, by cofactors."""
+    a, b, c, _, d, e, _, _, f = M.unbind(-1)
+    A, B, C = d * f - e * e, c * e - b * f, b * e - c * d
+    D, E, F = a * f - c * c, b * c - a * e, a * d - b * b
+    x, y, z = r.unbind(-1)
+    return torch.stack([A * x + B * y + C * z, B * x + D * y + E * z, C * x + E * y + F * z], -1) \
+        / (a * A + b * B + c * C)[..., None]
+
+
+def _turned(turn: Tensor, Y: Tensor, w: Tensor, q: Tensor, scale: Tensor, shift: Tensor, ray: Tensor,
+            group: Tensor) -> Tensor:
     """A Gauss-Newton step for the rotations (G, V, 3, 3), over all frames and joints of a rig."""
     x, y, z = (Y * scale[..., None, None]).unbind(-1)
     zero = torch.zeros_like(x)
     J = torch.stack([torch.stack([zero, z, -y], -1), torch.stack([-z, zero, x], -1)], -2)        # B, V, 17, 2, 3
+    J = J @ ray.mT[:, :, None]                                                         # about the camera's own axes
     r = w - shift[..., None, :] - torch.stack([x, y], -1)
     Jq = J * q[..., None, None]
     JJ = _sum((Jq.flatten(2, 3).mT @ J.flatten(2, 3)), group, len(turn))

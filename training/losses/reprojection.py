@@ -89,13 +89,16 @@ def partners(subj: Tensor, rig: Tensor) -> tuple[Tensor, Tensor]:
     return index, index != place
 
 
-def cam_shuffle(w: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor, subj: Tensor, rig: Tensor) -> Tensor:
+def cam_shuffle(w: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor, subj: Tensor, rig: Tensor,
+                ray_rot: Tensor | None = None) -> Tensor:
     """`mix_rep` with the relative rotations of another instant of the same rig: cameras that stand still.
 
     CanonPose's "camera" loss: Q_vu of sample s times R_u X_u. Samples without another one in their (subj, rig) do not
-    count; rigs never mix. 0 when there is none at all.
+    count; rigs never mix. 0 when there is none at all. Virtual cameras turn with the person: with ray_rot
+    (B, V, 3, 3), virtual camera -> camera, it is the rotations of the cameras themselves that are exchanged.
     """
     s, found = partners(subj, rig)
-    turned = X @ (R[s].mT @ R).mT                                                      # R_u^(s)T R_u X_u
     shared = views & views[s]
-    return mix_of(pair_errors(w, turned, R[s], c), shared, found)
+    other = R[s] if ray_rot is None else ray_rot.mT @ ray_rot[s] @ R[s]                # of s, in this sample's axes
+    turned = X @ (other.mT @ R).mT                                                     # R_u^(s)T R_u X_u
+    return mix_of(pair_errors(w, turned, other, c), shared, found)

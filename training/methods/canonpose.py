@@ -54,7 +54,8 @@ class CanonPose:
         errors = pair_errors(w, X, R, c)
         terms = {'rep': s['rep'] * rep_of(errors, views), 'mix': s['mix'] * mix_of(errors, views)}
         if s['cam_shuffle']:
-            terms['cam_shuffle'] = s['cam_shuffle'] * cam_shuffle(w, X, R, c, views, batch.subj, batch.rig)
+            terms['cam_shuffle'] = s['cam_shuffle'] * cam_shuffle(w, X, R, c, views, batch.subj, batch.rig,
+                                                                   batch.ray_rot)
         return terms | {'sigma': sigma_term(lifted, other_views(lifted, views), c)}
 
     @torch.no_grad()

@@ -34,12 +34,22 @@ _STAGES: dict[str, tuple[float, float]] = {
     'csm_mix': (.01, 1.), 'can_agree': (.001, .01), 'step_agree': (.1, .001), 'rep2': (.1, .1), 'mix2': (.1, .1)}
 
 
+#: residual, in normalised units, of fused poses that are half trusted; that of good ones is .015
+_SOUND = .03
+#: fused rigs are trusted below the first and not at all above the second depth / width
+_DRAWN_OUT = (1.3, 1.6)
+
+
+def _round_enough(depth: Tensor) -> Tensor:
+    return ((_DRAWN_OUT[1] - depth) / (_DRAWN_OUT[1] - _DRAWN_OUT[0])).clamp(0, 1)
+
+
 def fused_of(lifted: Lifted, batch: Batch, rounds: int) -> RigPoses:
     """`fuse_rigs` of what a lifter says about a batch; frames of one (subj, rig) are of one standing rig."""
     X, R = rotations_of(lifted, 'fusion')
     key = batch.subj.long() * (batch.rig.max().long() + 1) + batch.rig.long()
     group = torch.unique(key, return_inverse=True)[1]
-    return fuse_rigs(batch.w2d, batch.weight, X.detach(), R.detach(), group, rounds)
+    return fuse_rigs(batch.w2d, batch.weight, X.detach(), R.detach(), group, rounds, batch.ray_rot)
 
 
 class CrossView:
@@ -55,7 +65,7 @@ class CrossView:
     def defaults(self) -> dict[str, Any]:
         return {
             **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20,
-            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .15,
+            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .2,
             'stage': .6, 'ramp': .1, 'rounds': 3, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'left': .1, 'fused': 1.,
         }
 
@@ -90,12 +100,15 @@ class CrossView:
         errors = pair_errors(w, X, R, c)
         terms = {'rep': left * s['rep'] * rep_of(errors, views), 'mix': left * s['mix'] * mix_of(errors, views)}
         if s['cam_shuffle']:
-            terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(w, X, R, c, views, batch.subj, batch.rig)
+            terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(
+                w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)
         target, known = other_views(lifted, views), batch.weight
         if taught:
             fused = fused_of(lifted, batch, s['rounds'])
-            target, known = fused.y_cam, fused.weight[:, None] * views[..., None]
-            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known)
+            # a rig whose fused poses do not explain its 2D, or are drawn out in depth, has no sound rotations yet
+            sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _round_enough(fused.depth)[:, None]
+            target, known = fused.y_cam, fused.weight[:, None] * (views * sound)[..., None]
+            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known) * known.mean()
         return terms | {'sigma': sigma_term(lifted, target, known)}
 
     def _two_steps(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -106,7 +119,7 @@ class CrossView:
         X, R = rotations_of(lifted, self.name)
         errors = pair_errors(w, X, R, c)
         terms = {'rep': rep_of(errors, views), 'mix': mix_of(errors, views),
-                 'cam_shuffle': cam_shuffle(w, X, R, c, views, batch.subj, batch.rig)}
+                 'cam_shuffle': cam_shuffle(w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)}
         if progress >= s['csm_from']:
             refined = self._fusion(w, c, X, R)
             terms['csm_keep'] = csm_keep(w, refined.w2d, c, views)

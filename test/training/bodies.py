@@ -1,0 +1,65 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies and weak-perspective cameras for tests, with all truth: (X, R) explain the 2D exactly."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfpose_ros.core.synthetic import STYLES, walker
+from selfpose_training.batch import Batch
+from selfpose_training.networks.rotation import rodrigues
+
+#: camera axes (y down, z forward) of somebody who looks along +y of a world with z up
+_UPRIGHT = torch.tensor([[1., 0, 0], [0, 0, -1], [0, 1, 0]])
+
+
+def bodies(n: int, seed: int = 0) -> Tensor:
+    """(n, 17, 3) m, z up, relative to the pelvis, of several people who move."""
+    each = -(-n // len(STYLES))
+    joints = np.concatenate([walker(each / 5., 25., seed + i, s)[::5][:each] for i, s in enumerate(STYLES)])
+    X = torch.tensor(joints, dtype=torch.float32)
+    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
+    X = X[order][:n]
+    return X - X[:, :1]
+
+
+def cameras(n: int, views: int, seed: int = 0, per_rig: int = 1) -> Tensor:
+    """(n, views, 3, 3) world -> camera, at azimuths at least 25 degrees apart; groups of per_rig share their rig."""
+    g = torch.Generator().manual_seed(seed)
+    rigs = -(-n // per_rig)
+    step = 2 * math.pi / views
+    azimuth = (torch.arange(views) + .5 * torch.rand(rigs, views, generator=g)) * step
+    azimuth = azimuth + 2 * math.pi * torch.rand(rigs, 1, generator=g)
+    tilt = .35 * torch.rand(rigs, views, generator=g)
+    zero = torch.zeros_like(azimuth)
+    R = rodrigues(torch.stack([tilt, zero, zero], -1)) @ _UPRIGHT @ rodrigues(torch.stack([zero, zero, azimuth], -1))
+    return R.repeat_interleave(per_rig, 0)[:n]
+
+
+def noisy(R: Tensor, degrees: float, seed: int = 0) -> Tensor:
+    """Rotations turned by this angle about random axes."""
+    axis = torch.nn.functional.normalize(torch.randn(*R.shape[:-2], 3,
+                                                     generator=torch.Generator().manual_seed(seed)), dim=-1)
+    return rodrigues(axis * math.radians(degrees)) @ R
+
+
+def project(X: Tensor, R: Tensor) -> Tensor:
+    """(B, V, 17, 2) weak-perspective 2D of unit Frobenius norm; X (B, 17, 3), R (B, V, 3, 3)."""
+    w = (X[:, None] @ R.mT)[..., :2]
+    w = w - w[..., :1, :]
+    return w / w.square().sum((-1, -2), keepdim=True).sqrt()
+
+
+def as_batch(X: Tensor, R: Tensor, conf: Tensor | None = None, per_rig: int = 1, view_mask: Tensor | None = None,
+             ) -> Batch:
+    """The batch that a data source would make: 500 px bodies about the middle of 1000 x 1000 images."""
+    n, views = R.shape[:2]
+    conf = torch.full((n, views, 17), .9) if conf is None else conf
+    return Batch(
+        kp_px=project(X, R) * 500 + 500, conf=conf, image_size=torch.full((n, views, 2), 1000.),
+        view_mask=torch.ones(n, views, dtype=torch.bool) if view_mask is None else view_mask,
+        subj=torch.zeros(n, dtype=torch.long), rig=torch.arange(n) // per_rig, X=X, R=R, t=torch.zeros(n, views, 3))
