@@ -21,7 +21,7 @@ __all__ = ['Known', 'KnownViews', 'Parted', 'part_recording']
 #: between what is learned from and what is held out, s: longer than poses and 2D errors remember
 _GAP_S = 1.
 #: least time to learn from and to compare, s, and least instants in each
-_LEARN_S, _COMPARE_S, _INSTANTS = 5., 3., 30
+_LEARN_S, _COMPARE_S, _INSTANTS = 5., 3., 20
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,10 @@ def part_recording(recording: Recorded, held_out: float) -> Parted | str:
     first = second - _GAP_S
     learn, compare = int((stamp < first).sum()), int((stamp >= second).sum())
     if first - stamp[0] < _LEARN_S or min(learn, compare) < _INSTANTS:
+        needed = max((_LEARN_S + _GAP_S) / (1 - held_out), _COMPARE_S + _GAP_S + _LEARN_S,
+                     _INSTANTS * span / len(stamp) / held_out)
         return (f'{recording.name}: {span:.1f} s with {len(stamp)} instants are too short to learn from one part and '
-                f'compare on another; record {np.ceil((_LEARN_S + _GAP_S) / (1 - held_out) + 1):.0f} s or more')
+                f'compare on another; record {np.ceil(1.1 * needed):.0f} s or more')
     lesson = take_lesson(Source(source.name, source.subject, source.frames[:learn]))
     if isinstance(lesson, str):
         return lesson

@@ -24,8 +24,10 @@ __all__ = ['rehearsal']
 Array = NDArray[np.float64]
 
 _PEOPLE, _CLIP_S = 24, 6.
-#: root mean square angles, degrees: of limbs about the joints that they hang on, and of whole bodies, some of which lie
-_BENT_DEG, _TILTED_DEG, _LYING = 22., 12., .15
+#: root mean square angles, degrees: of limbs about the joints that they hang on, and of whole bodies
+_BENT_DEG, _TILTED_DEG = 22., 12.
+#: every so manieth person lies, more or less: tilted by these angles, degrees
+_LYING, _LYING_DEG = 6, (60., 100.)
 _HINGES = (1, 2, 4, 5, 7, 8, 9, 11, 12, 14, 15)
 
 
@@ -43,13 +45,14 @@ def rehearsal(noise: NoiseSource, fps: float, seed: int, views: int = 4) -> Moti
     for k in range(_PEOPLE):
         style = ('walk', 'exercise', 'mixed')[k % 3]
         height = float(rng.uniform(1.45, 1.95))
-        clips.append(_bent(rng, walker(_CLIP_S, fps, int(rng.integers(1 << 30)), style, height)))
+        person = walker(_CLIP_S, fps, int(rng.integers(1 << 30)), style, height)
+        clips.append(_bent(rng, person, k % _LYING == _LYING - 1))
     joints = np.concatenate(clips).astype(np.float32)
     poses = Poses(joints, np.cumsum([0, *map(len, clips)]), fps, np.full(joints.shape[:2], np.inf, np.float32))
     return MotionViews(poses, views, seed=seed, noise=noise, change=Change(turn=True, mirror=True))
 
 
-def _bent(rng: np.random.Generator, joints: Array) -> Array:
+def _bent(rng: np.random.Generator, joints: Array, lies: bool) -> Array:
     """A clip (T, 17, 3) with every limb turned by an angle of its own, in the body's axes, and the body tilted."""
     out = joints.copy()
     for j in _HINGES:
@@ -57,7 +60,10 @@ def _bent(rng: np.random.Generator, joints: Array) -> Array:
         to_body = _facing(out)
         turn = to_body.swapaxes(-1, -2) @ _rotation(rng, _BENT_DEG) @ to_body
         out[:, moved] = (out[:, moved] - out[:, [j]]) @ turn.swapaxes(-1, -2) + out[:, [j]]
-    tilt = _rotation(rng, 90. if rng.random() < _LYING else _TILTED_DEG)
+    tilt = _rotation(rng, _TILTED_DEG)
+    if lies:
+        way, angle = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(*_LYING_DEG))
+        tilt = Rotation.from_rotvec([angle * np.cos(way), angle * np.sin(way), 0]).as_matrix()
     middle = out[:, :1].copy()
     out = (out - middle) @ tilt.T + middle
     out[..., 2] -= np.quantile(out[..., 2], .01)

@@ -1,0 +1,376 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Learning from recordings: what is better is promoted, what is not is refused, held-out time is never learned from."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
+import torch
+
+from selfpose_ros.core.skeleton import BONES, MIRROR
+from selfpose_ros.core.synthetic import observe, ring_rig, walker
+from selfpose_ros.inference.lifter import open_lifter
+from selfpose_ros.io.recording import Recording
+from selfpose_ros.models.card import sha256_of
+from selfpose_ros.models.store import open_model, versions
+from selfpose_training import metrics, update as updating
+from selfpose_training.data.archives import recorded
+from selfpose_training.data.arrays import Drawing, EpochArrays
+from selfpose_training.data.mixture import Mixture, Part
+from selfpose_training.data.motion import MotionViews, Poses
+from selfpose_training.data.noise import ProtocolNoise
+from selfpose_training.data.recordings import Recorded
+from selfpose_training.display import Display
+from selfpose_training.errors import TrainingError
+from selfpose_training.export import export_model
+from selfpose_training.fit import fit
+from selfpose_training.held_out import Change, Comparison, _interval, compare
+from selfpose_training.lessons import KnownViews, Parted, part_recording
+from selfpose_training.methods.refresher import Refresher
+from selfpose_training.methods.system import System
+from selfpose_training.networks import Lifter
+from selfpose_training.rehearsal import rehearsal
+from selfpose_training.update import Given, Report, Request, update
+
+FPS, SECONDS, SEED = 8., 18., 3
+NETWORK = {'width': 64, 'threads': 1, 'warmup': 20, 'lr': 2e-3}
+QUIET = Display(quiet=True)
+
+
+@lru_cache
+def scene() -> tuple[np.ndarray, Recording]:
+    """Truth (T, 17, 3) m and what three cameras recorded."""
+    X, rig = walker(SECONDS, FPS, SEED, 'mixed'), ring_rig(3, SEED)
+    return X, Recording.of('scene', rig.cameras, observe(X, rig, FPS, SEED, noise_px=4.))
+
+
+@lru_cache
+def parted() -> Parted:
+    found = part_recording(recorded(scene()[1], 'scene'), .3)
+    assert isinstance(found, Parted), found
+    return found
+
+
+@lru_cache
+def novice() -> Lifter:
+    """A lifter that was trained for a few hundred steps on other people."""
+    clips = [walker(6., FPS, 70 + k, 'exercise') for k in range(8)]
+    poses = Poses(np.concatenate(clips).astype(np.float32), np.cumsum([0, *map(len, clips)]), FPS)
+    return _trained(MotionViews(poses, seed=1), 500)
+
+
+@lru_cache
+def expert() -> Lifter:
+    """One that was told the very poses of the time that is held out."""
+    return _trained(KnownViews([parted().held_out, parted().taught]), 1200, ema=0., mirror=0.)
+
+
+def _trained(data: object, steps: int, **more: float) -> Lifter:
+    with tempfile.TemporaryDirectory() as folder:
+        return fit(System(), data, Path(folder) / 'run', {**NETWORK, 'steps': steps, 'val_samples': 64, **more},
+                   device='cpu').network
+
+
+@pytest.fixture(scope='module')
+def parents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Model folders."""
+    folder = tmp_path_factory.mktemp('parents')
+    for name, network in (('novice', novice()), ('expert', expert())):
+        export_model(network, folder / name, {'name': name, 'licence': 'CC0-1.0', 'trained_on': [
+            {'name': 'walkers', 'sha256': '1' * 64, 'licence': 'CC0-1.0'}]})
+    return {name: folder / name for name in ('novice', 'expert')}
+
+
+def given(folder: Path, recording: Recording | None = None) -> Given:
+    (folder / 'file').write_text('what was recorded')
+    return Given('scene', (folder / 'file',), lambda: recording or scene()[1])
+
+
+def learn(request: Request, **more: object) -> Report:
+    changes = {'steps': 250, 'threads': 1, 'lr': 1e-3, 'warmup': 20, **more}
+    return update(dataclasses.replace(request, changes=changes, device='cpu'), QUIET)
+
+
+# -- the whole of it --------------------------------------------------------------------------------------------------
+
+def test_a_better_child_is_promoted_and_is_nearer_to_the_truth(parents: dict[str, Path], tmp_path: Path) -> None:
+    before = {p.name: p.read_bytes() for p in parents['novice'].iterdir()}
+    report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out', tmp_path / 'store', 'mine',
+                           licence='CC-BY-4.0'))
+    assert report.decision == 'promoted' and report.comparison is not None, report.reason
+    assert all(c.better and c.after < c.before for c in report.comparison.changes.values())
+    assert {p.name: p.read_bytes() for p in parents['novice'].iterdir()} == before, 'the parent is as it was'
+
+    card = open_model(tmp_path / 'out' / 'model').card.everything
+    parent = open_model(parents['novice']).card
+    assert card['parent'] == {'name': 'novice', 'sha256': parent.sha256} and card['name'] == 'mine'
+    figures = card['metrics']['held_out_mm']
+    for k, c in report.comparison.changes.items():
+        assert (figures['before'][k], figures['after'][k]) == (pytest.approx(c.before), pytest.approx(c.after))
+    assert [d['licence'] for d in card['trained_on']] == ['CC0-1.0', 'CC-BY-4.0']
+    assert card['trained_on'][1]['sha256'] == report.recordings[0]['sha256'] != '1' * 64
+    assert json.loads((tmp_path / 'out' / 'report.json').read_text())['decision'] == 'promoted'
+    kept = versions(tmp_path / 'store' / 'mine')
+    assert kept['current'] == ['0001'] and kept['events'][0]['sha256'] == sha256_of(tmp_path / 'out/model/model.onnx')
+
+    # the truth, which nobody was shown
+    old, new = (open_lifter(str(m)) for m in (parents['novice'], tmp_path / 'out' / 'model'))
+    assert _true_error(new) < _true_error(old) - .5, 'mm'
+
+
+def _true_error(lifter: object) -> float:
+    """Mean PA-MPJPE, mm, of the views of held-out time."""
+    from selfpose_ros.core.lifting import lift, pinhole
+    X, recording = scene()
+    late = [v for v in recording.views if v.stamp >= .7 * SECONDS + 1 and len(v.keypoints)]
+    kp, conf = np.stack([v.keypoints[0] for v in late]), np.stack([v.confidence[0] for v in late])
+    said = lift(lifter, kp, conf, np.stack([pinhole(None, v.image_size) for v in late]))[0]
+    true = 1e3 * np.stack([X[round(v.stamp * FPS)] for v in late])
+    return float(metrics.pa_errors(said, true).mean())
+
+
+def test_a_very_good_parent_stays(parents: dict[str, Path], tmp_path: Path) -> None:
+    report = learn(Request([given(tmp_path)], parents['expert'], tmp_path / 'out', tmp_path / 'store', 'mine'))
+    assert report.decision == 'refused' and report.model is None
+    assert report.reason.startswith(('worse on held-out time', 'not better on held-out time'))
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['report.json'] and not (tmp_path / 'store').exists()
+    told = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert told['decision'] == 'refused' and told['comparison']['changes']['pa_mpjpe']['before'] < 60
+
+
+def test_a_recording_that_contradicts_itself_is_refused(parents: dict[str, Path], tmp_path: Path) -> None:
+    """In the time to learn from left and right are exchanged in all views: what it teaches is wrong later."""
+    _, good = scene()
+    first = .7 * SECONDS - 1.2
+    views = [dataclasses.replace(v, keypoints=v.keypoints[:, list(MIRROR)], confidence=v.confidence[:, list(MIRROR)])
+             if v.stamp < first else v for v in good.views]
+    bad = Recording.of('bad', good.cameras, views)
+    report = learn(Request([given(tmp_path, bad)], parents['novice'], tmp_path / 'out'), rehearsal=0.)
+    assert report.decision == 'refused', report.reason
+    assert not (tmp_path / 'out' / 'model').exists()
+
+
+def test_stopped_by_hand_nothing_is_written(parents: dict[str, Path], tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: object, **more: object) -> object:
+        return dataclasses.replace(fit(*args, **more), reason='stopped')      # type: ignore[arg-type]
+    monkeypatch.setattr(updating, 'fit', stopped)
+    report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out'), steps=5)
+    assert report.decision == 'stopped' and not (tmp_path / 'out').exists()
+
+
+def test_a_collapse_is_refused_whatever_the_figures(parents: dict[str, Path], tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    def collapsed(*args: object, **more: object) -> object:
+        return dataclasses.replace(fit(*args, **more), collapsed=['poses are flat'])      # type: ignore[arg-type]
+    monkeypatch.setattr(updating, 'fit', collapsed)
+    report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out'), steps=150)
+    assert report.decision == 'refused' and report.reason == 'the training collapsed: poses are flat'
+
+
+# -- what is learned from ---------------------------------------------------------------------------------------------
+
+def test_nothing_of_the_held_out_time_reaches_the_training() -> None:
+    """Whatever happens in it, what is learned from is the same to the last bit."""
+    r = recorded(scene()[1], 'scene')
+    late = r.stamp >= r.stamp[-1] - .3 * (r.stamp[-1] - r.stamp[0]) - 1
+    assert .3 < late.mean() < .45
+    kp = np.where(late[:, None, None, None], r.kp[::-1] + 17, r.kp)
+    other = part_recording(dataclasses.replace(r, kp=kp), .3)
+    if isinstance(other, str):                            # the whole of it makes no sense now: not learned from at all
+        kp = np.where(late[:, None, None, None], r.kp + np.float32(.5), r.kp)
+        other = part_recording(dataclasses.replace(r, kp=kp), .3)
+    assert isinstance(other, Parted)
+    for name in ('kp', 'conf', 'X', 'R', 't', 'stamp'):
+        np.testing.assert_array_equal(getattr(other.taught.views, name), getattr(parted().taught.views, name))
+    assert not np.array_equal(other.held_out.views.kp, parted().held_out.views.kp)
+    gap = parted().held_out.views.stamp[0] - parted().taught.views.stamp[-1]
+    assert gap > 1, 'second'
+
+
+def test_teachers_poses_lie_where_they_are_seen() -> None:
+    batch = next(KnownViews([parted().held_out]).epoch(0).batches(999, drawing=Drawing(truth=True, ordered=True)))
+    assert batch.R is not None and batch.X is not None and batch.X_sigma is not None
+    true = scene()[0][-batch.samples:]
+    known = torch.isfinite(batch.X_sigma).all(1).numpy()
+    assert known.mean() > .9
+    assert metrics.pa_errors(batch.X.numpy()[known].astype(float), true[known]).mean() < .04, 'm'
+    # in camera axes the head is up (y down) and depth differs
+    y = batch.truth()
+    assert (y[..., 10, 1] < -.3).float().mean() > .95
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda r: r.at(slice(0, 60)), 'too short to learn from one part and compare on another; record'),
+    (lambda r: dataclasses.replace(r, kp=r.kp[:, :1], conf=r.conf[:, :1], image_size=r.image_size[:1]),
+     'a single camera; self-calibration needs two or more'),
+])
+def test_what_teaches_nothing_says_why(change, message: str, parents: dict[str, Path], tmp_path: Path) -> None:
+    found = part_recording(change(recorded(scene()[1], 'scene')), .3)
+    assert isinstance(found, str) and message in found and '\n' not in found
+
+
+# -- the parts --------------------------------------------------------------------------------------------------------
+
+def test_the_same_network_is_no_better() -> None:
+    views = KnownViews([parted().held_out])
+    same = compare(novice(), novice(), views.epoch(0), views.stamp)
+    assert not same.better and all(c.before == c.after and c.gain == 0 for c in same.changes.values())
+    assert same.poses > 80 and same.blocks >= 6
+
+
+def test_chance_alone_is_hardly_ever_better() -> None:
+    """Networks that differ from the parent by a little noise: no better, but for the few that are by luck."""
+    views, promoted = KnownViews([parted().held_out]), 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        other = Refresher(novice()).build({})
+        with torch.no_grad():
+            for p in other.parameters():
+                p.add_(.01 * p.std() * torch.randn_like(p) if p.numel() > 1 else 0)
+        promoted += compare(novice(), other, views.epoch(0), views.stamp).better
+    assert promoted <= 3
+
+
+def test_little_held_out_time_proves_nothing() -> None:
+    held = parted().held_out
+    few = dataclasses.replace(held, views=held.views.at(slice(0, 12)), sigma=held.sigma[:12])
+    views = KnownViews([few])
+    with pytest.raises(TrainingError, match='record longer'):
+        compare(novice(), novice(), views.epoch(0), views.stamp)
+
+
+def test_the_interval_counts_blocks_not_frames() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, 16, (4000, 16))
+    block = np.repeat(np.arange(16), 50)
+    constant = _interval(np.full(800, -3.), block, draws)
+    assert constant == pytest.approx((-3, -3))
+    alone = rng.normal(0, 1, 800)
+    together = np.repeat(rng.normal(0, 1, 16), 50)        # as large, but the same within a block
+    narrow, wide = (np.ptp(_interval(d, block, draws)) for d in (alone, together))
+    assert wide > 4 * narrow
+    # it holds the true mean about as often as it says
+    hits = 0
+    for _ in range(200):
+        low, high = _interval(np.repeat(rng.normal(1, 1, 8), 5), np.repeat(np.arange(8), 5),
+                              rng.integers(0, 8, (500, 8)))
+        hits += low < 1 < high
+    assert 180 <= hits <= 199
+
+
+@pytest.mark.parametrize('n, pa, better', [
+    ((100, 90, -12, -8), (80, 70, -12, -8), True),
+    ((100, 90, -12, -8), (80, 80.1, -1, 1.2), True),       # no loss
+    ((100, 90, -12, -8), (80, 81, .2, 1.8), False),        # a loss, for certain
+    ((100, 90, -12, -8), (80, 81, -1, 3), False),          # a loss that may be chance is too large
+    ((100, 99, -3, 1), (80, 79, -3, 1), False),            # chance
+    ((100, 99.9, -.15, -.05), (80, 79.9, -.15, -.05), False),      # certain, and not worth it
+])
+def test_what_is_better(n: Sequence[float], pa: Sequence[float], better: bool) -> None:
+    c = Comparison({'n_mpjpe': Change(*n), 'pa_mpjpe': Change(*pa)}, 500, 12, .5)
+    assert c.better is better
+    assert c.reason.startswith('better') is better and f'{n[0]:.1f} -> {n[1]:.1f} mm' in c.reason
+
+
+def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
+    noise = ProtocolNoise()
+    data = Mixture([Part(KnownViews([parted().taught]), 1.), Part(rehearsal(noise, FPS, 1), 1.)])
+    batch = next(rehearsal(noise, FPS, 2).batches(0, 256, drawing=Drawing(truth=True)))
+    drift = {}
+    for weight in (0., 4.):
+        method = Refresher(novice())
+        first = method.build({'rehearsal': weight})
+        assert float(method.drift(first, batch).detach()) < 1e-5
+        with tempfile.TemporaryDirectory() as folder:
+            child = fit(method, data, Path(folder) / 'r', {'steps': 150, 'lr': 1e-3, 'threads': 1, 'warmup': 0,
+                                                           'rehearsal': weight}, device='cpu').network
+        drift[weight] = float(method.drift(child, batch).detach())
+    assert 0 < drift[4.] < .6 * drift[0.]
+
+
+def test_rehearsed_people_are_bent_but_whole() -> None:
+    arrays = rehearsal(ProtocolNoise(), FPS, 1).epoch(0)
+    assert arrays.X is not None and arrays.X_sigma is not None and np.isinf(arrays.X_sigma).all()
+    bones = np.linalg.norm(np.diff(arrays.X[:, BONES], axis=2)[:, :, 0], axis=-1)
+    for a, b in zip(arrays.start[:-1], arrays.start[1:], strict=True):
+        assert np.ptp(bones[a:b], axis=0).max() < 2e-3, 'bones keep their lengths, m'
+    up = arrays.X[:, 8, 2] - arrays.X[:, 0, 2]
+    assert (up < .1).mean() > .02 and (up > .3).mean() > .6, 'some lie, most stand'
+
+
+def test_a_mixture_holds_its_shares_and_repeats_itself() -> None:
+    real = KnownViews([parted().taught])
+    with_k = Recorded('k', real.recordings[0].kp, real.recordings[0].conf, real.recordings[0].stamp,
+                      real.recordings[0].image_size, K=np.tile(np.diag([900., 900., 1.]), (3, 1, 1)),
+                      R=real.recordings[0].R, t=real.recordings[0].t, X=real.recordings[0].X)
+    virtual = rehearsal(ProtocolNoise(), FPS, 1)
+    known = KnownViews([dataclasses.replace(parted().taught, views=with_k)])
+    mix = Mixture([Part(known, 3., known_k=True), Part(virtual, 1.)])
+    batches = list(mix.batches(4, 32, drawing=Drawing(truth=True, mirror=.5)))
+    assert len(batches) == len(mix) // 32 and {b.samples for b in batches} == {32}
+    b, again = batches[1], list(mix.batches(4, 32, drawing=Drawing(truth=True, mirror=.5)))[1]
+    assert torch.equal(b.kp_px, again.kp_px) and b.X_sigma is not None and b.K is not None
+    lost = torch.isinf(b.X_sigma).all(1)
+    assert lost.tolist() == [False] * 24 + [True] * 8
+    assert b.views == 4 and not b.view_mask[:24, 3].any() and b.view_mask[24:].all()
+    assert (b.K[:24, :3, 0, 0] == 900).all() and not b.K[24:].any() and torch.isfinite(b.pinhole).all()
+    assert torch.isfinite(b.pose).all() and torch.isfinite(b.truth()).all()
+    windows = next(mix.windows(0, 8, 9, drawing=Drawing(truth=True)))
+    assert windows.past_pose.shape == (8, 4, 9, 17, 3)
+    with pytest.raises(TrainingError, match='give a larger --batch'):
+        next(mix.batches(0, 1))
+    with pytest.raises(TrainingError, match='share'):
+        Mixture([Part(known, 0.), Part(virtual, 1.)])
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'recordings': []}, 'no recording given'),
+    ({'store': Path('s')}, '--store and --name go together'),
+    ({'folder': None}, 'nowhere to put the model'),
+    ({'held_out': .9}, 'held-out share'),
+    ({'folder': Path(__file__).parent}, 'exists and is not an empty folder'),
+    ({'parent': 'nosuch'}, 'neither a model folder nor a shipped model'),
+    ({'changes': {'width': 9}}, "setting 'width' is not known"),
+    ({'changes': {'mix': [0, 1, 1]}}, 'mix must be three shares'),
+])
+def test_what_does_not_fit_is_told_before_anything_is_read(change: dict, message: str, parents: dict[str, Path],
+                                                           tmp_path: Path) -> None:
+    request = Request([given(tmp_path)], parents['novice'], tmp_path / 'out')
+    with pytest.raises(Exception, match=message) as told:
+        update(dataclasses.replace(request, **change), QUIET)
+    assert '\n' not in str(told.value) and not (tmp_path / 'out').exists()
+
+
+def test_temporal_lifters_learn_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    data = KnownViews([parted().taught])
+    temporal = {'body': 'temporal_conv', 'frames': 9, 'width': 32}
+    parent = _trained(data, 60, **temporal)               # type: ignore[arg-type]
+    child = _trained_on(parent, data)
+    views = KnownViews([parted().held_out])
+    changes = compare(parent, child, views.epoch(0), views.stamp).changes
+    assert child.frames == 9 and changes['n_mpjpe'].after < changes['n_mpjpe'].before
+
+
+def _trained_on(parent: Lifter, data: object) -> Lifter:
+    with tempfile.TemporaryDirectory() as folder:
+        return fit(Refresher(parent), data, Path(folder) / 'r', {'steps': 80, 'threads': 1, 'warmup': 0, 'lr': 1e-3},
+                   device='cpu').network
+
+
+def test_epochs_of_held_out_views_are_in_order_of_time() -> None:
+    """The comparison counts on it."""
+    views = KnownViews([parted().held_out])
+    arrays: EpochArrays = views.epoch(0)
+    assert len(arrays) == len(views.stamp) and (np.diff(views.stamp) > 0).all()
+    np.testing.assert_array_equal(arrays.X_sigma, views.epoch(3).X_sigma)
