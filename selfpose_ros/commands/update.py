@@ -10,13 +10,10 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..io.errors import IoError
 from .train import _from_one, _from_zero, _positive
-
-if TYPE_CHECKING:
-    from selfpose_training.update import Given, Report
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -98,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.decision == 'promoted' else 1
 
 
-def _given(args: argparse.Namespace) -> list[Given]:
-    """What the paths are; read when it is their turn."""
+def _given(args: argparse.Namespace) -> list[Any]:
+    """What the paths are, as `selfpose_training.update.Given`; read when it is their turn."""
     from selfpose_training.update import Given
 
     from ..inference.pose2d import make_pose2d
@@ -128,8 +125,8 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     return named | others
 
 
-def _text(report: Report) -> str:
-    """The figures for people."""
+def _text(report: Any) -> str:
+    """The figures of a `selfpose_training.update.Report` for people."""
     lines = []
     for r in report.recordings:
         lines.append(f'{r["name"]}: {r["cameras"]} cameras, learned from {r["learn_s"]:.0f} s, compared on '
