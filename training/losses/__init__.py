@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses: one small pure function each; unseen joints and absent views count nowhere (methods.md 7.7)."""
 from .agreement import can_agree, mv_procrustes, smooth, step_agree
-from .anatomy import bone_vec, chirality, chirality_score, limb_len, symmetry, z_bound
+from .anatomy import bone_vec, chirality, chirality_score, drawn_out, limb_len, symmetry, z_bound
 from .cycle import lift_cycle_2d
 from .fusion import csm_keep, csm_mix, csm_rep
 from .likelihood import gaussian_nll, pose_distance
 from .reprojection import cam_shuffle, mix_rep, pair_errors, rep_l1
 
 __all__ = ['bone_vec', 'cam_shuffle', 'can_agree', 'chirality', 'chirality_score', 'csm_keep', 'csm_mix', 'csm_rep',
-           'gaussian_nll', 'lift_cycle_2d', 'limb_len', 'mix_rep', 'mv_procrustes', 'pair_errors', 'pose_distance',
-           'rep_l1', 'smooth', 'step_agree', 'symmetry', 'z_bound']
+           'drawn_out', 'gaussian_nll', 'lift_cycle_2d', 'limb_len', 'mix_rep', 'mv_procrustes', 'pair_errors',
+           'pose_distance', 'rep_l1', 'smooth', 'step_agree', 'symmetry', 'z_bound']

@@ -9,8 +9,8 @@ from torch.nn.functional import normalize, relu
 
 from selfpose_ros.core.skeleton import BONE_NAMES, BONES
 
-__all__ = ['bone_lengths', 'bone_vec', 'bone_vectors', 'chirality', 'chirality_score', 'limb_len', 'symmetry',
-           'z_bound']
+__all__ = ['bone_lengths', 'bone_vec', 'bone_vectors', 'chirality', 'chirality_score', 'drawn_out', 'limb_len',
+           'symmetry', 'z_bound']
 
 _PARENT, _CHILD = [a for a, _ in BONES], [b for _, b in BONES]
 _LEFT = [i for i, name in enumerate(BONE_NAMES) if '-l_' in name]
@@ -53,6 +53,16 @@ def chirality_score(X: Tensor) -> Tensor:
 def chirality(X: Tensor) -> Tensor:
     """relu(0.02 - score), mean: pushes unit-RMS poses towards the right sign of depth."""
     return relu(_MARGIN - chirality_score(X)).mean()
+
+
+def drawn_out(Y: Tensor, views: Tensor, most: float = 1.2) -> Tensor:
+    """How far the depths' spread over the widths' exceeds `most`, over all poses Y (B, V, 17, 3) of a batch.
+
+    People are seen from around, so in camera axes bodies are about as deep as wide on the average. Poses that are drawn
+    out in depth with cameras that hardly turn explain the 2D nearly as well, and lifters find that first and may stay.
+    """
+    size = (Y.square() * views[..., None, None]).sum((0, 1, 2))
+    return relu((size[2] / size[0].clamp(min=_FLOOR)).add(_FLOOR).sqrt() - most)
 
 
 def bone_vec(Y: Tensor, target: Tensor, weight: Tensor) -> Tensor:

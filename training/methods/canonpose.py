@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..batch import Batch
+from ..losses.anatomy import drawn_out
 from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
 from ..networks import Lifted, Lifter
 from .contract import NETWORK, consistency, network_of, rotations_of, seen_views, sigma_term
@@ -39,7 +40,7 @@ class CanonPose:
     def defaults(self) -> dict[str, Any]:
         return {
             **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20, 'warmup': 100,
-            'ema': .999, 'per_rig': 1, 'rep': 1., 'mix': 1., 'cam_shuffle': .1,
+            'ema': .999, 'per_rig': 1, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1.,
         }
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
@@ -56,6 +57,8 @@ class CanonPose:
         if s['cam_shuffle']:
             terms['cam_shuffle'] = s['cam_shuffle'] * cam_shuffle(w, X, R, c, views, batch.subj, batch.rig,
                                                                    batch.ray_rot)
+        if s['drawn_out']:
+            terms['drawn_out'] = s['drawn_out'] * drawn_out(lifted.y_cam, views)
         return terms | {'sigma': sigma_term(lifted, other_views(lifted, views), c)}
 
     @torch.no_grad()

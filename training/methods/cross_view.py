@@ -17,6 +17,7 @@ from torch import Tensor
 from ..batch import Batch
 from ..cross_view import CrossViewFusion, Fused
 from ..losses.agreement import can_agree, step_agree
+from ..losses.anatomy import drawn_out
 from ..losses.fusion import csm_keep, csm_terms
 from ..losses.likelihood import pose_distance
 from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
@@ -65,8 +66,9 @@ class CrossView:
     def defaults(self) -> dict[str, Any]:
         return {
             **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20,
-            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .2,
-            'stage': .6, 'ramp': .1, 'rounds': 3, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'left': .1, 'fused': 1.,
+            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1,
+            'stage': .6, 'ramp': .1, 'rounds': 3, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1.,
+            'left': .1, 'fused': 1.,
         }
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
@@ -91,24 +93,27 @@ class CrossView:
         s, c, views = self._settings, batch.weight, seen_views(batch)
         lifted = network.lift(batch)
         X, R = rotations_of(lifted, self.name)
-        taught = min(max((progress - s['csm_from']) / max(s['ramp'], 1e-9), 0.), 1.)
-        left = 1 - (1 - s['left']) * taught
-        w = batch.w2d
-        if taught:
+        ramp = min(max((progress - s['csm_from']) / max(s['ramp'], 1e-9), 0.), 1.)
+        target, known, taught, w = other_views(lifted, views), batch.weight, 0., batch.w2d
+        terms: dict[str, Tensor] = {}
+        if ramp:
+            fused = fused_of(lifted, batch, s['rounds'])
+            # a rig whose fused poses do not explain its 2D, or are drawn out in depth, has no sound rotations yet
+            sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _round_enough(fused.depth)[:, None] * views
+            taught = ramp * (sound.sum() / views.sum().clamp(min=1))
+            target, known = fused.y_cam, fused.weight[:, None] * sound[..., None]
+            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known)
             refined = self._fusion(w, c, X.detach(), R.detach())
             w, c = refined.w2d, refined.conf
+        left = 1 - (1 - s['left']) * taught
         errors = pair_errors(w, X, R, c)
-        terms = {'rep': left * s['rep'] * rep_of(errors, views), 'mix': left * s['mix'] * mix_of(errors, views)}
+        terms['rep'] = left * s['rep'] * rep_of(errors, views)
+        terms['mix'] = left * s['mix'] * mix_of(errors, views)
         if s['cam_shuffle']:
             terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(
                 w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)
-        target, known = other_views(lifted, views), batch.weight
-        if taught:
-            fused = fused_of(lifted, batch, s['rounds'])
-            # a rig whose fused poses do not explain its 2D, or are drawn out in depth, has no sound rotations yet
-            sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _round_enough(fused.depth)[:, None]
-            target, known = fused.y_cam, fused.weight[:, None] * (views * sound)[..., None]
-            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known) * known.mean()
+        if s['drawn_out']:
+            terms['drawn_out'] = s['drawn_out'] * drawn_out(lifted.y_cam, views)
         return terms | {'sigma': sigma_term(lifted, target, known)}
 
     def _two_steps(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
