@@ -21,6 +21,7 @@ from selfpose_ros.core.lifting import (
     LiftedViews,
     PastPoses,
     depth_covariance,
+    depth_information,
     lift,
     metres,
     norm2d,
@@ -183,6 +184,8 @@ def test_errors_lie_along_the_view() -> None:
     cov = depth_covariance(np.full(17, .1), np.array([0, 0, 1.]))
     assert np.allclose(np.trace(cov, axis1=-2, axis2=-1), 3 * .01)
     assert (cov[:, 2, 2] > 4 * cov[:, 0, 0]).all()
+    axis = np.array([.6, 0, .8])
+    assert np.allclose(depth_information(np.full(17, .1), axis) @ depth_covariance(np.full(17, .1), axis), np.eye(3))
 
 
 def test_pinhole_has_square_pixels() -> None:

@@ -12,6 +12,9 @@ import pytest
 pytest.importorskip('torch')
 import h5py
 from scipy.io import savemat
+
+from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.core.synthetic import walker
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.human36m import CAMERAS, JOINTS_OF_32, read_human36m
 from selfpose_training.data.motion import MotionViews
@@ -21,9 +24,6 @@ from selfpose_training.data.rigs import draw_rigs
 from selfpose_training.data.skipose import read_skipose
 from selfpose_training.data.sources import kind_of, open_data
 from selfpose_training.errors import TrainingError
-
-from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import walker
 
 RNG = np.random.default_rng
 RIG = draw_rigs(RNG(3), 1, 6)

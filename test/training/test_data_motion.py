@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip('torch')
+from selfpose_ros.benchmark.detector import detect, draw_cameras
+from selfpose_ros.core.skeleton import MIRROR
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.motion import Change, MotionViews, Poses, read_poses
 from selfpose_training.data.noise import ProtocolNoise
 from selfpose_training.data.rigs import RigRange, draw_rigs, project
 from selfpose_training.errors import TrainingError
-
-from selfpose_ros.benchmark.detector import detect, draw_cameras
-from selfpose_ros.core.skeleton import MIRROR
 
 BODY = np.array([[0, 0, .95], [-.1, 0, .93], [-.1, .05, .5], [-.1, 0, .08], [.1, 0, .93], [.1, .05, .5], [.1, 0, .08],
                  [0, 0, 1.2], [0, 0, 1.45], [0, .1, 1.55], [0, .05, 1.7], [.17, 0, 1.42], [.4, 0, 1.3], [.6, .1, 1.2],

@@ -10,6 +10,12 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+
+from selfpose_ros.core.camera import Intrinsics
+from selfpose_ros.core.observation import View2D
+from selfpose_ros.core.skeleton import COCO17, JOINTS, MIRROR
+from selfpose_ros.io.bag_writer import BagWriter, write_bag
+from selfpose_ros.io.recording import Recording
 from selfpose_training.data.archives import read_archives
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.bags import read_training_bag
@@ -18,12 +24,6 @@ from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded, RecordedViews
 from selfpose_training.data.sources import open_data
 from selfpose_training.errors import TrainingError
-
-from selfpose_ros.core.camera import Intrinsics
-from selfpose_ros.core.observation import View2D
-from selfpose_ros.core.skeleton import COCO17, JOINTS, MIRROR
-from selfpose_ros.io.bag_writer import BagWriter, write_bag
-from selfpose_ros.io.recording import Recording
 
 RNG = np.random.default_rng
 
