@@ -18,8 +18,8 @@ from .body import BONE_A, BONE_B, BONE_LOG_SIGMA
 from .camera import Intrinsics, guessed_intrinsics
 from .errors import ObservationError
 
-__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'depth_covariance', 'lift', 'metres',
-           'norm2d', 'pinhole', 'place', 'ray_rotation']
+__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'depth_covariance', 'depth_information',
+           'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
 #: joints (17, 3) and sigma (17,) of one view as `lift` gives them
@@ -256,6 +256,13 @@ def place(joints: Array, rays: Array, weight: Array, rounds: int = 3) -> tuple[A
     ok = enough & (t[..., 2] > .3)
     sigma = np.sqrt(var) / np.maximum(t[..., 2], .3)
     return np.where(ok[..., None], t, np.nan), np.where(ok, sigma, np.nan)
+
+
+def depth_information(sigma: Array, axis: Array) -> Array:
+    """Inverse of `depth_covariance`."""
+    along = axis[..., :, None] * axis[..., None, :]
+    shape = np.eye(3) / _ACROSS + (1 / _ALONG - 1 / _ACROSS) * along
+    return np.asarray(sigma[..., None, None] ** -2. * shape[..., None, :, :])
 
 
 def depth_covariance(sigma: Array, axis: Array) -> Array:

@@ -53,7 +53,7 @@ class Person:
 
     Attributes:
         views: index of the detection in each camera of the newest tick.
-        pair_seen: newest instant at which two cameras saw him, s.
+        pair_seen: newest instant at which two cameras saw him, s.  lifted: at which the lifter was asked, s.
         past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
     """
 
@@ -65,6 +65,7 @@ class Person:
     views: dict[str, int] = field(default_factory=dict)
     confirmed: bool = False
     pair_seen: float = -np.inf
+    lifted: float = -np.inf
     past: deque[tuple[float, float, State, State, NDArray[np.int64]]] = field(default_factory=deque)
 
 
@@ -160,20 +161,23 @@ class People:
         found = body_in_world(joints, sigma, rays, weight, m.R, m.t, bones, v)
         return else_ if found is None else found
 
-    def _with_lifted(self, p: Person, row: Row, obs: Measurement, dt: float) -> Measurement:
+    def _with_lifted(self, p: Person, row: Row, obs: Measurement) -> Measurement:
         """The lifter tells every bone, for what it is worth: what two views or more see well hardly moves."""
         m = self.model
         assert m is not None and self.lifted is not None
         self.lifted.add(p.identity, row)
-        known = self.lifted.of(row, m.pinholes, p.identity)
-        if not known:
-            return obs
-        v, joints, sigma = _stacked(known, m)
-        bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
         few = m.level < 3 or len(row) < 3
         memory = _LIFTER_ALONE_S if m.lifted else _LIFTER_FEW_S if few else _LIFTER_MANY_S
+        share = min((p.stamp - p.lifted) / memory, 1.)
+        # what it says for a tenth of that time may as well be said at once
+        known = self.lifted.of(row, m.pinholes, p.identity) if share > .09 else {}
+        if not known:
+            return obs
+        p.lifted = p.stamp
+        v, joints, sigma = _stacked(known, m)
+        bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
         # with one camera from the start, whose sides seem exchanged may have been taken for turned round before
-        return replace(obs, bones=bones, bone_info=info * min(dt / memory, 1.), unswap=len(m.cameras) > 1)
+        return replace(obs, bones=bones, bone_info=info * share, unswap=len(m.cameras) > 1)
 
     def _replay(self, rows: list[tuple[float, Row]]) -> Person | None:
         assert self.model is not None
@@ -196,7 +200,7 @@ class People:
             if np.isfinite(obs.sigma).any(-1).sum() > 1:
                 p.pair_seen = now
             if self.lifted is not None:
-                obs = self._with_lifted(p, row, obs, dt if p.ticks else np.inf)
+                obs = self._with_lifted(p, row, obs)
             p.filter.update(obs)
             p.seen = now
             p.ticks += 1

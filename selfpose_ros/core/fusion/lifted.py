@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import rotation
 from ..body import BONE_A, BONE_B
-from ..lifting import depth_covariance, metres, place
+from ..lifting import depth_information, metres, place
 from .triangulation import triangulate
 
 __all__ = ['LiftedRig', 'align_views', 'body_in_world', 'bone_vectors', 'depth_agreement', 'fuse', 'lifted_rig']
@@ -121,8 +121,7 @@ def fuse(joints: Array, sigma: Array, R: Array) -> tuple[Array, Array]:
     """
     seen = np.isfinite(joints).all(-1)
     y = np.einsum('vba,nvjb->nvja', R, np.where(seen[..., None], joints, 0.))
-    cov = depth_covariance(np.where(seen, sigma, 1.), R[:, 2])
-    info = np.linalg.inv(cov) * seen[..., None, None]
+    info = depth_information(np.where(seen, sigma, 1.), R[:, 2]) * seen[..., None, None]
     total = info.sum(1) + 1e-9 * np.eye(3)
     x = np.linalg.solve(total, np.einsum('nvjab,nvjb->nja', info, y)[..., None])[..., 0]
     return x, np.sqrt(np.trace(np.linalg.inv(total), axis1=-2, axis2=-1) / 3)
@@ -208,7 +207,7 @@ def bone_vectors(joints: Array, sigma: Array, R: Array, t: Array, root: Array, l
     own = np.sqrt(np.maximum(child - sigma[:, BONE_A] ** 2, .25 * child))
     toward = R @ root + t
     axis = np.einsum('vba,vb->va', R, toward / np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-6))
-    info = np.linalg.inv(depth_covariance(own, axis))
+    info = depth_information(own, axis)
     total = info.sum(0)
     return np.linalg.solve(total, np.einsum('vkab,vkb->ka', info, bones)[..., None])[..., 0], total
 
