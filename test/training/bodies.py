@@ -63,3 +63,41 @@ def as_batch(X: Tensor, R: Tensor, conf: Tensor | None = None, per_rig: int = 1,
         kp_px=project(X, R) * 500 + 500, conf=conf, image_size=torch.full((n, views, 2), 1000.),
         view_mask=torch.ones(n, views, dtype=torch.bool) if view_mask is None else view_mask,
         subj=torch.zeros(n, dtype=torch.long), rig=torch.arange(n) // per_rig, X=X, R=R, t=torch.zeros(n, views, 3))
+
+
+def articulated(n: int, seed: int = 0, spread: float = 1.) -> Tensor:
+    """(n, 17, 3) m, z up, relative to the pelvis: everybody in a pose of their own, knees and elbows bent as they bend.
+
+    They look along +y. spread: 0..1, of the joints' angles about the middle of their ranges.
+    """
+    g = torch.Generator().manual_seed(seed)
+
+    def angles(low: float, high: float) -> Tensor:
+        return torch.deg2rad((low + high) / 2 + (high - low) * spread * (torch.rand(n, generator=g) - .5))
+
+    def about(axis: int, angle: Tensor) -> Tensor:
+        return rodrigues(angle[:, None] * torch.eye(3)[axis])
+
+    X = torch.zeros(n, 17, 3)
+
+    def put(child: int, parent: int, frame: Tensor, *offset: float) -> None:
+        X[:, child] = X[:, parent] + (frame @ torch.tensor(offset)[:, None])[..., 0]
+
+    trunk = about(0, angles(-50, 10)) @ about(1, angles(-20, 20)) @ about(2, angles(-25, 25))
+    root = torch.eye(3).expand(n, 3, 3)
+    for hip, side in ((1, 1.), (4, -1.)):                  # the right one is at +x of somebody who looks along +y
+        put(hip, 0, root, .13 * side, 0., 0.)
+        thigh = about(0, angles(-15, 90)) @ about(1, side * angles(-30, 5))
+        put(hip + 1, hip, thigh, 0., 0., -.42)
+        put(hip + 2, hip + 1, thigh @ about(0, angles(-110, -5)), 0., 0., -.42)
+    put(7, 0, trunk, 0., 0., .24)
+    put(8, 7, trunk, 0., 0., .25)
+    neck = trunk @ about(0, angles(-30, 20)) @ about(2, angles(-40, 40))
+    put(9, 8, neck, 0., .09, .1)
+    put(10, 8, neck, 0., 0., .24)
+    for shoulder, side in ((14, 1.), (11, -1.)):
+        put(shoulder, 8, trunk, .17 * side, 0., 0.)
+        arm = trunk @ about(0, angles(-30, 140)) @ about(1, side * angles(-90, -5))
+        put(shoulder + 1, shoulder, arm, 0., 0., -.28)
+        put(shoulder + 2, shoulder + 1, arm @ about(0, angles(5, 120)), 0., 0., -.25)
+    return X
