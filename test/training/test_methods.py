@@ -183,7 +183,7 @@ def pool(views=4, per_rig=8):
 
 
 def stream(first, size=48, per_rig=8):
-    """Endless batches of articulated bodies before rigs of their own, noise, one joint in ten far off; and their truth."""
+    """Endless batches of articulated bodies before rigs of their own; noise, one joint in ten far off."""
     X, R = pool()
     for i in itertools.count(first):
         g = torch.Generator().manual_seed(i)
