@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfpose_ros.benchmark.errors import BenchmarkError
 from selfpose_ros.benchmark.motion import Motion, pieces
@@ -27,6 +28,19 @@ def motion() -> Motion:
     parts = [walker(n / 25., 25., seed, style)[:n].astype(np.float32).astype(float)
              for n, seed, style in zip(LENGTHS, (1, 2, 3), ('mixed', 'walk', 'exercise'), strict=True)]
     return Motion(np.concatenate(parts), np.cumsum([0, *map(len, parts)]), ('a', 'b', 'c'), 25.)
+
+
+def towards_pelvis(kp: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) of the optical axis onto the pelvis of 2D poses (..., 17, 2), with the guessed focal
+    length of the protocol's 1000 px images.
+    """
+    ray = np.concatenate([(kp[..., 0, :] - 500) / 950, np.ones((*kp.shape[:-2], 1))], -1)
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    axis = np.cross([0., 0., 1.], ray)
+    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    angle = np.arctan2(sine, ray[..., 2:])
+    return Rotation.from_rotvec((axis / np.maximum(sine, 1e-12) * angle).reshape(-1, 3)).as_matrix().reshape(
+        *kp.shape[:-2], 3, 3)
 
 
 class Rule:
@@ -49,9 +63,10 @@ class Oracle:
         self.answers = []
         self.rng = np.random.default_rng(0)
         for piece in pieces(motion):
-            truth = make_clip(motion, piece, seed).truth
-            X = truth.joints.astype(float)
-            y = np.einsum('vij,tkj->tvki', truth.R, X - X[:, :1]).reshape(-1, 17, 3) * turn
+            clip = make_clip(motion, piece, seed)
+            X = clip.truth.joints.astype(float)
+            y = np.einsum('vij,tkj->tvki', clip.truth.R, X - X[:, :1]) * turn
+            y = (y @ towards_pelvis(clip.keypoints.astype(float))).reshape(-1, 17, 3)
             self.answers.append(y / np.sqrt((y**2).sum((1, 2)) / 17)[:, None, None])
         self.noise, self.told = noise, told
 
@@ -84,10 +99,12 @@ def test_the_figures_of_the_reference_protocol(motion: Motion, travel: bool, vie
     made = bench.make({'pos': motion.joints, 'seq_start': motion.start, 'seq_name': np.array(motion.name),
                        'subject': np.array(['x'] * 3)}, seed=5, views=views, cfg={'recentre': not travel})
     kp = made['kp'].astype(float)
-    w = kp - kp[..., :1, :]
+    S = towards_pelvis(kp)
+    turned = np.concatenate([(kp - 500) / 950, np.ones((*kp.shape[:-1], 1))], -1) @ S
+    w = turned[..., :2] / turned[..., 2:]
     w /= np.sqrt((w**2).sum((-1, -2), keepdims=True))
     poses = np.concatenate([w, made['conf'][..., None]], -1).reshape(-1, 17, 3)
-    joints = Rule().lift(poses)[0].reshape(*kp.shape[:3], 3)
+    joints = Rule().lift(poses)[0].reshape(*kp.shape[:3], 3) @ S.swapaxes(-1, -2)
     wanted = bench.report(joints, bench.camera_pose(made))
     found = evaluate(Rule(), motion, 5, travel=travel, views=views)
     assert found.frames * found.views == wanted['n'] and found.clips == 4
