@@ -97,6 +97,17 @@ def test_cross_view_is_canonpose_until_it_fuses(batch):
     assert 'fused' in fusing.loss(network, batch, .9)
 
 
+def test_the_direct_branch_follows_until_it_is_taught(batch):
+    """And what it follows is taken as given: poses and rotations do not come to meet it."""
+    method, network = made('cross_view', head='canon_direct')
+    follow = method.loss(network, batch, 0.)['follow']
+    follow.backward()
+    moved = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any('direct' in n for n in moved)
+    assert not any(part in n for n in moved for part in ('to_pose', 'to_rotation', 'head.pose', 'head.camera'))
+    assert {'follow', 'fused'} <= set(method.loss(network, batch, .9))
+
+
 def test_stages_of_cvsf(batch):
     """Weights of methods.md 6.5; self-fusion is off in the first twentieth of the training."""
     method, network = made('cvsf')

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..cross_view import CrossViewFusion, Fused
-from ..losses.agreement import can_agree, step_agree
+from ..losses.agreement import can_agree, procrustes_rotation, step_agree
 from ..losses.anatomy import drawn_out
 from ..losses.fusion import csm_keep, csm_terms
 from ..losses.likelihood import pose_distance
 from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
 from ..networks import Lifted, Lifter
+from ..networks.heads import rooted
 from ..normalise import norm2d
 from ..rig_fusion import RigPoses, fuse_rigs
 from .canonpose import other_views
@@ -45,12 +46,24 @@ def _round_enough(depth: Tensor) -> Tensor:
     return ((_DRAWN_OUT[1] - depth) / (_DRAWN_OUT[1] - _DRAWN_OUT[0])).clamp(0, 1)
 
 
+def to_canonical(y_cam: Tensor, conf: Tensor) -> tuple[Tensor, Tensor]:
+    """Poses of all views in the axes of the surest one, (B, V, 17, 3), and its rotations to them, (B, V, 3, 3).
+
+    By Procrustes (methods.md 7.6): needs no rotations from the network; y_cam (B, V, 17, 3), conf (B, V, 17).
+    """
+    surest = conf.mean(-1).argmax(1)
+    index = torch.arange(len(conf), device=conf.device)
+    reference = y_cam[index, surest][:, None].expand_as(y_cam)
+    R = procrustes_rotation(reference, y_cam, conf * conf[index, surest][:, None])
+    return y_cam @ R, R
+
+
 def fused_of(lifted: Lifted, batch: Batch, rounds: int) -> RigPoses:
     """`fuse_rigs` of what a lifter says about a batch; frames of one (subj, rig) are of one standing rig."""
-    X, R = rotations_of(lifted, 'fusion')
+    X, R = to_canonical(lifted.y_cam.detach(), batch.weight)
     key = batch.subj.long() * (batch.rig.max().long() + 1) + batch.rig.long()
     group = torch.unique(key, return_inverse=True)[1]
-    return fuse_rigs(batch.w2d, batch.weight, X.detach(), R.detach(), group, rounds, batch.ray_rot)
+    return fuse_rigs(batch.w2d, batch.weight, X, R, group, rounds, batch.ray_rot)
 
 
 class CrossView:
@@ -65,10 +78,10 @@ class CrossView:
 
     def defaults(self) -> dict[str, Any]:
         return {
-            **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20,
-            'warmup': 100, 'ema': .999, 'per_rig': 8, 'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1,
-            'stage': .6, 'ramp': .1, 'rounds': 3, 'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1.,
-            'left': .1, 'fused': 1.,
+            **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5,
+            'schedule': 'cosine', 'epochs': 20, 'warmup': 100, 'ema': .999, 'per_rig': 4,
+            'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1, 'stage': .6, 'ramp': .1, 'rounds': 3,
+            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1.,
         }
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
@@ -94,7 +107,8 @@ class CrossView:
         lifted = network.lift(batch)
         X, R = rotations_of(lifted, self.name)
         ramp = min(max((progress - s['csm_from']) / max(s['ramp'], 1e-9), 0.), 1.)
-        target, known, taught, w = other_views(lifted, views), batch.weight, 0., batch.w2d
+        taught: float | Tensor = 0.
+        w, found, target, known = batch.w2d, rooted(X @ R.mT), other_views(lifted, views), c
         terms: dict[str, Tensor] = {}
         if ramp:
             fused = fused_of(lifted, batch, s['rounds'])
@@ -106,6 +120,9 @@ class CrossView:
             refined = self._fusion(w, c, X.detach(), R.detach())
             w, c = refined.w2d, refined.conf
         left = 1 - (1 - s['left']) * taught
+        if s['head'] == 'canon_direct':                    # until somebody knows better
+            terms['follow'] = (1 - taught) * pose_distance(
+                lifted.y_cam, found.detach(), views[..., None] * torch.ones_like(c))
         errors = pair_errors(w, X, R, c)
         terms['rep'] = left * s['rep'] * rep_of(errors, views)
         terms['mix'] = left * s['mix'] * mix_of(errors, views)
@@ -113,7 +130,7 @@ class CrossView:
             terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(
                 w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)
         if s['drawn_out']:
-            terms['drawn_out'] = s['drawn_out'] * drawn_out(lifted.y_cam, views)
+            terms['drawn_out'] = s['drawn_out'] * drawn_out(found, views)
         return terms | {'sigma': sigma_term(lifted, target, known)}
 
     def _two_steps(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -147,6 +164,6 @@ class CVSF(CrossView):
 
     def defaults(self) -> dict[str, Any]:
         return super().defaults() | {
-            'paper': True, 'csm': 'heat', 'tau': .85, 'csm_from': .05, 'stage': .6, 'width': 1024, 'lr': 1e-4,
-            'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
+            'paper': True, 'drawn_out': 0., 'csm': 'heat', 'tau': .85, 'csm_from': .05,
+            'stage': .6, 'width': 1024, 'lr': 1e-4, 'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
             'decays': [[.3, .1], [.5, .01], [.6, .5], [.8, .05], [.9, .005]]}

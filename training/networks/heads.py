@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .blocks import Residual
 from .rotation import rodrigues, six_numbers
 
-__all__ = ['CanonRotHead', 'Lifted', 'Pose3DHead']
+__all__ = ['CanonDirectHead', 'CanonRotHead', 'Lifted', 'Pose3DHead', 'rooted']
 
 _FLOOR = 1e-6
 
@@ -23,7 +23,7 @@ class Lifted(NamedTuple):
         y_cam: (N, 17, 3) pose in the axes of the (virtual) camera, x right, y down, z forward; relative to the
             pelvis; root mean square of the 17 joints' norms 1.
         x_can: (N, 17, 3) canonical pose, RMS 1, or None for heads without rotation.
-        R: (N, 3, 3) canonical -> camera, or None. y_cam is R x_can, moved to the pelvis and scaled.
+        R: (N, 3, 3) canonical -> camera, or None. y_cam of `CanonRotHead` is R x_can, moved to the pelvis and scaled.
         log_sigma: (N, 17) log of each joint's standard deviation (root mean square over the axes) in y_cam's unit.
     """
 
@@ -38,7 +38,7 @@ def _unit(pose: Tensor) -> Tensor:
     return pose * (pose.square().sum((-1, -2), keepdim=True) / pose.shape[-2] + _FLOOR).rsqrt()
 
 
-def _rooted(pose: Tensor) -> Tensor:
+def rooted(pose: Tensor) -> Tensor:
     """(N, 17, 3) relative to the pelvis, unit scale."""
     return _unit(pose - pose[..., :1, :])
 
@@ -91,15 +91,20 @@ class CanonRotHead(_Head):
         """(N, 3) rotation vectors, rad, or (N, 6), before the depth is turned round."""
         return self.to_rotation(self.camera(h))
 
-    def forward(self, h: Tensor) -> Lifted:
-        features = self.pose(h)
+    def canonical(self, features: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """x_can (N, 17, 3) and R (N, 3, 3), turned round if need be."""
         x_can = _unit(self.to_pose(features).unflatten(-1, (17, 3))) * self._mirror(1, 1, -1)
         raw = self.raw_rotation(h)
         if self.rotation == 'rotvec':                      # D R(r) D = R(-D r)
             R = rodrigues(raw * self._mirror(-1, -1, 1))
         else:                                              # the columns' z changes sign
             R = six_numbers(raw * self._mirror(1, 1, -1).repeat(2))
-        return Lifted(_rooted(x_can @ R.mT), x_can, R, self._log_sigma(features))
+        return x_can, R
+
+    def forward(self, h: Tensor) -> Lifted:
+        features = self.pose(h)
+        x_can, R = self.canonical(features, h)
+        return Lifted(rooted(x_can @ R.mT), x_can, R, self._log_sigma(features))
 
 
 class Pose3DHead(_Head):
@@ -113,4 +118,26 @@ class Pose3DHead(_Head):
     def forward(self, h: Tensor) -> Lifted:
         features = self.pose(h)
         y = self.to_pose(features).unflatten(-1, (17, 3)) * self._mirror(1, 1, -1)
-        return Lifted(_rooted(y), None, None, self._log_sigma(features))
+        return Lifted(rooted(y), None, None, self._log_sigma(features))
+
+
+class CanonDirectHead(CanonRotHead):
+    """Canonical pose and rotation to find out with, and a branch of its own that says the pose in camera axes.
+
+    A product R X of two uncertain estimates is a poor answer: where the rotation is in doubt, the mean pose is another
+    one. Only the third branch is left when the model is exported.
+
+    Args:
+        width, branch, rotation: as of `CanonRotHead`; `branch` blocks in each of the three.
+    """
+
+    def __init__(self, width: int, branch: int = 2, rotation: str = '6d') -> None:
+        super().__init__(width, branch, rotation)
+        self.direct = nn.Sequential(*[Residual(width) for _ in range(branch)])
+        self.to_direct = nn.Linear(width, 51)
+
+    def forward(self, h: Tensor) -> Lifted:
+        x_can, R = self.canonical(self.pose(h), h)
+        features = self.direct(h)
+        y = self.to_direct(features).unflatten(-1, (17, 3)) * self._mirror(1, 1, -1)
+        return Lifted(rooted(y), x_can, R, self._log_sigma(features))

@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu
 from ..batch import Batch
 from ..errors import TrainingError
 from .blocks import Residual
-from .heads import CanonRotHead, Lifted, Pose3DHead
+from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead
 
 __all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys']
 
@@ -138,10 +138,10 @@ class TemporalConv(nn.Module):
 
 
 BODIES: dict[str, type[nn.Module]] = {'frame_mlp': FrameMLP, 'res_mlp': ResMLP, 'temporal_conv': TemporalConv}
-HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'pose3d': Pose3DHead}
+HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'canon_direct': CanonDirectHead, 'pose3d': Pose3DHead}
 _BODY_KEYS = {'frame_mlp': {'width', 'common', 'gain'}, 'res_mlp': {'width', 'blocks', 'norm', 'drop', 'gain'},
               'temporal_conv': {'width', 'frames', 'common', 'gain'}}
-_HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'pose3d': {'branch'}}
+_HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'canon_direct': {'branch', 'rotation'}, 'pose3d': {'branch'}}
 
 
 def network_keys(config: Mapping[str, Any]) -> set[str]:
@@ -161,8 +161,8 @@ def network_keys(config: Mapping[str, Any]) -> set[str]:
 def make_network(config: Mapping[str, Any]) -> Lifter:
     """A lifter from its description.
 
-    Keys: `body` (frame_mlp, res_mlp, temporal_conv), `head` (canon_rot, pose3d), `width`, `branch`, and what the body
-    and head take (see their classes). Unnamed keys have the classes' defaults.
+    Keys: `body` (frame_mlp, res_mlp, temporal_conv), `head` (canon_rot, canon_direct, pose3d), `width`, `branch`, and
+    what the body and head take (see their classes). Unnamed keys have the classes' defaults.
 
     Raises:
         TrainingError: a key or value that none of them knows.
