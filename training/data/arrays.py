@@ -18,7 +18,7 @@ from selfpose_ros.core.skeleton import MIRROR
 from ..batch import Batch
 from ..errors import TrainingError
 
-__all__ = ['Drawing', 'EpochArrays']
+__all__ = ['Drawing', 'EpochArrays', 'Epochs']
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -213,3 +213,21 @@ def _mirrored(batch: Batch, flip: Tensor) -> Batch:
         change['R'] = batch.R * sign[:, None, :, None] * sign[:, None, None, :]
         change['t'] = batch.t * sign[:, None]
     return dataclasses.replace(batch, **change)
+
+
+class Epochs:
+    """A source of epochs, and the batches of each."""
+
+    def epoch(self, n: int) -> EpochArrays:
+        """Epoch `n`."""
+        raise NotImplementedError
+
+    def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
+                drawing: Drawing | None = None) -> Iterator[Batch]:
+        """Epoch `n` as batches of single frames, shuffled; see `EpochArrays.batches`."""
+        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth))
+
+    def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
+                drawing: Drawing | None = None) -> Iterator[Batch]:
+        """Epoch `n` as batches of causal windows of T frames, newest last, shuffled; see `EpochArrays.batches`."""
+        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth), frames=T)

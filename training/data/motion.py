@@ -7,12 +7,10 @@ Conditions are those of the benchmark protocol unless told otherwise, see `selfp
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from selfpose_ros.benchmark.errors import BenchmarkError
@@ -21,9 +19,8 @@ from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.npz import NpzReader
 
-from ..batch import Batch
 from ..errors import TrainingError
-from .arrays import Drawing, EpochArrays
+from .arrays import EpochArrays, Epochs
 from .noise import NoiseSource, ProtocolNoise
 from .rigs import RigRange, draw_rigs, project
 
@@ -109,7 +106,7 @@ class Change:
     scale: tuple[float, float] = (1., 1.)
 
 
-class MotionViews:
+class MotionViews(Epochs):
     """Multi-view samples of a motion: other rigs, other noise in every epoch; the same for the same seed and epoch."""
 
     def __init__(
@@ -195,16 +192,6 @@ class MotionViews:
             image_size=np.full((clips, self.views, 2), rigs.side_px, np.float32),
             present=np.ones((clips, self.views), bool), K=rigs.K, R=rigs.R, t=rigs.t, X=X, X_sigma=sigma,
             seed=(self.seed, n))
-
-    def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
-        """Epoch `n` as batches of single frames, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth))
-
-    def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
-        """Epoch `n` as batches of causal windows of T frames, newest last, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth), frames=T)
 
     def _changed(self, rng: np.random.Generator, X: Float, sigma: Float | None) -> tuple[Float, Float | None]:
         clips, c = len(self.start) - 1, self.change

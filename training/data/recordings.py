@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ..batch import Batch
 from ..errors import TrainingError
-from .arrays import Drawing, EpochArrays
+from .arrays import EpochArrays, Epochs
 
 __all__ = ['Recorded', 'RecordedViews']
 
@@ -108,7 +106,7 @@ class Recorded:
         return dataclasses.replace(self, **given, **moving, X=None if self.X is None else self.X[index])
 
 
-class RecordedViews:
+class RecordedViews(Epochs):
     """Recordings as a data set with the interface of `MotionViews`: the same frames in every epoch, other orders."""
 
     def __init__(self, recordings: Sequence[Recorded], seed: int = 0, *, every: int = 1) -> None:
@@ -136,16 +134,6 @@ class RecordedViews:
     def epoch(self, n: int) -> EpochArrays:
         """Epoch `n`."""
         return dataclasses.replace(self._arrays, seed=(self.seed, n))
-
-    def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
-        """Epoch `n` as batches of single frames, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth))
-
-    def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
-        """Epoch `n` as batches of causal windows of T frames, newest last, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth), frames=T)
 
     def _together(self, recordings: Sequence[Recorded]) -> EpochArrays:
         V, F = self.views, sum(map(len, recordings))
