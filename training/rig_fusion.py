@@ -26,6 +26,10 @@ _PRIOR = .02
 #: rotations move by at most this much in a round, rad
 _STEP = .3
 _FLOOR = 1e-9
+#: squared confidence of a joint that a view sees well enough to do without another view
+_SEEN = .04
+#: a body is not nearer to a camera than twice its own depth
+_DEEPEST = .5
 
 
 class RigPoses(NamedTuple):
@@ -58,7 +62,7 @@ def nearest_rotation(M: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fuse_rigs(w2d: Tensor, conf: Tensor, x_can: Tensor, R: Tensor, group: Tensor, rounds: int = 4,
-              ray_rot: Tensor | None = None) -> RigPoses:
+              ray_rot: Tensor | None = None, scale_px: Tensor | None = None, own: float = 1.) -> RigPoses:
     """Fuse.
 
     Args:
@@ -67,30 +71,39 @@ def fuse_rigs(w2d: Tensor, conf: Tensor, x_can: Tensor, R: Tensor, group: Tensor
         group: (B,) int, 0..G-1: frames with the same number are of one standing rig.
         rounds: of skeleton and rotations in turns.
         ray_rot: (B, V, 3, 3) virtual camera -> camera; None = the axes are those of the cameras themselves.
+        scale_px: (B, V, 1) what w2d was divided by, in units of the image plane at distance 1: then joints that are
+            nearer than the pelvis are known to look larger. None = weak perspective.
+        own: weight of a view's 2D in the pose that is told for it, where three views or more see a joint. Below 1 the
+            errors of what it is to learn are not those of what it looks at.
     """
     ray = torch.eye(3, device=R.device).expand_as(R) if ray_rot is None else ray_rot
     count = int(group.max()) + 1
     views = (conf > 0).any(-1).to(w2d.dtype)
     turn, gauge = _averaged(ray @ R, views, group, count)                                    # G, V, 3, 3 and B, 3, 3
     c = conf.square()
-    own = unit_pose(x_can) @ gauge[:, None].mT
-    prior = (own * c[..., None]).sum(1) / c.sum(1).clamp(min=_FLOOR)[..., None]
-    X, q = prior, c
+    said = unit_pose(x_can) @ gauge[:, None].mT
+    prior = (said * c[..., None]).sum(1) / c.sum(1).clamp(min=_FLOOR)[..., None]
+    X, q, flat = prior, c, w2d
     for i in range(rounds):
         axes = ray.mT @ turn[group]
         Y = X[:, None] @ axes.mT                                                       # B, V, 17, 3
-        scale, shift = _laid_on(Y[..., :2], w2d, q)
+        scale, shift = _laid_on(Y[..., :2], flat, q)
+        flat = _flattened(w2d, Y, scale, scale_px)
         if i:
-            turn = _turned(turn, Y, w2d, q, scale, shift, ray, group)
+            turn = _turned(turn, Y, flat, q, scale, shift, ray, group)
             axes = ray.mT @ turn[group]
             Y = X[:, None] @ axes.mT
-            scale, shift = _laid_on(Y[..., :2], w2d, q)
-        q = c * _certainty(Y, w2d, scale, shift)
-        X = _triangulated(axes, w2d, q, scale, shift, prior)
+            scale, shift = _laid_on(Y[..., :2], flat, q)
+        q = c * _certainty(Y, flat, scale, shift)
+        X = _triangulated(axes, flat, q, scale, shift, prior)
     Y = X[:, None] @ axes.mT
-    scale, shift = _laid_on(Y[..., :2], w2d, q)
-    off = (scale[..., None, None] * Y[..., :2] + shift[..., None, :] - w2d).square().sum(-1)
+    flat = _flattened(w2d, Y, scale, scale_px)
+    scale, shift = _laid_on(Y[..., :2], flat, q)
+    off = (scale[..., None, None] * Y[..., :2] + shift[..., None, :] - flat).square().sum(-1)
     residual = ((off * q).sum(-1) / q.sum(-1).clamp(min=_FLOOR)).sqrt()
+    if own < 1:
+        less = 1 - (1 - own) * ((c > _SEEN).sum(1, keepdim=True) > 2)
+        Y = _apart(axes, flat, q, less, scale, shift, prior) @ axes.mT
     # what is left of a joint when its best view is taken away
     weight = ((q.sum(1) - q.amax(1)) / .25).clamp(0, 1)
     y_cam = unit_pose(Y - Y[:, :, :1])
@@ -125,6 +138,17 @@ def _laid_on(p: Tensor, w: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     return scale, mean_w - scale[..., None] * mean_p
 
 
+def _flattened(w2d: Tensor, Y: Tensor, scale: Tensor, scale_px: Tensor | None) -> Tensor:
+    """2D (B, V, 17, 2) as it would be without perspective, for bodies Y (B, V, 17, 3) in camera axes.
+
+    scale * scale_px is the size of Y's unit over the distance of the body.
+    """
+    if scale_px is None:
+        return w2d
+    nearer = (Y[..., 2] - Y[..., :1, 2]) * (scale * scale_px[..., 0])[..., None]
+    return w2d * (1 + nearer.clamp(-_DEEPEST, _DEEPEST))[..., None]
+
+
 def _certainty(Y: Tensor, w: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """(B, V, 17) weights of joints by their distance from the fused pose, Geman-McClure at three sigmas."""
     off = (scale[..., None, None] * Y[..., :2] + shift[..., None, :] - w).square().sum(-1)
@@ -141,6 +165,16 @@ def _triangulated(R: Tensor, w: Tensor, q: Tensor, scale: Tensor, shift: Tensor,
     M = (q.transpose(1, 2) @ AA) / mean
     r = (b * q[..., None]).sum(1) / mean + _PRIOR * prior
     return _solved(M + _PRIOR * torch.eye(3, device=w.device).flatten(), r)
+
+
+def _apart(R: Tensor, w: Tensor, q: Tensor, less: Tensor, scale: Tensor, shift: Tensor, prior: Tensor) -> Tensor:
+    """(B, V, 17, 3): as `_triangulated`, once for every view, whose own 2D counts by the factor less (B, 1, 17)."""
+    each = []
+    for v in range(q.shape[1]):
+        mine = torch.zeros_like(q)
+        mine[:, v] = (1 - less[:, 0]) * q[:, v]
+        each.append(_triangulated(R, w, q - mine, scale, shift, prior))
+    return torch.stack(each, 1)
 
 
 def _solved(M: Tensor, r: Tensor) -> Tensor:

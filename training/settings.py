@@ -37,7 +37,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     'per_rig': (1, 'samples that come in groups of this many frames of one rig'),
     'drop_views': (0., 'probability that a sample loses views'),
     'drop_joints': (0., 'mean share of joints that are taken away in a view'),
-    'mirror': (0., 'probability that a sample is seen as in a mirror'),
+    'mirror': (0., 'probability that a sample is seen as in a mirror; of all of a rig with per_rig above 1'),
     'give_k': (False, 'use the intrinsics, where the data has them'),
     'truth': (False, "3D poses are part of the batches: a teacher's, or for a supervised comparison the truth"),
 }

@@ -208,6 +208,15 @@ def test_mirror_shows_one_mirrored_person():
     assert 8 < same.sum() < 32
 
 
+def test_frames_of_a_rig_are_mirrored_together():
+    data = RecordedViews([recording(seed=k) for k in range(8)])
+    plain = next(data.epoch(0).batches(320, drawing=Drawing(ordered=True)))
+    half = next(data.epoch(0).batches(320, drawing=Drawing(ordered=True, mirror=.5, per_rig=4)))
+    same = (half.kp_px == plain.kp_px).all(-1).all(-1).all(-1)
+    turned = {int(r): same[half.rig == r].float().mean().item() for r in half.rig.unique()}
+    assert len(turned) == 8 and set(turned.values()) == {0., 1.}
+
+
 def test_unsure_joints_are_dropped_first():
     r = recording(T=400)
     b = next(RecordedViews([r]).epoch(0).batches(400, drawing=Drawing(ordered=True, drop_joints=.1), frames=4))

@@ -34,7 +34,8 @@ class Drawing:
         drop_views: probability that a sample loses views; how many is drawn too, and two of those seen are kept.
         per_rig: samples come in groups of this many random frames of one rig, for losses that exchange cameras.
         drop_joints: mean share of joints that are taken away in a view, unsure ones first.
-        mirror: probability that a sample is seen as in a mirror, all views together, with left and right exchanged.
+        mirror: probability that a sample is seen as in a mirror, all views together, with left and right exchanged;
+            with `per_rig` above 1 all samples of a rig are, or none.
         ordered: in the order of the source, nothing shuffled.
         partial: give the last, smaller batch too.
     """
@@ -117,6 +118,8 @@ class EpochArrays:
                                 "samples, 0 or more frames, and 'repeat' or 'empty'")
         rng = np.random.default_rng([*self.seed, 1])
         order = np.arange(len(self)) if drawing.ordered else self._shuffled(rng, drawing.per_rig)
+        # a mirrored camera stands elsewhere: where frames of a rig are to have the same cameras, all are mirrored
+        turned = rng.random(int(self.rig.max()) + 1) < drawing.mirror if drawing.per_rig > 1 else None
         source = {name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
                   for name, value in self._wanted(drawing).items()}
         for a in range(0, len(order), size):
@@ -128,7 +131,8 @@ class EpochArrays:
             if drawing.drop_joints:
                 batch = _without_joints(batch, rng, drawing.drop_joints)
             if drawing.mirror:
-                flip = torch.from_numpy(rng.random(len(index)) < drawing.mirror).to(device)
+                drawn = rng.random(len(index)) < drawing.mirror if turned is None else turned[self.rig[index]]
+                flip = torch.from_numpy(drawn).to(device)
                 batch = _mirrored(batch, flip)
             yield batch
 

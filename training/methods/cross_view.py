@@ -58,12 +58,12 @@ def to_canonical(y_cam: Tensor, conf: Tensor) -> tuple[Tensor, Tensor]:
     return y_cam @ R, R
 
 
-def fused_of(lifted: Lifted, batch: Batch, rounds: int) -> RigPoses:
+def fused_of(lifted: Lifted, batch: Batch, rounds: int, own: float = 1.) -> RigPoses:
     """`fuse_rigs` of what a lifter says about a batch; frames of one (subj, rig) are of one standing rig."""
     X, R = to_canonical(lifted.y_cam.detach(), batch.weight)
     key = batch.subj.long() * (batch.rig.max().long() + 1) + batch.rig.long()
     group = torch.unique(key, return_inverse=True)[1]
-    return fuse_rigs(batch.w2d, batch.weight, X, R, group, rounds, batch.ray_rot)
+    return fuse_rigs(batch.w2d, batch.weight, X, R, group, rounds, batch.ray_rot, batch.scale_px, own)
 
 
 class CrossView:
@@ -81,7 +81,7 @@ class CrossView:
             **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5,
             'schedule': 'cosine', 'epochs': 20, 'warmup': 100, 'ema': .999, 'per_rig': 4,
             'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1, 'stage': .6, 'ramp': .1, 'rounds': 3,
-            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1.,
+            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1., 'own': 1.,
         }
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
@@ -111,7 +111,7 @@ class CrossView:
         w, found, target, known = batch.w2d, rooted(X @ R.mT), other_views(lifted, views), c
         terms: dict[str, Tensor] = {}
         if ramp:
-            fused = fused_of(lifted, batch, s['rounds'])
+            fused = fused_of(lifted, batch, s['rounds'], s['own'])
             # a rig whose fused poses do not explain its 2D, or are drawn out in depth, has no sound rotations yet
             sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _round_enough(fused.depth)[:, None] * views
             taught = ramp * (sound.sum() / views.sum().clamp(min=1))

@@ -248,13 +248,14 @@ def _held(p: BundleProblem) -> NDArray[np.bool_]:
 
 def adjust(
     state: BundleState, p: BundleProblem, *, scale: float = 3., kind: str = 'gm', steps: int = 20,
-    tolerance: float = 1e-4, move_bones: bool = True, points_only: bool = False,
+    tolerance: float = 1e-4, move_bones: bool = True, points_only: bool = False, covariance: bool = True,
 ) -> BundleResult:
     """Levenberg-Marquardt from `state` until the cost falls by less than `tolerance` of itself or `steps` are used.
 
     Args:
         scale: of the robust loss, in standard deviations of the observation.
         move_bones: adjust the bone lengths, too.  points_only: hold cameras and bones.
+        covariance: work it out; else it is zero.
     """
     s, prior, held = _rescale(state, p) if move_bones and not points_only else state.copy(), _bone_prior(p), _held(p)
     if not move_bones:
@@ -264,7 +265,7 @@ def adjust(
     go = ~held
     V = p.kp.shape[1]
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
-    S, used = np.eye(int(go.sum())), 0
+    used = 0
     for used in range(1, steps + 1):  # noqa: B007
         Hxx, Hxc, Hcc, gx, gc = _normal_equations(s, p, scale, kind, prior)
         Hxc, Hcc_go, gc_go = Hxc[:, :, go], Hcc[np.ix_(go, go)], gc[go]
@@ -296,12 +297,23 @@ def adjust(
             break
     n = max(int(np.isfinite(p.sigma).sum()), 1)
     cov = np.zeros((7 * V, 7 * V))
-    keep = go[:7 * V]
-    if keep.any():
-        full = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
-        cov[np.ix_(keep, keep)] = full
+    if covariance and go[:7 * V].any():
+        cov = _covariance(_normal_equations(s, p, scale, kind, prior), go, V)
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
+
+
+def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray[np.bool_], V: int) -> Array:
+    """(7V, 7V) of the camera parameters, zero where they are held. Undamped: damping passes for information."""
+    Hxx, Hxc, Hcc, _, _ = equations
+    Hxc = Hxc[:, :, go]
+    M = Hxx.copy()
+    np.einsum('nii->ni', M)[:] += 1e-6                        # joints that nobody sees
+    S = Hcc[np.ix_(go, go)] - np.einsum('nia,nib->ab', Hxc, np.linalg.solve(M, Hxc), optimize=True)
+    keep = go[:7 * V]
+    cov = np.zeros((7 * V, 7 * V))
+    cov[np.ix_(keep, keep)] = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
+    return cov
 
 
 def _rescale(s: BundleState, p: BundleProblem) -> BundleState:

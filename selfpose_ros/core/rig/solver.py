@@ -288,7 +288,8 @@ def _coarse(p: BundleProblem, start: Solution | None,
     for R, t, f in _guesses(p, np.exp(p.log_focal), start, tracks):
         bones = start.state.bones if start is not None else p.bone_mean
         try:
-            r = adjust(_points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3)
+            r = adjust(_points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
+                       covariance=False)
         except np.linalg.LinAlgError:
             continue
         if np.isfinite(r.cost):
@@ -325,7 +326,7 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
     p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
-    r = adjust(s, p, scale=5., kind='cauchy', steps=8)
+    r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     prior = NoiseModel.prior(tracks.image_size)
     for k in range(3):
         p, index = undo_swaps(r.state, p)
@@ -334,7 +335,8 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
         p = replace(p, sigma=noise.sigma(conf))
         if len(rows) >= 40:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
-        r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25)
+        r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25,
+                   covariance=k == 2)
     if len(rows) > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
