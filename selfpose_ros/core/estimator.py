@@ -18,6 +18,7 @@ from .model import RigModel, lifted_model, model_from_rig, model_from_solution, 
 from .noise import NoiseModel
 from .observation import MultiView, Skeleton3D, View2D
 from .people import People, Row, row_of
+from .quick import median
 from .rig import NotSolved, Rig
 from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from .rig.solver import Solution, SolverConfig
@@ -144,6 +145,7 @@ class Estimator:
         self._now = now
         self._health.views(observation)
         self._take_saved(observation)
+        self._resized(observation)
         row, index = self._main_row(observation)
         if row:
             self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index],
@@ -194,6 +196,27 @@ class Estimator:
         moved = old is None or old.cameras != model.cameras
         self._people.adopt(model, h.newest(10), moved, h.newest_lifted(10))
 
+    def _resized(self, observation: MultiView) -> None:
+        """A camera that delivers another resolution has not moved: its pixels are coarser or finer."""
+        for view in observation.views:
+            model = self._model
+            if model is None or view.camera not in model.cameras:
+                continue
+            v = model.cameras.index(view.camera)
+            old = tuple(model.image_size[v].tolist())
+            if old == view.image_size:
+                continue
+            now = model.with_size(v, view.image_size)
+            if now is None:
+                self._begin_again(f'camera {view.camera} shows another part of the picture since its image size went '
+                                  f'from {old[0]} x {old[1]} to {view.image_size[0]} x {view.image_size[1]} px: the '
+                                  'rig is solved anew')
+                return
+            self._worker.cancel()                               # what it looks at are the old pixels
+            self._model = self._people.model = now
+            for p in self._people.everybody:
+                p.filter.set_rig(now.R, now.t, now.focal, now.centre)
+
     def _check_saved(self, now: float) -> None:
         """A rig that was saved is trusted after as long as it takes to know, or given up."""
         model = self._model
@@ -228,9 +251,10 @@ class Estimator:
             if view.camera in people.left_out:
                 self._collect_moved(view, v)
             elif view.camera in p.views:
-                seen = np.any(p.filter.r[v], axis=-1)
-                if seen.sum() >= 6:
-                    shift[view.camera] = np.median(p.filter.r[v][seen], axis=0)
+                r = p.filter.r[v]
+                r = r[r.any(-1)]
+                if len(r) >= 6:
+                    shift[view.camera] = median(r)
             elif len(people.everybody) == 1 and len(view.keypoints) == 1:
                 shift[view.camera] = np.array([10., 0.])            # its only person is nowhere near where he is
         moved = self._drift.update(min(now - self._watched, .2), shift)

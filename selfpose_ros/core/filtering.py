@@ -33,7 +33,6 @@ _EYE3 = np.eye(3)
 _LOST_TICKS = 3
 #: lifted bones that are off by more than this many sigmas are believed less
 _LIFTED_TAIL = 3.
-_ADD_PATH = ['einsum_path', (0, 1), (0, 1)]
 _DIAG = np.arange(51)
 _NONE = np.zeros(1, np.int64)
 #: (51, K) pattern: which bone touches which joint, with sign
@@ -259,7 +258,8 @@ def _add_lifted(H: Array, g: Array, x: Array, bones: Array, info: Array) -> None
     r = x[_B[:16]] - x[_A[:16]] - bones
     pull = np.matmul(info, r[..., None])[..., 0]
     w = 1 / (1 + np.einsum('ki,ki->k', pull, r) / _LIFTED_TAIL ** 2)     # lifters take front for back at times (Cauchy)
-    H += np.einsum('ki,kab,kj->iajb', _INC[:16], info * w[:, None, None], _INC[:16], optimize=_ADD_PATH).reshape(51, 51)
+    rows = (info * w[:, None, None]).reshape(16, 9).T[:, :, None] * _INC[:16]            # axis by axis
+    H += np.matmul(_INC[:16].T, rows).reshape(3, 3, 17, 17).transpose(2, 0, 3, 1).reshape(51, 51)
     g += _INC[:16].T @ (pull * w[:, None])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .model import RigModel
 from .observation import LEVEL_NAMES, MultiView, Skeleton3D
 from .people import People
+from .quick import median
 
 __all__ = ['CameraStatus', 'EstimatorStatus', 'HealthMonitor']
 
@@ -104,19 +105,20 @@ class HealthMonitor:
 
     def residuals(self, people: People, model: RigModel, now: float) -> None:
         """How well each camera agrees with the skeletons of this tick."""
+        usual = float(model.noise.sigma(np.array(.8)))
         for p in people.everybody:
             if p.seen != now or not p.confirmed:
                 continue
-            e2, used = p.filter.e2, p.filter.used
+            e2, used = p.filter.e2, (p.filter.used > .25).any(-1)
             for v, name in enumerate(model.cameras):
                 if name not in p.views:
                     continue
                 c = self._cameras[name]
-                e = float(np.sqrt(np.median(e2[v]) / 2))
+                e = float(np.sqrt(median(e2[v]) / 2))
                 c.surprise = e if not np.isfinite(c.surprise) else c.surprise + .05 * (e - c.surprise)
-                px = e * float(model.noise.sigma(np.array(.8)))
+                px = e * usual
                 c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
-                c.used |= bool((used[v] > .25).any())
+                c.used |= bool(used[v])
 
     def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
                solving: bool) -> EstimatorStatus:

@@ -24,6 +24,9 @@ __all__ = ['RigModel', 'lifted_model', 'model_from_rig', 'model_from_solution']
 
 Array = NDArray[np.float64]
 
+#: pictures whose width over height differs by less than this show the same
+_SAME_SHAPE = .02
+
 
 @dataclass(frozen=True)
 class RigModel:
@@ -72,6 +75,18 @@ class RigModel:
         R_rig = Rs @ self.world.R
         t_rig = (ts + Rs @ self.world.t) / self.scale.factor
         return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, R=R_rig, t=t_rig)))
+
+    def with_size(self, v: int, size: tuple[int, int]) -> RigModel | None:
+        """The same camera, whose pictures come at another resolution (w, h) px; None when they show another part."""
+        share = np.array(size) / self.image_size[v]
+        if abs(share[0] / share[1] - 1) > _SAME_SHAPE:
+            return None
+        focal, centre, sizes, s = self.focal.copy(), self.centre.copy(), self.image_size.copy(), self.solution.state
+        focal[v] *= share[0]
+        centre[v] *= share
+        sizes[v] = size
+        return replace(self, focal=focal, centre=centre, image_size=sizes,
+                       solution=replace(self.solution, state=replace(s, focal=focal.copy())))
 
     @property
     def clock_offset_s(self) -> Array:

@@ -9,6 +9,7 @@ which the network exchanged left and right.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,9 +66,13 @@ class NoiseModel:
 
     def sigma(self, confidence: Array) -> Array:
         """(...) confidences -> px; inf where the confidence is 0."""
-        with np.errstate(divide='ignore'):
-            s = np.exp(np.interp(confidence, self.confidence, np.log(self.sigma_px)))
+        s = np.exp(np.interp(confidence, self.confidence, self._log_sigma))
         return np.where(confidence > 0, s, np.inf)
+
+    @cached_property
+    def _log_sigma(self) -> Array:
+        with np.errstate(divide='ignore'):
+            return np.asarray(np.log(self.sigma_px))
 
     def correlation_at(self, step_s: float) -> float:
         """Correlation of the error between frames that are `step_s` apart."""

@@ -166,7 +166,8 @@ def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: Ri
     rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
     result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
                                  unswap=lambda s, p: undo_swaps(s, p)[0])
-    X, sigma = result.state.X, np.hypot(result.sigma * _SIGMA_FACTOR, .1 * np.deg2rad(model.rotation_sigma_deg.max()))
+    X, sigma = result.state.X, np.hypot(result.sigma * _SIGMA_FACTOR,
+                                      _RIG_LEVER_M * np.deg2rad(model.rotation_sigma_deg.max()))
     velocity = np.gradient(X, tracks.stamp, axis=0)
     seen = np.isfinite(result.problem.sigma).sum(1)
     out = []
@@ -183,6 +184,8 @@ def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: Ri
 _MOST_CORRELATION = .5
 #: posterior spread against true error, measured on the validation split
 _SIGMA_FACTOR = 1.1
+#: how far off a body is for each radian that the cameras may be: measured likewise, m
+_RIG_LEVER_M = .1
 
 
 def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:

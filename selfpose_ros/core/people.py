@@ -19,6 +19,7 @@ from .fusion.triangulation import triangulate
 from .lifting import Lifted, LiftedViews, Lifter
 from .model import RigModel
 from .observation import MultiView, Skeleton3D, View2D
+from .quick import median
 from .skeleton import BONES
 
 __all__ = ['People', 'Person', 'Row', 'row_of']
@@ -120,14 +121,15 @@ class People:
         m = self.model
         assert m is not None
         V = len(m.cameras)
-        kp, sigma, offset = np.zeros((V, 17, 2)), np.full((V, 17), np.inf), np.zeros(V)
+        kp, confidence, offset = np.zeros((V, 17, 2)), np.zeros((V, 17)), np.zeros(V)
         for v, c in enumerate(m.cameras):
             if c in row and c not in self.left_out:
                 stamp, points, conf = row[c]
                 kp[v] = points
-                sigma[v] = m.noise.sigma(conf)
+                confidence[v] = conf
                 offset[v] = stamp - m.clock_offset_s[v] - now
         offset[np.abs(offset) < 1e-4] = 0.
+        sigma = m.noise.sigma(confidence)
         seen = np.isfinite(sigma)
         kp[~seen] = 0.
         return Measurement(kp, sigma, offset)
@@ -271,13 +273,15 @@ class People:
             predicted.append(C[..., :2] / np.maximum(C[..., 2:], .2) * f.focal[:, None, None] + f.centre[:, None])
         P = np.stack(predicted)                                          # N,V,17,2
         alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
+        around = P[0] - P[0].mean(1, keepdims=True)
+        size = 3.4 * np.sqrt((around * around).sum((1, 2)) / 17)         # of the first person in each view, px
         for view in views:
             if not len(view.keypoints):
                 continue
             view = _ideal(view)
             at = P[:, index[view.camera]]
             if alone:
-                if _near(at[0], view.keypoints[0]):
+                if _near(at[0], view.keypoints[0], float(size[index[view.camera]])):
                     found[0][view.camera] = 0
                 continue
             for n, k in enumerate(match_people(at, view, _GATE)):
@@ -324,9 +328,9 @@ class People:
                   views: NDArray[np.int64]) -> Skeleton3D:
         m = self.model
         assert m is not None
-        # what the cameras' own uncertainty adds, about half a body away from where the rays agree best
-        rig = .3 * np.deg2rad(float(m.rotation_sigma_deg.max()))
-        sigma = np.hypot(spread * _SIGMA_FACTOR, rig * .3)
+        # what the cameras' own uncertainty adds: all joints are off together, and the rig gets better while it runs
+        rig = _RIG_LEVER_M * np.deg2rad(float(m.rotation_sigma_deg.max()))
+        sigma = np.hypot(spread * _SIGMA_FACTOR, rig)
         known = sigma < _UNKNOWN_M
         confidence, level = 1 / (1 + (sigma / .06) ** 2), m.level
         if self.lifted is not None and now > p.pair_seen:
@@ -356,6 +360,8 @@ def _stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array
 
 #: the filter takes the errors of successive frames for independent, which they are not: measured, validation split
 _SIGMA_FACTOR = 1.05
+#: how far off a body is for each radian that the cameras may be, in the clip's own frame: measured likewise, m
+_RIG_LEVER_M = .25
 
 
 def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:
@@ -379,14 +385,12 @@ def row_of(view: View2D, k: int) -> tuple[float, Array, Array]:
     return view.stamp, ideal_px(kp, view.intrinsics), view.confidence[k]
 
 
-def _near(predicted: Array, kp: Array) -> bool:
+def _near(predicted: Array, kp: Array, size: float) -> bool:
     seen = np.isfinite(kp[:, 0])
     if seen.sum() < 4:
         return bool(seen.any())
     d = predicted[seen] - kp[seen]
-    spread = predicted - predicted.mean(0)
-    size = 3.4 * np.sqrt((spread * spread).sum(1).mean())
-    return bool(np.median(np.sqrt((d * d).sum(1))) < _GATE * max(size, 20.))
+    return bool(median(np.sqrt((d * d).sum(1))) < _GATE * max(size, 20.))
 
 
 def _learn_bones(p: Person) -> None:

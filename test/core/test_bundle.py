@@ -260,3 +260,32 @@ def test_symmetry_of_the_body_is_part_of_the_prior() -> None:
     base, a, b = (bundle._cost(bundle._rescale(replace(s, bones=x), p), replace(p, bone_weight=0.,
                   sigma=np.full_like(p.sigma, np.inf)), 3., 'l2', prior) for x in (s.bones, one, both))
     assert a - base > 5 * (b - base) > 0
+
+
+# -- uncertainty
+
+def test_covariance_does_not_depend_on_how_the_adjustment_went() -> None:
+    """Steps that fail raise the damping, which is no information about the cameras."""
+    _, p, truth = exact(instants=12)
+    noisy = replace(p, kp=p.kp + np.random.default_rng(3).normal(0, 2., p.kp.shape))
+    best = adjust(shaken(truth, size=.3), noisy, steps=60, tolerance=1e-12)
+    again = adjust(best.state, noisy, steps=3, tolerance=0.)          # nothing is left to gain: every step fails
+    np.testing.assert_allclose(again.covariance, best.covariance, rtol=.02, atol=1e-9)
+    spread = np.sqrt(np.diag(best.covariance))
+    assert (spread[7:] > 0).all() and (spread[:6] == 0).all() and spread[6] > .005
+    assert not adjust(best.state, noisy, steps=3, covariance=False).covariance.any()
+
+
+def test_covariance_is_the_spread_of_the_estimates() -> None:
+    """Rotations and focal lengths over 40 draws of the noise: RMS of error / sigma, measured 0.9 to 1.1."""
+    _, p, truth = exact(instants=10)
+    z = []
+    for seed in range(40):
+        noisy = replace(p, kp=p.kp + np.random.default_rng(seed).normal(0, 2., p.kp.shape))
+        r = adjust(truth, noisy, scale=30., steps=20)
+        spread = np.sqrt(np.diag(r.covariance))
+        turned = np.stack([rotation.log(r.state.R[v] @ truth.R[v].T) for v in range(1, 3)])
+        z.append(np.r_[(turned / spread.reshape(3, 7)[1:, :3]).ravel(),
+                       np.log(r.state.focal / truth.focal) / spread[6::7]])
+    rms = np.sqrt(np.mean(np.square(z), axis=0))
+    assert (rms > .6).all() and (rms < 1.4).all(), rms

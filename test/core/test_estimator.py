@@ -141,7 +141,6 @@ def test_sigma_is_in_a_sane_relation_to_the_error() -> None:
     assert .5 < surprise(*walking()) < 2.
 
 
-@pytest.mark.xfail(strict=True, reason='two views: errors of 2.5 sigmas')
 def test_sigma_is_in_a_sane_relation_to_the_error_with_two_views() -> None:
     """Error over sigma between 0.5 and 2."""
     assert .5 < surprise(*known()) < 2.
@@ -272,7 +271,6 @@ def test_two_frames_only() -> None:
     never_trusted(run(four().frames[:2]))
 
 
-@pytest.mark.xfail(strict=True, reason='level 3 after two seconds, 4 to 6 degrees off')
 def test_a_person_that_stands_still() -> None:
     """3 s: never level 3, and the reason says what to do."""
     r = run(scene(4, 3., FPS, 2, 'stand').frames)
@@ -365,12 +363,24 @@ def test_a_camera_that_shows_a_changed_image_size_is_not_misread() -> None:
         assert rig is not None and (not s.cameras['cam2'].used or rig.image_size[1].tolist() == [500, 500])
 
 
-@pytest.mark.xfail(strict=True, reason='taken for a moved camera, and placed anew with the old focal length')
-def test_a_changed_image_size_is_called_so_or_solved() -> None:
-    """Within 2 s the rig is of the new size, or the camera's note says what has happened."""
+def test_a_camera_goes_on_at_another_resolution() -> None:
+    """The rig is of the new size at once, at level 3, with half of the focal length, and the camera is used."""
+    before = warm()[0].rig
     r = goes_on(rest(half))
-    rig, note = r.rig, r.status[-1].cameras['cam2'].note
-    assert rig is not None and (rig.image_size[1].tolist() == [500, 500] or 'size' in note or 'resolution' in note)
+    assert before is not None and (r.level() == 3).all() and all(s.cameras['cam2'].used for s in r.status)
+    for rig in r.rigs:
+        assert rig is not None and rig.image_size[1].tolist() == [500, 500]
+    np.testing.assert_allclose(r.rigs[0].K[1], before.K[1] / [[2.], [2.], [1.]], rtol=1e-9)
+    np.testing.assert_array_equal(r.rigs[0].K[0], before.K[0])
+
+
+def test_a_camera_that_shows_another_part_of_the_picture_is_solved_anew() -> None:
+    """4:3 cut out of the square picture: no guess at where from; the reason says so."""
+    def cut(v: View2D) -> View2D:
+        return replace(v, keypoints=v.keypoints - [0, 125], image_size=(1000, 750)) if v.camera == 'cam2' else v
+    r = goes_on(rest(cut))
+    assert 'cam2 shows another part' in r.status[0].rig_reason and r.rigs[0] is None
+    assert r.rig is None or r.rig.image_size[1].tolist() == [1000, 750]
 
 
 def test_free_running_cameras_with_jittered_stamps() -> None:

@@ -107,7 +107,6 @@ def test_predicted_rotation_error_is_the_true_one_in_size() -> None:
     assert .3 < np.sqrt(np.mean(np.concatenate(z) ** 2)) < 2.5
 
 
-@pytest.mark.xfail(strict=True, reason='two views: 2.7 degrees off, sigma 0.38')
 def test_predicted_rotation_error_is_the_true_one_in_size_with_two_views() -> None:
     """Error over sigma at most 3, on two scenes."""
     for fps, seed in ((FPS, 2), (20., 1)):

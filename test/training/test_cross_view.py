@@ -220,3 +220,35 @@ def test_bodies_drawn_out_in_depth_are_told():
     wrong = fuse_rigs(case.w, case.c, case.X, torch.stack(flat, 1), case.group, 1)
     right = fuse_rigs(case.w, case.c, case.X, case.R, case.group, 1)
     assert wrong.depth.median() > 1.3 > right.depth.median()
+
+
+def test_perspective_is_taken_out_where_the_size_in_the_image_is_known():
+    """Bodies at about six times their own size: near joints look larger, which weak perspective takes for shape."""
+    case = rigs(5., noise=0.)
+    X = bodies(48)
+    Y = unit_pose(X[:, None] @ case.R.mT)
+    Y = Y - Y[:, :, :1]
+    a = .16                                                # unit of Y over the distance
+    ray = a * Y[..., :2] / (1 + a * Y[..., 2:])
+    size = ray.square().sum((-1, -2), keepdim=True).sqrt()
+    w, args = ray / size, (case.c, case.X, case.rough, case.group, 8)
+    plain, known = (off(fuse_rigs(w, *args, scale_px=s), unit_pose(Y)) for s in (None, size[..., 0]))
+    assert known < .5 * plain and known < .03              # .002 against .035 when written
+    assert off(fuse_rigs(w, *args, scale_px=torch.zeros_like(size[..., 0])), unit_pose(Y)) == pytest.approx(plain)
+
+
+def test_what_a_view_is_told_can_be_free_of_its_own_errors():
+    case = rigs(2., noise=0.)
+    noise = .03 * torch.randn(case.w[:, 0].shape, generator=torch.Generator().manual_seed(3))
+    w = case.w.clone()
+    w[:, 0] += noise
+    follows = {}
+    for own in (1., .25, 0.):
+        error = (fuse_rigs(w, case.c, case.X, case.rough, case.group, 4, own=own).y_cam - case.Y)[:, 0, 1:, :2]
+        follows[own] = float((error * noise[:, 1:]).sum() / noise[:, 1:].square().sum()) / 4.1      # unit of Y
+    assert follows[1.] > .15 and abs(follows[0.]) < .03    # .22, .09, .02 when written
+    assert follows[0.] < follows[.25] < .5 * follows[1.]
+    # two views: nothing to do without the own one
+    pair = [x[:, :2] for x in (w, case.c, case.X, case.rough)]
+    same = fuse_rigs(*pair, case.group, 4, own=0.).y_cam - fuse_rigs(*pair, case.group, 4).y_cam
+    assert same.abs().mean() < 1e-3

@@ -8,14 +8,16 @@ import json
 import numpy as np
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
+import torch
+from test_data_motion import walk
+
 from selfpose_ros.benchmark.motion import Motion
 from selfpose_training import checkpoint, refined
 from selfpose_training.data.motion import Poses
 from selfpose_training.errors import TrainingError
 from selfpose_training.methods import get
 from selfpose_training.networks import Lifted
-from test_data_motion import walk
 
 SMALL = {'width': 32, 'csm': 'solve'}
 

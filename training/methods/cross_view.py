@@ -78,10 +78,11 @@ class CrossView:
 
     def defaults(self) -> dict[str, Any]:
         return {
-            **NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5,
-            'schedule': 'cosine', 'epochs': 20, 'warmup': 100, 'ema': .999, 'per_rig': 4,
-            'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1, 'stage': .6, 'ramp': .1, 'rounds': 3,
-            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1., 'own': 1.,
+            **NETWORK, 'head': 'canon_direct', 'batch': 64, 'lr': 1e-3, 'weight_decay': 0., 'clip': 1.,
+            'schedule': 'cosine', 'epochs': 20, 'warmup': 200, 'floor': .003, 'ema': .999, 'keep': 'last',
+            'per_rig': 8, 'mirror': .5,
+            'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1, 'stage': .6, 'ramp': .1, 'rounds': 6,
+            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1., 'own': .25,
         }
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
@@ -164,6 +165,7 @@ class CVSF(CrossView):
 
     def defaults(self) -> dict[str, Any]:
         return super().defaults() | {
-            'paper': True, 'drawn_out': 0., 'csm': 'heat', 'tau': .85, 'csm_from': .05,
-            'stage': .6, 'width': 1024, 'lr': 1e-4, 'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
+            'paper': True, 'head': 'canon_rot', 'drawn_out': 0., 'csm': 'heat', 'tau': .85, 'csm_from': .05,
+            'stage': .6, 'width': 1024, 'weight_decay': 1e-5, 'clip': 0., 'keep': 'best', 'per_rig': 4, 'mirror': 0.,
+            'lr': 1e-4, 'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
             'decays': [[.3, .1], [.5, .01], [.6, .5], [.8, .05], [.9, .005]]}
