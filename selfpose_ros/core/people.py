@@ -329,7 +329,8 @@ class People:
         m = self.model
         assert m is not None
         # what the cameras' own uncertainty adds: all joints are off together, and the rig gets better while it runs
-        rig = _RIG_LEVER_M * np.deg2rad(float(m.rotation_sigma_deg.max()))
+        lever = _LIFTED_LEVER_M if m.lifted else _RIG_LEVER_M
+        rig = lever * np.deg2rad(float(m.rotation_sigma_deg.max()))
         sigma = np.hypot(spread * _SIGMA_FACTOR, rig)
         known = sigma < _UNKNOWN_M
         confidence, level = 1 / (1 + (sigma / .06) ** 2), m.level
@@ -361,7 +362,8 @@ def _stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array
 #: the filter takes the errors of successive frames for independent, which they are not: measured, validation split
 _SIGMA_FACTOR = 1.05
 #: how far off a body is for each radian that the cameras may be, in the clip's own frame: measured likewise, m
-_RIG_LEVER_M = .25
+#: with lifted poses alone the filter knows most of it
+_RIG_LEVER_M, _LIFTED_LEVER_M = .25, .09
 
 
 def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:
