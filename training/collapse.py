@@ -19,6 +19,9 @@ __all__ = ['detect', 'verdict']
 _LEAST_VIEW_ANGLE_DEG, _LEAST_DEPTH = 10., .2
 #: with more poses than this of the rarer sign of depth there is no sign
 _MOST_REVERSED = .4
+#: rotation vectors beyond a full turn; joints that are almost sure are moved by so much only by views that echo each
+#: other, in units of normalised 2D (their own error is about .03)
+_MOST_TURN, _MOST_ECHO = 6.2832, .06
 #: a body in this unit whose score is as large as this bends its knees visibly
 _LEAST_SCORE = .005
 
@@ -36,6 +39,8 @@ def detect(network: Lifter, batch: Batch) -> dict[str, float]:
         view_angle: mean angle, degrees, between the cameras of a sample (samples of two views or more).
         canonical_variety: as variety, of canonical poses.
         turn: largest length of a rotation vector, rad (heads with rotation vectors).
+    Methods add figures of their own: cross-view self-fusion `echo`. The size of poses is no figure:
+    heads give unit poses, which can neither shrink nor grow.
     """
     lifted = network.lift(batch)
     there = batch.view_mask & (batch.weight > 0).any(-1)
@@ -78,6 +83,11 @@ def verdict(values: Mapping[str, float]) -> list[str]:
     if values.get('view_angle', 90.) < _LEAST_VIEW_ANGLE_DEG:
         out.append(f'all views got the same camera (mean angle {values["view_angle"]:.1f} degrees): raise mix and '
                    'lower can_agree')
+    if values.get('turn', 0.) > _MOST_TURN:
+        out.append(f'rotation vectors wind up ({values["turn"]:.1f} rad): set rotation=6d')
+    if values.get('echo', 0.) > _MOST_ECHO:
+        out.append(f'views agree on wrong places (joints that are almost sure are moved by {values["echo"]:.2f}): lower '
+                   'tau, or raise csm_from and stage')
     if values.get('canonical_variety', 1.) < .01:
         out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
     return out

@@ -3,6 +3,8 @@
 """Detectors of degenerate solutions: each bites on a network that is made to have just that."""
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from bodies import as_batch, bodies, cameras
@@ -10,7 +12,9 @@ from torch import nn
 
 from selfpose_training.collapse import detect, verdict
 from selfpose_training.losses.agreement import unit_pose
+from selfpose_training.methods import get
 from selfpose_training.networks.heads import Lifted
+from selfpose_training.networks.rotation import rodrigues
 
 
 class Oracle(nn.Module):
@@ -56,6 +60,29 @@ D = torch.tensor([1., 1, -1])
 def test_each_collapse_is_told(batch, spoil, text):
     sentences = verdict(detect(Oracle(spoil), batch))
     assert any(text in s for s in sentences), sentences
+
+
+def test_rotation_vectors_that_wind_up_are_told(batch):
+    network = get('canonpose').build({'width': 24, 'rotation': 'rotvec'})
+    with torch.no_grad():
+        network.head.to_rotation.bias[0] = 7.
+        network.head.to_rotation.weight.zero_()
+    figures = detect(network, batch)
+    assert figures['turn'] == pytest.approx(7., abs=.1) and any('wind up' in s for s in verdict(figures))
+
+
+def test_views_that_echo_each_other_are_told(batch):
+    """Sure joints stay where they are with sound rotations; with random ones the views pull them anywhere."""
+    method = get('cross_view')
+    method.build({'width': 24})
+    batch.conf[:, 1, ::2] = .8
+    sound = method.figures(Oracle(), batch)
+    assert sound['echo'] < .01 and verdict(sound) == []
+    turned = rodrigues(2 * torch.randn(120, 4, 3, generator=torch.Generator().manual_seed(1)))
+    lost = method.figures(Oracle(lambda y, X, R: (y, X, turned)), batch)
+    assert any('wrong places' in s for s in verdict(lost)), lost
+    sure = dataclasses.replace(batch, conf=torch.ones_like(batch.conf))
+    assert method.figures(Oracle(), sure) == {}
 
 
 def test_absent_views_are_not_looked_at(batch):

@@ -85,7 +85,7 @@ def test_weights_of_canonpose(batch):
 def test_cross_view_is_canonpose_until_it_fuses(batch):
     """And the lifters are the same: one view goes through one network, whatever trained it."""
     plain, network = made('canonpose')
-    fusing, same = made('cross_view')
+    fusing, same = made('cross_view', head='canon_rot')
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), same.parameters(), strict=True))
     results = []
     for method in (plain, fusing):
@@ -145,7 +145,9 @@ def test_truth_costs_nothing_but_its_sigma():
         for progress in (0., .9):
             terms = method.loss(truth, full, progress)
             terms.pop('sigma')
-            assert all(v < 5e-3 for v in terms.values()), (name, terms)
+            # these 2D joints are without perspective, and the fusion in 3D expects it
+            most = {'fused': .04}
+            assert all(v < most.get(k, 5e-3) for k, v in terms.items()), (name, terms)
         assert method.criterion(truth, full) < 2e-3
     torch.testing.assert_close(other_views(truth.lift(full), full.view_mask), truth.lift(full).y_cam, atol=1e-4,
                                rtol=1e-3)

@@ -32,6 +32,9 @@ class Method(Protocol):
     Attributes:
         name: on the command line and in cards.
         summary: one line for `selfpose train --list`.
+
+    A method that can collapse in ways of its own also has `figures(network, batch) -> dict[str, float]`, which are
+    logged and judged with those of `selfpose_training.collapse`.
     """
 
     name: str

@@ -38,6 +38,8 @@ _STAGES: dict[str, tuple[float, float]] = {
 
 #: residual, in normalised units, of fused poses that are half trusted; that of good ones is .015
 _SOUND = .03
+#: confidences between which a joint is almost sure
+_ALMOST = (.7, .85)
 #: fused rigs are trusted below the first and not at all above the second depth / width
 _DRAWN_OUT = (1.3, 1.6)
 
@@ -96,6 +98,19 @@ class CrossView:
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:
         return float(consistency(network.lift(batch), batch))
+
+    @torch.no_grad()
+    def figures(self, network: Lifter, batch: Batch) -> dict[str, float]:
+        """echo: how far the other views would move joints that are almost sure, mean, units of normalised 2D.
+
+        Such a joint's own error is .02. What is moved further is moved by views that learned to agree with each other
+        on a wrong place (methods.md 7.12).
+        """
+        X, R = rotations_of(network.lift(batch), self.name)
+        w, c = batch.w2d, batch.weight
+        fused = CrossViewFusion('solve', _ALMOST[1], gradient=False)(w, c, X, R)
+        almost = fused.refined & (c > _ALMOST[0])
+        return {'echo': float((fused.w2d - w).norm(dim=-1)[almost].mean())} if bool(almost.any()) else {}
 
     def refine(self, lifted: Lifted, batch: Batch) -> Fused:
         """2D joints of a batch after cross-view self-fusion, normalised; `denormalise` takes them back to px."""
