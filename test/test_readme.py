@@ -96,12 +96,18 @@ def test_an_option_that_is_not_there_would_be_noticed() -> None:
         _parsed('selfpose play a.mp4 --speed 2')
 
 
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """Those of its sub-commands, too."""
+    inner = [p for a in parser._actions if isinstance(a.choices, dict) for p in a.choices.values()]
+    return {o for a in parser._actions for o in a.option_strings}.union(*map(_options, inner))
+
+
 def test_options_in_the_text_exist() -> None:
     known = {'--break-system-packages', '--system-site-packages', '--once', '--full-length', '--write_json'}
     for name in cli.COMMANDS:
         parser = argparse.ArgumentParser()
         importlib.import_module(f'selfpose_ros.commands.{cli.COMMANDS[name][0]}').add_arguments(parser)
-        known |= {o for action in parser._actions for o in action.option_strings}
+        known |= _options(parser)
     for page in PAGES:
         text = re.sub(r'^```.*?^```', '', page.read_text(encoding='utf-8'), flags=re.S | re.M)
         told = {o for code in re.findall(r'`[^`]*`', text) for o in re.findall(r'(?<![\w-])--[a-z][\w-]*', code)}

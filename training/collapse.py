@@ -86,8 +86,8 @@ def verdict(values: Mapping[str, float]) -> list[str]:
     if values.get('turn', 0.) > _MOST_TURN:
         out.append(f'rotation vectors wind up ({values["turn"]:.1f} rad): set rotation=6d')
     if values.get('echo', 0.) > _MOST_ECHO:
-        out.append(f'views agree on wrong places (joints that are almost sure are moved by {values["echo"]:.2f}): lower '
-                   'tau, or raise csm_from and stage')
+        out.append(f'views agree on wrong places (joints that are almost sure are moved by {values["echo"]:.2f}): '
+                   'lower tau, or raise csm_from and stage')
     if values.get('canonical_variety', 1.) < .01:
         out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
     return out

@@ -39,15 +39,15 @@ def _cameras(text: str) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    from ..inference.pose2d import POSE2D_NAMES
+    from ..inference.pose2d import MODEL_HELP
     parser.add_argument('-o', '--output', type=Path, default=Path('out/demo'), metavar='DIR',
                         help='folder for what is left (default: %(default)s)')
     parser.add_argument('--cameras', type=_cameras, default=4, metavar='N', help='virtual cameras (default: 4)')
     parser.add_argument('--seconds', type=_positive, default=25., metavar='S',
                         help='length of the scene (default: 25)')
     parser.add_argument('--seed', type=int, default=0, help='another person, motion and rig for each number')
-    parser.add_argument('--model', choices=POSE2D_NAMES, default='mediapipe',
-                        help='2D network (default: %(default)s)')
+    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+                        help=f'{MODEL_HELP} (default: %(default)s)')
     parser.add_argument('--rate', type=float, default=0., metavar='HZ',
                         help='images per second and camera (default: what two cores can serve)')
     parser.add_argument('--no-video', action='store_true', help='leave out video.mp4')

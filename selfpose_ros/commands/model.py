@@ -19,10 +19,14 @@ EXAMPLES = """examples:
   selfpose model show out/model
   selfpose model verify                      all shipped models
   selfpose model verify out/model
+  selfpose model import rtmpose-s.onnx --as rtmpose -o ~/models/rtmpose_s
+  selfpose model import yolox.onnx --as yolox --size 416x416 -o ~/models/people --picture room.jpg
   selfpose model promote out/model ~/models lifter
   selfpose model rollback ~/models lifter
 
 verify compares the file with the hash on its card, loads the network, compares it with the card and runs it.
+import makes a model folder of an ONNX file: 2D pose networks and detectors, as their authors export them. It writes the
+card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
 exit status: 0 done, all sound; 2 not done, or not sound: the sentence says why."""
 
 
@@ -40,14 +44,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     promote = actions.add_parser('promote', parents=[common], help='copy a model into a store as its current version')
     promote.add_argument('model', metavar='FOLDER', type=Path)
     rollback = actions.add_parser('rollback', parents=[common], help='make the version before the current one current')
+    _add_import(actions.add_parser('import', parents=[common], help='make a model folder of an ONNX file'))
     for changing in (promote, rollback):
         changing.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
         changing.add_argument('name', metavar='NAME', help='of the entry in it')
 
 
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    from ..models.vision import PRESETS
+    parser.add_argument('file', metavar='FILE', type=Path, help='ONNX file')
+    parser.add_argument('--as', dest='preset', choices=tuple(PRESETS), required=True, help='what it is')
+    parser.add_argument('-o', '--output', metavar='FOLDER', type=Path, required=True, help='model folder to make')
+    parser.add_argument('--joints', metavar='SET', help='coco17, halpe26, ..., or names with commas between; default: '
+                        'by their number')
+    parser.add_argument('--size', metavar='WxH', help='of its input, px; default: as the graph says')
+    parser.add_argument('--tensor', metavar='ROLE=NAME', action='append', default=[],
+                        help='name in the graph, where it is not the usual one (image=..., x=..., dets=...)')
+    parser.add_argument('--decode', metavar='NAME=VALUE', action='append', default=[],
+                        help='how its output is read, where it is not the usual way (split=2.0, min_score=0.3, ...)')
+    parser.add_argument('--name', default='', help='of the model; default: that of the folder')
+    parser.add_argument('--licence', default='not told', help='of the weights, for the card')
+    parser.add_argument('--picture', metavar='IMAGE', type=Path, help='to try it on; default: a rendered person')
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    return {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change}[args.action](args)
+    return {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change,
+            'import': _import}[args.action](args)
 
 
 def _say(args: argparse.Namespace, told: Any, text: str) -> None:
@@ -79,23 +102,128 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from ..inference.lifter import open_lifter
     from ..models.errors import ModelError
     from ..models.store import shipped
     told, text, sound = [], [], True
     names = args.model or list(shipped())
     for name in names:
         try:
-            lifter = open_lifter(name)
+            sha256 = _tried(name)
         except ModelError as error:
             sound = False
             told.append({'model': name, 'sound': False, 'reason': str(error)})
             sys.stderr.write(f'selfpose model: error: {error}\n')
         else:
-            told.append({'model': name, 'sound': True, 'sha256': lifter.model.card.sha256})
-            text.append(f'{name}: sound, sha256 {lifter.model.card.sha256}\n')
+            told.append({'model': name, 'sound': True, 'sha256': sha256})
+            text.append(f'{name}: sound, sha256 {sha256}\n')
     _say(args, told, ''.join(text) if names else 'no models are shipped with this version\n')
     return 0 if sound else 2
+
+
+def _tried(name: str) -> str:
+    """Load a model and run it once; the hash of its file."""
+    import numpy as np
+
+    from ..inference.errors import OutputError
+    from ..inference.lifter import open_lifter
+    from ..models.errors import ModelError
+    from ..models.store import open_model
+    model = open_model(name)
+    if model.card.kind == 'lifter':
+        return open_lifter(name).model.card.sha256
+    from ..inference.pose2d.network import VisionNetwork
+    network = VisionNetwork(model)
+    w, h = network.vision.size
+    grey = np.full((h, w, 3), 114, np.uint8)
+    try:
+        if network.vision.about.top_down:
+            network.poses(grey, np.array([[0., 0., w - 1., h - 1.]]))
+        else:
+            network.find(grey)
+    except OutputError as error:
+        raise ModelError(str(error)) from error
+    return model.card.sha256
+
+
+def _import(args: argparse.Namespace) -> int:
+    import cv2
+
+    from ..inference.pose2d.importing import Request, import_model
+    from ..models.errors import ModelError
+    picture = _picture(args.picture)
+    size = None
+    if args.size:
+        try:
+            w, h = (int(s) for s in args.size.lower().split('x'))
+            size = (w, h)
+        except ValueError:
+            raise ModelError(f'--size {args.size}: write it as WIDTHxHEIGHT, for instance 192x256') from None
+    joints = tuple(j.strip() for j in args.joints.split(',')) if args.joints else ()
+    network = import_model(Request(args.file, args.output, args.preset, joints, size, _pairs('--tensor', args.tensor),
+                                   _pairs('--decode', args.decode, values=True), args.name, args.licence))
+    check = args.output / 'check.png'
+    found, words = _looked(network, picture)
+    cv2.imwrite(str(check), picture)
+    card = network.model.card
+    _say(args, {'folder': str(args.output), 'kind': card.kind, 'family': card.task, 'joints': len(card.joints),
+                'sha256': card.sha256, 'people': found, 'picture': str(check)},
+         f'{args.output}: {card.kind}, {card.task}, {network.vision.size[0]} x {network.vision.size[1]} px'
+         + (f', {len(card.joints)} joints' if card.joints else '') + f'\n{words}; look at {check}\n')
+    return 0
+
+
+def _pairs(option: str, texts: list[str], values: bool = False) -> dict[str, Any]:
+    import yaml
+
+    from ..models.errors import ModelError
+    out = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        if not (name and equals and value):
+            raise ModelError(f'{option} {text}: write it as name=value')
+        out[name.strip()] = yaml.safe_load(value) if values else value.strip()
+    return out
+
+
+def _picture(path: Path | None) -> Any:
+    """An image with a person in it, (H, W, 3) uint8 BGR."""
+    import cv2
+
+    from ..models.errors import ModelError
+    if path is None:
+        from ..demo.film import make_film
+        film = make_film(1, 1., 3, 1., (640, 480), workers=0)
+        return film.image(0)
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    if image is None:
+        raise ModelError(f'{path}: no image that can be read; name a JPEG or PNG file with a person in it')
+    return image
+
+
+def _looked(network: Any, picture: Any) -> tuple[int, str]:
+    """Try a network on a picture, and draw into it what it saw: number of people, and a sentence."""
+    import cv2
+    import numpy as np
+
+    from ..core.skeleton import joint_map
+    from ..demo.overlay import draw_keypoints
+    h, w = picture.shape[:2]
+    if network.vision.about.top_down:
+        from ..inference.pose2d.top_down import TopDown
+        people = TopDown(network).infer(picture.copy())
+        points, confidence = people.keypoints, people.confidence
+    else:
+        seen = network.find(picture.copy())
+        for x1, y1, x2, y2 in np.round(seen.boxes).astype(int).tolist():
+            cv2.rectangle(picture, (x1, y1), (x2, y2), (240, 240, 240), 2)
+        if seen.points is None:
+            return len(seen.boxes), f'{len(seen.boxes)} boxes in a picture of {w} x {h} px'
+        points, confidence = seen.points, np.clip(seen.confidence, 0, 1)
+    to_17 = joint_map(network.model.card.joints)
+    for p, c in zip(points, confidence, strict=True):
+        draw_keypoints(picture, *to_17.apply(p, c))
+    sure = f', mean confidence {float(confidence.mean()):.2f}' if len(points) else ''
+    return len(points), f'{len(points)} people in a picture of {w} x {h} px{sure}'
 
 
 def _change(args: argparse.Namespace) -> int:

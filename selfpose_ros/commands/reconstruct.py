@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..core.skeleton import JOINT_SETS
     from ..inference.lifter_choice import LIFTER_HELP
-    from ..inference.pose2d import POSE2D_NAMES
+    from ..inference.pose2d import MODEL_HELP
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
     parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
                         help='FILE.npz, .csv or .trc for one recording; or a folder, for NAME.npz of each')
@@ -68,8 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of a bag; default: all that fit')
     parser.add_argument('--each-alone', action='store_true',
                         help='every video or OpenPose folder is a recording of its own')
-    parser.add_argument('--model', choices=POSE2D_NAMES, default=POSE2D_NAMES[0],
-                        help='2D network for images (default: %(default)s)')
+    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+                        help=f'{MODEL_HELP}, for images (default: %(default)s)')
+    parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
+                        help='of the 2D network, for instance detector=FOLDER; may be repeated')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
@@ -158,12 +160,12 @@ def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json:
 def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..core.estimator import EstimatorConfig
     from ..inference.lifter_choice import LifterChoice
-    from ..inference.pose2d import make_pose2d
+    from ..inference.pose2d import make_pose2d, options_of
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
-    options = ReadOptions(partial(make_pose2d, args.model), args.fps, args.image_size, args.joints,
-                          args.topics)
+    network = partial(make_pose2d, args.model, **options_of(args.model_option))
+    options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras)
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:

@@ -47,7 +47,7 @@ def _share(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    from ..inference.pose2d import POSE2D_NAMES
+    from ..inference.pose2d import MODEL_HELP
     parser.add_argument('recordings', metavar='RECORDING', nargs='+', type=Path, help='see above')
     parser.add_argument('--parent', required=True, metavar='MODEL',
                         help='a model folder, an entry of a store (STORE/NAME), or the name of a shipped model')
@@ -63,8 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threads', type=_from_one, metavar='N', help='default: one for each core')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
                         help='any other setting, for instance lr=0.0001; may be repeated')
-    parser.add_argument('--model', choices=POSE2D_NAMES, default=POSE2D_NAMES[0],
-                        help='2D network for images (default: %(default)s)')
+    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+                        help=f'{MODEL_HELP}, for images (default: %(default)s)')
+    parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
+                        help='of the 2D network, for instance detector=FOLDER; may be repeated')
     parser.add_argument('--device', default='auto', metavar='NAME', help='auto (default), cpu, cuda, cuda:N')
     parser.add_argument('--licence', default='not told', metavar='TEXT', help="of the recordings, for the model's card")
     parser.add_argument('--json', action='store_true', help='the report as JSON')
@@ -99,9 +101,9 @@ def _given(args: argparse.Namespace) -> list[Any]:
     """What the paths are, as `selfpose_training.update.Given`; read when it is their turn."""
     from selfpose_training.update import Given
 
-    from ..inference.pose2d import make_pose2d
+    from ..inference.pose2d import make_pose2d, options_of
     from ..io.sources import ReadOptions, find_sources, read_source
-    options = ReadOptions(partial(make_pose2d, args.model))
+    options = ReadOptions(partial(make_pose2d, args.model, **options_of(args.model_option)))
     sources = [s for path in args.recordings for s in find_sources([path])]
     for s in sources:
         if s.kind not in ('bag', 'archive'):

@@ -47,6 +47,8 @@ class Lifter:
             BackendUnavailable: ONNX Runtime is not installed.
             ModelError: the graph cannot be loaded, or is not the one that the card describes.
         """
+        if model.card.kind != 'lifter':
+            raise ModelError(f'{model.folder}: is a {model.card.kind}, not a lifter; name a model of kind lifter')
         self.model, self.frames = model, model.card.frames
         self._session = _session(model.file)
         self.device = f'CPU (ONNX Runtime {_runtime().__version__})'

@@ -12,15 +12,17 @@ from typing import Any
 
 import yaml
 
-from ..core.skeleton import JOINTS
+from ..core.errors import SkeletonError
+from ..core.skeleton import JOINTS, joint_map
 from .errors import ModelError
+from .vision import VISION_KINDS, Vision, parse_vision
 
 __all__ = ['CARD', 'Card', 'DTYPE', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs', 'lifter_outputs',
            'parse_card', 'read_card', 'same_shape', 'sha256_of']
 
 #: names of the two files of a model folder
 CARD, MODEL = 'card.yaml', 'model.onnx'
-KINDS: tuple[str, ...] = ('lifter',)
+KINDS: tuple[str, ...] = ('lifter', *VISION_KINDS)
 TASKS: tuple[str, ...] = ('frame', 'temporal')
 NORMALISATIONS: tuple[str, ...] = ('frob',)
 #: of every tensor of a lifter, as ONNX Runtime names it
@@ -51,13 +53,15 @@ class Card:
 
     Attributes:
         name: of the model; letters, digits, '.', '_' and '-'.
-        kind: one of `KINDS`.  task: 'frame', or 'temporal': it sees the past, too.  frames: how many; 1 for 'frame'.
-        method: that trained it.
-        inputs, outputs: tensors of the graph.
-        joints: names in the order of the tensors.
-        normalisation: of the 2D poses, see `core.lifting`.
+        kind: one of `KINDS`.  task: of a lifter 'frame', or 'temporal': it sees the past, too; else the family.
+        frames: that it sees; 1 unless it is temporal.
+        method: that trained it, or how it came here.
+        inputs, outputs: tensors of a lifter's graph; those of the others are in `vision`.
+        joints: names in the order of the tensors; empty for a detector.
+        normalisation: of a lifter's 2D poses, see `core.lifting`; else ''.
         sha256: of `model.onnx`, lower case hexadecimal.
         licence: of the weights.
+        vision: of a network that looks at images; None for a lifter.
         everything: the card as it was read, with what is not named here: training data, metrics, parent, notes.
     """
 
@@ -72,6 +76,7 @@ class Card:
     normalisation: str
     sha256: str
     licence: str
+    vision: Vision | None = None
     everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -144,6 +149,17 @@ class _Fields:
             raise ModelError(f'{self.where}: {key} must be {wanted}, got {_short(value)}')
         return value
 
+    def part(self, key: str, wanted: str) -> _Fields:
+        """The mapping under a key."""
+        return _Fields(self.get(key, dict, f'a mapping: {wanted}'), f'{self.where}: {key}')
+
+    def no_more(self, key: str, has: set[str], known: set[str]) -> None:
+        """Nothing stands under a key that nobody would read."""
+        more = sorted(has - known)
+        if more:
+            raise ModelError(f'{self.where}: {key}: {", ".join(map(str, more))} not known here; it has '
+                             f'{", ".join(sorted(known))}')
+
     def one_of(self, key: str, known: tuple[str, ...]) -> str:
         wanted = ' or '.join(known)
         return str(self.get(key, str, f'{wanted} (this version knows no other)', lambda v: v in known))
@@ -163,7 +179,16 @@ def parse_card(raw: Any, where: str) -> Card:
         raise ModelError(f'{where}: expected a mapping with name, kind, task, ..., got {_short(raw)}')
     f = _Fields(raw, where)
     name = f.get('name', str, 'letters, digits, ".", "_" and "-"', lambda v: bool(_NAME.fullmatch(v)))
-    kind, task = f.one_of('kind', KINDS), f.one_of('task', TASKS)
+    kind = f.one_of('kind', KINDS)
+    sha256 = f.get('sha256', str, 'the 64 hexadecimal digits of the hash of model.onnx',
+                   lambda v: bool(_SHA256.fullmatch(v)))
+    method = f.get('method', str, 'the name of the training method, or how the model came here', bool)
+    licence = f.get('licence', str, 'the licence of the weights', bool)
+    if kind != 'lifter':
+        vision = parse_vision(kind, f)
+        return Card(name, kind, vision.family, 1, method, (), (), _named(f) if kind == 'pose2d' else (), '', sha256,
+                    licence, vision, dict(raw))
+    task = f.one_of('task', TASKS)
     wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
     joints = tuple(f.get('joints', list, f'the {len(JOINTS)} joint names'))
@@ -171,14 +196,22 @@ def parse_card(raw: Any, where: str) -> Card:
         raise ModelError(f'{where}: joints are {_difference(joints)}; the order of this version is '
                          f'{", ".join(JOINTS)}: export the model again in that order')
     normalisation = f.one_of('normalisation', NORMALISATIONS)
-    sha256 = f.get('sha256', str, 'the 64 hexadecimal digits of the hash of model.onnx',
-                   lambda v: bool(_SHA256.fullmatch(v)))
     inputs, outputs = _tensors(f, 'inputs'), _tensors(f, 'outputs')
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
     _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
-    method = f.get('method', str, 'the name of the training method', bool)
-    licence = f.get('licence', str, 'the licence of the weights', bool)
-    return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence, dict(raw))
+    return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence,
+                everything=dict(raw))
+
+
+def _named(f: _Fields) -> tuple[str, ...]:
+    """Joint names from which the 17 of this project can be made."""
+    joints = tuple(f.get('joints', list, 'the names of the joints', lambda v: bool(v) and all(
+        isinstance(j, str) for j in v)))
+    try:
+        joint_map(joints)
+    except SkeletonError as error:
+        raise ModelError(f'{f.where}: {error}') from error
+    return joints
 
 
 def _tensors(f: _Fields, key: str) -> tuple[Tensor, ...]:

@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from ..core.errors import CoreError
 from ..inference.errors import InferenceError
+from ..models.errors import ModelError
 from .diagnostics import Entry, StateLog, array_from
 from .errors import NodeError, ParameterError
 from .parameters import Settings, checked, settings_from, table, unknown_names
@@ -24,7 +25,7 @@ from .parameters import Settings, checked, settings_from, table, unknown_names
 __all__ = ['ManagedNode']
 
 #: errors that the user can mend: their message is all there is to say
-_EXPECTED = (NodeError, CoreError, InferenceError, OSError)
+_EXPECTED = (NodeError, CoreError, InferenceError, ModelError, OSError)
 
 
 class ManagedNode(LifecycleNode, Generic[Settings]):

@@ -49,7 +49,7 @@ class Pose2DSettings:
     image_reliability: str = _of(
         'auto', 'auto = what the publisher offers. best_effort loses most raw images larger than 512 kB with '
         'default Fast DDS settings.', choices=('auto', 'reliable', 'best_effort'))
-    model: str = _of('mediapipe', 'The 2D pose network.')
+    model: str = _of('mediapipe', 'The 2D pose network: mediapipe, or a model folder (selfpose model import).')
     model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. "
                                              "'min_detection_confidence=0.6'.")
     workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used.',

@@ -9,14 +9,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
-from ..inference.pose2d import Pose2D, make_pose2d
+from ..inference.pose2d import Pose2D, make_pose2d, options_of
 from .camera_input import CameraInput, info_topic
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
@@ -46,7 +45,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
     def __init__(self, *, name: str = 'pose2d_node', on_view: Callable[[View2D], None] | None = None,
                  make_network: Callable[[str, Pose2DSettings], Pose2D] | None = None, **kwargs: Any) -> None:
-        self._make_network = make_network or (lambda _, s: make_pose2d(s.model, **_options(s.model_options)))
+        self._make_network = make_network or (lambda _, s: make_pose2d(s.model, **options_of(s.model_options)))
         self._on_view = on_view
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
@@ -159,10 +158,6 @@ def _same(a: Any, b: Any) -> bool:
     if a is None or b is None:
         return a is b
     return np.array_equal(a.K, b.K) and np.array_equal(a.distortion, b.distortion)
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    return {k.strip(): yaml.safe_load(v) for k, v in (o.split('=', 1) for o in given)}
 
 
 def main(args: list[str] | None = None) -> int:

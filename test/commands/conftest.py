@@ -6,3 +6,4 @@ from pathlib import Path
 
 for _folder in ('io', 'models'):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / _folder))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'inference'))

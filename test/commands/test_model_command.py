@@ -92,3 +92,52 @@ def test_promote_and_rollback(tmp_path: Path, capsys):
 def test_what_is_wrong_is_one_sentence(shipped: Path, capsys, arguments: tuple):
     status, _, err = model(capsys, *arguments)
     assert status == 2 and err.startswith('selfpose model') and err.count('\n') == 1
+
+
+# -- import
+
+@pytest.fixture
+def networks(tmp_path: Path):
+    """A picture with a body in discs, and a network that finds it."""
+    cv2 = pytest.importorskip('cv2')
+    import colour_networks
+    from test_pose2d_networks import SIZE, body
+    cv2.imwrite(str(tmp_path / 'body.png'), colour_networks.picture(body(), SIZE))
+    return colour_networks, colour_networks.simcc(tmp_path / 'net.onnx'), tmp_path / 'body.png'
+
+
+def test_import_makes_a_folder_that_works_and_shows_what_it_saw(networks, tmp_path: Path, capsys):
+    import cv2
+    _, file, picture = networks
+    out = tmp_path / 'made'
+    status, text, err = model(capsys, 'import', file, '--as', 'rtmpose', '-o', out, '--picture', picture,
+                              '--licence', 'ours')
+    assert status == 0 and not err
+    assert 'pose2d, simcc, 192 x 256 px, 17 joints' in text and '1 people in a picture of 640 x 480 px' in text
+    check, before = cv2.imread(str(out / 'check.png')), cv2.imread(str(picture))
+    assert check.shape == before.shape and (check != before).any(-1).sum() > 500
+    assert model(capsys, 'verify', out)[0] == 0
+    card = json.loads(model(capsys, 'show', out, '--json')[1])
+    assert card['licence'] == 'ours' and card['source'] == 'net.onnx' and card['joints'][0] == 'nose'
+
+
+def test_import_tries_a_detector_and_a_rendered_person(networks, tmp_path: Path, capsys):
+    nets, _, picture = networks
+    file = nets.rtmdet(tmp_path / 'det.onnx')
+    told = json.loads(model(capsys, 'import', file, '--as', 'rtmdet', '-o', tmp_path / 'a', '--picture', picture,
+                            '--json')[1])
+    assert told['people'] == 1 and told['kind'] == 'detector' and told['joints'] == 0
+    # the rendered person wears none of the discs' colours
+    told = json.loads(model(capsys, 'import', file, '--as', 'rtmdet', '-o', tmp_path / 'b', '--json')[1])
+    assert told['people'] == 0 and Path(told['picture']).is_file()
+    assert model(capsys, 'verify', tmp_path / 'a')[0] == 0
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (['--as', 'hrnet'], 'no output heatmap'), (['--as', 'rtmpose', '--size', 'big'], 'write it as WIDTHxHEIGHT'),
+    (['--as', 'rtmpose', '--tensor', 'x'], 'write it as name=value'),
+    (['--as', 'rtmpose', '--picture', 'no.png'], 'no image that can be read')])
+def test_import_says_what_is_wrong_and_leaves_nothing(networks, tmp_path: Path, capsys, options: list[str],
+                                                      words: str):
+    status, _, err = model(capsys, 'import', networks[1], '-o', tmp_path / 'made', *options)
+    assert status == 2 and words in err and not (tmp_path / 'made').exists()

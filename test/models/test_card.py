@@ -29,7 +29,7 @@ SWAPPED = [JOINTS[0], JOINTS[4], *JOINTS[2:4], JOINTS[1], *JOINTS[5:]]
 
 
 @pytest.mark.parametrize(('wrong', 'words'), [
-    ({'kind': 'detector'}, "kind must be lifter .*got 'detector'"),
+    ({'kind': 'segmenter'}, "kind must be lifter .*got 'segmenter'"),
     ({'task': 'video'}, 'task must be frame or temporal'),
     ({'frames': 9}, 'frames must be 1 for a frame lifter, got 9'),
     ({'task': 'temporal'}, 'frames must be a whole number from 2 on'),

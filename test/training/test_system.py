@@ -16,6 +16,7 @@ from selfpose_ros.core.synthetic import walker
 from selfpose_training.batch import Batch
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.motion import MotionViews, Poses
+from selfpose_training.errors import TrainingError
 from selfpose_training.losses.likelihood import laplace_nll
 from selfpose_training.methods import get
 from selfpose_training.settings import complete
@@ -97,3 +98,42 @@ def test_sigma_is_the_standard_deviation_of_laplacian_errors() -> None:
     ones = torch.ones(5000, 17)
     nll = [float(laplace_nll(error, torch.zeros_like(error), ones * s, ones)) for s in candidates]
     assert float(candidates[int(np.argmin(nll))].exp()) == pytest.approx(.3, rel=.03)
+
+
+# -- distillation
+
+def wide_model(folder, **changes):
+    """A model folder of a network with random weights."""
+    from test_export import CARD
+
+    from selfpose_training.export import export_model
+    torch.manual_seed(3)
+    network, _ = network_and_method(**changes)
+    settings = complete(get('system').defaults(), {'width': 64, **changes}, 'system')
+    export_model(network.eval(), folder, {**CARD, 'width': settings['width'], 'settings': settings})
+    return network
+
+
+def test_a_narrow_network_learns_what_a_wide_one_says(tmp_path) -> None:
+    """The term is 0 for the wide network itself; without the teacher's poses the narrow one comes near it."""
+    pytest.importorskip('onnxruntime')
+    wide = wide_model(tmp_path / 'wide', width=96)
+    narrow, method = network_and_method(width=24, distil=str(tmp_path / 'wide'))
+    batch = next(iter(views().batches(0, 64, drawing=TRUTH)))
+    assert float(method.loss(wide, batch, .5)['distil']) < 1e-4
+    assert 'distil' not in network_and_method(width=24)[1].loss(narrow, batch, .5)
+    optimiser = torch.optim.Adam(narrow.parameters(), 3e-3)
+    before = float(method.loss(narrow, batch, .5)['distil'].detach())
+    for epoch in range(6):
+        for batch in views().batches(epoch, 64, drawing=TRUTH):
+            optimiser.zero_grad()
+            method.loss(narrow, batch, .5)['distil'].backward()
+            optimiser.step()
+    assert float(method.loss(narrow, batch, .5)['distil'].detach()) < .5 * before
+
+
+def test_a_wide_network_that_sees_more_is_refused(tmp_path) -> None:
+    pytest.importorskip('onnxruntime')
+    wide_model(tmp_path / 'wide', body='temporal_conv', frames=9)
+    with pytest.raises(TrainingError, match='sees 9 frames, the network that is to learn 1'):
+        network_and_method(distil=str(tmp_path / 'wide'))

@@ -14,7 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from selfpose_ros.models.store import open_model
+
 from ..batch import Batch
+from ..errors import TrainingError
 from ..losses.agreement import unit_pose
 from ..losses.likelihood import laplace_nll, pose_distance
 from ..networks import Lifter
@@ -37,22 +40,46 @@ class System:
 
     def __init__(self) -> None:
         self._settings: dict[str, Any] = self.defaults()
+        self._wide: Lifter | None = None
 
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'gain': 4., 'batch': 64, 'lr': 1e-3, 'weight_decay': 0.,
                 'schedule': 'cosine', 'warmup': 200, 'floor': .003, 'clip': 1., 'ema': .999, 'epochs': 20,
-                'mirror': .5, 'truth': True, 'keep': 'last'}
+                'mirror': .5, 'truth': True, 'keep': 'last', 'distil': '', 'distil_weight': 1.}
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
-        self._settings = self.defaults() | dict(config)
-        return network_of(self._settings)
+        """The network. With `distil` a wider one that was trained before is asked, too.
+
+        Raises:
+            TrainingError, ModelError: `distil` is no model folder, or its network sees more frames than this one.
+        """
+        self._settings = s = self.defaults() | dict(config)
+        network = network_of(s)
+        self._wide = None
+        if s['distil']:
+            from ..parent import read_network  # which itself imports this package
+            wide = read_network(open_model(s['distil']))
+            if wide.frames not in (1, network.frames):
+                raise TrainingError(f'distil: {s["distil"]} sees {wide.frames} frames, the network that is to learn '
+                                    f'{network.frames}; give one of 1 frame, or of as many')
+            self._wide = wide.requires_grad_(False)
+        return network
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Distance to the teacher's pose, and the likelihood of what is left."""
         target, weight = _target(batch)
         lifted = network.lift(batch)
-        return {'pose': pose_distance(lifted.y_cam, target, weight),
-                'sigma': _SIGMA_WEIGHT * laplace_nll(lifted.y_cam.detach(), target, lifted.log_sigma, weight)}
+        terms = {'pose': pose_distance(lifted.y_cam, target, weight),
+                 'sigma': _SIGMA_WEIGHT * laplace_nll(lifted.y_cam.detach(), target, lifted.log_sigma, weight)}
+        if self._wide is not None:
+            with torch.no_grad():
+                said = self._wide.to(target.device).lift(batch)
+            # what the wide network is unsure of is its guess: where it is sure, the narrow one can learn from it
+            sure = (-2 * said.log_sigma).exp()
+            sure = sure / sure.mean().clamp(min=1e-6) * batch.view_mask[..., None]
+            terms['distil'] = self._settings['distil_weight'] * pose_distance(lifted.y_cam, said.y_cam,
+                                                                              sure.clamp(max=4.))
+        return terms
 
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:

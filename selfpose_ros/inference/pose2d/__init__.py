@@ -4,33 +4,82 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import yaml
 
 from ..errors import InputError
 from .contract import People2D, Pose2D, no_people
 
-__all__ = ['POSE2D_NAMES', 'People2D', 'Pose2D', 'make_pose2d', 'no_people']
+__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'People2D', 'Pose2D', 'make_pose2d', 'no_people', 'options_of']
 
-#: what `make_pose2d` knows
+#: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
+#: what a user may say
+MODEL_HELP = '2D network: mediapipe, or a model folder (see selfpose model import)'
 
 
 def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
-    """A new network for one camera.
+    """A new network for one camera. Cameras that name the same model folder share its weights.
 
     Args:
-        name: one of `POSE2D_NAMES`.
-        options: passed on; see `mediapipe_pose.MediaPipePose`.
+        name: one of `POSE2D_NAMES`, a shipped model, a model folder, or an entry of a model store.
+        options: of `mediapipe_pose.MediaPipePose`; of a model folder `threads` (of one run, default 1), and those of
+            `top_down.TopDown` (with `detector`: a model, too) or `one_stage.OneStage`.
 
     Raises:
         InputError: no network of that name, or an option that it does not have.
         BackendUnavailable: the package that runs it is not installed.
+        ModelError: the model folder is damaged, or its graph is not what its card says.
     """
     if name == 'mediapipe':
         from .mediapipe_pose import MediaPipePose
-        known = list(inspect.signature(MediaPipePose).parameters)
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise InputError(f'2D network {name!r} has no option {", ".join(unknown)}; it has: {", ".join(known)}')
+        _known(name, options, MediaPipePose)
         return MediaPipePose(**options)
-    raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}')
+    from ...models.errors import ModelError
+    from ...models.store import open_model
+    try:
+        model = open_model(name)
+    except ModelError as error:
+        if 'neither a model folder' not in str(error):
+            raise
+        raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}, or name a model '
+                         'folder') from error
+    if model.card.kind != 'pose2d':
+        raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network; name a model of kind '
+                         'pose2d')
+    from .network import VisionNetwork
+    from .one_stage import OneStage
+    from .top_down import TopDown
+    threads, detector = options.pop('threads', 1), options.pop('detector', None)
+    network = VisionNetwork(model, threads)
+    if not network.vision.about.top_down:
+        if detector is not None:
+            raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
+        _known(name, options, OneStage, 'network')
+        return OneStage(network, **options)
+    _known(name, options, TopDown, 'pose')
+    return TopDown(network, None if detector is None else VisionNetwork(open_model(detector), threads), **options)
+
+
+def options_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Options as typed, 'name=value'; values are YAML.
+
+    Raises:
+        InputError: another form.
+    """
+    out = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        if not (name.strip() and equals):
+            raise InputError(f'option {text!r} of the 2D network: write it as name=value')
+        out[name.strip()] = yaml.safe_load(value)
+    return out
+
+
+def _known(name: str, options: Mapping[str, Any], made: Callable[..., Any], *without: str) -> None:
+    known = [k for k in inspect.signature(made).parameters if k not in without]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f'2D network {name!r} has no option {", ".join(unknown)}; it has: {", ".join(known)}')

@@ -1,0 +1,199 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From the image to what a network is fed, and back: crops around a person, letterboxes, boxes around joints.
+
+All coordinates are px, x right, y down. One matrix places the image, and the same one is inverted for the joints: what
+the network sees at a pixel comes back to where it was in the image, whatever convention the family trains with.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InputError
+from .contract import checked_image
+
+__all__ = ['CROP_MODES', 'LETTERBOX_MODES', 'Placement', 'box_of', 'checked_size', 'letterbox', 'person_crop', 'warp']
+
+Array = NDArray[np.float64]
+
+CROP_MODES = ('classic', 'udp')
+LETTERBOX_MODES = ('corner', 'centre')
+
+
+# no comparison by value: that of two arrays is no bool
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where the image lies in the input of the network.
+
+    Attributes:
+        matrix: (2, 3) image px -> network px, pixel centres at integers in both.
+
+    Raises:
+        InputError: the matrix has another shape, is not finite or cannot be inverted.
+    """
+
+    matrix: Array
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, float)
+        if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :2]) == 0:
+            raise InputError(f'placement: expected a finite (2, 3) matrix that can be inverted, got '
+                             f'{matrix.tolist()}; make it with person_crop or letterbox')
+        matrix.setflags(write=False)
+        object.__setattr__(self, 'matrix', matrix)
+
+    def to_network(self, points: ArrayLike) -> Array:
+        """(..., 2) image px -> (..., 2) network px; NaN stays NaN."""
+        return np.asarray(_points(points) @ self.matrix[:, :2].T + self.matrix[:, 2], np.float64)
+
+    def to_image(self, points: ArrayLike) -> Array:
+        """(..., 2) network px -> (..., 2) image px; NaN stays NaN."""
+        return np.asarray((_points(points) - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T, np.float64)
+
+
+def person_crop(box: ArrayLike, size: tuple[int, int], padding: float = 1.25, mode: str = 'classic') -> Placement:
+    """The box of one person, enlarged and widened to the shape of the network's input.
+
+    Args:
+        box: (4,) x1 y1 x2 y2 px; it may reach beyond the image.
+        size: (width, height) px of the network's input.
+        padding: factor on the width and the height of the box.
+        mode: what the edges of the crop become: 'classic' 0 and W, 'udp' the centres of the outer pixels, 0 and W - 1.
+
+    Raises:
+        InputError: the box is not finite or has no area, or an option is out of its range.
+    """
+    edges = np.asarray(box, float)
+    if edges.shape != (4,) or not np.isfinite(edges).all() or not (edges[2:] > edges[:2]).all():
+        raise InputError(f'person_crop: expected a finite box x1 y1 x2 y2 with x1 < x2 and y1 < y2, got '
+                         f'{edges.tolist()}; leave this person out')
+    target = checked_size('person_crop', size)
+    if not (np.isfinite(padding) and padding > 0):
+        raise InputError(f'person_crop: padding is {padding!r}; choose a number above 0, usually 1.25')
+    if mode not in CROP_MODES:
+        raise InputError(f'person_crop: mode is {mode!r}; choose one of {", ".join(CROP_MODES)}')
+    centre, extent = (edges[:2] + edges[2:]) / 2, (edges[2:] - edges[:2]) * padding
+    # the axis that needs more image for a pixel of the network decides for both: nothing of the box is cut off
+    extent = target * (extent / target).max()
+    inner = target if mode == 'classic' else target - 1
+    return _scaled(inner / extent, inner / 2 - centre * inner / extent)
+
+
+def letterbox(image_size: tuple[int, int], size: tuple[int, int], mode: str = 'corner') -> Placement:
+    """The whole image, as large as fits with one scale for both axes.
+
+    A point x of the image is at x * scale, plus half of what is left over for 'centre', as these families count.
+
+    Args:
+        image_size: (width, height) px.
+        size: (width, height) px of the network's input.
+        mode: 'corner' puts the image at the top left, 'centre' in the middle.
+
+    Raises:
+        InputError: a size or the mode is out of its range.
+    """
+    source, target = checked_size('letterbox', image_size), checked_size('letterbox', size)
+    if mode not in LETTERBOX_MODES:
+        raise InputError(f'letterbox: mode is {mode!r}; choose one of {", ".join(LETTERBOX_MODES)}')
+    scale = (target / source).min()
+    return _scaled(np.full(2, scale), (target - source * scale) / 2 if mode == 'centre' else np.zeros(2))
+
+
+def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, int], border: int,
+         out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """The input of the network, bilinear.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+        placement: where the image goes.
+        size: (width, height) px of the result.
+        border: 0..255, all channels, where the image does not reach.
+        out: (height, width, 3) uint8 to write into; it shares no memory with the image.
+
+    Returns:
+        (height, width, 3) uint8, `out` itself if that is given.
+
+    Raises:
+        InputError: no such image, or a size, border or `out` that does not fit.
+    """
+    image = checked_image(image_bgr)
+    width, height = (int(n) for n in checked_size('warp', size))
+    if not 0 <= border <= 255:
+        raise InputError(f'warp: border is {border!r}; choose a grey value in 0..255')
+    if out is None:
+        out = np.empty((height, width, 3), np.uint8)
+    elif out.shape != (height, width, 3) or out.dtype != np.uint8 or not (out.flags.c_contiguous
+                                                                          and out.flags.writeable):
+        # OpenCV would leave it alone and write into a new array
+        raise InputError(f'warp: expected out as a contiguous, writeable ({height}, {width}, 3) uint8, got '
+                         f'{out.shape} {out.dtype}; leave it out to have it made')
+    cv2.warpAffine(image, placement.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR,
+                   borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 3)
+    return out
+
+
+def box_of(keypoints: ArrayLike, confidence: ArrayLike, image_size: tuple[int, int], margin: float,
+           least: int = 3, threshold: float = 0.) -> Array | None:
+    """The box around the joints of one person that are seen: where to look in the next image.
+
+    Args:
+        keypoints: (J, 2) image px, NaN = not seen.
+        confidence: (J,).
+        image_size: (width, height) px.
+        margin: every side goes out by this share of the longer side: joints of one column are a person seen from the
+            side, whose box still needs a width.
+        least: fewer seen joints make no box.
+        threshold: a joint is seen above it.
+
+    Returns:
+        (4,) x1 y1 x2 y2 px, clipped to the edges of the image (-0.5 and W - 0.5); None when too few joints are seen
+        or nothing of the box is inside the image.
+
+    Raises:
+        InputError: the shapes do not fit together, or an option is out of its range.
+    """
+    points, conf = np.asarray(keypoints, float), np.asarray(confidence, float)
+    if points.ndim != 2 or points.shape[1] != 2 or conf.shape != points.shape[:1]:
+        raise InputError(f'box_of: expected keypoints (J, 2) and confidence (J,), got {points.shape} and {conf.shape}; '
+                         'give one person at a time')
+    limit = checked_size('box_of', image_size) - 0.5
+    if not (np.isfinite(margin) and margin >= 0):
+        raise InputError(f'box_of: margin is {margin!r}; choose a share of 0 or more')
+    if least < 1:
+        raise InputError(f'box_of: least is {least!r}; choose 1 joint or more')
+    seen = points[np.isfinite(points).all(1) & (conf > threshold)]
+    if len(seen) < least:
+        return None
+    low, high = seen.min(0), seen.max(0)
+    out = margin * (high - low).max()
+    low, high = np.maximum(low - out, -0.5), np.minimum(high + out, limit)
+    return np.concatenate([low, high]) if (low < high).all() else None
+
+
+def checked_size(where: str, size: Any) -> Array:
+    """(width, height) px as (2,) float64, for the function of this name.
+
+    Raises:
+        InputError: it is not two whole numbers of at least 2.
+    """
+    out = np.asarray(size, float)
+    if out.shape != (2,) or not np.isfinite(out).all() or (out < 2).any() or (out != np.round(out)).any():
+        raise InputError(f'{where}: expected a size (width, height) in whole px of at least 2, got {size!r}; check it '
+                         "and the model's card")
+    return out
+
+
+def _points(points: ArrayLike) -> Array:
+    out = np.asarray(points, float)
+    if out.ndim < 1 or out.shape[-1] != 2:
+        raise InputError(f'placement: expected points (..., 2), got {out.shape}; give x and y in the last axis')
+    return out
+
+
+def _scaled(scale: Array, shift: Array) -> Placement:
+    return Placement(np.column_stack([np.diag(scale), shift]))

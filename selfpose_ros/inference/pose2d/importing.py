@@ -1,0 +1,143 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A network that somebody else has exported, made a model folder: card written, checked against the graph, kept."""
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...core.skeleton import JOINT_SETS
+from ...models.card import CARD, MODEL, parse_card, sha256_of
+from ...models.errors import ModelError
+from ...models.store import open_model
+from ...models.vision import FAMILIES, PRESETS
+from ..session import OrtSession, TensorSpec
+from .network import VisionNetwork
+
+__all__ = ['Request', 'import_model']
+
+#: joints -> the set that has so many, where nobody says which
+_USUAL = {17: 'coco17', 26: 'halpe26'}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be imported.
+
+    Attributes:
+        file: the ONNX file.  folder: of the model; must not exist.
+        preset: word of `PRESETS`.
+        joints: name of a set of `core.skeleton.JOINT_SETS`, or the names themselves; empty = the usual set.
+        size: (w, h) px; None = as the graph says, else the preset's.
+        tensors: role (or 'image') -> name in the graph, where it differs from the usual one.
+        decode: options that differ from the preset's.
+        name: of the model; '' = the folder's.
+        licence: of the weights.
+    """
+
+    file: Path
+    folder: Path
+    preset: str
+    joints: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+    tensors: Mapping[str, str] = field(default_factory=dict)
+    decode: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ''
+    licence: str = 'not told'
+
+
+def import_model(request: Request) -> VisionNetwork:
+    """Make the model folder; it is there whole or not at all. The file itself stays where it is.
+
+    Raises:
+        ModelError: the graph is not of this family, or the folder exists or cannot be written.
+        BackendUnavailable: ONNX Runtime is missing.
+    """
+    if request.preset not in PRESETS:
+        raise ModelError(f'{request.preset!r} is no family that can be imported; choose one of: {", ".join(PRESETS)}')
+    if request.folder.exists():
+        raise ModelError(f'{request.folder}: exists; choose another folder, or remove it')
+    if not request.file.is_file():
+        raise ModelError(f'{request.file}: no such file; name the ONNX file of the network')
+    session = OrtSession(request.file)
+    card = _card(request, session.inputs, session.outputs)
+    parse_card(card, str(request.file))
+    part = request.folder.with_name(f'.{request.folder.name}.{os.getpid()}.part')
+    try:
+        part.mkdir(parents=True)
+        shutil.copyfile(request.file, part / MODEL)
+        (part / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding='utf-8')
+        try:
+            VisionNetwork(open_model(part), session=session)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(part / MODEL), str(request.file))) from error
+        os.rename(part, request.folder)
+    except OSError as error:
+        raise ModelError(f'{request.folder}: cannot be written ({error.strerror or error}); choose another folder or '
+                         'free the space') from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return VisionNetwork(open_model(request.folder))
+
+
+def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, Any]:
+    preset = deepcopy(PRESETS[request.preset])
+    family = FAMILIES[preset['family']]
+    unknown = sorted(set(request.tensors) - {'image', *family.roles})
+    if unknown:
+        raise ModelError(f'tensors {", ".join(unknown)}: not known; a {request.preset} network has image, '
+                         f'{", ".join(family.roles)}')
+    image, names = preset['image'], preset['outputs']
+    if len(inputs) == 1:
+        image['tensor'] = inputs[0].name
+    if len(names) == 1 and len(outputs) == 1:
+        names.update(dict.fromkeys(names, outputs[0].name))
+    image['tensor'] = request.tensors.get('image', image['tensor'])
+    names.update({k: v for k, v in request.tensors.items() if k != 'image'})
+    shape = next((t.shape for t in inputs if t.name == image['tensor']), ())
+    if request.size is not None:
+        image['size'] = list(request.size)
+    elif len(shape) == 4 and shape[2] is not None and shape[3] is not None:
+        image['size'] = [shape[3], shape[2]]
+    preset['decode'].update(request.decode)
+    card = {'name': request.name or request.folder.name, 'kind': family.kind, **preset, 'method': 'imported',
+            'source': request.file.name, 'licence': request.licence, 'sha256': sha256_of(request.file)}
+    if family.kind == 'pose2d':
+        card['joints'] = list(_joints(request, _count(preset['family'], names, outputs)))
+    return card
+
+
+def _count(family: str, names: Mapping[str, str], outputs: Sequence[TensorSpec]) -> int | None:
+    """How many joints the graph says that it has; None = it does not say."""
+    role, axis = {'simcc': ('x', 1), 'heatmap': ('heatmap', 1), 'rtmo': ('keypoints', 2),
+                  'yolo_pose': ('output', 1)}[family]
+    shape = next((t.shape for t in outputs if t.name == names[role]), ())
+    if family == 'yolo_pose' and len(shape) == 3:
+        # raw (B, 5 + 3K, A), or end to end (B, N, 6 + 3K)
+        wide, long = shape[1], shape[2]
+        if long is not None and long > 6 and (long - 6) % 3 == 0 and (wide is None or wide > long):
+            return (long - 6) // 3
+        return (wide - 5) // 3 if wide is not None and wide > 5 and (wide - 5) % 3 == 0 else None
+    return shape[axis] if len(shape) > axis else None
+
+
+def _joints(request: Request, count: int | None) -> tuple[str, ...]:
+    given = request.joints
+    if len(given) == 1 and given[0] in JOINT_SETS:
+        return tuple(JOINT_SETS[given[0]])
+    if given:
+        return given
+    usual = _USUAL.get(count or 17)
+    if usual is None:
+        raise ModelError(f'{request.file}: has {count} joints, and nobody says which; name them (--joints), as a set '
+                         f'({", ".join(JOINT_SETS)}) or one by one')
+    return tuple(JOINT_SETS[usual])
+
+

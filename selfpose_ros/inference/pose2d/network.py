@@ -1,0 +1,204 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A network that looks at images, as its card describes it: checked against the graph, fed, and decoded."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.errors import ModelError
+from ...models.store import Model
+from ..errors import OutputError
+from ..session import InferenceSession, TensorSpec, open_session
+from . import decode
+from .geometry import Placement, letterbox, person_crop, warp
+
+__all__ = ['Found', 'VisionNetwork']
+
+Array = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+#: of the images that go in and the tensors that come out
+_FLOAT = 'tensor(float)'
+_LABELS = ('tensor(int64)', 'tensor(int32)', 'tensor(float)')
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a network sees in one image, px of that image.
+
+    Attributes:
+        boxes: (P, 4) x1 y1 x2 y2.  score: (P,) 0..1.
+        points: (P, J, 2), NaN = not seen; None for detectors.  confidence: (P, J) 0..1.
+    """
+
+    boxes: Array
+    score: Array
+    points: Array | None = None
+    confidence: Array | None = None
+
+
+class VisionNetwork:
+    """Opens a model of kind pose2d or detector.
+
+    Args:
+        model: its folder.
+        threads: of one run.
+        session: for tests; None = ONNX Runtime.
+
+    Raises:
+        ModelError: card and graph do not fit; the message names the tensor.
+        BackendUnavailable: ONNX Runtime is missing.
+    """
+
+    def __init__(self, model: Model, threads: int = 1, session: InferenceSession | None = None) -> None:
+        if model.card.vision is None:
+            raise ModelError(f'{model.folder}: is a {model.card.kind}, not a network that looks at images')
+        self.model, self.vision, self.joints = model, model.card.vision, len(model.card.joints)
+        self.session: InferenceSession = session or open_session(model, threads)
+        self.device = self.session.device
+        self._names = list(self.vision.outputs.values())
+        self._most = self._check()
+        w, h = self.vision.size
+        # (pixel * scale - mean) / std as one product and one sum
+        self._gain = (self.vision.scale / np.array(self.vision.std)).astype(np.float32)[:, None, None]
+        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).astype(np.float32)[:, None, None]
+        self._blank = np.empty((h, w, 3), np.uint8)
+
+    # -- the graph
+
+    def _check(self) -> int:
+        """Compare the graph with the card; how many images it takes at once (a large number = any)."""
+        v, file = self.vision, self.model.file
+        by_name = {t.name: t for t in self.session.inputs}
+        image = by_name.pop(v.tensor, None)
+        if image is None:
+            raise ModelError(f'{file}: the graph has no input {v.tensor}; it has {_told(self.session.inputs)}. Put the '
+                             'right name on the card (image: tensor)')
+        if by_name:
+            raise ModelError(f'{file}: nothing is known to give to the input {_told(by_name.values())}; export the '
+                             'network without it')
+        w, h = v.size
+        if image.dtype != _FLOAT or len(image.shape) != 4:
+            raise ModelError(f'{file}: the input must be (N, 3, H, W) {_FLOAT}, the graph has {image.text}; export it '
+                             'so')
+        if image.shape[1] not in (None, 3):
+            layout = 'channels last (N, H, W, 3)' if image.shape[3] == 3 else f'{image.shape[1]} channels'
+            raise ModelError(f'{file}: the input {image.text} has {layout}; (N, 3, H, W) is needed: export it so')
+        if image.shape[2] not in (None, h) or image.shape[3] not in (None, w):
+            raise ModelError(f'{file}: the card says {w} x {h} px (image: size), the graph takes {image.text}; put '
+                             f'[{image.shape[3]}, {image.shape[2]}] on the card')
+        outputs = {t.name: t for t in self.session.outputs}
+        for role, name in v.outputs.items():
+            self._check_output(role, name, outputs)
+        return 1 << 30 if image.shape[0] is None else image.shape[0]
+
+    def _check_output(self, role: str, name: str, outputs: dict[str, TensorSpec]) -> None:
+        v, file = self.vision, self.model.file
+        if name not in outputs:
+            hint = ('; a graph with dets has its NMS inside: import it as such'
+                    if 'dets' in outputs and v.family in ('yolox', 'yolo_pose') else '')
+            raise ModelError(f'{file}: the graph has no output {name}; it has {_told(outputs.values())}{hint}. Put the '
+                             f'right name on the card (outputs: {role})')
+        t, rank = outputs[name], v.about.roles[role]
+        if t.dtype not in (_LABELS if role == 'labels' else (_FLOAT,)):
+            raise ModelError(f'{file}: the output {t.text} must be {_FLOAT}; export the network with float32 outputs')
+        if t.shape and len(t.shape) != rank:
+            raise ModelError(f'{file}: the output {t.text} has {len(t.shape)} axes, a {v.family} network has {rank} '
+                             f'there (outputs: {role}); is it of another family?')
+        axis = {'x': 1, 'y': 1, 'heatmap': 1, 'keypoints': 2}.get(role)
+        if axis is not None and t.shape and t.shape[axis] not in (None, self.joints):
+            raise ModelError(f'{file}: the output {t.text} is for {t.shape[axis]} joints, the card names '
+                             f'{self.joints}; put the right joints on the card')
+        wide = {'x': v.size[0], 'y': v.size[1]}.get(role)
+        if wide is not None and t.shape and t.shape[2] not in (None, round(wide * v.decode['split'])):
+            raise ModelError(f'{file}: the output {t.text} has {t.shape[2]} bins for {wide} px, which is not the '
+                             f'split of {v.decode["split"]:g} that the card says (decode: split)')
+
+    # -- images
+
+    def crop(self, box: Array) -> Placement:
+        """Where a person's box (4,) goes in the network's image; top-down networks."""
+        mode = 'udp' if self.vision.crop == 'udp' else 'classic'
+        return person_crop(box, self.vision.size, self.vision.padding, mode)
+
+    def whole(self, image: Pixels) -> Placement:
+        """Where the whole image goes."""
+        h, w = image.shape[:2]
+        return letterbox((w, h), self.vision.size, 'centre' if self.vision.crop == 'centre' else 'corner')
+
+    def blob(self, image_bgr: Pixels, placements: Sequence[Placement]) -> NDArray[np.float32]:
+        """(B, 3, H, W) float32 of parts of an image, as the network wants them; each pixel is copied once."""
+        w, h = self.vision.size
+        out = np.empty((len(placements), 3, h, w), np.float32)
+        for i, placement in enumerate(placements):
+            part = warp(image_bgr, placement, (w, h), self.vision.border, self._blank)
+            if self.vision.colour == 'rgb':
+                part = part[..., ::-1]
+            np.multiply(part.transpose(2, 0, 1), self._gain, out=out[i])
+            out[i] += self._offset
+        return out
+
+    def run(self, blob: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by their roles, for any number of images."""
+        if not len(blob):
+            raise OutputError('no image was given to the network')
+        parts = []
+        for a in range(0, len(blob), self._most):
+            part = blob[a:a + self._most]
+            if len(part) < self._most < 1 << 30:           # a graph for a fixed number of images
+                part = np.concatenate([part, np.repeat(part[-1:], self._most - len(part), 0)])
+            parts.append(self.session.run({self.vision.tensor: part}, self._names))
+        whole = [np.concatenate(p)[:len(blob)] if len(parts) > 1 or self._most < 1 << 30 else p[0]
+                 for p in zip(*parts, strict=True)]
+        return dict(zip(self.vision.outputs, whole, strict=True))
+
+    # -- what it sees
+
+    def poses(self, image_bgr: Pixels, boxes: Array) -> tuple[Array, Array]:
+        """Joints (P, J, 2) px and confidences (P, J) of the people in boxes (P, 4); one batch. Top-down networks."""
+        if not len(boxes):
+            return np.zeros((0, self.joints, 2)), np.zeros((0, self.joints))
+        places = [self.crop(b) for b in boxes]
+        points, score = self.decode_people(self.run(self.blob(image_bgr, places)))
+        return np.stack([p.to_image(x) for p, x in zip(places, points, strict=True)]), score
+
+    def decode_people(self, tensors: dict[str, NDArray[np.float32]]) -> tuple[Array, Array]:
+        """Points (B, J, 2) in the network's image, and scores (B, J)."""
+        v = self.vision
+        if v.family == 'simcc':
+            points, score = decode.simcc(tensors['x'], tensors['y'], v.decode['split'], v.decode['score'])
+        else:
+            points, score = decode.heatmap(tensors['heatmap'], v.size, v.decode['method'], v.decode['kernel'])
+        if points.shape[1] != self.joints:
+            raise OutputError(f'{self.model.file}: {points.shape[1]} joints came out, the card names {self.joints}')
+        return points, score
+
+    def find(self, image_bgr: Pixels) -> Found:
+        """People in the whole image. One-stage networks and detectors."""
+        v, place = self.vision, self.whole(image_bgr)
+        tensors, o = self.run(self.blob(image_bgr, [place])), v.decode
+        h, w = image_bgr.shape[:2]
+        points = confidence = None
+        if v.family == 'rtmo':
+            boxes, score, points, confidence = decode.rtmo(tensors['dets'], tensors['keypoints'], o['min_score'])[0]
+        elif v.family == 'yolo_pose':
+            boxes, score, points, confidence = decode.yolo_pose(tensors['output'], self.joints, o['min_score'],
+                                                                o['iou'])[0]
+        elif v.family == 'rtmdet':
+            boxes, score = decode.rtmdet(tensors['dets'], tensors['labels'], o['min_score'])[0]
+        elif v.family == 'yolox':
+            boxes, score = decode.yolox(tensors['output'], v.size, o['min_score'], o['iou'])[0]
+        else:
+            boxes, score = decode.boxes_of(tensors['dets'], o['min_score'])[0]
+        corners = place.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        corners = np.clip(corners, 0, [w - 1, h - 1, w - 1, h - 1])
+        if points is None or confidence is None:
+            return Found(corners, score)
+        return Found(corners, score, place.to_image(points), confidence)
+
+
+def _told(tensors: object) -> str:
+    return ', '.join(t.text for t in tensors) or 'none'    # type: ignore[attr-defined]

@@ -1,0 +1,153 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Top-down 2D poses: a network looks at one person at a time, where the last image or a detector says that he is."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InferenceError, InputError
+from .contract import People2D, checked_image, no_people
+from .geometry import box_of
+from .network import VisionNetwork
+
+__all__ = ['TopDown']
+
+Array = NDArray[np.float64]
+
+#: joints that must be seen for a person; share by which the box around them is enlarged, before the padding
+_FEWEST, _MARGIN = 6, .1
+#: boxes of which more is common than this belong to one person; poses that are nearer, in body sizes, are one
+_SAME_BOX, _SAME_POSE = .5, .12
+
+
+@dataclass
+class _Track:
+    identity: int
+    box: Array
+    points: Array
+    confidence: Array
+
+
+class TopDown:
+    """A `Pose2D`: people are followed from their own joints; a detector looks for more now and then.
+
+    Without a detector the whole image stands for the box of one person, so that only one is found, and only where he
+    fills a good part of the image.
+
+    Args:
+        pose: a network of a top-down family.
+        detector: None = none.
+        detect_every: images between two looks of the detector; it also looks in every image while nobody is followed.
+        max_people: that are followed.
+        min_score: mean confidence of a person's joints below which there is none; None = the card's.
+
+    Raises:
+        InputError: an option is out of its range.
+        ModelError: a network of another kind.
+    """
+
+    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
+                 max_people: int = 4, min_score: float | None = None) -> None:
+        if detect_every < 1 or max_people < 1:
+            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
+        if detector is not None and detector.model.card.kind != 'detector':
+            raise InputError(f'{detector.model.folder}: is no detector but a {detector.model.card.kind}; name a model '
+                             'of kind detector')
+        self._pose, self._detector = pose, detector
+        self._every, self._most = detect_every, max_people if detector is not None else 1
+        self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
+        self.name = pose.model.card.name
+        self.joint_names = pose.model.card.joints
+        self.device = pose.device
+        self._closed = False
+        self._next = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._tracks: list[_Track] = []
+        self._since = self._every
+
+    def close(self) -> None:
+        """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
+        self._closed = True
+
+    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
+        """See `Pose2D.infer`."""
+        image = checked_image(image_bgr)
+        if self._closed:
+            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+        boxes = self._boxes(image)
+        points, score = self._pose.poses(image, boxes)
+        followed = len(self._tracks)
+        tracks: list[_Track] = []
+        for i in range(len(boxes)):
+            track = self._person(image, points[i], score[i], self._tracks[i].identity if i < followed else -1)
+            if track is not None and not any(_same(track, other) for other in tracks):
+                tracks.append(track)
+        for track in tracks:
+            if track.identity < 0:
+                track.identity, self._next = self._next, self._next + 1
+        self._tracks = tracks[:self._most]
+        if not self._tracks:
+            return no_people(len(self.joint_names))
+        return People2D(np.stack([t.points for t in self._tracks]), np.stack([t.confidence for t in self._tracks]),
+                        np.array([t.identity for t in self._tracks]))
+
+    def _boxes(self, image: NDArray[np.uint8]) -> Array:
+        """Where to look: (P, 4), those who are followed first."""
+        h, w = image.shape[:2]
+        boxes = [t.box for t in self._tracks]
+        self._since += 1
+        if self._detector is not None and (not boxes or (self._since >= self._every and len(boxes) < self._most)):
+            self._since = 0
+            found = self._detector.find(image)
+            for k in np.argsort(-found.score, kind='stable'):
+                if len(boxes) < self._most and all(_common(found.boxes[k], b) < _SAME_BOX for b in boxes):
+                    if _area(found.boxes[k]) > 0:
+                        boxes.append(found.boxes[k])
+        elif self._detector is None and not boxes:
+            whole = np.array([0., 0., w - 1., h - 1.])
+            # twice in the same image: the second look is at what the first one found
+            points, score = self._pose.poses(image, whole[None])
+            box = box_of(points[0], score[0], (w, h), _MARGIN, least=_FEWEST, threshold=self._least)
+            boxes.append(whole if box is None else box)
+        return np.reshape(boxes, (-1, 4))
+
+    def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
+        h, w = image.shape[:2]
+        seen = score >= self._least
+        if seen.sum() < _FEWEST:
+            return None
+        # what is far outside is made up; what is unsure keeps its place and its low confidence
+        inside = (points >= -.05 * max(h, w)).all(-1) & (points <= np.array([w, h]) + .05 * max(h, w)).all(-1)
+        score = np.where(inside & np.isfinite(points).all(-1), np.clip(score, 0., 1.), 0.)
+        box = box_of(points, score, (w, h), _MARGIN, least=_FEWEST, threshold=self._least)
+        if box is None or _area(box) <= 0:
+            return None
+        return _Track(identity, box, np.where((score > 0)[:, None], points, np.nan), score)
+
+
+def _area(box: Array) -> float:
+    return float(max(box[2] - box[0], 0.) * max(box[3] - box[1], 0.))
+
+
+def _common(a: Array, b: Array) -> float:
+    """Intersection over union."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    inner = _area(np.r_[low, high])
+    return inner / max(_area(a) + _area(b) - inner, 1e-9)
+
+
+def _same(a: _Track, b: _Track) -> bool:
+    """Two boxes have led to one and the same person."""
+    d = np.linalg.norm(a.points - b.points, axis=-1)
+    both = np.isfinite(d)
+    if both.sum() < _FEWEST:
+        return _common(a.box, b.box) > _SAME_BOX
+    size: Any = np.sqrt(max(_area(a.box), 1.))
+    return bool(np.median(d[both]) < _SAME_POSE * size)

@@ -1,0 +1,171 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a card says of a network that looks at images: how pixels go in, and how its tensors are read.
+
+Facts of the families are from the configurations that their authors publish.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ['FAMILIES', 'Family', 'PRESETS', 'VISION_KINDS', 'Vision', 'parse_vision']
+
+VISION_KINDS: tuple[str, ...] = ('pose2d', 'detector')
+_ImageNet = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a family is decoded: a value, and what is allowed."""
+
+    default: Any
+    wanted: str
+    fits: Callable[[Any], bool]
+
+
+def _share(default: float) -> Option:
+    return Option(default, 'a number from 0 to 1', lambda v: _number(v) and 0 <= v <= 1)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that are read alike.
+
+    Attributes:
+        kind: 'pose2d' or 'detector'.
+        top_down: it looks at one person; else at the whole image.
+        roles: outputs that it must have, and the rank of each; usual names are the roles' first word.
+        crops: how the image may be brought to the network's size.
+        options: for decoding.
+    """
+
+    kind: str
+    top_down: bool
+    roles: Mapping[str, int]
+    crops: tuple[str, ...]
+    options: Mapping[str, Option]
+
+
+_MIN_SCORE = {'min_score': _share(.3)}
+_NMS = {**_MIN_SCORE, 'iou': _share(.65)}
+_BOXES = {'min_score': _share(.3), 'iou': _share(.45)}
+
+FAMILIES: dict[str, Family] = {
+    'simcc': Family('pose2d', True, {'x': 3, 'y': 3}, ('classic', 'udp'), {
+        'split': Option(2., 'a number above 0', lambda v: _number(v) and v > 0),
+        'score': Option('min', 'min or mean', lambda v: v in ('min', 'mean')), **_MIN_SCORE}),
+    'heatmap': Family('pose2d', True, {'heatmap': 4}, ('classic', 'udp'), {
+        'method': Option('quarter', 'quarter, dark or udp', lambda v: v in ('quarter', 'dark', 'udp')),
+        'kernel': Option(11, 'an odd whole number', lambda v: isinstance(v, int) and v > 0 and v % 2 == 1),
+        **_MIN_SCORE}),
+    'rtmo': Family('pose2d', False, {'dets': 3, 'keypoints': 4}, ('corner', 'centre'), _MIN_SCORE),
+    'yolo_pose': Family('pose2d', False, {'output': 3}, ('centre', 'corner'), _NMS),
+    'rtmdet': Family('detector', False, {'dets': 3, 'labels': 2}, ('corner', 'centre'), _MIN_SCORE),
+    'yolox': Family('detector', False, {'output': 3}, ('corner', 'centre'), _BOXES),
+    'boxes': Family('detector', False, {'dets': 3}, ('corner', 'centre'), _MIN_SCORE),
+}
+
+
+@dataclass(frozen=True)
+class Vision:
+    """See the module.
+
+    Attributes:
+        family: one of `FAMILIES`.
+        tensor: name of the input, (N, 3, H, W) float32.  size: (w, h) px.
+        colour: 'rgb' or 'bgr', order of the channels.
+        scale, mean, std: the network gets (pixel * scale - mean) / std, channel by channel in its own order.
+        crop: 'classic' or 'udp' around a person, 'corner' or 'centre' for a letterbox.
+        padding: factor on the box of a person.  border: grey value outside the image.
+        outputs: role -> name of the tensor.
+        decode: option -> value, complete.
+    """
+
+    family: str
+    tensor: str
+    size: tuple[int, int]
+    colour: str
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    crop: str
+    padding: float
+    border: int
+    outputs: Mapping[str, str]
+    decode: Mapping[str, Any]
+
+    @property
+    def about(self) -> Family:
+        return FAMILIES[self.family]
+
+
+def _preset(family: str, size: tuple[int, int], colour: str, stats: tuple[list[float], list[float]], crop: str,
+            outputs: Mapping[str, str], *, scale: float = 1., padding: float = 1.25, border: int = 0,
+            tensor: str = 'input', **decode: Any) -> dict[str, Any]:
+    return {'family': family, 'image': {
+        'tensor': tensor, 'size': list(size), 'colour': colour, 'scale': scale, 'mean': stats[0], 'std': stats[1],
+        'crop': crop, 'padding': padding, 'border': border}, 'outputs': dict(outputs), 'decode': decode}
+
+
+_PLAIN = ([0., 0., 0.], [1., 1., 1.])
+#: word of `selfpose model import --as` -> what a card says of such a network, as its authors export it
+PRESETS: dict[str, dict[str, Any]] = {
+    'rtmpose': _preset('simcc', (192, 256), 'rgb', _ImageNet, 'classic', {'x': 'simcc_x', 'y': 'simcc_y'}),
+    'hrnet': _preset('heatmap', (192, 256), 'rgb', _ImageNet, 'classic', {'heatmap': 'heatmap'}, method='quarter'),
+    'hrnet-dark': _preset('heatmap', (192, 256), 'rgb', _ImageNet, 'classic', {'heatmap': 'heatmap'}, method='dark'),
+    'vitpose': _preset('heatmap', (192, 256), 'rgb', _ImageNet, 'udp', {'heatmap': 'heatmap'}, method='udp'),
+    'rtmo': _preset('rtmo', (640, 640), 'bgr', _PLAIN, 'corner', {'dets': 'dets', 'keypoints': 'keypoints'},
+                    border=114),
+    'yolo-pose': _preset('yolo_pose', (640, 640), 'rgb', _PLAIN, 'centre', {'output': 'output0'}, scale=1 / 255,
+                         border=114, tensor='images'),
+    'rtmdet': _preset('rtmdet', (320, 320), 'bgr', ([103.53, 116.28, 123.675], [57.375, 57.12, 58.395]), 'corner',
+                      {'dets': 'dets', 'labels': 'labels'}, border=114),
+    'yolox': _preset('yolox', (416, 416), 'bgr', _PLAIN, 'corner', {'output': 'output'}, border=114, tensor='images'),
+    'yolox-nms': _preset('boxes', (416, 416), 'bgr', _PLAIN, 'corner', {'dets': 'dets'}, border=114),
+}
+
+
+def parse_vision(kind: str, fields: Any) -> Vision:
+    """The part of a card that is about images.
+
+    Args:
+        kind: 'pose2d' or 'detector'.
+        fields: of the card, see `card._Fields`.
+
+    Raises:
+        ModelError: something is missing or wrong; the message names it.
+    """
+    known = tuple(n for n, f in FAMILIES.items() if f.kind == kind)
+    family = fields.one_of('family', known)
+    about = FAMILIES[family]
+    image = fields.part('image', 'how the image goes in (tensor, size, colour, ...)')
+    three = 'three numbers'
+    size = image.get('size', list, '[width, height] px, from 16 to 4096', lambda v: len(v) == 2 and all(
+        isinstance(s, int) and not isinstance(s, bool) and 16 <= s <= 4096 for s in v))
+    mean = image.get('mean', list, three, lambda v: len(v) == 3 and all(map(_number, v)))
+    std = image.get('std', list, f'{three} above 0', lambda v: len(v) == 3 and all(_number(x) and x > 0 for x in v))
+    outputs = fields.part('outputs', f'the names of the tensors {", ".join(about.roles)}')
+    values = {name: option.default for name, option in about.options.items()}
+    if 'decode' in fields.raw:
+        decode = fields.part('decode', 'how the tensors are read')
+        fields.no_more('decode', set(decode.raw), set(about.options))
+        values |= {name: decode.get(name, object, about.options[name].wanted, about.options[name].fits)
+                   for name in decode.raw}
+    fields.no_more('outputs', set(outputs.raw), set(about.roles))
+    return Vision(
+        family, image.get('tensor', str, 'the name of the input in the graph', bool), (size[0], size[1]),
+        image.one_of('colour', ('rgb', 'bgr')), float(image.get('scale', object, 'a number above 0',
+                                                               lambda v: _number(v) and v > 0)),
+        (float(mean[0]), float(mean[1]), float(mean[2])), (float(std[0]), float(std[1]), float(std[2])),
+        image.one_of('crop', about.crops),
+        float(image.get('padding', object, 'a number from 1 to 3', lambda v: _number(v) and 1 <= v <= 3)),
+        int(image.get('border', int, 'a grey value from 0 to 255', lambda v: 0 <= v <= 255)),
+        {role: str(outputs.get(role, str, 'the name of a tensor in the graph', bool)) for role in about.roles}, values)
