@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+# some tests see with the networks of another folder
+sys.path.append(str(Path(__file__).resolve().parents[1] / 'inference'))
 # read when the first context is made
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 

@@ -14,6 +14,7 @@ from ros_world import LATCHED, DotsNetwork, World, draw, jpeg, pose, raw, values
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 
+from selfpose_ros.nodes.errors import NodeError
 from selfpose_ros.nodes.messages import KeypointsInfo, view_of
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
@@ -49,3 +50,35 @@ def test_joints_of_raw_and_compressed_images_come_out_where_they_were_drawn(worl
     entry = world.says('pose2d_node: camera a', 'images/s', images)
     assert entry.level == b'\x00' and values(entry)['reliability'] == 'reliable'
     assert node.settings.workers == 2
+
+
+def test_a_model_folder_sees_for_the_node(world: World, tmp_path) -> None:
+    """RTMPose's tensors and a detector, as `selfpose model import` makes them: COCO's joints become the project's."""
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    import colour_networks as nets
+    from test_pose2d_networks import SIZE, body
+
+    from selfpose_ros.core.skeleton import COCO17, JOINTS
+    from selfpose_ros.inference.pose2d.importing import Request, import_model
+    import_model(Request(nets.simcc(tmp_path / 'p.onnx'), tmp_path / 'pose', 'rtmpose'))
+    import_model(Request(nets.rtmdet(tmp_path / 'd.onnx'), tmp_path / 'people', 'rtmdet'))
+    heard, infos = world.listen('/a/keypoints', PointCloud2), world.listen('/a/keypoints_info', String, qos=LATCHED)
+    world.make(Pose2DNode, cameras=['a'], model=str(tmp_path / 'pose'),
+               model_options=[f'detector={tmp_path / "people"}', 'detect_every=3'])
+    send, points, t = world.node.create_publisher(Image, '/a/image_raw', 5), body(400, 250, .9), iter(range(1000))
+    image = nets.picture(points, SIZE)
+    world.until(lambda: len(heard) > 2 and infos, 'keypoints', lambda: send.publish(raw(image, 100. + next(t) / 10)))
+    info = KeypointsInfo.parse(infos[0].data, 'a', 'info')
+    view = view_of(heard[-1], info, 'keypoints')
+    assert len(view.keypoints) == 1 and json.loads(infos[0].data)['model'] == 'pose'
+    coco = [n.replace('left_', 'l_').replace('right_', 'r_') for n in COCO17]
+    for name in ('l_wrist', 'r_knee', 'l_shoulder', 'r_ankle'):
+        np.testing.assert_allclose(view.keypoints[0, JOINTS.index(name)], points[coco.index(name)], atol=1.)
+    hips = points[[coco.index('l_hip'), coco.index('r_hip')]].mean(0)
+    np.testing.assert_allclose(view.keypoints[0, 0], hips, atol=1.)
+
+
+def test_a_model_folder_that_is_none_is_said(world: World, tmp_path) -> None:
+    with pytest.raises(NodeError, match='not known; choose one of: mediapipe, or name a model folder'):
+        world.make(Pose2DNode, cameras=['a'], model=str(tmp_path / 'nothing'))
