@@ -11,8 +11,8 @@ from .networks import Lifter
 
 __all__ = ['Average']
 
-#: steps between two updates: a pass over all weights costs as much as a fifth of an optimiser step
-_EVERY = 4
+#: steps between two updates: a pass over all weights costs as much as a third of an optimiser step
+_EVERY = 10
 
 
 class Average:

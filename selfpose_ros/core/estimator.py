@@ -146,7 +146,13 @@ class Estimator:
         self._health.views(observation)
         self._take_saved(observation)
         self._resized(observation)
-        row, index = self._main_row(observation)
+        if self._followed_in_3d(observation):
+            # who is where is known better from the skeletons than from one view at a time, and it costs less
+            found = self._people.update(observation, {}, {})
+            row, index = self._row_of_main(observation)
+        else:
+            found = None
+            row, index = self._main_row(observation)
         if row:
             self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index],
                               self._lifted(row, observation))
@@ -155,11 +161,26 @@ class Estimator:
         self._begin_lifted()
         self._last = []
         if self._model is not None:
-            self._last = self._people.update(observation, row, index)
+            self._last = self._people.update(observation, row, index) if found is None else found
             self._health.residuals(self._people, self._model, now)
             self._check_saved(now)
             self._watch(observation)
         return self._last
+
+    def _followed_in_3d(self, observation: MultiView) -> bool:
+        """Several people, all cameras in a rig that is trusted, and the main person among those who are followed."""
+        model, people = self._model, self._people.everybody
+        return (model is not None and model.level >= 3 and self._crowd and bool(people) and people[0].confirmed
+                and any(len(v.keypoints) > 1 for v in observation.views)
+                and all(v.camera in model.cameras for v in observation.views))
+
+    def _row_of_main(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
+        """As `_main_row`, from the skeletons of this instant."""
+        people = self._people.everybody
+        if not people or people[0].seen != observation.stamp:
+            return {}, {}
+        index = dict(people[0].views)
+        return {v.camera: row_of(v, index[v.camera]) for v in observation.views if v.camera in index}, index
 
     def _lifted(self, row: Row, observation: MultiView) -> dict[str, Lifted]:
         """What the lifter makes of the main person, as long as there is no rig that is trusted."""
