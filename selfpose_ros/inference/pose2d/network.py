@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,8 +64,8 @@ class VisionNetwork:
         self._most = self._check()
         w, h = self.vision.size
         # (pixel * scale - mean) / std as one product and one sum
-        self._gain = (self.vision.scale / np.array(self.vision.std)).astype(np.float32)[:, None, None]
-        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).astype(np.float32)[:, None, None]
+        self._gain = (self.vision.scale / np.array(self.vision.std)).astype(np.float32)
+        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).astype(np.float32)
         self._blank = np.empty((h, w, 3), np.uint8)
 
     # -- the graph
@@ -135,10 +136,11 @@ class VisionNetwork:
         out = np.empty((len(placements), 3, h, w), np.float32)
         for i, placement in enumerate(placements):
             part = warp(image_bgr, placement, (w, h), self.vision.border, self._blank)
-            if self.vision.colour == 'rgb':
-                part = part[..., ::-1]
-            np.multiply(part.transpose(2, 0, 1), self._gain, out=out[i])
-            out[i] += self._offset
+            planes = cv2.split(part)                       # interleaved pixels would be read three times
+            for c in range(3):
+                plane = planes[2 - c if self.vision.colour == 'rgb' else c]
+                np.multiply(plane, self._gain[c], out=out[i, c], dtype=np.float32)
+                out[i, c] += self._offset[c]
         return out
 
     def run(self, blob: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
