@@ -206,7 +206,7 @@ def _looked(network: Any, picture: Any) -> tuple[int, str]:
     import numpy as np
 
     from ..core.skeleton import joint_map
-    from ..demo.overlay import draw_keypoints
+    from ..demo.overlay import draw_bones, draw_keypoints
     h, w = picture.shape[:2]
     if network.vision.about.top_down:
         from ..inference.pose2d.top_down import TopDown
@@ -221,7 +221,8 @@ def _looked(network: Any, picture: Any) -> tuple[int, str]:
         points, confidence = seen.points, np.clip(seen.confidence, 0, 1)
     to_17 = joint_map(network.model.card.joints)
     for p, c in zip(points, confidence, strict=True):
-        draw_keypoints(picture, *to_17.apply(p, c))
+        seventeen = to_17.apply(p, c)
+        draw_keypoints(draw_bones(picture, seventeen[0]), *seventeen)
     sure = f', mean confidence {float(confidence.mean()):.2f}' if len(points) else ''
     return len(points), f'{len(points)} people in a picture of {w} x {h} px{sure}'
 
