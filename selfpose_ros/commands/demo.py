@@ -61,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
                         "'selfpose_ros[ros,cpu]'")
     from ..demo.show import Options, show
     from ..demo.table import final_table
+    from ..inference.pose2d import check_pose2d
     from .progress import ProgressDisplay
+    check_pose2d(args.model)
     options = Options(args.output, args.cameras, args.seconds, args.seed, args.model, not args.no_video, args.rate)
     judged = show(options, sys.stdout, ProgressDisplay)
     from rich.console import Console

@@ -160,10 +160,11 @@ def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json:
 def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..core.estimator import EstimatorConfig
     from ..inference.lifter_choice import LifterChoice
-    from ..inference.pose2d import make_pose2d, options_of
+    from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
+    check_pose2d(args.model)
     network = partial(make_pose2d, args.model, **options_of(args.model_option))
     options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,

@@ -101,8 +101,9 @@ def _given(args: argparse.Namespace) -> list[Any]:
     """What the paths are, as `selfpose_training.update.Given`; read when it is their turn."""
     from selfpose_training.update import Given
 
-    from ..inference.pose2d import make_pose2d, options_of
+    from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..io.sources import ReadOptions, find_sources, read_source
+    check_pose2d(args.model)
     options = ReadOptions(partial(make_pose2d, args.model, **options_of(args.model_option)))
     sources = [s for path in args.recordings for s in find_sources([path])]
     for s in sources:

@@ -98,7 +98,7 @@ def _parent_of_another_order(folder: Path) -> Path:
 
 def _parent_of_another_kind(folder: Path) -> Path:
     card = yaml.safe_load((write_lifter(folder) / 'card.yaml').read_text())
-    (folder / 'card.yaml').write_text(yaml.safe_dump(card | {'kind': 'detector'}))
+    (folder / 'card.yaml').write_text(yaml.safe_dump(card | {'kind': 'segmenter'}))
     return folder
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import InputError
 from .contract import People2D, Pose2D, no_people
 
-__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'People2D', 'Pose2D', 'make_pose2d', 'no_people', 'options_of']
+if TYPE_CHECKING:
+    from ...models.store import Model
+
+__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'People2D', 'Pose2D', 'check_pose2d', 'make_pose2d', 'no_people', 'options_of']
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
@@ -37,18 +40,8 @@ def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
         from .mediapipe_pose import MediaPipePose
         _known(name, options, MediaPipePose)
         return MediaPipePose(**options)
-    from ...models.errors import ModelError
+    model = _model_of(name)
     from ...models.store import open_model
-    try:
-        model = open_model(name)
-    except ModelError as error:
-        if 'neither a model folder' not in str(error):
-            raise
-        raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}, or name a model '
-                         'folder') from error
-    if model.card.kind != 'pose2d':
-        raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network; name a model of kind '
-                         'pose2d')
     from .network import VisionNetwork
     from .one_stage import OneStage
     from .top_down import TopDown
@@ -61,6 +54,32 @@ def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
         return OneStage(network, **options)
     _known(name, options, TopDown, 'pose')
     return TopDown(network, None if detector is None else VisionNetwork(open_model(detector), threads), **options)
+
+
+def check_pose2d(name: str) -> None:
+    """Whether there is a network of this name, without loading it: to be asked before anything that takes long.
+
+    Raises:
+        InputError, ModelError: see `make_pose2d`.
+    """
+    if name not in POSE2D_NAMES:
+        _model_of(name)
+
+
+def _model_of(name: str) -> Model:
+    from ...models.errors import ModelError
+    from ...models.store import open_model
+    try:
+        model = open_model(name)
+    except ModelError as error:
+        if 'neither a model folder' not in str(error):
+            raise
+        raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}, or name a model '
+                         'folder') from error
+    if model.card.kind != 'pose2d':
+        raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network; name a model of kind '
+                         'pose2d')
+    return model
 
 
 def options_of(texts: Sequence[str]) -> dict[str, Any]:
