@@ -12,7 +12,7 @@ from .networks import Lifter
 __all__ = ['Average']
 
 #: steps between two updates: a pass over all weights costs as much as a third of an optimiser step
-_EVERY = 10
+_EVERY = 20
 
 
 class Average:

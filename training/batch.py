@@ -131,6 +131,10 @@ class Batch:
         w2d = norm2d(self.past_px.transpose(1, 2), conf, K).w2d
         return torch.cat([w2d, conf[..., None]], -1)
 
+    def prepare(self, past: bool = False) -> None:
+        """Work out what networks take now, not when it is asked for; `past`: of the frames before, too."""
+        _ = self.past_pose if past and self.past_px is not None else self.pose
+
     def truth(self) -> Tensor:
         """(B, V, 17, 3) m: X relative to the pelvis, in the axes of the virtual cameras: what a lifter should say.
 

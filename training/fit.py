@@ -27,6 +27,7 @@ from selfpose_ros.io.npz import atomically
 
 from . import checkpoint
 from .average import Average
+from .batch import Batch
 from .collapse import detect, verdict
 from .data.arrays import Drawing
 from .display import Display
@@ -195,7 +196,10 @@ class _Training:
         batches = self._batches_of(self.data, epoch, s['batch'], drawing_of(s))
         mine = dealt(batches, self.w.rank, self.w.size)
         seen = self._start - epoch * self.epoch_steps
-        return itertools.islice(mine, max(seen, 0), self.epoch_steps)
+        for batch in itertools.islice(mine, max(seen, 0), self.epoch_steps):
+            if isinstance(batch, Batch):
+                batch.prepare(self.network.frames > 1)     # here, in the thread that makes them
+            yield batch
 
     # -- train ------------------------------------------------------------------------------------------------------
 
