@@ -394,3 +394,44 @@ def test_a_child_calibrates_as_well() -> None:
     """1.2 m tall: its size is not the adults', its rig is as good (1 degree, measured 0.5)."""
     s = scene(4, SECONDS, FPS, 2, height_m=1.2)
     assert error_deg(must_solve(s.frames), s.rig) < 1.
+
+
+# -- what a lifter knows of where cameras are
+
+def with_lifted(s: Scene, **changes: Any) -> Tracks:
+    """Tracks with what a perfect lifter would say of each view."""
+    tracks = tracks_of(s.frames)
+    n = np.round((tracks.stamp - s.frames[0].stamp) * s.fps).astype(int)
+    X = s.joints[n]
+    y = np.einsum('vab,njb->nvja', s.rig.R, X - X[:, :1])
+    y = y / np.sqrt((y ** 2).sum(-1).mean(-1))[..., None, None]
+    return replace(tracks, lifted=y, lifted_sigma=np.full(y.shape[:3], .1), **changes)
+
+
+def test_cameras_apart_are_told_from_cameras_in_one_place() -> None:
+    """By a lifter: from around yes, from 10 cm beside or turned in the same place no; without a lifter nothing is."""
+    ring = seen(2)
+    tracks = with_lifted(ring)
+    problem = solver.problem_of(tracks, solver.NoiseModel.prior(tracks.image_size))
+    assert solver._apart(tracks, problem)
+    assert not solver._apart(replace(tracks, lifted=None, lifted_sigma=None), problem)
+    rig = ring_rig(1, 1)
+    a = np.deg2rad(35.)
+    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    R = np.stack([rig.R[0], turn @ rig.R[0]])
+    wide = rig.K * [[.4, 1, 1], [1, .4, 1], [1, 1, 1]]        # else the turned one would not see him
+    turned = replace(copies(rig, [0, 0], R, -R @ rig.centres[0]), K=np.repeat(wide, 2, 0))
+    for pair in (side_by_side(.1), turned):
+        tracks = with_lifted(scene(rig=pair, seconds=SECONDS, seed=1, **EXACT))
+        assert not solver._apart(tracks, solver.problem_of(tracks, solver.NoiseModel.prior(tracks.image_size)))
+
+
+def test_a_rig_that_a_homography_explains_is_doubted_not_refused_where_a_lifter_sees_other_sides(monkeypatch) -> None:
+    tracks = with_lifted(seen(2))
+    plain = solve(tracks)
+    monkeypatch.setattr(solver, '_same_place', lambda p: 'the cameras look from nearly the same place')
+    doubted = solve(tracks)
+    assert isinstance(plain, Solution) and isinstance(doubted, Solution)
+    np.testing.assert_allclose(doubted.state.R, plain.state.R, atol=1e-6)
+    assert doubted.rotation_sigma_deg[1] == pytest.approx(2.5 * plain.rotation_sigma_deg[1], rel=1e-6)
+    assert isinstance(solve(replace(tracks, lifted=None, lifted_sigma=None)), NotSolved)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import rotation
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
-from ..fusion.lifted import depth_agreement
+from ..fusion.lifted import align_views, depth_agreement
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma, undo_swaps
 from ..skeleton import BONES
@@ -42,6 +42,10 @@ _CLEAR = .4
 _DISAGREE, _FLAT = .06, 1.6
 #: robust cost per observation that calibrated noise does not reach (0.4 to 1.0 on motion capture and real recordings)
 _MISFIT = 1.3
+#: cameras that see the body from directions that differ by more than this, and twice the error, are apart, degrees
+_OTHER_SIDE_DEG = 20.
+#: factor on the predicted errors of a rig whose pairs of views a homography explains nearly as well
+_FLAT_DOUBT = 2.5
 #: poses are different when five joints or more have moved by this much, m
 _DISTINCT_M = .052
 #: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
@@ -224,6 +228,31 @@ def _same_place(p: BundleProblem) -> str:
     return 'the cameras look from nearly the same place: nothing tells depth; put them further apart'
 
 
+def _apart(tracks: Tracks, p: BundleProblem) -> bool:
+    """Whether lifted poses say that all cameras see the body from other sides, whatever a homography explains."""
+    if tracks.lifted is None or tracks.lifted_sigma is None:
+        return False
+    found = align_views(tracks.lifted, tracks.lifted_sigma)
+    if found is None:
+        return False
+    R, sigma_deg, _ = found
+    seen = np.isfinite(p.sigma)
+    root = np.where(seen[..., None], p.kp, 0.).sum(2) / np.maximum(seen.sum(2), 1)[..., None]
+    ray = np.concatenate([(root - p.centre) / np.exp(p.log_focal)[:, None], np.ones((*root.shape[:2], 1))], -1)
+    # lines of sight in the body's axes: a camera that turns in its place still sees the same side
+    sight = np.einsum('vba,nvb->nva', R, ray / np.linalg.norm(ray, axis=-1, keepdims=True))
+    V = len(R)
+    for a in range(V):
+        for b in range(a + 1, V):
+            both = seen[:, a].any(-1) & seen[:, b].any(-1)
+            if not both.any():
+                return False
+            angle = np.rad2deg(np.arccos(np.clip((sight[both, a] * sight[both, b]).sum(-1), -1, 1)))
+            if float(np.median(angle)) - 2 * float(max(sigma_deg[a], sigma_deg[b])) < _OTHER_SIDE_DEG:
+                return False
+    return True
+
+
 def _still(p: BundleProblem) -> bool:
     """Joints stay where they are in the images, up to noise."""
     seen = np.isfinite(p.sigma)
@@ -271,14 +300,14 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: '
                          'walk where all cameras overlap', {'frames': float(seen_views[v])})
     flat = _same_place(p)
-    if flat:
+    if flat and (_still(p) or not _apart(tracks.rows(first), p)):
         return NotSolved(flat, {'frames': float(len(first))})
     found = _coarse(p, start, tracks.rows(first))
     if found is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
                          {'frames': len(first)})
     chosen = evenly(rows, config.frames)
-    return _fine(tracks.rows(chosen), chosen, found[0], noise, config, found[1])
+    return _fine(tracks.rows(chosen), chosen, found[0], noise, config, found[1], _FLAT_DOUBT if flat else 1.)
 
 
 def _coarse(p: BundleProblem, start: Solution | None,
@@ -322,7 +351,7 @@ def _rotation_apart(A: Array, B: Array) -> float:
 
 
 def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
-          config: SolverConfig, rival_deg: float) -> Solution | NotSolved:
+          config: SolverConfig, rival_deg: float, doubt: float = 1.) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
@@ -340,17 +369,17 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
     if len(rows) > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
-    return _judge(r, p, tracks, rows, noise, config, rival_deg)
+    return _judge(r, p, tracks, rows, noise, config, rival_deg, doubt)
 
 
 def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.int64], noise: NoiseModel,
-           config: SolverConfig, rival_deg: float) -> Solution | NotSolved:
+           config: SolverConfig, rival_deg: float, doubt: float) -> Solution | NotSolved:
     V, N = len(tracks.cameras), len(rows)
     distinct = _distinct_poses(r.state.X)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
     rho = noise.correlation if N > 4 else 0.
     effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)
-    cov = r.covariance * N / max(effective, .5)
+    cov = r.covariance * N / max(effective, .5) * doubt ** 2
     sigma = np.rad2deg(np.sqrt(np.array([np.trace(cov[7 * v:7 * v + 3, 7 * v:7 * v + 3]) for v in range(V)])))
     sigma[1:] = np.maximum(sigma[1:], rival_deg / 2)
     forward = body_forward_score(r.state.X)
