@@ -20,7 +20,7 @@ _LEAST_VIEW_ANGLE_DEG, _LEAST_DEPTH = 10., .2
 #: with more poses than this of the rarer sign of depth there is no sign
 _MOST_REVERSED = .4
 #: rotation vectors beyond a full turn; joints that are almost sure are moved by so much only by views that echo each
-#: other, in units of normalised 2D (their own error is about .03)
+#: other, in units of normalised 2D (their own error is about .02)
 _MOST_TURN, _MOST_ECHO = 6.2832, .06
 #: a body in this unit whose score is as large as this bends its knees visibly
 _LEAST_SCORE = .005

@@ -125,12 +125,13 @@ def _tried(name: str) -> str:
     import numpy as np
 
     from ..inference.errors import OutputError
-    from ..inference.lifter import open_lifter
+    from ..inference.lifter import Lifter
     from ..models.errors import ModelError
     from ..models.store import open_model
     model = open_model(name)
     if model.card.kind == 'lifter':
-        return open_lifter(name).model.card.sha256
+        Lifter(model)
+        return model.card.sha256
     from ..inference.pose2d.network import VisionNetwork
     network = VisionNetwork(model)
     w, h = network.vision.size
@@ -148,6 +149,7 @@ def _tried(name: str) -> str:
 def _import(args: argparse.Namespace) -> int:
     import cv2
 
+    from ..inference.pose2d import options_of
     from ..inference.pose2d.importing import Request, import_model
     from ..models.errors import ModelError
     picture = _picture(args.picture)
@@ -159,8 +161,8 @@ def _import(args: argparse.Namespace) -> int:
         except ValueError:
             raise ModelError(f'--size {args.size}: write it as WIDTHxHEIGHT, for instance 192x256') from None
     joints = tuple(j.strip() for j in args.joints.split(',')) if args.joints else ()
-    network = import_model(Request(args.file, args.output, args.preset, joints, size, _pairs('--tensor', args.tensor),
-                                   _pairs('--decode', args.decode, values=True), args.name, args.licence))
+    network = import_model(Request(args.file, args.output, args.preset, joints, size, _tensors(args.tensor),
+                                   options_of(args.decode), args.name, args.licence))
     check = args.output / 'check.png'
     found, words = _looked(network, picture)
     cv2.imwrite(str(check), picture)
@@ -172,16 +174,15 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pairs(option: str, texts: list[str], values: bool = False) -> dict[str, Any]:
-    import yaml
-
+def _tensors(texts: list[str]) -> dict[str, str]:
+    """Role -> name. Names are taken as they are: many exporters call tensors by numbers."""
     from ..models.errors import ModelError
     out = {}
     for text in texts:
-        name, equals, value = text.partition('=')
-        if not (name and equals and value):
-            raise ModelError(f'{option} {text}: write it as name=value')
-        out[name.strip()] = yaml.safe_load(value) if values else value.strip()
+        role, equals, name = text.partition('=')
+        if not (role and equals and name):
+            raise ModelError(f'--tensor {text}: write it as name=value')
+        out[role.strip()] = name.strip()
     return out
 
 

@@ -13,14 +13,14 @@ from ..core.skeleton import JOINTS
 from ..models.card import DTYPE, lifter_inputs, lifter_outputs, same_shape
 from ..models.errors import ModelError
 from ..models.store import Model, open_model
-from .errors import BackendUnavailable, InferenceError, InputError, OutputError
+from .errors import InferenceError, InputError, OutputError
+from .session import load_graph, plain
 
 __all__ = ['Lifter', 'open_lifter']
 
 Array = NDArray[np.float64]
 
 _J = len(JOINTS)
-_INSTALL = "pip install 'onnxruntime>=1.17'"
 #: what a sound graph may be off in its unit scale and its root
 _TOLERANCE = 1e-3
 #: standing, arms a little out, as `norm2d` gives it: the pose that a graph is tried with
@@ -50,8 +50,7 @@ class Lifter:
         if model.card.kind != 'lifter':
             raise ModelError(f'{model.folder}: is a {model.card.kind}, not a lifter; name a model of kind lifter')
         self.model, self.frames = model, model.card.frames
-        self._session = _session(model.file)
-        self.device = f'CPU (ONNX Runtime {_runtime().__version__})'
+        self._session, self.device = load_graph(model.file)
         for what, has, needs in (('input', self._session.get_inputs(), lifter_inputs(self.frames)),
                                  ('output', self._session.get_outputs(), lifter_outputs())):
             _compare(model.file, what, has, needs)
@@ -94,7 +93,7 @@ class Lifter:
         try:
             return list(self._session.run(self._names, {'pose': pose}))
         except Exception as error:                         # ONNX Runtime has a dozen classes without a base
-            raise InferenceError(f'{self.model.file}: ONNX Runtime failed ({_plain(error)}); use another '
+            raise InferenceError(f'{self.model.file}: ONNX Runtime failed ({plain(error)}); use another '
                                  'model') from error
 
     def _try(self) -> None:
@@ -129,29 +128,6 @@ def open_lifter(name_or_path: str | Path) -> Lifter:
     return Lifter(open_model(name_or_path))
 
 
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendUnavailable(f'lifter: ONNX Runtime cannot be loaded ({_plain(error)}); install it with '
-                                 f'{_INSTALL}') from error
-    return onnxruntime
-
-
-def _session(file: Path) -> Any:
-    runtime = _runtime()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = 4                         # what fails is raised; a second copy on stderr helps nobody
-    try:
-        return runtime.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
-    except Exception as error:                             # as in `_infer`
-        raise ModelError(f'{file}: ONNX Runtime cannot load it ({_plain(error)}); copy or export the model '
-                         'again') from error
-
-
 def _compare(file: Path, what: str, has: Any, needs: Any) -> None:
     by_name = {t.name: t for t in has}
     for t in needs:
@@ -166,8 +142,3 @@ def _compare(file: Path, what: str, has: Any, needs: Any) -> None:
     if what == 'input' and by_name:
         raise ModelError(f'{file}: nothing is known to give to the input {", ".join(by_name)}; a lifter takes '
                          f'{", ".join(t.name for t in needs)} alone')
-
-
-def _plain(error: BaseException) -> str:
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f'{text[:197]}...'

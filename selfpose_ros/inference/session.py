@@ -16,10 +16,10 @@ from ..models.errors import ModelError
 from ..models.store import Model
 from .errors import BackendUnavailable, InferenceError, InputError
 
-__all__ = ['InferenceSession', 'OrtSession', 'TensorSpec', 'open_session']
+__all__ = ['InferenceSession', 'OrtSession', 'TensorSpec', 'load_graph', 'open_session', 'plain']
 
 Arrays = Mapping[str, NDArray[Any]]
-_INSTALL = "pip install 'onnxruntime>=1.20'"
+_INSTALL = "pip install 'onnxruntime>=1.17'"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,34 @@ class InferenceSession(Protocol):
         ...
 
 
+def load_graph(file: Path, threads: int = 1) -> tuple[Any, str]:
+    """ONNX Runtime's own session of a graph on the CPU, and the words for what computes.
+
+    Args:
+        threads: for one run; several runs at once have as many each.
+
+    Raises:
+        BackendUnavailable: ONNX Runtime is not installed.
+        ModelError: the file is no graph that it can run.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailable(f'{file}: ONNX Runtime cannot be loaded ({plain(error)}); install it with '
+                                 f'{_INSTALL}') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # threads that wait for the next image must leave the cores to those that decode it
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 4                         # what fails is raised; a second copy on stderr helps nobody
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
+    except Exception as error:                             # ONNX Runtime has a dozen classes without a base
+        raise ModelError(f'{file}: ONNX Runtime cannot load it ({plain(error)}); it is damaged, or uses operators that '
+                         'this version does not know: copy or export the model again') from error
+    return session, f'CPU (ONNX Runtime {onnxruntime.__version__})'
+
+
 class OrtSession:
     """ONNX Runtime on the CPU.
 
@@ -79,25 +107,10 @@ class OrtSession:
     """
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise BackendUnavailable(f'{file.name}: ONNX Runtime cannot be loaded ({_plain(error)}); install it with '
-                                     f'{_INSTALL}') from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        # threads that wait for the next image must leave the cores to those that decode it
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.log_severity_level = 4                     # what fails is raised; a second copy on stderr helps nobody
         self.file = file
-        try:
-            self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
-        except Exception as error:                         # ONNX Runtime has a dozen classes without a base
-            raise ModelError(f'{file}: ONNX Runtime cannot load it ({_plain(error)}); it is damaged, or uses operators '
-                             'that this version does not know: export or copy it again') from error
+        self._session, self.device = load_graph(file, threads)
         self.inputs = tuple(map(_spec, self._session.get_inputs()))
         self.outputs = tuple(map(_spec, self._session.get_outputs()))
-        self.device = f'CPU (ONNX Runtime {onnxruntime.__version__})'
 
     def run(self, feeds: Arrays, names: Sequence[str]) -> list[NDArray[Any]]:
         """See `InferenceSession.run`."""
@@ -111,7 +124,7 @@ class OrtSession:
             return list(session.run(list(names), dict(feeds)))
         except Exception as error:
             kind = InputError if type(error).__name__ == 'InvalidArgument' else InferenceError
-            raise kind(f'{self.file.name}: ONNX Runtime failed ({_plain(error)})') from error
+            raise kind(f'{self.file.name}: ONNX Runtime failed ({plain(error)})') from error
 
     def close(self) -> None:
         """See `InferenceSession.close`."""
@@ -140,6 +153,7 @@ def _spec(node: Any) -> TensorSpec:
     return TensorSpec(node.name, tuple(s if isinstance(s, int) and s > 0 else None for s in node.shape), node.type)
 
 
-def _plain(error: BaseException) -> str:
+def plain(error: BaseException) -> str:
+    """What an error says, on one line and short."""
     text = ' '.join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f'{text[:197]}...'

@@ -351,7 +351,7 @@ def _rotation_apart(A: Array, B: Array) -> float:
 
 
 def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
-          config: SolverConfig, rival_deg: float, doubt: float = 1.) -> Solution | NotSolved:
+          config: SolverConfig, rival_deg: float, doubt: float) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)

@@ -84,7 +84,7 @@ def import_model(request: Request) -> VisionNetwork:
                          'free the space') from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return VisionNetwork(open_model(request.folder))
+    return VisionNetwork(open_model(request.folder), session=session)
 
 
 def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, Any]:

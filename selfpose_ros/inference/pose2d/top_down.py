@@ -115,7 +115,8 @@ class TopDown:
             # twice in the same image: the second look is at what the first one found
             points, score = self._pose.poses(image, whole[None])
             box = box_of(points[0], score[0], (w, h), _MARGIN, least=_FEWEST, threshold=self._least)
-            boxes.append(whole if box is None else box)
+            if box is not None:                            # else the second look would find as little
+                boxes.append(box)
         return np.reshape(boxes, (-1, 4))
 
     def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
