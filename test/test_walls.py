@@ -146,7 +146,7 @@ def test_nothing_goes_through_a_wall():
 
 @pytest.mark.parametrize('code', [
     'import rclpy', 'from selfpose_ros.nodes import messages', 'def f():\n    import std_msgs',
-    'import selfpose_ros.commands.run', 'from selfpose_ros.demo.body import Body'])
+    'import selfpose_ros.commands.run', 'from selfpose_ros.demo.film import Film'])
 def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     (tmp_path / 'training').mkdir()
     (tmp_path / 'training' / 'x.py').write_text(code)

@@ -14,8 +14,8 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import JOINTS, joint_map
 from selfpose_ros.core.synthetic import ring_rig, walker
-from selfpose_ros.demo.body import drawn_joints
-from selfpose_ros.demo.renderer import VirtualCamera
+from selfpose_ros.core.synthetic.figure import drawn_joints
+from selfpose_ros.core.synthetic.renderer import VirtualCamera
 from selfpose_ros.inference.errors import InferenceError, InputError
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.contract import Pose2D

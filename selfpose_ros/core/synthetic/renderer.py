@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.skeleton import BONES
-from .body import Cone, Ellipsoid, Look, body_parts
-from .errors import DemoError
+from ..errors import CameraError
+from ..skeleton import BONES
+from .figure import Cone, Ellipsoid, Look, body_parts
 from .room import Room
 
 __all__ = ['Layers', 'VirtualCamera']
@@ -51,7 +51,7 @@ class VirtualCamera:
         noise: standard deviation of a pixel's noise, grey levels.
 
     Raises:
-        DemoError: the image is too small to show anything.
+        CameraError: the image is too small to show anything.
     """
 
     def __init__(self, K: ArrayLike, R: ArrayLike, t: ArrayLike, size: tuple[int, int], seed: int = 0,
@@ -59,7 +59,7 @@ class VirtualCamera:
         self.K, self.R, self.t = np.array(K, float), np.array(R, float), np.array(t, float)
         self.size = int(size[0]), int(size[1])
         if min(self.size) < 32:
-            raise DemoError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing; use at least '
+            raise CameraError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing; use at least '
                             '32 px a side')
         w, h = self.size
         self._x = ((np.arange(w) - self.K[0, 2]) / self.K[0, 0]).astype(np.float32)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.skeleton import JOINTS
-from .errors import DemoError
+from ..errors import ObservationError
+from ..skeleton import JOINTS
 
 __all__ = ['Cone', 'Ellipsoid', 'Look', 'body_parts', 'drawn_joints']
 
@@ -126,11 +126,11 @@ def body_parts(joints: ArrayLike, look: Look | None = None) -> tuple[list[Cone],
         look: colours.
 
     Raises:
-        DemoError: other joints.
+        ObservationError: other joints.
     """
     j = np.asarray(joints, float)
     if j.shape != (17, 3) or not np.isfinite(j).all():
-        raise DemoError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}; draw '
+        raise ObservationError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}; draw '
                         'whole people')
     look = look or Look()
     f = _frames(j)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from selfpose_ros.core.camera import project
+from selfpose_ros.core.errors import CameraError, ObservationError
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.core.synthetic import ring_rig, walker
-from selfpose_ros.demo.body import Cone, Ellipsoid, Look, body_parts, drawn_joints
-from selfpose_ros.demo.errors import DemoError
-from selfpose_ros.demo.renderer import VirtualCamera
+from selfpose_ros.core.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
+from selfpose_ros.core.synthetic.renderer import VirtualCamera
 
 SIZE = (320, 240)
 K = np.array([[300., 0, 160], [0, 300., 120], [0, 0, 1]])
@@ -192,12 +192,12 @@ def test_the_same_seed_gives_the_same_images(motion):
 def test_unknown_joints_cannot_be_drawn(camera, motion):
     joints = motion[0].copy()
     joints[13] = np.nan
-    with pytest.raises(DemoError, match='finite joints'):
+    with pytest.raises(ObservationError, match='finite joints'):
         camera.image([joints])
-    with pytest.raises(DemoError, match='17, 3'):
+    with pytest.raises(ObservationError, match='17, 3'):
         camera.image([motion[0][:14]])
 
 
 def test_an_image_too_small_to_show_anything_is_refused():
-    with pytest.raises(DemoError, match='8x8'):
+    with pytest.raises(CameraError, match='8x8'):
         VirtualCamera(K, R, T, (8, 8))
