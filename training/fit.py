@@ -29,6 +29,7 @@ from . import checkpoint
 from .average import Average
 from .batch import Batch
 from .collapse import detect, verdict
+from .companions import Companions
 from .data.arrays import Drawing
 from .display import Display
 from .distributed import World, dealt, world
@@ -163,6 +164,7 @@ class _Training:
         _seed(seed * 1_000_003 + self.w.rank)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimiser = optimiser_of(self.network, self.settings)
+        self.companions = Companions(self.method, self.settings, self.w)
         self.average = Average(self.network, self.settings['ema']) if self.settings['ema'] else None
         if resume:
             self._restore(checkpoint.load(self.folder / checkpoint.CHECKPOINT))
@@ -178,7 +180,8 @@ class _Training:
         """The same held-out batches in every evaluation: with fixed rigs and noise."""
         wanted, size = self.settings['val_samples'], min(self.settings['val_samples'], 512)
         source, n = (self.val, 0) if self.val is not None else (self.data, self.total // self.epoch_steps + 1)
-        drawing = Drawing(truth=getattr(self.method, 'taught', False), give_k=self.settings['give_k'], partial=True)
+        drawing = Drawing(truth=getattr(self.method, 'taught', False), give_k=self.settings['give_k'],
+                          rigs=self.settings['rigs'], partial=True)
         for batch in self._batches_of(source, n, size, drawing):
             if wanted <= 0:
                 return
@@ -186,8 +189,9 @@ class _Training:
             wanted -= size
 
     def _batches_of(self, data: Data, n: int, size: int, drawing: Drawing) -> Iterable[Any]:
-        if self.network.frames > 1:
-            return data.windows(n, size, self.network.frames, self.w.device, drawing=drawing)
+        frames = max(self.network.frames, getattr(self.method, 'frames', 1))
+        if frames > 1:
+            return data.windows(n, size, frames, self.w.device, drawing=drawing)
         return data.batches(n, size, self.w.device, drawing=drawing)
 
     def _make(self, epoch: int) -> Iterator[Any]:
@@ -198,7 +202,7 @@ class _Training:
         seen = self._start - epoch * self.epoch_steps
         for batch in itertools.islice(mine, max(seen, 0), self.epoch_steps):
             if isinstance(batch, Batch):
-                batch.prepare(self.network.frames > 1)     # here, in the thread that makes them
+                batch.prepare(batch.past_px is not None)   # here, in the thread that makes them
             yield batch
 
     # -- train ------------------------------------------------------------------------------------------------------
@@ -242,11 +246,12 @@ class _Training:
             nn.utils.clip_grad_norm_(self.parameters, self.settings['clip'])
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        theirs = self.companions.step(batch, self.schedule(self.step))
         self.step += 1
         if self.average is not None:
             self.average.take(self.step)
         # nothing is read from the device here: sums stay where they are until they are logged
-        for name, value in [*terms.items(), ('loss', total)]:
+        for name, value in [*terms.items(), ('loss', total), *theirs.items()]:
             value = value.detach()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += 1
@@ -264,8 +269,12 @@ class _Training:
 
     @property
     def _may_turn(self) -> bool:
-        """A depth that was learned from 3D poses has the right sign once it is learned at all."""
-        return not self.cured and not self.settings['truth']
+        """A depth that was learned from 3D poses, or before known cameras, has the right sign once it is learned."""
+        return not self.cured and not self._sign_known
+
+    @property
+    def _sign_known(self) -> bool:
+        return bool(self.settings['truth'] or self.settings['rigs'])
 
     def _log(self) -> None:
         """Mean loss terms since the last time."""
@@ -341,7 +350,7 @@ class _Training:
             network.load_state_dict(kept['network'])
             criterion, figures = self._judged(network)
         # the best weights may be older than the cure
-        flipped = not self.settings['truth'] and _reversed(figures)
+        flipped = not self._sign_known and _reversed(figures)
         if flipped:
             network.flip()
             criterion, figures = self._judged(network)
@@ -386,7 +395,8 @@ class _Training:
                 'method': self.method.name, 'settings': self.settings, 'step': self.step, 'total': self.total,
                 'minutes': self.minutes, 'network': self.network.state_dict(),
                 'average': self.average.network.state_dict() if self.average is not None else None,
-                'optimiser': self.optimiser.state_dict(), 'patience': self.patience.state(), 'cured': self.cured,
+                'optimiser': self.optimiser.state_dict(), 'companions': self.companions.state(),
+                'patience': self.patience.state(), 'cured': self.cured,
                 'random': random, 'processes': self.w.size, 'data': self.data_hash, 'samples': len(self.data),
                 'sums': self._sums, 'count': self._count, 'history': self.history})
             with atomically(self.folder / 'history.json') as part:
@@ -413,6 +423,7 @@ class _Training:
         try:
             self.network.load_state_dict(state['network'])
             self.optimiser.load_state_dict(state['optimiser'])
+            self.companions.restore(state.get('companions'))
             if self.average is not None:
                 self.average.network.load_state_dict(state['average'])
         except (RuntimeError, ValueError, KeyError) as error:
@@ -430,7 +441,9 @@ _FREE = {'threads', 'checkpoint_minutes', 'log_every'}
 
 def drawing_of(settings: Mapping[str, Any]) -> Drawing:
     """How batches of the training are drawn."""
-    return Drawing(**{k: settings[k] for k in ('truth', 'give_k', 'per_rig', 'drop_views', 'drop_joints', 'mirror')})
+    named = ('truth', 'give_k', 'rigs', 'per_rig', 'drop_views', 'drop_joints', 'mirror')
+    return Drawing(**{k: settings[k] for k in named},
+                   apart=settings.get('apart', 1))
 
 
 def optimiser_of(network: Lifter, settings: Mapping[str, Any]) -> torch.optim.Optimizer:

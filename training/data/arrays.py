@@ -31,6 +31,7 @@ class Drawing:
     Attributes:
         truth: fill X, X_sigma, R and t of the batches where the source has them; off, a method cannot see them.
         give_k: fill K where the source has it.
+        rigs: fill R, t and rig_K: the cameras, but no 3D pose, for losses that know the rig.
         drop_views: probability that a sample loses views; how many is drawn too, and two of those seen are kept.
         per_rig: samples come in groups of this many random frames of one rig, for losses that exchange cameras.
         drop_joints: mean share of joints that are taken away in a view, unsure ones first.
@@ -38,16 +39,19 @@ class Drawing:
             with `per_rig` above 1 all samples of a rig are, or none.
         ordered: in the order of the source, nothing shuffled.
         partial: give the last, smaller batch too.
+        apart: in windows, neighbours are so many frames of the source apart.
     """
 
     truth: bool = False
     give_k: bool = False
+    rigs: bool = False
     drop_views: float = 0.
     per_rig: int = 1
     drop_joints: float = 0.
     mirror: float = 0.
     ordered: bool = False
     partial: bool = False
+    apart: int = 1
 
     def __post_init__(self) -> None:
         for name in ('drop_views', 'drop_joints', 'mirror'):
@@ -55,6 +59,8 @@ class Drawing:
                 raise TrainingError(f'{name} is {getattr(self, name):g}; give a number from 0 to 1')
         if self.per_rig < 1:
             raise TrainingError(f'per_rig is {self.per_rig}; give 1 or more frames of a rig')
+        if self.apart < 1:
+            raise TrainingError(f'apart is {self.apart}; give 1 or more frames')
 
 
 @dataclass
@@ -127,7 +133,8 @@ class EpochArrays:
             if len(index) < size and a and not drawing.partial:
                 return
             keep = torch.from_numpy(self._kept(rng, index, drawing.drop_views)).to(device)
-            batch = self._batch(source, torch.from_numpy(index).to(device), keep, frames, pad == 'repeat')
+            batch = self._batch(source, torch.from_numpy(index).to(device), keep, frames, pad == 'repeat',
+                                drawing.apart)
             if drawing.drop_joints:
                 batch = _without_joints(batch, rng, drawing.drop_joints)
             if drawing.mirror:
@@ -138,8 +145,10 @@ class EpochArrays:
 
     def _wanted(self, drawing: Drawing) -> dict[str, NDArray[Any]]:
         names = ['kp', 'conf', 'clip', 'subj', 'rig', 'camera', 'image_size', 'start']
-        names += ['K'] * drawing.give_k + ['X', 'X_sigma', 'R', 't'] * drawing.truth
-        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        names += ['K'] * drawing.give_k + ['X', 'X_sigma'] * drawing.truth
+        names += ['R', 't'] * (drawing.truth or drawing.rigs)
+        wanted = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        return wanted | ({'rig_K': self.K} if drawing.rigs and self.K is not None else {})
 
     def _shuffled(self, rng: np.random.Generator, per_rig: int) -> Int:
         if per_rig == 1:
@@ -159,12 +168,13 @@ class EpochArrays:
         rank = np.argsort(np.argsort(np.where(seen, rng.random(seen.shape), 2.), 1), 1)
         return there & (rank < count[:, None])
 
-    def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor, frames: int, repeat: bool) -> Batch:
+    def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor, frames: int, repeat: bool,
+               apart: int) -> Batch:
         row = source['camera'][i]
-        given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't') if n in source}
+        given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't', 'rig_K') if n in source}
         given.update({n: source[n][i] for n in ('X', 'X_sigma') if n in source})
         if frames:
-            earlier = i[:, None] + torch.arange(1 - frames, 1, device=i.device)
+            earlier = i[:, None] + apart * torch.arange(1 - frames, 1, device=i.device)
             first = source['start'][source['clip'][i]][:, None]
             at = torch.maximum(earlier, first)
             px, conf = source['kp'][at], source['conf'][at] * mask[:, None, :, None]
@@ -205,10 +215,11 @@ def _mirrored(batch: Batch, flip: Tensor) -> Batch:
     if batch.past_px is not None and batch.past_conf is not None:
         change['past_px'] = reflected(batch.past_px, width[:, None])
         change['past_conf'] = exchanged(batch.past_conf, 3)
-    if batch.K is not None:
-        K = batch.K.clone()
-        K[:, :, 0, 2] = torch.where(flip[:, None], width[..., 0] - 1 - K[:, :, 0, 2], K[:, :, 0, 2])
-        change['K'] = K
+    for name, given in (('K', batch.K), ('rig_K', batch.rig_K)):
+        if given is not None:
+            K = given.clone()
+            K[:, :, 0, 2] = torch.where(flip[:, None], width[..., 0] - 1 - K[:, :, 0, 2], K[:, :, 0, 2])
+            change[name] = K
     if batch.X is not None:
         change['X'] = exchanged(batch.X, 1) * sign[:, None]
     if batch.X_sigma is not None:

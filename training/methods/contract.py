@@ -34,7 +34,9 @@ class Method(Protocol):
         summary: one line for `selfpose train --list`.
 
     A method that can collapse in ways of its own also has `figures(network, batch) -> dict[str, float]`, which are
-    logged and judged with those of `selfpose_training.collapse`.
+    logged and judged with those of `selfpose_training.collapse`. One that trains other networks beside the lifter
+    (critics, adapters) has `companions`, see `selfpose_training.companions`; one that looks at several frames of a
+    clip with a lifter of one frame has `frames`, and its setting `apart` says how many frames lie between.
     """
 
     name: str
