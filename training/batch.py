@@ -33,8 +33,11 @@ class Batch:
         X: (B, 17, 3) m or None: world pose. Truth for `supervised` and for evaluation, the teacher's for `system`.
         X_sigma: (B, 17) m or None: how well X is known; not above 0 or not finite = X is not known there.
         R, t: (B, V, 3, 3), (B, V, 3) m or None: x_cam = R x_world + t.
+        rig_K: (B, V, 3, 3) px or None: intrinsics that losses know beside R and t; networks do not get to see them.
         past_px, past_conf: (B, T, V, 17, 2), (B, T, V, 17) or None: for temporal lifters, oldest first; the last
             is the instant itself, the same as kp_px and conf. conf = 0 where there was no frame.
+        source: (B,) int or None: which 2D network a sample comes from; 0, or None for all: the one that the lifter is
+            for.
 
     Sums and means over joints and views always honour `seen`.
     """
@@ -50,8 +53,10 @@ class Batch:
     X_sigma: Tensor | None = None
     R: Tensor | None = None
     t: Tensor | None = None
+    rig_K: Tensor | None = None
     past_px: Tensor | None = None
     past_conf: Tensor | None = None
+    source: Tensor | None = None
 
     @property
     def samples(self) -> int:

@@ -22,6 +22,8 @@ _MOST_REVERSED = .4
 #: rotation vectors beyond a full turn; joints that are almost sure are moved by so much only by views that echo each
 #: other, in units of normalised 2D (their own error is about .02)
 _MOST_TURN, _MOST_ECHO = 6.2832, .06
+#: a person whom cameras see well enough to learn from is this far away on average, m
+_ROOT_M = (1., 15.)
 #: a body in this unit whose score is as large as this bends its knees visibly
 _LEAST_SCORE = .005
 
@@ -39,8 +41,8 @@ def detect(network: Lifter, batch: Batch) -> dict[str, float]:
         view_angle: mean angle, degrees, between the cameras of a sample (samples of two views or more).
         canonical_variety: as variety, of canonical poses.
         turn: largest length of a rotation vector, rad (heads with rotation vectors).
-    Methods add figures of their own: cross-view self-fusion `echo`. The size of poses is no figure:
-    heads give unit poses, which can neither shrink nor grow.
+    Methods add figures of their own: cross-view self-fusion `echo`, a root branch `root_depth`. The size of poses is no
+    figure: heads give unit poses, which can neither shrink nor grow.
     """
     lifted = network.lift(batch)
     there = batch.view_mask & (batch.weight > 0).any(-1)
@@ -90,4 +92,6 @@ def verdict(values: Mapping[str, float]) -> list[str]:
                    'lower tau, or raise csm_from and stage')
     if values.get('canonical_variety', 1.) < .01:
         out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
+    if not _ROOT_M[0] <= values.get('root_depth', 4.) <= _ROOT_M[1]:
+        out.append(f'people are placed {values["root_depth"]:.1f} m away from the cameras: raise pretrain, or lower lr')
     return out

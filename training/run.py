@@ -88,7 +88,7 @@ def train(request: Request, display: Display) -> Outcome:
                   max_minutes=request.max_minutes, device=request.device, data_hash=known, display=display)
     if is_first() and outcome.reason != 'stopped' and not outcome.collapsed:
         from .export import export_model
-        export_model(outcome.network, request.folder / MODEL, card_of(request, outcome, known))
+        export_model(outcome.network.exported(), request.folder / MODEL, card_of(request, outcome, known))
     return outcome
 
 

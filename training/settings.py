@@ -39,6 +39,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     'drop_joints': (0., 'mean share of joints that are taken away in a view'),
     'mirror': (0., 'probability that a sample is seen as in a mirror; of all of a rig with per_rig above 1'),
     'give_k': (False, 'use the intrinsics, where the data has them'),
+    'rigs': (False, 'the cameras (intrinsics, rotations, positions) are part of the batches, for the loss'),
     'truth': (False, "3D poses are part of the batches: a teacher's, or for a supervised comparison the truth"),
 }
 

@@ -11,10 +11,12 @@ from .contract import Method
 from .cross_view import CVSF, CrossView
 from .supervised import Supervised
 from .system import System
+from .transform_reprojection import TransformReprojection
 
 __all__ = ['METHODS', 'Method', 'get']
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (CanonPose, CVSF, CrossView, Supervised, System)}
+METHODS: dict[str, type[Method]] = {
+    m.name: m for m in (CanonPose, CVSF, CrossView, Supervised, System, TransformReprojection)}
 
 
 def get(name: str) -> Method:

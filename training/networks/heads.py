@@ -115,10 +115,14 @@ class Pose3DHead(_Head):
         self.pose = nn.Sequential(*[Residual(width) for _ in range(branch)])
         self.to_pose = nn.Linear(width, 51)
 
-    def forward(self, h: Tensor) -> Lifted:
+    def metric(self, h: Tensor) -> tuple[Tensor, Lifted]:
+        """The pose (N, 17, 3) about the pelvis in the size that it was learned in, and what `forward` says."""
         features = self.pose(h)
         y = self.to_pose(features).unflatten(-1, (17, 3)) * self._mirror(1, 1, -1)
-        return Lifted(rooted(y), None, None, self._log_sigma(features))
+        return y - y[..., :1, :], Lifted(rooted(y), None, None, self._log_sigma(features))
+
+    def forward(self, h: Tensor) -> Lifted:
+        return self.metric(h)[1]
 
 
 class CanonDirectHead(CanonRotHead):

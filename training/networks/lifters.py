@@ -46,6 +46,10 @@ class Lifter(nn.Module):
         return Lifted(y.unflatten(0, lead), None if x is None else x.unflatten(0, lead),
                       None if R is None else R.unflatten(0, lead), sigma.unflatten(0, lead))
 
+    def exported(self) -> Lifter:
+        """What goes into a model folder: without branches that only the training needs."""
+        return self
+
     def flip(self) -> None:
         """Turn the depth of everything round, exactly (methods.md 5.9); the flag is in the state dict."""
         self.head.flip()
