@@ -23,7 +23,7 @@ from ..losses.likelihood import laplace_nll, pose_distance
 from ..networks import Lifter
 from .contract import NETWORK, network_of
 
-__all__ = ['System']
+__all__ = ['System', 'taught_target']
 
 #: a teacher's joint that is this uncertain counts half, m
 _DOUBT_M = .04
@@ -67,7 +67,7 @@ class System:
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Distance to the teacher's pose, and the likelihood of what is left."""
-        target, weight = _target(batch)
+        target, weight = taught_target(batch)
         lifted = network.lift(batch)
         terms = {'pose': pose_distance(lifted.y_cam, target, weight),
                  'sigma': _SIGMA_WEIGHT * laplace_nll(lifted.y_cam.detach(), target, lifted.log_sigma, weight)}
@@ -84,11 +84,11 @@ class System:
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:
         """Distance to the teacher's poses of recordings that were held out."""
-        target, weight = _target(batch)
+        target, weight = taught_target(batch)
         return float(pose_distance(network.lift(batch).y_cam, target, weight))
 
 
-def _target(batch: Batch) -> tuple[Tensor, Tensor]:
+def taught_target(batch: Batch) -> tuple[Tensor, Tensor]:
     """The teacher's pose (B, V, 17, 3) as `y_cam` would be, and weights (B, V, 17); the pelvis has none."""
     target = batch.truth()
     if batch.X_sigma is None:

@@ -13,6 +13,7 @@ from torch.nn.functional import leaky_relu
 from ..batch import Batch
 from ..errors import TrainingError
 from .blocks import Residual
+from .causal_lstm import CausalLSTM, RegressedHead
 from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead
 
 __all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys']
@@ -29,7 +30,7 @@ class Lifter(nn.Module):
     def __init__(self, body: nn.Module, head: CanonRotHead | Pose3DHead, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.body, self.head, self.config = body, head, dict(config)
-        self.frames = int(config.get('frames', 1)) if isinstance(body, TemporalConv) else 1
+        self.frames = int(config.get('frames', 1)) if isinstance(body, TemporalConv | CausalLSTM) else 1
 
     def forward(self, pose: Tensor) -> Lifted:
         return self.head(self.body(pose))
@@ -141,11 +142,14 @@ class TemporalConv(nn.Module):
         return self.blocks(h[:, 0])
 
 
-BODIES: dict[str, type[nn.Module]] = {'frame_mlp': FrameMLP, 'res_mlp': ResMLP, 'temporal_conv': TemporalConv}
-HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'canon_direct': CanonDirectHead, 'pose3d': Pose3DHead}
+BODIES: dict[str, type[nn.Module]] = {'frame_mlp': FrameMLP, 'res_mlp': ResMLP, 'temporal_conv': TemporalConv,
+                                     'causal_lstm': CausalLSTM}
+HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'canon_direct': CanonDirectHead, 'pose3d': Pose3DHead,
+                                    'regressed': RegressedHead}
 _BODY_KEYS = {'frame_mlp': {'width', 'common', 'gain'}, 'res_mlp': {'width', 'blocks', 'norm', 'drop', 'gain'},
-              'temporal_conv': {'width', 'frames', 'common', 'gain'}}
-_HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'canon_direct': {'branch', 'rotation'}, 'pose3d': {'branch'}}
+              'temporal_conv': {'width', 'frames', 'common', 'gain'}, 'causal_lstm': {'width', 'frames', 'gain'}}
+_HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'canon_direct': {'branch', 'rotation'}, 'pose3d': {'branch'},
+              'regressed': {'branch', 'hidden'}}
 
 
 def network_keys(config: Mapping[str, Any]) -> set[str]:
@@ -165,8 +169,8 @@ def network_keys(config: Mapping[str, Any]) -> set[str]:
 def make_network(config: Mapping[str, Any]) -> Lifter:
     """A lifter from its description.
 
-    Keys: `body` (frame_mlp, res_mlp, temporal_conv), `head` (canon_rot, canon_direct, pose3d), `width`, `branch`, and
-    what the body and head take (see their classes). Unnamed keys have the classes' defaults.
+    Keys: `body` (frame_mlp, res_mlp, temporal_conv, causal_lstm), `head` (canon_rot, canon_direct, pose3d, regressed),
+    `width`, `branch`, and what the body and head take (see their classes). Unnamed keys have the classes' defaults.
 
     Raises:
         TrainingError: a key or value that none of them knows.
@@ -179,7 +183,7 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     if alien:
         raise TrainingError(f'network: {", ".join(alien)} unknown for body {body} with head {head}; '
                             f'known are {", ".join(sorted(known))}')
-    width = int(config.get('width', 128 if body == 'temporal_conv' else 256))
+    width = int(config.get('width', 128 if body in ('temporal_conv', 'causal_lstm') else 256))
     if width < 1:
         raise TrainingError(f'network: width must be at least 1, got {width}')
     made = BODIES[body](**{'width': width} | {k: config[k] for k in _BODY_KEYS[body] & set(config)})
