@@ -70,7 +70,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
     def _activate(self) -> None:
         cv2.setNumThreads(1)                                # the workers are the threads; more only compete
-        self._workers = Workers(list(self._cameras.values()), self._work, self._failed, self.settings.workers)
+        self._workers = Workers(list(self._cameras.values()), self._work, self._failed, self._at_once)
         self._look()
 
     def _deactivate(self) -> None:
@@ -103,6 +103,11 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     def _wake(self) -> None:
         if self._workers is not None:
             self._workers.wake()
+
+    def _at_once(self) -> int:
+        """Cameras in work at once: a thread that waits for its place in a batch keeps no core busy."""
+        together = any(camera.maker.prefers_batches for camera in self._cameras.values())
+        return max(self.settings.workers, len(self._cameras) if together else 0)
 
     # -- in a worker's thread
 

@@ -3,6 +3,8 @@
 """One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -10,7 +12,7 @@ from ..core.camera import Intrinsics
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from ..inference.errors import InferenceError
-from ..inference.pose2d import Pose2D
+from ..inference.pose2d import BatchingPose2D, Pose2D
 from .errors import ImageError
 from .image_input import bgr_from, intrinsics_from
 from .messages import seconds
@@ -45,6 +47,7 @@ class ViewMaker:
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self._map = joint_map(network.joint_names)
+        self._expected = network.expected if isinstance(network, BatchingPose2D) else nullcontext
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
 
@@ -59,6 +62,10 @@ class ViewMaker:
         Raises:
             ImageError: the image cannot be used, or the network failed on it; the message names the camera.
         """
+        with self._expected():                              # from the first byte on, others count on this image
+            return self._view(message, info, arrival_s)
+
+    def _view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
         image = bgr_from(message, self.camera)
         size = image.shape[1], image.shape[0]
         stamp = seconds(message.header.stamp)
@@ -92,6 +99,11 @@ class ViewMaker:
         best = np.argsort(-confidence.sum(1), kind='stable')[:self.max_people]
         best = best[confidence[best].any(1)]
         return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known)
+
+    @property
+    def prefers_batches(self) -> bool:
+        """Whether the network gains when all cameras have their images ready at the same time."""
+        return isinstance(self.network, BatchingPose2D) and self.network.prefers_batches
 
     def close(self) -> None:
         """Close the network."""

@@ -31,17 +31,20 @@ class Workers(Generic[S]):
     Args:
         work: called with a source and its item, in a worker thread.
         failed: called with what `work` raised; the thread goes on.
+        limit: how many items may be in work at once; asked whenever one is handed out.
     """
 
     def __init__(self, sources: Sequence[S], work: Callable[[S, Any], None],
-                 failed: Callable[[S, Exception], None], count: int) -> None:
+                 failed: Callable[[S, Exception], None], limit: Callable[[], int]) -> None:
         self._sources = list(sources)
-        self._work, self._failed = work, failed
+        self._work, self._failed, self._limit = work, failed, limit
         self._changed = threading.Condition()
         self._round: list[tuple[S, Any]] = []
         self._busy: set[int] = set()
         self._ending = False
-        self._threads = [threading.Thread(target=self._run, name=f'worker-{i}', daemon=True) for i in range(count)]
+        # one that has nothing to do costs nothing
+        self._threads = [threading.Thread(target=self._run, name=f'worker-{i}', daemon=True)
+                         for i in range(len(self._sources))]
         for thread in self._threads:
             thread.start()
 
@@ -62,15 +65,23 @@ class Workers(Generic[S]):
         """The next item, its source marked as busy; None at the end."""
         with self._changed:
             while not self._ending:
-                if not self._round:
-                    taken = [(source, source.take()) for source in self._sources]
-                    self._round = [(source, item) for source, item in taken if item is not None]
-                for i, (source, _) in enumerate(self._round):
-                    if id(source) not in self._busy:
-                        self._busy.add(id(source))
-                        return self._round.pop(i)
+                if len(self._busy) < self._limit():
+                    if not self._round:
+                        self._take(self._sources)
+                    if all(id(s) in self._busy for s, _ in self._round):
+                        # a slow source has kept its item of this round waiting: the others need not wait, too
+                        held = {id(s) for s, _ in self._round} | self._busy
+                        self._take([s for s in self._sources if id(s) not in held])
+                    for i, (source, _) in enumerate(self._round):
+                        if id(source) not in self._busy:
+                            self._busy.add(id(source))
+                            return self._round.pop(i)
                 self._changed.wait()
         return None
+
+    def _take(self, sources: Sequence[S]) -> None:
+        taken = [(source, source.take()) for source in sources]
+        self._round += [(source, item) for source, item in taken if item is not None]
 
     def _run(self) -> None:
         while (task := self._next()) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,7 +113,7 @@ def test_no_camera_is_in_two_threads_and_a_failure_stops_nobody() -> None:
         if item == 13:
             raise ValueError(f'unlucky {source.name}')
 
-    workers = Workers(sources, work, lambda s, e: failures.append(str(e)), 4)
+    workers = Workers(sources, work, lambda s, e: failures.append(str(e)), lambda: 4)
     for s in sources:
         s.newest = 0
     workers.wake()
@@ -136,13 +137,69 @@ def test_cameras_that_are_too_many_are_served_in_step() -> None:
 
     for s in sources:
         s.newest = 0
-    workers = Workers(sources, work, lambda s, e: None, 1)
+    workers = Workers(sources, work, lambda s, e: None, lambda: 1)
     workers.wake()
     assert ended.wait(20)
     workers.close()
     rounds = list(zip(*(s.done[:10] for s in sources), strict=True))
     assert all(len(set(r)) == 1 for r in rounds), f'images of one instant belong together: {rounds}'
     assert [r[0] for r in rounds] == list(range(0, 40, 4)), 'the newest, and none twice'
+
+
+def test_a_slow_camera_delays_nobody_else() -> None:
+    """Its next item waits for it; the others go on with theirs."""
+    slow, quick = _Source('slow', 0), _Source('quick', 0)
+    go, ended, begun = threading.Event(), threading.Event(), threading.Event()
+
+    def work(source: _Source, item: int) -> None:
+        if source is slow and item == 0:
+            slow.newest = 1                                # comes while the first is in work
+            begun.set()
+            assert go.wait(20)
+        source.done.append(item)
+        if source is quick:
+            assert begun.wait(20)
+            quick.newest = item + 1 if item < 50 else None
+            if item == 50:
+                ended.set()
+
+    workers = Workers([slow, quick], work, lambda s, e: None, lambda: 2)
+    workers.wake()
+    workers.wake()
+    assert ended.wait(20) and not slow.done
+    go.set()
+    workers.close()
+    assert quick.done == list(range(51)) and slow.done[:1] == [0]
+
+
+def test_the_limit_is_asked_again_and_again() -> None:
+    """A network that begins to prefer batches wants all cameras at once from then on."""
+    sources, at_once, limit = [_Source(str(i), 0) for i in range(4)], [], 1
+    together, inside, lock = threading.Barrier(4), 0, threading.Lock()
+
+    def work(source: _Source, item: int) -> None:
+        nonlocal inside, limit
+        with lock:
+            inside += 1
+            at_once.append(inside)
+        if item == 0:
+            source.newest = 1
+            limit = 4 if source is sources[-1] else 1
+        else:
+            together.wait(20)                              # passes only when all four are inside
+        source.done.append(item)
+        with lock:
+            inside -= 1
+
+    failures: list[str] = []
+    workers = Workers(sources, work, lambda s, e: failures.append(repr(e)), lambda: limit)
+    workers.wake()
+    end = time.monotonic() + 20
+    while not all(s.done == [0, 1] for s in sources) and not failures and time.monotonic() < end:
+        workers.wake()
+        time.sleep(.001)
+    workers.close()
+    assert not failures and all(s.done == [0, 1] for s in sources) and at_once[:4] == [1, 1, 1, 1]
 
 
 def test_close_waits_for_the_item_in_work() -> None:
@@ -153,7 +210,7 @@ def test_close_waits_for_the_item_in_work() -> None:
         go.wait(20)
         done.append(item)
 
-    workers = Workers([_Source('a', 1)], work, lambda s, e: None, 1)
+    workers = Workers([_Source('a', 1)], work, lambda s, e: None, lambda: 1)
     workers.wake()
     assert started.wait(20)
     threading.Timer(0.05, go.set).start()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import InputError
-from .contract import People2D, Pose2D, no_people
+from .contract import BatchingPose2D, People2D, Pose2D, no_people
 
 if TYPE_CHECKING:
     from ...models.store import Model
 
-__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'People2D', 'Pose2D', 'check_pose2d', 'make_pose2d', 'no_people', 'options_of']
+__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'check_pose2d', 'make_pose2d',
+           'no_people', 'options_of']
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)

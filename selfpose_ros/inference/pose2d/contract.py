@@ -3,6 +3,7 @@
 """What every 2D pose network takes and gives: one image in, the people in it out."""
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
 
-__all__ = ['MIN_SIDE_PX', 'People2D', 'Pose2D', 'checked_image', 'no_people']
+__all__ = ['MIN_SIDE_PX', 'BatchingPose2D', 'People2D', 'Pose2D', 'checked_image', 'no_people']
 
 Array = NDArray[np.float64]
 
@@ -90,6 +91,22 @@ class Pose2D(Protocol):
 
     def close(self) -> None:
         """Give back memory and threads; may be called twice. `infer` afterwards raises InferenceError."""
+        ...
+
+
+@runtime_checkable
+class BatchingPose2D(Pose2D, Protocol):
+    """A network whose instances look at their images together.
+
+    Attributes:
+        prefers_batches: it pays to have the images of all cameras ready at the same time; may change.
+    """
+
+    @property
+    def prefers_batches(self) -> bool: ...
+
+    def expected(self) -> AbstractContextManager[None]:
+        """Inside, this thread prepares an image and then calls `infer`: the others wait for it for a moment."""
         ...
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...models.errors import ModelError
 from ...models.store import Model
+from ..batching import shared_run
 from ..errors import OutputError
 from ..session import InferenceSession, TensorSpec, open_session
 from . import decode
@@ -61,7 +62,9 @@ class VisionNetwork:
         self.session: InferenceSession = session or open_session(model, threads)
         self.device = self.session.device
         self._names = list(self.vision.outputs.values())
-        self._most = self._check()
+        self._check()
+        #: where the images of all networks that share the session come together
+        self.shared = shared_run(self.session)
         w, h = self.vision.size
         # (pixel * scale - mean) / std as one product and one sum
         self._gain = (self.vision.scale / np.array(self.vision.std)).astype(np.float32)
@@ -70,8 +73,8 @@ class VisionNetwork:
 
     # -- the graph
 
-    def _check(self) -> int:
-        """Compare the graph with the card; how many images it takes at once (a large number = any)."""
+    def _check(self) -> None:
+        """Compare the graph with the card."""
         v, file = self.vision, self.model.file
         by_name = {t.name: t for t in self.session.inputs}
         image = by_name.pop(v.tensor, None)
@@ -94,7 +97,6 @@ class VisionNetwork:
         outputs = {t.name: t for t in self.session.outputs}
         for role, name in v.outputs.items():
             self._check_output(role, name, outputs)
-        return 1 << 30 if image.shape[0] is None else image.shape[0]
 
     def _check_output(self, role: str, name: str, outputs: dict[str, TensorSpec]) -> None:
         v, file = self.vision, self.model.file
@@ -144,18 +146,9 @@ class VisionNetwork:
         return out
 
     def run(self, blob: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by their roles, for any number of images."""
-        if not len(blob):
-            raise OutputError('no image was given to the network')
-        parts = []
-        for a in range(0, len(blob), self._most):
-            part = blob[a:a + self._most]
-            if len(part) < self._most < 1 << 30:           # a graph for a fixed number of images
-                part = np.concatenate([part, np.repeat(part[-1:], self._most - len(part), 0)])
-            parts.append(self.session.run({self.vision.tensor: part}, self._names))
-        whole = [np.concatenate(p)[:len(blob)] if len(parts) > 1 or self._most < 1 << 30 else p[0]
-                 for p in zip(*parts, strict=True)]
-        return dict(zip(self.vision.outputs, whole, strict=True))
+        """Outputs by their roles, for any number of images; see `batching.SharedRun`."""
+        outputs = self.shared.run({self.vision.tensor: blob}, self._names)
+        return dict(zip(self.vision.outputs, outputs, strict=True))
 
     # -- what it sees
 

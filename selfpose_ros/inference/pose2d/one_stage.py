@@ -3,6 +3,8 @@
 """One-stage 2D poses: a network finds all people and their joints in one look at the whole image."""
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ _FEWEST = 6
 
 
 class OneStage:
-    """A `Pose2D` without memory: identities are left to the estimator.
+    """A `BatchingPose2D` without memory: identities are left to the estimator.
 
     Args:
         network: of a one-stage family.
@@ -52,6 +54,15 @@ class OneStage:
         if not len(best):
             return no_people(len(self.joint_names))
         return People2D(found.points[best], confidence[best])
+
+    @property
+    def prefers_batches(self) -> bool:
+        """See `BatchingPose2D`."""
+        return self._network.shared.prefers_batches
+
+    def expected(self) -> AbstractContextManager[None]:
+        """See `BatchingPose2D.expected`."""
+        return self._network.shared.expected()
 
     def reset(self) -> None:
         """There is nothing to forget."""

@@ -3,6 +3,7 @@
 """Top-down 2D poses: a network looks at one person at a time, where the last image or a detector says that he is."""
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class _Track:
 
 
 class TopDown:
-    """A `Pose2D`: people are followed from their own joints; a detector looks for more now and then.
+    """A `BatchingPose2D`: people are followed from their own joints; a detector looks for more now and then.
 
     Without a detector the whole image stands for the box of one person, so that only one is found, and only where he
     fills a good part of the image.
@@ -76,6 +77,16 @@ class TopDown:
         """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
         self._closed = True
 
+    @property
+    def prefers_batches(self) -> bool:
+        """See `BatchingPose2D`."""
+        return self._pose.shared.prefers_batches
+
+    def expected(self) -> AbstractContextManager[None]:
+        """See `BatchingPose2D.expected`: by the network that looks first."""
+        first = self._detector if self._detector is not None and self._searches(1) else self._pose
+        return first.shared.expected()
+
     def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
         """See `Pose2D.infer`."""
         image = checked_image(image_bgr)
@@ -103,7 +114,7 @@ class TopDown:
         h, w = image.shape[:2]
         boxes = [t.box for t in self._tracks]
         self._since += 1
-        if self._detector is not None and (not boxes or (self._since >= self._every and len(boxes) < self._most)):
+        if self._detector is not None and self._searches():
             self._since = 0
             found = self._detector.find(image)
             for k in np.argsort(-found.score, kind='stable'):
@@ -118,6 +129,11 @@ class TopDown:
             if box is not None:                            # else the second look would find as little
                 boxes.append(box)
         return np.reshape(boxes, (-1, 4))
+
+    def _searches(self, ahead: int = 0) -> bool:
+        """Whether it is time for the detector, so many images from now."""
+        n = len(self._tracks)
+        return not n or (self._since + ahead >= self._every and n < self._most)
 
     def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
         h, w = image.shape[:2]
