@@ -45,7 +45,14 @@ class Ellipsoid(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """Colours, BGR 0..1."""
+    """Clothes and build.
+
+    Attributes:
+        skin, hair, shirt, sleeve, trousers, shoes, belt, eye, eye_white, mouth: colours, BGR 0..1.
+        girth: factor on all thicknesses but the head's.
+        sleeves, legs: how far sleeves and trousers reach: 0 = nowhere, 1 = to elbow and knee, 2 = to wrist and ankle.
+        loose: how much further clothes stand off from the body, m.
+    """
 
     skin: Colour = (.52, .64, .84)
     hair: Colour = (.10, .14, .20)
@@ -57,6 +64,10 @@ class Look:
     eye: Colour = (.08, .07, .07)
     eye_white: Colour = (.93, .94, .95)
     mouth: Colour = (.34, .32, .62)
+    girth: float = 1.
+    sleeves: float = .62
+    legs: float = 2.
+    loose: float = 0.
 
 
 def _unit(v: Array) -> Array:
@@ -123,7 +134,7 @@ def body_parts(joints: ArrayLike, look: Look | None = None) -> tuple[list[Cone],
 
     Args:
         joints: (17, 3) m, finite.
-        look: colours.
+        look: clothes and build.
 
     Raises:
         ObservationError: other joints.
@@ -153,24 +164,36 @@ def _ball(balls: list[Ellipsoid], origin: Array, frame: Array, size: float, offs
 def _trunk(j: Array, f: _Frames, look: Look, cones: list[Cone], balls: list[Ellipsoid]) -> None:
     s, thorax, pelvis, spine = f.size, j[_J['thorax']], j[_J['pelvis']], j[_J['spine']]
     chest = .45 * spine + .55 * thorax
-    _ball(balls, chest, f.chest, s, (.0, 0, .0), (.112, .160, .195), look.shirt)
-    _ball(balls, spine, f.chest, s, (.002, 0, -.02), (.106, .150, .19), look.shirt)
-    _ball(balls, pelvis, f.pelvis, s, (-.010, 0, .025), (.112, .160, .115), look.trousers)
-    _ball(balls, pelvis, f.pelvis, s, (-.002, 0, .088), (.110, .153, .030), look.belt)
+    g, out = look.girth, look.loose
+    _ball(balls, chest, f.chest, s, (.0, 0, .0), (.112 * g + out, .160 * g + out, .195), look.shirt)
+    _ball(balls, spine, f.chest, s, (.002, 0, -.02), (.106 * g + out, .150 * g + out, .19), look.shirt)
+    _ball(balls, pelvis, f.pelvis, s, (-.010, 0, .025), (.112 * g + out, .160 * g + out, .115), look.trousers)
+    _ball(balls, pelvis, f.pelvis, s, (-.002, 0, .088), (.110 * g + out, .153 * g + out, .030), look.belt)
     for side in 'lr':
         shoulder = j[_J[f'{side}_shoulder']]
         cones.append(Cone(thorax - .01 * s * f.chest[:, 0], shoulder, .068 * s, .062 * s, look.shirt))
-        cones.append(Cone(shoulder - s * f.chest @ np.array([0, 0, .03]), .5 * (spine + chest), .062 * s, .10 * s,
-                          look.shirt))
+        cones.append(Cone(shoulder - s * f.chest @ np.array([0, 0, .03]), .5 * (spine + chest), .062 * s,
+                          .10 * s * g, look.shirt))
+
+
+def _cloth(cones: list[Cone], limb: tuple[Array, Array, Array], reach: float,
+           radii: tuple[tuple[float, float], tuple[float, float]], size: float, loose: float, colour: Colour) -> None:
+    """What is worn on the two parts of a limb, as far down as it reaches (0..2)."""
+    for i, (top, bottom) in enumerate(radii):
+        share = min(max(reach - i, 0.), 1.)
+        if share > 0:
+            end = limb[i] + share * (limb[i + 1] - limb[i])
+            cones.append(Cone(limb[i], end, top * size + loose, (top + share * (bottom - top)) * size + loose, colour))
 
 
 def _arm(j: Array, f: _Frames, look: Look, side: str, cones: list[Cone], balls: list[Ellipsoid]) -> None:
     s = f.size
     shoulder, elbow, wrist = (j[_J[f'{side}_{n}']] for n in ('shoulder', 'elbow', 'wrist'))
-    hem = shoulder + .62 * (elbow - shoulder)
-    cones.append(Cone(shoulder, hem, .060 * s, .053 * s, look.sleeve))
-    cones.append(Cone(shoulder, elbow, .050 * s, .041 * s, look.skin))
-    cones.append(Cone(elbow, wrist, .043 * s, .029 * s, look.skin))
+    thick = s * look.girth
+    cones.append(Cone(shoulder, elbow, .050 * thick, .041 * thick, look.skin))
+    cones.append(Cone(elbow, wrist, .043 * thick, .029 * s, look.skin))
+    _cloth(cones, (shoulder, elbow, wrist), look.sleeves, ((.060, .048), (.051, .037)), thick, s * look.loose,
+           look.sleeve)
     along = _unit(wrist - elbow)
     flat = _across(f.chest[:, 1] + 1e-3 * f.chest[:, 0], along)
     frame = np.stack([np.cross(flat, along), flat, along], -1)
@@ -181,8 +204,11 @@ def _arm(j: Array, f: _Frames, look: Look, side: str, cones: list[Cone], balls: 
 def _leg(j: Array, f: _Frames, look: Look, side: str, cones: list[Cone], balls: list[Ellipsoid]) -> None:
     s = f.size
     hip, knee, ankle = (j[_J[f'{side}_{n}']] for n in ('hip', 'knee', 'ankle'))
-    cones.append(Cone(hip, knee, .090 * s, .060 * s, look.trousers))
-    cones.append(Cone(knee, ankle, .061 * s, .044 * s, look.trousers))
+    thick = s * look.girth
+    if look.legs < 2:                                      # skin below the hem, thinner than the cloth above it
+        cones.append(Cone(hip, knee, .084 * thick, .055 * thick, look.skin))
+        cones.append(Cone(knee, ankle, .057 * thick, .040 * s, look.skin))
+    _cloth(cones, (hip, knee, ankle), look.legs, ((.090, .060), (.061, .044)), thick, s * look.loose, look.trousers)
     shank = _unit(knee - ankle)
     toes = _across(f.pelvis[:, 0], shank)
     frame = np.stack([toes, np.cross(shank, toes), shank], -1)

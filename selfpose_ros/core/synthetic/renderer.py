@@ -7,6 +7,7 @@ Numpy and OpenCV alone; about 10 ms for a 640x480 image.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,14 +20,11 @@ from ..skeleton import BONES
 from .figure import Cone, Ellipsoid, Look, body_parts
 from .room import Room
 
-__all__ = ['Layers', 'VirtualCamera']
+__all__ = ['Layers', 'Light', 'VirtualCamera']
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
 
-#: towards the light, in the world
-_LIGHT = np.array([.45, -.35, .82]) / np.linalg.norm([.45, -.35, .82])
-_AMBIENT, _DIFFUSE, _FILL = .50, .52, .16
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _SHADOW_SIZE, _SHADOW_M = 192, 4.5                         # px and m of the square around the person
 
@@ -42,6 +40,28 @@ class Layers(NamedTuple):
     colour: Float
 
 
+@dataclass(frozen=True)
+class Light:
+    """What lights people up.
+
+    Attributes:
+        towards: (3,) direction to it in the world, z above 0.
+        diffuse, fill, ambient: strength of it, of the ceiling's reflection, and of what is everywhere.
+        colour: BGR factors.
+    """
+
+    towards: tuple[float, float, float] = (.45, -.35, .82)
+    diffuse: float = .52
+    fill: float = .16
+    ambient: float = .50
+    colour: tuple[float, float, float] = (1., 1., 1.)
+
+    @property
+    def direction(self) -> Array:
+        """`towards` as a unit vector."""
+        return np.array(self.towards) / np.linalg.norm(self.towards)
+
+
 class VirtualCamera:
     """An ideal pinhole camera in a room.
 
@@ -49,13 +69,17 @@ class VirtualCamera:
         K: (3, 3) px.  R, t: (3, 3), (3,) m with x_cam = R x_world + t.  size: (w, h) px.
         seed: of the sensor's noise; the room is the same for all cameras of a scene.
         noise: standard deviation of a pixel's noise, grey levels.
+        light: on people; that on the room is in its colours.
+        background: (H, W, 3) uint8 BGR instead of the room, and (H, W) the share of floor in each pixel, on which
+            shadows fall.
 
     Raises:
-        CameraError: the image is too small to show anything.
+        CameraError: the image is too small to show anything, or the background has another size.
     """
 
     def __init__(self, K: ArrayLike, R: ArrayLike, t: ArrayLike, size: tuple[int, int], seed: int = 0,
-                 noise: float = 2.) -> None:
+                 noise: float = 2., light: Light | None = None,
+                 background: tuple[NDArray[np.uint8], Float] | None = None) -> None:
         self.K, self.R, self.t = np.array(K, float), np.array(R, float), np.array(t, float)
         self.size = int(size[0]), int(size[1])
         if min(self.size) < 32:
@@ -64,15 +88,22 @@ class VirtualCamera:
         w, h = self.size
         self._x = ((np.arange(w) - self.K[0, 2]) / self.K[0, 0]).astype(np.float32)
         self._y = ((np.arange(h) - self.K[1, 2]) / self.K[1, 1]).astype(np.float32)
-        self._background, self._floor = _empty_room(*(a.tobytes() for a in (self.K, self.R, self.t)), self.size)
+        if background is not None and (background[0].shape != (h, w, 3) or background[1].shape != (h, w)):
+            raise CameraError(f'renderer: a background of shape {background[0].shape} for an image of {w}x{h} px; give '
+                              f'({h}, {w}, 3) and ({h}, {w})')
+        self._background, self._floor = background or _empty_room(
+            *(a.tobytes() for a in (self.K, self.R, self.t)), self.size)
+        self._light = light or Light()
         self._rng = np.random.default_rng([seed, 31])
         # one field of noise, shifted from image to image: drawing a new one costs as much as the person
         field = np.round(self._rng.normal(0, noise, (h + 64, w + 64, 3)))
         self._plus, self._minus = np.maximum(field, 0).astype(np.uint8), np.maximum(-field, 0).astype(np.uint8)
 
-    def image(self, people: Sequence[ArrayLike], looks: Sequence[Look] | None = None) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 BGR image of people given as joints (17, 3) m in the world."""
+    def image(self, people: Sequence[ArrayLike], looks: Sequence[Look] | None = None,
+              things: tuple[Sequence[Cone], Sequence[Ellipsoid]] = ((), ())) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 BGR image of people given as joints (17, 3) m in the world, and of things around them."""
         parts = [body_parts(j, looks[i] if looks else None) for i, j in enumerate(people)]
+        parts.append((list(things[0]), list(things[1])))
         canvas = self._background.copy()
         for j in people:
             self._cast_shadow(canvas, np.asarray(j, float))
@@ -183,14 +214,16 @@ class VirtualCamera:
         out.colour[box][new] = colour
 
     def _shade(self, normal: Float) -> Float:
-        light, up = (self.R @ _LIGHT).astype(np.float32), self.R[:, 2].astype(np.float32)
-        lit = np.maximum(normal @ light, 0) * _DIFFUSE + (normal @ up) * _FILL + _AMBIENT
+        source = self._light
+        light, up = (self.R @ source.direction).astype(np.float32), self.R[:, 2].astype(np.float32)
+        lit = np.maximum(normal @ light, 0) * source.diffuse + (normal @ up) * source.fill + source.ambient
         rim = .82 + .18 * np.minimum(-normal[..., 2] * 1.6, 1)       # edges turn away: a little darker
-        return np.asarray((lit * rim)[..., None], np.float32)
+        return np.asarray((lit * rim)[..., None] * np.array(source.colour, np.float32), np.float32)
 
     def _cast_shadow(self, canvas: NDArray[np.uint8], joints: Array) -> None:
         """Darken the floor where the body keeps the light away."""
-        floor = joints[:, :2] - joints[:, 2:] * (_LIGHT[:2] / _LIGHT[2])
+        light = self._light.direction
+        floor = joints[:, :2] - joints[:, 2:] * (light[:2] / light[2])
         middle = floor.mean(0)
         scale = _SHADOW_SIZE / _SHADOW_M
         at = np.round(((floor - middle) * scale + _SHADOW_SIZE / 2) * 16).astype(int)
