@@ -16,7 +16,7 @@ import numpy as np
 from .data.measured import MeasuredNoise
 from .data.motion import MotionViews, Poses
 from .data.recordings import Recorded, RecordedViews
-from .data.sources import read_data
+from .data.sources import kind_of, read_data
 from .display import Display
 from .distributed import device_of, is_first
 from .errors import TrainingError
@@ -27,8 +27,8 @@ __all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'open_data', 'train']
 
 #: share of sequences, or of each recording's time, that is held out where --val names nothing
 _HELD_OUT = .05
-#: what a teacher has made, inside the run's folder: it is used again
-_TEACHERS = ('teacher', 'teacher_val')
+#: what a teacher or self-calibration has made, inside the run's folder: it is used again
+_TEACHERS, _RIGS = ('teacher', 'teacher_val'), ('rigs', 'rigs_val')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 
@@ -73,13 +73,15 @@ def train(request: Request, display: Display) -> Outcome:
     method = get(request.method)
     device_of(request.device)
     there = {p.name for p in request.folder.iterdir()} if request.folder.is_dir() else set()
-    if there - set(_TEACHERS) and not request.resume:
+    if there - {*_TEACHERS, *_RIGS} and not request.resume:
         raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
     if request.folder.exists() and not request.folder.is_dir():
         raise TrainingError(f'{request.folder}: is a file; name a folder')
     seed = int(request.changes.get('seed', method.defaults().get('seed', 1)))
     if getattr(method, 'taught', False):
         data, val = _taught(method, request, seed, display)
+    elif getattr(method, 'rigged', False):
+        data, val = _rigged(method, request, seed, display)
     else:
         data, val = open_data(request.data, request.val, request.views, request.travel, seed)
     known = data_hash([p for p in (request.data, request.val) if p is not None],
@@ -110,6 +112,28 @@ def _taught(method: Method, request: Request, seed: int, display: Display) -> tu
     noise = MeasuredNoise(lessons.errors)
     return (MotionViews(given, request.views or 4, request.travel, seed=seed, noise=noise),
             MotionViews(held_out, request.views or 4, request.travel, seed=seed + 1_000_000, noise=noise))
+
+
+def _rigged(method: Method, request: Request, seed: int, display: Display) -> tuple[Data, Data]:
+    """Data that knows its cameras, by the setting `rig`."""
+    from .known_rigs import RIGS, with_cameras, with_found_rigs
+    s = {**method.defaults(), **request.changes}
+    views = request.views or 4
+    if s['rig'] not in RIGS:
+        raise TrainingError(f"setting rig must be one of {', '.join(RIGS)}, got {s['rig']!r}")
+    if s['rig'] == 'true' and kind_of(request.data) == 'motion':
+        return open_data(request.data, request.val, request.views, request.travel, seed)
+
+    def rigged(path: Path, name: str) -> list[Recorded]:
+        if s['rig'] != 'found':
+            return with_cameras(path, seed=seed, views=views, travel=request.travel)
+        return with_found_rigs(path, request.folder / name, seed=seed, jobs=os.cpu_count() or 1, views=views,
+                               travel=request.travel, baseline_m=s['baseline_m'],
+                               progress=lambda what, n: display.say(f'rigs: {n} recordings, {what}'))
+
+    whole = rigged(request.data, _RIGS[0])
+    given, held_out = _in_time(whole) if request.val is None else (whole, rigged(request.val, _RIGS[1]))
+    return RecordedViews(given, seed), RecordedViews(held_out, seed + 1_000_000)
 
 
 def card_of(request: Request, outcome: Outcome, known: str) -> dict[str, Any]:
@@ -167,7 +191,7 @@ def data_hash(paths: Sequence[Path], more: str = '') -> str:
 def _parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:
     """Training part and held-out part: other sequences, or, of recordings and single sequences, later time."""
     if not isinstance(given, Poses):
-        return [r.part(0, 1 - _HELD_OUT) for r in given], [r.part(1 - _HELD_OUT, 1) for r in given]
+        return _in_time(given)
     sequences = len(given.start) - 1
     if sequences == 1:
         cut = max(1, round(len(given) * (1 - _HELD_OUT)))
@@ -177,6 +201,10 @@ def _parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[R
     out = [i for i in range(sequences) if i % every == every - 1]
     kept = [i for i in range(sequences) if i not in set(out)]
     return _frames(given, [spans[i] for i in kept], kept), _frames(given, [spans[i] for i in out], out)
+
+
+def _in_time(given: list[Recorded]) -> tuple[list[Recorded], list[Recorded]]:
+    return [r.part(0, 1 - _HELD_OUT) for r in given], [r.part(1 - _HELD_OUT, 1) for r in given]
 
 
 def _frames(poses: Poses, spans: list[tuple[int, int]], sequences: list[int]) -> Poses:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from .data.recordings import Recorded
 from .data.sources import kind_of, read_data
 from .errors import TrainingError
 
-__all__ = ['Lesson', 'Source', 'Teaching', 'protocol_sources', 'recorded_sources', 'take_lesson',
+__all__ = ['Lesson', 'Source', 'Teaching', 'lessons_of', 'protocol_sources', 'recorded_sources', 'take_lesson',
            'taught_by', 'teach', 'teaching_of']
 
 Float = NDArray[np.float32]
@@ -140,9 +141,9 @@ def teaching_of(path: Path, cache: Path, *, seed: int = 1, jobs: int = 1, views:
     return taught
 
 
-def take_lesson(source: Source) -> Lesson | str:
+def take_lesson(source: Source, config: EstimatorConfig | None = None) -> Lesson | str:
     """Poses of the person seen longest in one recording, or the reason why there are none."""
-    people, rig = reconstruct_offline(source.frames, EstimatorConfig())
+    people, rig = reconstruct_offline(source.frames, config or EstimatorConfig())
     if not isinstance(rig, Rig):
         return f'{source.name}: {rig.reason}'
     main = _longest(people)
@@ -236,7 +237,7 @@ def teach(sources: Iterable[Source], *, jobs: int = 1, progress: Callable[[str, 
     """
     lessons: list[Lesson] = []
     refused: list[str] = []
-    for n, got in enumerate(_lessons(sources, jobs)):
+    for n, got in enumerate(lessons_of(sources, jobs)):
         if isinstance(got, str):
             refused.append(got)
         else:
@@ -262,14 +263,17 @@ def taught_by(lessons: Sequence[Lesson], refused: Sequence[str] = (), seed: int 
     return Teaching(_poses(lessons), _errors(lessons, seed), tuple(refused))
 
 
-def _lessons(sources: Iterable[Source], jobs: int) -> Iterator[Lesson | str]:
+def lessons_of(sources: Iterable[Source], jobs: int = 1, config: EstimatorConfig | None = None,
+               ) -> Iterator[Lesson | str]:
+    """`take_lesson` of each, in order, by so many processes."""
+    take = partial(take_lesson, config=config)
     if jobs <= 1:
-        yield from map(take_lesson, sources)
+        yield from map(take, sources)
         return
     for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')
     with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
-        yield from pool.map(take_lesson, sources)
+        yield from pool.map(take, sources)
 
 
 def _poses(lessons: Sequence[Lesson]) -> Poses:

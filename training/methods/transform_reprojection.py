@@ -54,8 +54,8 @@ class TransformReprojection:
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'batch': 64, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
                 'epochs': 20, 'warmup': 200, 'floor': .003, 'clip': 1., 'ema': .999, 'mirror': .5, 'keep': 'last',
-                'rigs': True, 'rig': 'true', 'pretrain': .06, 'root': 'branch', 'confidence': 'product',
-                'square': False, 'root_pretrain': 1., 'reproj': 1., 't_reproj': 1.}
+                'rigs': True, 'rig': 'true', 'baseline_m': 0., 'pretrain': .06, 'root': 'branch',
+                'confidence': 'product', 'square': False, 'root_pretrain': 1., 'reproj': 1., 't_reproj': 1.}
 
     def build(self, config: Mapping[str, Any]) -> RootedLifter:
         """Both branches.
@@ -82,7 +82,7 @@ class TransformReprojection:
             terms = {'reproj': s['reproj'] * reproj(errors, weight)}
             if s['t_reproj']:
                 terms['t_reproj'] = s['t_reproj'] * t_reproj(errors, weight)
-        return terms | {'sigma': sigma_term(lifted, _others(lifted, batch, views), batch.weight)}
+        return terms | {'sigma': sigma_term(lifted, _others(lifted, batch, rig.R, views), batch.weight)}
 
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:
@@ -150,7 +150,7 @@ def _by_size(Y: Tensor, flat: Tensor, c: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(z), torch.zeros_like(z), z], -1)
 
 
-def _others(lifted: Lifted, batch: Batch, views: Tensor) -> Tensor:
+def _others(lifted: Lifted, batch: Batch, R: Tensor, views: Tensor) -> Tensor:
     """What the other views say of each view's pose, as `y_cam`: the rig tells how to turn it."""
-    R = batch.ray_rot.mT @ torch.where(batch.view_mask[..., None, None], batch.R, 0.)
+    R = batch.ray_rot.mT @ R
     return other_views(lifted._replace(x_can=lifted.y_cam @ R, R=R), views)
