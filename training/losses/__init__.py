@@ -7,7 +7,8 @@ from .cycle import lift_cycle_2d
 from .fusion import csm_keep, csm_mix, csm_rep
 from .likelihood import gaussian_nll, pose_distance
 from .reprojection import cam_shuffle, mix_rep, pair_errors, rep_l1
+from .squared import p3d_mse, proj2d_mse
 
 __all__ = ['bone_vec', 'cam_shuffle', 'can_agree', 'chirality', 'chirality_score', 'csm_keep', 'csm_mix', 'csm_rep',
-           'drawn_out', 'gaussian_nll', 'lift_cycle_2d', 'limb_len', 'mix_rep', 'mv_procrustes', 'pair_errors',
-           'pose_distance', 'rep_l1', 'smooth', 'step_agree', 'symmetry', 'z_bound']
+           'drawn_out', 'gaussian_nll', 'lift_cycle_2d', 'limb_len', 'mix_rep', 'mv_procrustes', 'p3d_mse',
+           'pair_errors', 'pose_distance', 'proj2d_mse', 'rep_l1', 'smooth', 'step_agree', 'symmetry', 'z_bound']
