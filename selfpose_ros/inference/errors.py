@@ -3,7 +3,8 @@
 """The error classes of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
-__all__ = ['InferenceError', 'BackendUnavailable', 'InputError', 'OutputError']
+__all__ = ['BackendUnavailable', 'BuildCancelled', 'EngineBuildError', 'EngineStale', 'ExecutionError', 'GraphRefused',
+           'InferenceError', 'InputError', 'OutputError']
 
 
 class InferenceError(RuntimeError):
@@ -11,7 +12,7 @@ class InferenceError(RuntimeError):
 
 
 class BackendUnavailable(InferenceError):
-    """A network, or the package that runs it, is not there; the message holds the line that installs it."""
+    """A network, or the package, driver or device that runs it, is not there; the message says what would bring it."""
 
 
 class InputError(InferenceError, ValueError):
@@ -20,3 +21,23 @@ class InputError(InferenceError, ValueError):
 
 class OutputError(InferenceError, ValueError):
     """What a network gave back has the wrong shape or impossible values."""
+
+
+class GraphRefused(InferenceError):
+    """TensorRT cannot run this graph, whatever the machine; the message names operator, node or tensor."""
+
+
+class EngineBuildError(InferenceError):
+    """TensorRT could not build an engine, or the engine cache may not be used."""
+
+
+class BuildCancelled(EngineBuildError):
+    """Somebody closed the session while its engine was being built."""
+
+
+class EngineStale(InferenceError):
+    """A stored engine does not load here: another TensorRT, another device, or damage. It is to be built again."""
+
+
+class ExecutionError(InferenceError):
+    """The device failed at run time. The session is dead: every further run raises this at once."""

@@ -1,8 +1,9 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The lifting network on the CPU: normalised 2D poses in, 3D poses without size out. A `core.lifting.Lifter`."""
+"""The lifting network: normalised 2D poses in, 3D poses without size out. A `core.lifting.Lifter`."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.skeleton import JOINTS
-from ..models.card import DTYPE, lifter_inputs, lifter_outputs, same_shape
+from ..models.card import DTYPE, Tensor, lifter_inputs, lifter_outputs, same_shape
 from ..models.errors import ModelError
 from ..models.store import Model, open_model
+from .backend import ON_CPU, Backend, open_session
 from .errors import InferenceError, InputError, OutputError
-from .session import load_graph, plain
+from .session import TensorSpec
 
 __all__ = ['Lifter', 'open_lifter']
 
@@ -30,32 +32,37 @@ _STANDING = np.array([
 
 
 class Lifter:
-    """A lifter model on ONNX Runtime, one thread: a batch of a few poses is too small to be shared out.
+    """A lifter model, on the CPU one thread: a batch of a few poses is too small to be shared out.
 
     `lift` may be called from several threads.
 
     Attributes:
         model: what it runs.
         frames: length of the sequences that it takes; 1 = single poses.
-        device: what computes.
+        session: what runs it.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, backend: Backend = ON_CPU) -> None:
         """Load the graph, compare it with the card and try it.
 
         Raises:
-            BackendUnavailable: ONNX Runtime is not installed.
+            BackendUnavailable: ONNX Runtime is not installed, or backend tensorrt cannot be had here.
             ModelError: the graph cannot be loaded, or is not the one that the card describes.
         """
         if model.card.kind != 'lifter':
             raise ModelError(f'{model.folder}: is a {model.card.kind}, not a lifter; name a model of kind lifter')
         self.model, self.frames = model, model.card.frames
-        self._session, self.device = load_graph(model.file)
-        for what, has, needs in (('input', self._session.get_inputs(), lifter_inputs(self.frames)),
-                                 ('output', self._session.get_outputs(), lifter_outputs())):
+        self.session = open_session(model, self, 1, backend)
+        for what, has, needs in (('input', self.session.inputs, lifter_inputs(self.frames)),
+                                 ('output', self.session.outputs, lifter_outputs())):
             _compare(model.file, what, has, needs)
         self._names = [t.name for t in lifter_outputs()]
         self._try()
+
+    @property
+    def device(self) -> str:
+        """What computes now."""
+        return self.session.device
 
     def lift(self, pose: NDArray[Any]) -> tuple[Array, Array]:
         """Lift poses, see `core.lifting.Lifter`.
@@ -71,7 +78,7 @@ class Lifter:
         Raises:
             InputError: another shape, or numbers that are not finite.
             OutputError: the network's answer is not finite.
-            InferenceError: ONNX Runtime failed.
+            InferenceError: what runs it failed.
         """
         pose = np.ascontiguousarray(pose, np.float32)
         wanted = (_J, 3) if self.frames == 1 else (self.frames, _J, 3)
@@ -90,11 +97,7 @@ class Lifter:
         return joints.astype(float), sigma
 
     def _infer(self, pose: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        try:
-            return list(self._session.run(self._names, {'pose': pose}))
-        except Exception as error:                         # ONNX Runtime has a dozen classes without a base
-            raise InferenceError(f'{self.model.file}: ONNX Runtime failed ({plain(error)}); use another '
-                                 'model') from error
+        return self.session.run({'pose': pose}, self._names)
 
     def _try(self) -> None:
         """Lift a body in batches of two sizes: the first run allocates, and shows what the graph really does."""
@@ -119,16 +122,16 @@ class Lifter:
                              'model again')
 
 
-def open_lifter(name_or_path: str | Path) -> Lifter:
+def open_lifter(name_or_path: str | Path, backend: Backend = ON_CPU) -> Lifter:
     """The lifter of a shipped model, a model folder or a store entry, see `models.store.open_model`.
 
     Raises:
         ModelError, BackendUnavailable: see there and `Lifter`.
     """
-    return Lifter(open_model(name_or_path))
+    return Lifter(open_model(name_or_path), backend)
 
 
-def _compare(file: Path, what: str, has: Any, needs: Any) -> None:
+def _compare(file: Path, what: str, has: Sequence[TensorSpec], needs: Sequence[Tensor]) -> None:
     by_name = {t.name: t for t in has}
     for t in needs:
         shape = f'({", ".join(map(str, t.shape))})'
@@ -136,9 +139,9 @@ def _compare(file: Path, what: str, has: Any, needs: Any) -> None:
         if found is None:
             raise ModelError(f'{file}: the graph has no {what} {t.name} {shape}, only '
                              f'{", ".join(x.name for x in has) or "none"}; export the model again')
-        if found.type != DTYPE or not same_shape(tuple(found.shape), t.shape):
+        if found.dtype != DTYPE or not same_shape(found.shape, t.shape):
             raise ModelError(f'{file}: {what} {t.name} must be {shape} {DTYPE}, the graph has '
-                             f'({", ".join(map(str, found.shape))}) {found.type}; export the model again')
+                             f'{found.text[len(t.name) + 1:]}; export the model again')
     if what == 'input' and by_name:
         raise ModelError(f'{file}: nothing is known to give to the input {", ".join(by_name)}; a lifter takes '
                          f'{", ".join(t.name for t in needs)} alone')

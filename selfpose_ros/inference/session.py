@@ -1,22 +1,19 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A graph that runs: arrays in, arrays out, by the names of its tensors. Today by ONNX Runtime on the CPU."""
+"""A graph that runs: arrays in, arrays out, by the names of its tensors. Here by ONNX Runtime on the CPU."""
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from ..models.errors import ModelError
-from ..models.store import Model
 from .errors import BackendUnavailable, InferenceError, InputError
 
-__all__ = ['InferenceSession', 'OrtSession', 'TensorSpec', 'load_graph', 'open_session', 'plain']
+__all__ = ['Arrays', 'BackendReport', 'InferenceSession', 'OrtSession', 'TensorSpec', 'plain']
 
 Arrays = Mapping[str, NDArray[Any]]
 _INSTALL = "pip install 'onnxruntime>=1.17'"
@@ -40,17 +37,57 @@ class TensorSpec:
         return f'{self.name} ({", ".join("N" if s is None else str(s) for s in self.shape)}) {self.dtype}'
 
 
+@dataclass(frozen=True)
+class BackendReport:
+    """What runs a graph at this moment, and why not what was asked for.
+
+    Attributes:
+        model: its name.  wanted: 'onnxruntime', 'tensorrt' or 'auto'.  device: what computes now.
+        state: 'ready'; 'building', 'checking' = ONNX Runtime runs it meanwhile; 'fallen back' = it goes on doing so;
+            'failed' = nothing runs.
+        share: of the build that is done, 0..1.
+        reason: '' or a sentence.
+    """
+
+    model: str
+    wanted: str
+    device: str
+    state: str = 'ready'
+    share: float = 1.
+    reason: str = ''
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        if self.state == 'building':
+            return f'{self.model} on {self.device}, while its TensorRT engine is built ({self.share:.0%})'
+        if self.state == 'checking':
+            return f'{self.model} on {self.device}, while its TensorRT engine is compared with it'
+        if self.state == 'failed':
+            return f'{self.model} does not run: {self.reason}'
+        return f'{self.model} on {self.device}' + (f', because: {self.reason}' if self.reason else '')
+
+
 class InferenceSession(Protocol):
     """What runs a graph. Safe for several threads; the caller owns what it is given.
 
     Attributes:
         inputs, outputs: of the graph.
-        device: what really computes, e.g. 'CPU (ONNX Runtime 1.20.1)'.
+        device: what really computes, e.g. 'CPU (ONNX Runtime 1.20.1)'; may change from run to run.
+        report: on it.
     """
 
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    device: str
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def report(self) -> BackendReport: ...
 
     def run(self, feeds: Arrays, names: Sequence[str]) -> list[NDArray[Any]]:
         """Outputs of these names.
@@ -66,16 +103,50 @@ class InferenceSession(Protocol):
         ...
 
 
-def load_graph(file: Path, threads: int = 1) -> tuple[Any, str]:
-    """ONNX Runtime's own session of a graph on the CPU, and the words for what computes.
+class OrtSession:
+    """ONNX Runtime on the CPU.
 
     Args:
+        file: the graph.
         threads: for one run; several runs at once have as many each.
+        name: of the model, for reports; '' = that of the file.
+        wanted, reason: for reports: another backend that was asked for, and why it is not that.
 
     Raises:
         BackendUnavailable: ONNX Runtime is not installed.
         ModelError: the file is no graph that it can run.
     """
+
+    def __init__(self, file: Path, threads: int = 1, name: str = '', wanted: str = 'onnxruntime',
+                 reason: str = '') -> None:
+        self.file = file
+        self._session, self.device = _load(file, threads)
+        self.inputs = tuple(map(_spec, self._session.get_inputs()))
+        self.outputs = tuple(map(_spec, self._session.get_outputs()))
+        self.report = BackendReport(name or file.name, wanted, self.device, 'fallen back' if reason else 'ready', 1.,
+                                    reason)
+
+    def run(self, feeds: Arrays, names: Sequence[str]) -> list[NDArray[Any]]:
+        """See `InferenceSession.run`."""
+        session = self._session
+        if session is None:
+            raise InferenceError(f'{self.file}: this session was closed; open the model again')
+        lacking = [t.name for t in self.inputs if t.name not in feeds]
+        if lacking:
+            raise InputError(f'{self.file}: nothing was given for the input {", ".join(lacking)}')
+        try:
+            return list(session.run(list(names), dict(feeds)))
+        except Exception as error:
+            kind = InputError if type(error).__name__ == 'InvalidArgument' else InferenceError
+            raise kind(f'{self.file}: ONNX Runtime failed ({plain(error)})') from error
+
+    def close(self) -> None:
+        """See `InferenceSession.close`."""
+        self._session = None
+
+
+def _load(file: Path, threads: int) -> tuple[Any, str]:
+    """ONNX Runtime's own session, and the words for what computes."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -92,61 +163,6 @@ def load_graph(file: Path, threads: int = 1) -> tuple[Any, str]:
         raise ModelError(f'{file}: ONNX Runtime cannot load it ({plain(error)}); it is damaged, or uses operators that '
                          'this version does not know: copy or export the model again') from error
     return session, f'CPU (ONNX Runtime {onnxruntime.__version__})'
-
-
-class OrtSession:
-    """ONNX Runtime on the CPU.
-
-    Args:
-        file: the graph.
-        threads: for one run; several runs at once have as many each.
-
-    Raises:
-        BackendUnavailable: ONNX Runtime is not installed.
-        ModelError: the file is no graph that it can run.
-    """
-
-    def __init__(self, file: Path, threads: int = 1) -> None:
-        self.file = file
-        self._session, self.device = load_graph(file, threads)
-        self.inputs = tuple(map(_spec, self._session.get_inputs()))
-        self.outputs = tuple(map(_spec, self._session.get_outputs()))
-
-    def run(self, feeds: Arrays, names: Sequence[str]) -> list[NDArray[Any]]:
-        """See `InferenceSession.run`."""
-        session = self._session
-        if session is None:
-            raise InferenceError(f'{self.file.name}: this session was closed; open the model again')
-        lacking = [t.name for t in self.inputs if t.name not in feeds]
-        if lacking:
-            raise InputError(f'{self.file.name}: nothing was given for the input {", ".join(lacking)}')
-        try:
-            return list(session.run(list(names), dict(feeds)))
-        except Exception as error:
-            kind = InputError if type(error).__name__ == 'InvalidArgument' else InferenceError
-            raise kind(f'{self.file.name}: ONNX Runtime failed ({plain(error)})') from error
-
-    def close(self) -> None:
-        """See `InferenceSession.close`."""
-        self._session = None
-
-
-_lock = threading.Lock()
-
-
-def open_session(model: Model, threads: int = 1) -> OrtSession:
-    """The session of a model, the same for all who ask in this process: cameras share weights.
-
-    Raises:
-        BackendUnavailable, ModelError: see `OrtSession`.
-    """
-    with _lock:
-        return _opened(model.file, model.card.sha256, threads)
-
-
-@lru_cache(maxsize=8)
-def _opened(file: Path, sha256: str, threads: int) -> OrtSession:
-    return OrtSession(file, threads)
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -16,6 +16,7 @@ pytest.importorskip('onnx')
 from model_folder import lifter_graph, weights, write_lifter, write_model
 
 from selfpose_ros.core import lifting
+from selfpose_ros.inference.backend import Backend
 from selfpose_ros.inference.errors import BackendUnavailable, InferenceError, InputError, OutputError
 from selfpose_ros.inference.lifter import Lifter, open_lifter
 from selfpose_ros.models.errors import ModelError
@@ -123,22 +124,42 @@ def test_a_file_that_is_no_graph_is_one_sentence(tmp_path: Path, capfd):
     assert capfd.readouterr().err == ''
 
 
-def test_a_failure_inside_the_engine_is_an_error_of_this_room(folder: Path, monkeypatch):
-    broken = open_lifter(folder)
+def test_a_failure_inside_the_engine_is_an_error_of_this_room(tmp_path: Path, monkeypatch):
+    broken = open_lifter(write_lifter(tmp_path / 'broken'))
 
     class Dead:
         def run(self, names, feed):
             raise RuntimeError('out\nof memory')
 
-    monkeypatch.setattr(broken, '_session', Dead())
+    monkeypatch.setattr(broken.session, '_session', Dead())
     with pytest.raises(InferenceError, match=r'ONNX Runtime failed \(out of memory\)'):
         broken.lift(poses(1))
 
 
-def test_without_onnx_runtime_the_line_that_installs_it_is_said(folder: Path, monkeypatch):
+def test_without_onnx_runtime_the_line_that_installs_it_is_said(tmp_path: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(BackendUnavailable, match="pip install 'onnxruntime>=1.17'"):
-        open_lifter(folder)
+        open_lifter(write_lifter(tmp_path / 'lifter'))
+
+
+def test_who_names_the_same_model_shares_it_and_the_last_one_closes_it(folder: Path):
+    one, two = open_lifter(folder), open_lifter(folder)
+    session = one.session
+    assert two.session is session
+    del one
+    assert two.lift(poses(1))[0].shape == (1, 17, 3)
+    other = open_lifter(folder, Backend(batch=3))          # another choice, another session
+    assert other.session is not session
+    with pytest.raises(InputError, match='is not known; choose one of: onnxruntime, auto, tensorrt'):
+        Backend('cuda')
+
+
+def test_a_session_that_nobody_uses_is_closed(tmp_path: Path):
+    lifter = open_lifter(write_lifter(tmp_path / 'm'))
+    session = lifter.session
+    del lifter
+    with pytest.raises(InferenceError, match='was closed'):
+        session.run({'pose': poses(1)}, ['joints'])
 
 
 def test_several_threads_may_lift_at_once(lifter: Lifter):

@@ -69,12 +69,14 @@ class Pose2D(Protocol):
     Attributes:
         name: as given to `make_pose2d`.
         joint_names: (J,) names that `core.skeleton.joint_map` understands.
-        device: what really computes, e.g. 'CPU (MediaPipe 0.10.21)'.
+        device: what really computes, e.g. 'CPU (MediaPipe 0.10.21)'; may change from image to image.
     """
 
     name: str
     joint_names: tuple[str, ...]
-    device: str
+
+    @property
+    def device(self) -> str: ...
 
     def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
         """People in a (H, W, 3) uint8 BGR image.

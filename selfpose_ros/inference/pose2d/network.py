@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ...models.errors import ModelError
 from ...models.store import Model
+from ..backend import ON_CPU, Backend, open_session
 from ..batching import shared_run
 from ..errors import OutputError
-from ..session import InferenceSession, TensorSpec, open_session
+from ..session import InferenceSession, TensorSpec
 from . import decode
-from .geometry import Placement, letterbox, person_crop, warp
+from .geometry import Placement, letterbox, person_crop, warp, whole_pixels
 
 __all__ = ['Found', 'VisionNetwork']
 
@@ -48,19 +49,20 @@ class VisionNetwork:
     Args:
         model: its folder.
         threads: of one run.
-        session: for tests; None = ONNX Runtime.
+        session: one that is open already; None = by the backend.
+        backend: what runs it.
 
     Raises:
         ModelError: card and graph do not fit; the message names the tensor.
-        BackendUnavailable: ONNX Runtime is missing.
+        BackendUnavailable: ONNX Runtime is missing, or backend tensorrt cannot be had here.
     """
 
-    def __init__(self, model: Model, threads: int = 1, session: InferenceSession | None = None) -> None:
+    def __init__(self, model: Model, threads: int = 1, session: InferenceSession | None = None,
+                 backend: Backend = ON_CPU) -> None:
         if model.card.vision is None:
             raise ModelError(f'{model.folder}: is a {model.card.kind}, not a network that looks at images')
         self.model, self.vision, self.joints = model, model.card.vision, len(model.card.joints)
-        self.session: InferenceSession = session or open_session(model, threads)
-        self.device = self.session.device
+        self.session: InferenceSession = session or open_session(model, self, threads, backend)
         self._names = list(self.vision.outputs.values())
         self._check()
         #: where the images of all networks that share the session come together
@@ -72,6 +74,11 @@ class VisionNetwork:
         self._blank = np.empty((h, w, 3), np.uint8)
 
     # -- the graph
+
+    @property
+    def device(self) -> str:
+        """What computes now, see `InferenceSession`."""
+        return self.session.device
 
     def _check(self) -> None:
         """Compare the graph with the card."""
@@ -122,10 +129,11 @@ class VisionNetwork:
 
     # -- images
 
-    def crop(self, box: Array) -> Placement:
-        """Where a person's box (4,) goes in the network's image; top-down networks."""
+    def crop(self, box: Array, image_size: tuple[int, int]) -> Placement:
+        """Where a person's box (4,) of an image of (w, h) px goes in the network's image; top-down networks."""
         mode = 'udp' if self.vision.crop == 'udp' else 'classic'
-        return person_crop(box, self.vision.size, self.vision.padding, mode)
+        place = person_crop(box, self.vision.size, self.vision.padding, mode)
+        return whole_pixels(place, image_size, self.vision.size)
 
     def whole(self, image: Pixels) -> Placement:
         """Where the whole image goes."""
@@ -156,7 +164,8 @@ class VisionNetwork:
         """Joints (P, J, 2) px and confidences (P, J) of the people in boxes (P, 4); one batch. Top-down networks."""
         if not len(boxes):
             return np.zeros((0, self.joints, 2)), np.zeros((0, self.joints))
-        places = [self.crop(b) for b in boxes]
+        h, w = image_bgr.shape[:2]
+        places = [self.crop(b, (w, h)) for b in boxes]
         points, score = self.decode_people(self.run(self.blob(image_bgr, places)))
         return np.stack([p.to_image(x) for p, x in zip(places, points, strict=True)]), score
 

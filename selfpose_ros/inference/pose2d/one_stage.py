@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InferenceError, InputError
+from ..session import InferenceSession
 from .contract import People2D, checked_image, no_people
 from .network import VisionNetwork
 
@@ -36,8 +37,17 @@ class OneStage:
         self._network, self._most, self._least = network, max_people, min_score or 0.
         self.name = network.model.card.name
         self.joint_names = network.model.card.joints
-        self.device = network.device
         self._closed = False
+
+    @property
+    def device(self) -> str:
+        """See `Pose2D`."""
+        return self._network.device
+
+    @property
+    def sessions(self) -> tuple[InferenceSession, ...]:
+        """What runs its network."""
+        return (self._network.session,)
 
     def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
         """See `Pose2D.infer`."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InferenceError, InputError
+from ..session import InferenceSession
 from .contract import People2D, checked_image, no_people
 from .geometry import box_of
 from .network import VisionNetwork
@@ -63,10 +64,19 @@ class TopDown:
         self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
         self.name = pose.model.card.name
         self.joint_names = pose.model.card.joints
-        self.device = pose.device
         self._closed = False
         self._next = 0
         self.reset()
+
+    @property
+    def device(self) -> str:
+        """See `Pose2D`."""
+        return self._pose.device
+
+    @property
+    def sessions(self) -> tuple[InferenceSession, ...]:
+        """What runs its networks."""
+        return (self._pose.session, *(() if self._detector is None else (self._detector.session,)))
 
     def reset(self) -> None:
         """Forget everybody."""

@@ -1,0 +1,103 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Which backend a user means, and the sessions of this process: one for each model, shared by all who ask."""
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+from ..models.store import Model
+from .errors import BackendUnavailable, InputError
+from .session import InferenceSession, OrtSession
+
+__all__ = ['BACKENDS', 'BACKEND_HELP', 'Backend', 'ON_CPU', 'open_session']
+
+BACKENDS: tuple[str, ...] = ('onnxruntime', 'auto', 'tensorrt')
+#: what a user may say
+BACKEND_HELP = ('what runs the networks of model folders: onnxruntime (CPU), tensorrt (NVIDIA GPU, or a failure that '
+                'says why), or auto: tensorrt where it works, else onnxruntime')
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A user's choice; can be sent to other processes.
+
+    Attributes:
+        name: one of `BACKENDS`.
+        engines: folder of the engine cache, '' = `tensorrt.engine_cache.default_folder`.
+        batch: images or poses that usually come at once; engines are tuned for it.
+        wait: until the engine is there, before anything runs; else ONNX Runtime runs the network meanwhile.
+
+    Raises:
+        InputError: there is no such backend.
+    """
+
+    name: str = 'onnxruntime'
+    engines: str = ''
+    batch: int = 4
+    wait: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in BACKENDS:
+            raise InputError(f'backend {self.name!r} is not known; choose one of: {", ".join(BACKENDS)}')
+
+
+#: what everybody has
+ON_CPU = Backend()
+
+
+@dataclass
+class _Shared:
+    session: InferenceSession
+    users: int = 0
+
+
+_lock = threading.RLock()                                  # a garbage collection within may release another session
+_open: dict[tuple[Any, ...], _Shared] = {}
+
+
+def open_session(model: Model, owner: object, threads: int = 1, backend: Backend = ON_CPU) -> InferenceSession:
+    """The session of a model, the same for all who ask in this process: cameras share weights, memory and engines.
+
+    Args:
+        owner: who uses it. It is closed when the last of its owners is gone.
+        threads: of ONNX Runtime, for one run.
+
+    Raises:
+        ModelError: see `OrtSession`.
+        BackendUnavailable: ONNX Runtime is not installed; or backend tensorrt, which cannot be had here.
+        InferenceError: backend tensorrt with `wait`: no engine came about.
+    """
+    key = (model.file, model.card.sha256, threads, backend)
+    with _lock:
+        shared = _open.get(key)
+        if shared is None or shared.session.report.state == 'failed':         # another configure, another try
+            shared = _open[key] = _Shared(_new(model, threads, backend))
+        shared.users += 1
+        weakref.finalize(owner, _release, key, shared)
+    return shared.session
+
+
+def _release(key: tuple[Any, ...], shared: _Shared) -> None:
+    with _lock:
+        shared.users -= 1
+        if shared.users:
+            return
+        if _open.get(key) is shared:
+            del _open[key]
+    shared.session.close()
+
+
+def _new(model: Model, threads: int, backend: Backend) -> InferenceSession:
+    if backend.name == 'onnxruntime':
+        return OrtSession(model.file, threads, model.card.name)
+    from .tensorrt.workshop import Workshop
+    try:
+        workshop = Workshop.here(backend)
+    except BackendUnavailable as error:
+        if backend.name == 'tensorrt':
+            raise BackendUnavailable(f'backend tensorrt: {error}') from error
+        return OrtSession(model.file, threads, model.card.name, backend.name, str(error))
+    return workshop.session(model, OrtSession(model.file, threads, model.card.name), backend)
