@@ -1,9 +1,12 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages -> BGR arrays, CameraInfo -> intrinsics. What cannot be used is refused with a sentence."""
-from __future__ import annotations
+"""Image messages -> BGR arrays, CameraInfo -> intrinsics. What cannot be used is refused with a sentence.
 
-from typing import Any
+No frame is copied more than once on its way to the network's crop. BGR whose rows have no gaps is used where it lies
+in the message; everything else (JPEG, another order of the channels, rows with gaps, 16 bits) becomes BGR in one pass.
+Only Bayer patterns of 16 bits take two.
+"""
+from __future__ import annotations
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..core.camera import Intrinsics
 from ..core.errors import CameraError
 from ..inference.pose2d.contract import MIN_SIDE_PX
+from ..inference.pose2d.pictures import decoded
 from .errors import ImageError
 
 __all__ = ['bgr_from', 'intrinsics_from']
@@ -34,6 +38,8 @@ _ENCODINGS: dict[str, tuple[int, int, int | None]] = {
     'bayer_rggb16': (2, 1, cv2.COLOR_BayerBG2BGR), 'bayer_bggr16': (2, 1, cv2.COLOR_BayerRG2BGR),
     'bayer_gbrg16': (2, 1, cv2.COLOR_BayerGR2BGR), 'bayer_grbg16': (2, 1, cv2.COLOR_BayerGB2BGR),
 }
+#: conversions that only give channels another place
+_ORDERS = {None: slice(None), cv2.COLOR_RGB2BGR: slice(None, None, -1), cv2.COLOR_GRAY2BGR: slice(None)}
 _JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 #: some drivers send their whole buffer: the end of the JPEG is looked for in this much of its tail
 _TAIL = 65536
@@ -64,16 +70,18 @@ def _raw(message: Image, camera: str) -> Pixels:
     if not h or not w or step < least or len(message.data) < step * (h - 1) + least:
         raise ImageError(f'camera {camera}: {len(message.data)} bytes in rows of {step} are too few for {w}x{h} '
                          f'px {name}; the image is cut off, check the camera driver')
-    kind = np.dtype(np.uint8 if size == 1 else '>u2' if message.is_bigendian else '<u2')
-    image: NDArray[Any] = np.ndarray((h, w, channels), kind, np.frombuffer(message.data, np.uint8),
-                       strides=(step, size * channels, size))
-    if size == 2:
-        image = image >> 8
-    image = np.ascontiguousarray(image, np.uint8)
+    # of 16 bits the upper eight
+    image: Pixels = np.ndarray((h, w, channels), np.uint8, np.frombuffer(message.data, np.uint8),
+                               size - 1 if size == 2 and not message.is_bigendian else 0,
+                               (step, size * channels, size))
+    if size == 2 and conversion in _ORDERS:
+        image = np.broadcast_to(image, (h, w, 3))[..., _ORDERS[conversion]]
+        conversion = None
     if conversion is None:
-        return image
+        return np.ascontiguousarray(image)
     try:
-        return np.asarray(cv2.cvtColor(image, conversion), np.uint8)
+        # rows may have gaps
+        return np.asarray(cv2.cvtColor(image[..., 0] if channels == 1 else image, conversion), np.uint8)
     except cv2.error as error:
         raise ImageError(f'camera {camera}: cannot convert {w}x{h} px {name} ({error.err}); set the camera driver '
                          'to bgr8 or rgb8') from error
@@ -94,20 +102,15 @@ def _compressed(message: CompressedImage, camera: str) -> Pixels:
     data, form = bytes(message.data), message.format or 'no format given'
     if 'compressedDepth' in form:
         raise ImageError(f'camera {camera}: {form!r} is a depth image; name a colour image topic in image_topics')
-    image = None
-    if data[:2] != _JPEG or _JPEG_END in data[-_TAIL:]:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        except cv2.error:
-            image = None
-    elif len(data) > 2:
-        # OpenCV would fill the missing part with grey and call it an image
+    if data[:2] == _JPEG and len(data) > 2 and _JPEG_END not in data[-_TAIL:]:
+        # decoders would fill the missing part with grey and call it an image
         raise ImageError(f'camera {camera}: the JPEG of {len(data)} bytes is cut off; check the camera driver or '
                          'the network')
+    image = decoded(data)
     if image is None:
         raise ImageError(f'camera {camera}: {len(data)} bytes ({form}) are no image that can be decoded; send '
                          'JPEG or PNG')
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def intrinsics_from(info: CameraInfo, image_size: tuple[int, int], camera: str) -> Intrinsics | None:

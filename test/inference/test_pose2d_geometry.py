@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfpose_ros.inference.errors import InputError
-from selfpose_ros.inference.pose2d.geometry import Placement, box_of, letterbox, person_crop, warp
+from selfpose_ros.inference.pose2d.geometry import Placement, box_of, letterbox, person_crop, warp, whole_pixels
 
 PLACEMENTS = {
     'classic': person_crop([100, 50, 180, 290], (192, 256)),
@@ -18,6 +18,11 @@ PLACEMENTS = {
     'centre': letterbox((641, 479), (640, 640), 'centre'),
     'upscaled': letterbox((321, 243), (416, 416), 'centre'),
 }
+for _mode in ('classic', 'udp'):
+    for _name, _box in (('inside', [200.3, 130.2, 330.9, 350.4]), ('left', [-70.2, 90.7, 120.4, 300.1]),
+                        ('corner', [560.9, 250.3, 690.1, 440.8]), ('high', [250.1, -40.3, 380.2, 540.6])):
+        PLACEMENTS[f'whole {_mode} {_name}'] = whole_pixels(person_crop(_box, (192, 256), mode=_mode), (641, 479),
+                                                            (192, 256))
 
 
 def picture(width: int, height: int, at: tuple[float, float]) -> np.ndarray:
@@ -93,6 +98,8 @@ def test_there_and_back(name: str) -> None:
     ('corner', (641, 479), (640, 640), (333.3, 222.2)),
     ('centre', (641, 479), (640, 640), (333.3, 222.2)),
     ('upscaled', (321, 243), (416, 416), (200.2, 101.7)),
+    *((f'whole {m} {n}', (641, 479), (192, 256), at) for m in ('classic', 'udp') for n, at in (
+        ('inside', (260.3, 250.6)), ('left', (60.3, 180.6)), ('corner', (590.3, 340.6)), ('high', (300.3, 250.6)))),
 ])
 def test_the_pixels_go_where_the_points_go(name, image, size, at) -> None:
     place = PLACEMENTS[name]
@@ -128,6 +135,55 @@ def test_a_letterbox_is_filled_with_the_border() -> None:
 def test_a_person_outside_the_image_is_all_border() -> None:
     image = np.full((480, 640, 3), 200, np.uint8)
     assert (warp(image, person_crop([-400, 10, -300, 200], (192, 256)), (192, 256), 3) == 3).all()
+
+
+@pytest.mark.parametrize('mode', ['classic', 'udp'])
+def test_whole_pixels_are_a_neighbour_and_no_other_place(mode: str) -> None:
+    """The crop moves by about half a pixel and is stretched by 2 % at most, wherever the person is."""
+    rng, fitted = np.random.default_rng(5), 0
+    edges = np.array([[-.5, -.5], [191.5, 255.5]])
+    for _ in range(400):
+        centre, extent = rng.uniform([-60, -60], [700, 540]), rng.uniform([60, 120], [260, 460])
+        wanted = person_crop(np.r_[centre - extent / 2, centre + extent / 2], (192, 256), mode=mode)
+        near = whole_pixels(wanted, (641, 479), (192, 256))
+        if near is wanted:
+            continue
+        fitted += 1
+        stretch = np.diag(near.matrix[:, :2]) / np.diag(wanted.matrix[:, :2])
+        assert np.abs(stretch - 1).max() <= .02
+        moved = near.to_image(edges) - wanted.to_image(edges)
+        assert np.abs(moved).max() < 4. and np.abs(moved * np.diag(wanted.matrix[:, :2])).max() < 4.
+    assert fitted > 250
+
+
+@pytest.mark.parametrize('mode', ['classic', 'udp'])
+@pytest.mark.parametrize('size', [(641, 479), (320, 243)])
+def test_whole_pixels_and_any_pixels_give_the_same_crop(mode: str, size: tuple[int, int]) -> None:
+    """What OpenCV resizes is what it would have warped by the same matrix, the border included."""
+    rng = np.random.default_rng(6)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (size[1], size[0], 3)).astype(np.uint8), (0, 0), 4) * 3
+    image = cv2.GaussianBlur(image, (0, 0), 3)
+    for _ in range(40):
+        centre, extent = rng.uniform([0, 0], size), rng.uniform([60, 120], [260, 460])
+        wanted = person_crop(np.r_[centre - extent / 2, centre + extent / 2], (192, 256), mode=mode)
+        near = whole_pixels(wanted, size, (192, 256))
+        if near is wanted:
+            continue
+        out = warp(image, near, (192, 256), 7)
+        by_matrix = cv2.warpAffine(image, near.matrix, (192, 256), flags=cv2.INTER_LINEAR,
+                                   borderMode=cv2.BORDER_REPLICATE).astype(int)
+        place = near.to_image(np.stack(np.meshgrid(np.arange(192), np.arange(256)), -1).reshape(-1, 2))
+        inside = ((place > -.5) & (place < np.array(size) - .5)).all(-1).reshape(256, 192)
+        assert np.abs(out - by_matrix)[inside].max() <= 3
+        assert (out[~inside] == 7).all()
+
+
+def test_a_small_person_and_one_who_is_gone_keep_their_placement() -> None:
+    for box in ([10, 10, 22, 26], [-400, 10, -300, 200], [756, 100, 864, 470]):
+        wanted = person_crop(box, (192, 256))
+        assert whole_pixels(wanted, (640, 480), (192, 256)) is wanted
+    turned = Placement(np.array([[.6, .1, 3], [-.1, .6, 4]]))
+    assert whole_pixels(turned, (640, 480), (192, 256)) is turned
 
 
 def test_the_result_goes_where_it_is_wanted() -> None:

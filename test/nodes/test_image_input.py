@@ -15,6 +15,7 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from ros_world import jpeg, raw
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
+from selfpose_ros.inference.pose2d import pictures
 from selfpose_ros.nodes.errors import ImageError
 from selfpose_ros.nodes.image_input import bgr_from, intrinsics_from
 
@@ -86,8 +87,17 @@ def test_sixteen_bits_of_the_other_byte_order() -> None:
     np.testing.assert_array_equal(bgr_from(message, 'c')[..., 0], GREY)
 
 
+def test_pixels_that_are_as_they_should_be_are_not_copied() -> None:
+    message = raw(BGR, 1.)
+    assert np.shares_memory(bgr_from(message, 'c'), np.frombuffer(message.data, np.uint8))
+
+
+@pytest.mark.parametrize('simple', [True, False])
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
-def test_compressed_images(suffix: str) -> None:
+def test_compressed_images(suffix: str, simple: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With simplejpeg and without."""
+    if not simple:
+        monkeypatch.setattr(pictures, 'decode_jpeg', None)
     data = cv2.imencode(suffix, BGR)[1].tobytes()
     for padded in (data, data + bytes(500)):               # some drivers send the whole buffer
         image = bgr_from(CompressedImage(format='bgr8; jpeg compressed bgr8', data=padded), 'cam1')

@@ -8,7 +8,7 @@ the network sees at a pixel comes back to where it was in the image, whatever co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from .contract import checked_image
 
-__all__ = ['CROP_MODES', 'LETTERBOX_MODES', 'Placement', 'box_of', 'checked_size', 'letterbox', 'person_crop', 'warp']
+__all__ = ['CROP_MODES', 'LETTERBOX_MODES', 'Placement', 'box_of', 'checked_size', 'letterbox', 'person_crop', 'warp',
+           'whole_pixels']
 
 Array = NDArray[np.float64]
 
 CROP_MODES = ('classic', 'udp')
 LETTERBOX_MODES = ('corner', 'centre')
+
+#: a person is stretched by this share at most so that pixels stay whole; networks are trained with ten times as much
+_STRETCH = .02
+#: where a pixel of the image is more of the network's than this, half of one is too much to be moved
+_MAGNIFIED = 2.
 
 
 # no comparison by value: that of two arrays is no bool
@@ -104,6 +110,29 @@ def letterbox(image_size: tuple[int, int], size: tuple[int, int], mode: str = 'c
     return _scaled(np.full(2, scale), (target - source * scale) / 2 if mode == 'centre' else np.zeros(2))
 
 
+def whole_pixels(placement: Placement, image_size: tuple[int, int], size: tuple[int, int]) -> Placement:
+    """A placement next to this one that begins and ends between two pixels: `warp` takes half the time with it.
+
+    The crop's edges move by about half a pixel. No joint does: the matrix says where everything has gone.
+
+    Args:
+        placement: without rotation.
+        image_size: (width, height) px.
+        size: (width, height) px of the network's input.
+
+    Returns:
+        The placement itself where pixels are too large for that, or it would be stretched by more than 2 %: of a person
+        who is small, or of whom hardly anything is in the image.
+    """
+    parts = [_whole(placement, axis, image_size[axis], size[axis]) for axis in (0, 1)]
+    if None in parts:
+        return placement
+    scale = np.array([p.scale for p in parts if p is not None])
+    if (scale > _MAGNIFIED).any() or (np.abs(scale / np.diag(placement.matrix[:, :2]) - 1) > _STRETCH).any():
+        return placement
+    return _scaled(scale, np.array([p.shift for p in parts if p is not None]))
+
+
 def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, int], border: int,
          out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """The input of the network, bilinear.
@@ -132,9 +161,47 @@ def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, in
         # OpenCV would leave it alone and write into a new array
         raise InputError(f'warp: expected out as a contiguous, writeable ({height}, {width}, 3) uint8, got '
                          f'{out.shape} {out.dtype}; leave it out to have it made')
-    cv2.warpAffine(image, placement.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR,
-                   borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 3)
+    x, y = (_whole(placement, axis, image.shape[1 - axis], n) for axis, n in ((0, width), (1, height)))
+    if x is None or y is None or not (x.exact and y.exact):
+        cv2.warpAffine(image, placement.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR,
+                       borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 3)
+        return out
+    if x.to != (0, width) or y.to != (0, height):
+        out[:y.to[0]], out[y.to[1]:] = border, border
+        out[y.to[0]:y.to[1], :x.to[0]], out[y.to[0]:y.to[1], x.to[1]:] = border, border
+    inner = out[y.to[0]:y.to[1], x.to[0]:x.to[1]]
+    cv2.resize(image[y.of[0]:y.of[1], x.of[0]:x.of[1]], (inner.shape[1], inner.shape[0]), dst=inner,
+               interpolation=cv2.INTER_LINEAR)
     return out
+
+
+class _Whole(NamedTuple):
+    """Which pixels of the image become which of the network, along one axis; how that differs from a placement."""
+
+    of: tuple[int, int]
+    to: tuple[int, int]
+    scale: float
+    shift: float
+    exact: bool
+
+
+def _whole(placement: Placement, axis: int, source: int, target: int) -> _Whole | None:
+    """None: it turns the image, or nothing of the image is there."""
+    row = placement.matrix[axis]
+    scale, other = float(row[axis]), float(row[1 - axis])
+    if other or scale <= 0:
+        return None
+    # from here on edges count, not centres: pixel i reaches from i to i + 1
+    first = row[2] + .5 - .5 * scale                       # where the image begins
+    last = first + scale * source
+    of = max(round(-first / scale), 0), min(round((target - first) / scale), source)
+    to = (round(first) if first > 0 else 0), (round(last) if last < target else target)
+    if of[0] >= of[1] or to[0] >= to[1]:
+        return None
+    near = (to[1] - to[0]) / (of[1] - of[0])
+    begin = to[0] - near * of[0]
+    exact = abs(begin - first) < 1e-6 and abs(begin + near * source - last) < 1e-6
+    return _Whole(of, to, near, begin - .5 + .5 * near, exact)
 
 
 def box_of(keypoints: ArrayLike, confidence: ArrayLike, image_size: tuple[int, int], margin: float,
