@@ -457,11 +457,12 @@ def optimiser_of(network: Lifter, settings: Mapping[str, Any]) -> torch.optim.Op
 def judge(method: Method, network: Lifter, batches: Sequence[Any]) -> tuple[float, dict[str, float]]:
     """The method's criterion and the figures of the collapse detectors: means over batches, by their samples."""
     training, own = network.training, getattr(method, 'figures', None)
+    general = getattr(method, 'detect', detect)            # networks of images have no lifted poses to look at
     network.eval()
     try:
         weights = [float(b.samples) for b in batches]
         criteria = [float(method.criterion(network, b)) for b in batches]
-        figures = [detect(network, b) | (own(network, b) if own else {}) for b in batches]
+        figures = [(general(network, b) if general else {}) | (own(network, b) if own else {}) for b in batches]
     finally:
         network.train(training)
     share = [x / sum(weights) for x in weights]

@@ -29,6 +29,8 @@ __all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'open_data', 'train']
 _HELD_OUT = .05
 #: what a teacher or self-calibration has made, inside the run's folder: it is used again
 _TEACHERS, _RIGS = ('teacher', 'teacher_val'), ('rigs', 'rigs_val')
+#: rendered pictures, likewise
+_ALBUMS = ('album.npz', 'album_val.npz')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 

@@ -128,14 +128,14 @@ def test_a_network_that_the_graph_cannot_follow_is_refused_and_nothing_stays(tmp
 
 
 def test_the_sentence_says_by_how_much_and_for_which_batch(tmp_path: Path, monkeypatch):
-    good = export._write_onnx
+    good = export.write_graph
 
-    def other_weights(graph, frames, path):
-        good(graph, frames, path)
+    def other_weights(graph, *others):
+        good(graph, *others)
         with torch.no_grad():
             graph.network.linear.bias[7] += .3
 
-    monkeypatch.setattr(export, '_write_onnx', other_weights)
+    monkeypatch.setattr(export, 'write_graph', other_weights)
     with pytest.raises(TrainingError, match=r'joints by 0\.\d+ for a batch of 1 \(allowed 0\.0001\); it was not kept'):
         export_model(Small(), tmp_path / 'm', CARD)
     assert left(tmp_path) == []
@@ -170,16 +170,16 @@ def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path):
 def test_a_card_that_is_not_true_or_not_whole_is_refused(tmp_path: Path, card: dict, error: type, words: str,
                                                          monkeypatch):
     # the graph is not what is tried here, and takes seconds
-    monkeypatch.setattr(export, '_write_onnx', lambda graph, frames, path: path.write_bytes(b'graph'))
-    monkeypatch.setattr(export, '_check', lambda *_: None)
+    monkeypatch.setattr(export, 'write_graph', lambda *others: (others[-1] / 'model.onnx').write_bytes(b'graph'))
+    monkeypatch.setattr(export, 'check_graph', lambda *_: None)
     with pytest.raises(error, match=words):
         export_model(Small(), tmp_path / 'm', card)
     assert left(tmp_path) == []
 
 
 def test_a_card_takes_numbers_of_numpy_and_keeps_what_it_is_told(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(export, '_write_onnx', lambda graph, frames, path: path.write_bytes(b'graph'))
-    monkeypatch.setattr(export, '_check', lambda *_: None)
+    monkeypatch.setattr(export, 'write_graph', lambda *others: (others[-1] / 'model.onnx').write_bytes(b'graph'))
+    monkeypatch.setattr(export, 'check_graph', lambda *_: None)
     told = {'metrics': {'n_mpjpe': np.float32(87.5), 'by_view': np.array([1, 2])}, 'seed': np.int64(3),
             'trained_on': ({'name': 'mocap', 'file': Path('a.npz')},), 'parent': None}
     export_model(Small(), tmp_path / 'm', {**CARD, **told})

@@ -1,0 +1,72 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Albums for a training: people in the poses of a motion file, rendered once into the folder of the run."""
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.motion import Poses
+from ..data.sources import read_data
+from ..display import Display
+from ..errors import TrainingError
+from ..settings import complete
+from .album import Album, make_album
+
+if TYPE_CHECKING:
+    from ..run import Request
+
+__all__ = ['open_albums']
+
+#: every so many sequences one is held out; one held-out picture for so many others
+_EVERY, _FEWER = 20, 16
+
+
+def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str],
+                display: Display) -> tuple[Album, Album]:
+    """Pictures to train on, and of other sequences (or of --val) held-out ones, which are always seen the same.
+
+    Args:
+        method: with `task` and the setting `pictures`.
+        names: of the two files in the folder of the run.
+
+    Raises:
+        TrainingError: the data is no motion, or an album in the folder is of something else.
+    """
+    settings = complete(method.defaults(), request.changes, method.name)
+    task, count = method.task(settings), int(settings['pictures'])
+    if request.views is not None or request.travel:
+        raise TrainingError(f'{method.name}: pictures have cameras of their own; leave out --views and --travel')
+    given = _poses(request.data, method.name)
+    if request.val is not None:
+        held_out = _joints(_poses(request.val, method.name))
+        learnt = _joints(given)
+    else:
+        sequences = np.repeat(np.arange(len(given.start) - 1), np.diff(given.start))
+        out = sequences % _EVERY == min(_EVERY, len(given.start) - 1) - 1
+        learnt, held_out = _joints(given, ~out), _joints(given, out)
+    if not len(learnt) or not len(held_out):
+        raise TrainingError(f'{request.data}: too few poses with all joints; give more motion')
+    albums = []
+    for joints, n, s, name in ((learnt, count, seed, names[0]),
+                               (held_out, max(count // _FEWER, 64), seed + 1_000_000, names[1])):
+        if not (request.folder / name).exists():
+            display.say(f'rendering {n} pictures of people, once')
+        albums.append(make_album(joints, task, n, s, request.folder / name, os.cpu_count() or 1))
+    albums[1].varied = False
+    return albums[0], albums[1]
+
+
+def _poses(path: Any, method: str) -> Poses:
+    found = read_data(path)
+    if not isinstance(found, Poses):
+        raise TrainingError(f'{path}: {method} wants people in motion (.npz with pos, seq_start, seq_name, fps), whom '
+                            'it renders; recordings of keypoints show nothing')
+    return found
+
+
+def _joints(poses: Poses, where: Any = slice(None)) -> Any:
+    joints = poses.joints[where]
+    return joints[np.isfinite(joints).all((1, 2))]
