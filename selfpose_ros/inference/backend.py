@@ -11,6 +11,7 @@ from typing import Any
 from ..models.store import Model
 from .errors import BackendUnavailable, InputError
 from .session import InferenceSession, OrtSession
+from .tensorrt.background import BackgroundSession
 
 __all__ = ['BACKENDS', 'BACKEND_HELP', 'Backend', 'ON_CPU', 'open_session']
 
@@ -77,6 +78,8 @@ def open_session(model: Model, owner: object, threads: int = 1, backend: Backend
             shared = _open[key] = _Shared(_new(model, threads, backend))
         shared.users += 1
         weakref.finalize(owner, _release, key, shared)
+    if backend.wait and isinstance(shared.session, BackgroundSession):
+        shared.session.settle()
     return shared.session
 
 

@@ -46,7 +46,7 @@ class BackendReport:
         state: 'ready'; 'building', 'checking' = ONNX Runtime runs it meanwhile; 'fallen back' = it goes on doing so;
             'failed' = nothing runs.
         share: of the build that is done, 0..1.
-        reason: '' or a sentence.
+        reason: '' or why it is not what was wanted.  note: '' or what is odd, but harms nobody now.
     """
 
     model: str
@@ -55,6 +55,7 @@ class BackendReport:
     state: str = 'ready'
     share: float = 1.
     reason: str = ''
+    note: str = ''
 
     @property
     def sentence(self) -> str:
@@ -65,7 +66,8 @@ class BackendReport:
             return f'{self.model} on {self.device}, while its TensorRT engine is compared with it'
         if self.state == 'failed':
             return f'{self.model} does not run: {self.reason}'
-        return f'{self.model} on {self.device}' + (f', because: {self.reason}' if self.reason else '')
+        return f'{self.model} on {self.device}' + (f', because: {self.reason}' if self.reason else '') + (
+            f'; {self.note}' if self.note else '')
 
 
 class InferenceSession(Protocol):

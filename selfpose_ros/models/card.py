@@ -17,11 +17,11 @@ from ..core.skeleton import JOINTS, joint_map
 from .errors import ModelError
 from .vision import VISION_KINDS, Vision, parse_vision
 
-__all__ = ['CARD', 'Card', 'DTYPE', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs', 'lifter_outputs',
-           'parse_card', 'read_card', 'same_shape', 'sha256_of']
+__all__ = ['CARD', 'Card', 'DTYPE', 'HALF', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs',
+           'lifter_outputs', 'parse_card', 'read_card', 'same_shape', 'sha256_of']
 
-#: names of the two files of a model folder
-CARD, MODEL = 'card.yaml', 'model.onnx'
+#: names of the files of a model folder; the last one, in half precision, may be absent
+CARD, MODEL, HALF = 'card.yaml', 'model.onnx', 'model.fp16.onnx'
 KINDS: tuple[str, ...] = ('lifter', *VISION_KINDS)
 TASKS: tuple[str, ...] = ('frame', 'temporal')
 NORMALISATIONS: tuple[str, ...] = ('frob',)
@@ -61,6 +61,7 @@ class Card:
         normalisation: of a lifter's 2D poses, see `core.lifting`; else ''.
         sha256: of `model.onnx`, lower case hexadecimal.
         licence: of the weights.
+        half_sha256: of `model.fp16.onnx`, '' = there is none.
         vision: of a network that looks at images; None for a lifter.
         everything: the card as it was read, with what is not named here: training data, metrics, parent, notes.
     """
@@ -77,6 +78,7 @@ class Card:
     sha256: str
     licence: str
     vision: Vision | None = None
+    half_sha256: str = ''
     everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -182,12 +184,14 @@ def parse_card(raw: Any, where: str) -> Card:
     kind = f.one_of('kind', KINDS)
     sha256 = f.get('sha256', str, 'the 64 hexadecimal digits of the hash of model.onnx',
                    lambda v: bool(_SHA256.fullmatch(v)))
+    half = f.get('fp16_sha256', str, 'the 64 hexadecimal digits of the hash of model.fp16.onnx',
+                 lambda v: bool(_SHA256.fullmatch(v))) if 'fp16_sha256' in raw else ''
     method = f.get('method', str, 'the name of the training method, or how the model came here', bool)
     licence = f.get('licence', str, 'the licence of the weights', bool)
     if kind != 'lifter':
         vision = parse_vision(kind, f)
         return Card(name, kind, vision.family, 1, method, (), (), _named(f) if kind == 'pose2d' else (), '', sha256,
-                    licence, vision, dict(raw))
+                    licence, vision, half, dict(raw))
     task = f.one_of('task', TASKS)
     wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
@@ -200,7 +204,7 @@ def parse_card(raw: Any, where: str) -> Card:
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
     _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
     return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence,
-                everything=dict(raw))
+                None, half, dict(raw))
 
 
 def _named(f: _Fields) -> tuple[str, ...]:

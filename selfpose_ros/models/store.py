@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from .card import CARD, MODEL, Card, read_card, sha256_of
+from .card import CARD, HALF, MODEL, Card, read_card, sha256_of
 from .errors import ModelError
 
 __all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
@@ -47,6 +47,11 @@ class Model:
     def file(self) -> Path:
         """The graph."""
         return self.folder / MODEL
+
+    @property
+    def half_file(self) -> Path | None:
+        """The same graph in half precision, for GPUs; None = there is none."""
+        return self.folder / HALF if self.card.half_sha256 else None
 
 
 def shipped() -> tuple[str, ...]:
@@ -80,15 +85,17 @@ def open_model(name_or_path: str | Path) -> Model:
 
 
 def verify(model: Model) -> None:
-    """Compare the model file with the hash on the card.
+    """Compare the model's files with the hashes on the card.
 
     Raises:
         ModelError: it is missing, or another file than the one that the card was written for.
     """
-    found = sha256_of(model.file)
-    if found != model.card.sha256:
-        raise ModelError(f'{model.file}: its sha256 is {found[:12]}..., the card says {model.card.sha256[:12]}...: the '
-                         'file is damaged or another one; copy the model folder again')
+    half = [(model.half_file, model.card.half_sha256)] if model.half_file is not None else []
+    for file, told in ((model.file, model.card.sha256), *half):
+        found = sha256_of(file)
+        if found != told:
+            raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {told[:12]}...: the file is '
+                             'damaged or another one; copy the model folder again')
 
 
 def versions(entry: Path) -> dict[str, Any]:
@@ -138,7 +145,8 @@ def promote(child: Path, store: Path, name: str) -> Model:
     """
     if not _NAME.fullmatch(name):
         raise ModelError(f'{name!r}: not a name for a model; use letters, digits, ".", "_" and "-"')
-    verify(Model(child, read_card(child)))
+    given = Model(child, read_card(child))
+    verify(given)
     entry = store / name
     with _changing(entry):
         state = _read_versions(entry) if (entry / VERSIONS).is_file() else {'current': [], 'events': []}
@@ -146,7 +154,7 @@ def promote(child: Path, store: Path, name: str) -> Model:
         folder, part = entry / f'{number:04d}', entry / f'.{number:04d}.{os.getpid()}.part'
         try:
             part.mkdir()
-            for file in (MODEL, CARD):
+            for file in (MODEL, CARD, *([HALF] if given.half_file is not None else [])):
                 shutil.copyfile(child / file, part / file)
                 _to_disk(part / file)
             verify(Model(part, read_card(part)))           # the copy, which may have met a full disk

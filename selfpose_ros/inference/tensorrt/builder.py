@@ -76,13 +76,13 @@ def build_engine(trt: TensorRT, graph: bytes, options: BuildOptions = USUAL, *, 
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(graph):
         raise GraphRefused(f'{name}: TensorRT {trt.__version__} does not take it: {_complaints(parser, trt)}')
-    _check_layers(trt, network, name)
+    _check_shapes(trt, network, name)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
     config.builder_optimization_level = options.level
     config.clear_flag(trt.BuilderFlag.TF32)                # float32 means float32
     profile = builder.create_optimization_profile()
-    if _give_shapes(profile, network, options, name) and config.add_optimization_profile(profile) < 0:
+    if _give_shapes(profile, network, options) and config.add_optimization_profile(profile) < 0:
         raise GraphRefused(f'{name}: TensorRT does not take batches of 1 to {options.most}, tuned for {options.batch} '
                            f'({messages.take()}); the batch must lie between the two, and the graph allow it')
     _give_timing(config, timing)
@@ -108,13 +108,21 @@ def _complaint(error: ParserError, trt: TensorRT) -> str:
     where = f'operator {operator}' if operator else 'the file'
     where += f' of node {node}' if node else ''
     # an operator that it does not know is taken for a plugin's
-    if 'Plugin not found' in text or 'is not supported' in text:
+    if 'plugin' in text.lower() or 'is not supported' in text:
         return (f'{where}: this TensorRT has no such operator; export the network without it, or use onnxruntime '
                 f'({text})')
     return f'{where}: {text}'
 
 
-def _check_layers(trt: TensorRT, network: INetworkDefinition, name: str) -> None:
+def _check_shapes(trt: TensorRT, network: INetworkDefinition, name: str) -> None:
+    """There is a network, and nothing but its batch is open."""
+    if not network.num_inputs or not network.num_outputs:
+        raise GraphRefused(f'{name}: holds no network; is it an ONNX file?')
+    for i in range(network.num_inputs):
+        tensor = network.get_input(i)
+        if any(d < 0 for d in tuple(tensor.shape)[1:]):
+            raise GraphRefused(f'{name}: the input {tensor.name} {tuple(tensor.shape)} is open in more than the batch; '
+                               'export it with fixed sizes, or use onnxruntime')
     kinds = {getattr(trt.LayerType, kind): words for kind, words in _UNSIZED.items()}
     for i in range(network.num_layers):
         layer = network.get_layer(i)
@@ -128,15 +136,12 @@ def _check_layers(trt: TensorRT, network: INetworkDefinition, name: str) -> None
                                'image (a selection inside?); export the network without it, or use onnxruntime')
 
 
-def _give_shapes(profile: Any, network: INetworkDefinition, options: BuildOptions, name: str) -> bool:
+def _give_shapes(profile: Any, network: INetworkDefinition, options: BuildOptions) -> bool:
     """Smallest, usual and largest shape of each input; whether there is anything to choose."""
     dynamic = False
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
         shape = tuple(tensor.shape)
-        if any(d < 0 for d in shape[1:]):
-            raise GraphRefused(f'{name}: the input {tensor.name} {shape} is open in more than the batch; export it '
-                               'with fixed sizes, or use onnxruntime')
         if shape and shape[0] < 0:
             dynamic = True
             profile.set_shape(tensor.name, (1, *shape[1:]), (options.batch, *shape[1:]), (options.most, *shape[1:]))

@@ -88,7 +88,11 @@ class Messages:
         return text if len(text) <= 600 else f'{text[:597]}...'
 
 
-@lru_cache(maxsize=4)
-def messages_of(trt: TensorRT) -> Messages:
+def messages_of(trt: Any) -> Messages:
     """One for the process: TensorRT keeps the first logger that it meets."""
+    return _messages(trt)
+
+
+@lru_cache(maxsize=4)
+def _messages(trt: Any) -> Messages:
     return Messages(trt)
