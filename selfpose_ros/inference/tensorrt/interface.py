@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-__all__ = ['BuilderFlag', 'Builder', 'IBuilderConfig', 'ICudaEngine', 'IExecutionContext', 'IHostMemory', 'ILayer',
+__all__ = ['BuilderFlag', 'Builder', 'IBuilderConfig', 'ICudaEngine', 'IExecutionContext', 'ILayer',
            'ILogger', 'INetworkDefinition', 'IOptimizationProfile', 'IProgressMonitor', 'ITensor', 'ITimingCache',
            'LayerType', 'MemoryPoolType', 'NetworkDefinitionCreationFlag', 'OnnxParser', 'ParserError', 'Runtime',
-           'TensorIOMode', 'TensorRT']
+           'Severity', 'TensorIOMode', 'TensorRT']
 
 Shape = Sequence[int]
 
@@ -54,10 +54,6 @@ class OnnxParser(Protocol):
 
 class IOptimizationProfile(Protocol):
     def set_shape(self, input: str, min: Shape, opt: Shape, max: Shape) -> None: ...
-
-
-class IHostMemory(Protocol):
-    nbytes: int
 
 
 class ITimingCache(Protocol):
@@ -112,8 +108,13 @@ class Runtime(Protocol):
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None: ...
 
 
+class Severity(Protocol):
+    INTERNAL_ERROR: Any
+    ERROR: Any
+
+
 class ILogger(Protocol):
-    Severity: Any
+    Severity: Severity
 
     def log(self, severity: Any, msg: str) -> None: ...
 
