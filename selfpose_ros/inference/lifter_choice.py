@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from ..models.errors import ModelError
 from ..models.store import open_model, shipped
+from .backend import ON_CPU, Backend
 from .errors import BackendUnavailable
 from .lifter import Lifter, open_lifter
 
@@ -21,26 +22,38 @@ LIFTER_HELP = ('lifting network: a shipped name, a model folder, none, or auto: 
 
 @dataclass(frozen=True)
 class LifterChoice:
-    """A user's word for a lifter; the network is opened when it is asked for, once in each process."""
+    """A user's word for a lifter, and for what runs it.
+
+    `open` opens the network when it is asked for, once in each process.
+    """
 
     name: str = AUTO
+    backend: Backend = ON_CPU
 
     def open(self) -> Lifter | None:
         """The lifter, or None: none is wanted, or 'auto' finds none that runs here.
 
         Raises:
-            ModelError, BackendUnavailable: a lifter that was named cannot be used.
+            ModelError, InferenceError: a lifter that was named, or backend tensorrt, cannot be used.
         """
-        return _open(self.name)[0]
+        return _open(self.name, self.backend)[0]
+
+    def fresh(self) -> tuple[Lifter | None, str]:
+        """A lifter that nobody else keeps open, and the sentence on it; see `open`."""
+        return _new(self.name, self.backend)
 
     @property
     def sentence(self) -> str:
         """What became of the choice, after `open`'s rules; for logs and reports."""
-        return _open(self.name)[1]
+        return _open(self.name, self.backend)[1]
 
 
 @lru_cache(maxsize=4)
-def _open(name: str) -> tuple[Lifter | None, str]:
+def _open(name: str, backend: Backend) -> tuple[Lifter | None, str]:
+    return _new(name, backend)
+
+
+def _new(name: str, backend: Backend) -> tuple[Lifter | None, str]:
     if name == NONE:
         return None, 'no lifter: none is wanted'
     if name == AUTO:
@@ -48,12 +61,14 @@ def _open(name: str) -> tuple[Lifter | None, str]:
         if not found:
             return None, 'no lifter: none is shipped'
         try:
-            lifter = open_lifter(found[0])
+            lifter = open_lifter(found[0], backend)
         except BackendUnavailable as error:
+            if backend.name == 'tensorrt':
+                raise
             return None, f'no lifter: {error}'
     elif not name:
         raise ModelError("lifter: the name is empty; give a shipped name, a model folder, 'auto' or 'none'")
     else:
-        lifter = open_lifter(name)
+        lifter = open_lifter(name, backend)
     card = lifter.model.card
     return lifter, f'lifter {card.name} ({card.method}, {card.frames} frame{"" if card.frames == 1 else "s"})'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ..backend import ON_CPU, Backend
 from ..errors import InputError
 from .contract import BatchingPose2D, People2D, Pose2D, no_people
 
@@ -24,20 +25,24 @@ POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
 MODEL_HELP = '2D network: mediapipe, or a model folder (see selfpose model import)'
 
 
-def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
+def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: Any) -> Pose2D:
     """A new network for one camera. Cameras that name the same model folder share its weights.
 
     Args:
         name: one of `POSE2D_NAMES`, a shipped model, a model folder, or an entry of a model store.
+        backend: what runs a model folder.
         options: of `mediapipe_pose.MediaPipePose`; of a model folder `threads` (of one run, default 1), and those of
             `top_down.TopDown` (with `detector`: a model, too) or `one_stage.OneStage`.
 
     Raises:
         InputError: no network of that name, or an option that it does not have.
-        BackendUnavailable: the package that runs it is not installed.
+        BackendUnavailable: the package that runs it is not installed, or backend tensorrt cannot be had here.
         ModelError: the model folder is damaged, or its graph is not what its card says.
     """
     if name == 'mediapipe':
+        if backend.name == 'tensorrt':
+            raise InputError('2D network mediapipe runs on the CPU alone; for backend tensorrt name a model folder '
+                             '(selfpose model import)')
         from .mediapipe_pose import MediaPipePose
         _known(name, options, MediaPipePose)
         return MediaPipePose(**options)
@@ -47,14 +52,15 @@ def make_pose2d(name: str = 'mediapipe', **options: Any) -> Pose2D:
     from .one_stage import OneStage
     from .top_down import TopDown
     threads, detector = options.pop('threads', 1), options.pop('detector', None)
-    network = VisionNetwork(model, threads)
+    network = VisionNetwork(model, threads, backend=backend)
     if not network.vision.about.top_down:
         if detector is not None:
             raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
         _known(name, options, OneStage, 'network')
         return OneStage(network, **options)
     _known(name, options, TopDown, 'pose')
-    return TopDown(network, None if detector is None else VisionNetwork(open_model(detector), threads), **options)
+    found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
+    return TopDown(network, found_by, **options)
 
 
 def check_pose2d(name: str) -> None:
@@ -94,6 +100,8 @@ def options_of(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition('=')
         if not (name.strip() and equals):
             raise InputError(f'option {text!r} of the 2D network: write it as name=value')
+        if name.strip() == 'backend':
+            raise InputError(f'option {text!r} of the 2D network: is a parameter of its own, set backend there')
         out[name.strip()] = yaml.safe_load(value)
     return out
 
