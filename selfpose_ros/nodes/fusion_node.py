@@ -15,9 +15,11 @@ from ..core.lifting import Lifter
 from ..core.observation import View2D
 from ..core.rig import Rig
 from ..core.view_buffer import ViewBufferConfig
+from ..inference.backend import ON_CPU, Backend
 from ..inference.errors import InferenceError
 from ..inference.lifter_choice import LifterChoice
 from ..models.errors import ModelError
+from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
 from .diagnostics import Entry
 from .errors import NodeError
 from .fusion_outputs import FusionOutputs
@@ -41,15 +43,14 @@ def _estimator(lifter: Lifter | None, config: EstimatorConfig, rig: Rig | None) 
     return Estimator(config, rig=rig, lifter=lifter)
 
 
-def _lifter(name: str) -> tuple[Lifter | None, str]:
+def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:
     """What the parameter means, and a sentence on it.
 
     Raises:
         NodeError: it cannot be used.
     """
-    choice = LifterChoice(name)
     try:
-        return choice.open(), choice.sentence
+        return LifterChoice(name, backend).fresh()
     except (ModelError, InferenceError) as error:
         raise NodeError(f'parameter lifter: {error}') from error
 
@@ -72,6 +73,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._inputs: dict[str, KeypointsInput] = {}
         self._worker: FusionWorker | None = None
         self._outputs: FusionOutputs | None = None
+        self._lifter: Any = None
         self._latency, self._failures, self._failure = Meter(), Meter(), ''
         self._own_services: list[Any] = []
         super().__init__(name, FusionSettings, **kwargs)
@@ -87,9 +89,8 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
             s.lag_s, s.rig_min_quality)
-        lifter, what = _lifter(s.lifter)
+        self._lifter, what = _lifter(s.lifter, backend_of(s, len(s.cameras or self._local) or 4))
         self.get_logger().info(what)
-        self._make = self._make_estimator or partial(_estimator, lifter)
         self._start_rig = load_rig(s.rig_file)
         if self._start_rig is not None:
             self.get_logger().info(f'starts with the rig of {s.rig_file}: {", ".join(self._start_rig.cameras)}')
@@ -97,13 +98,15 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._own_services = [self.create_service(Trigger, '~/reset', self._on_reset),
                               self.create_service(Trigger, '~/save_rig', self._on_save_rig)]
         self.every(_LOOK_S, self._look)
+        self.every(BUILD_LOG_S, self._tell_builds)
 
     def _activate(self) -> None:
         s = self.settings
         assert self._outputs is not None
         self._outputs.open()
+        make = self._make_estimator or partial(_estimator, self._lifter)
         self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
-                                    partial(self._make, self._config), self._start_rig, self._publish,
+                                    partial(make, self._config), self._start_rig, self._publish,
                                     self._failed, self.now_s)
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)
@@ -125,6 +128,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         outputs, self._outputs = self._outputs, None
         if outputs is not None:
             outputs.close()
+        self._lifter = None                                # and with it what runs it
 
     def _changed(self) -> None:
         if self._outputs is not None:
@@ -170,8 +174,12 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _failed(self, error: Exception) -> None:
         if not self.context.ok():
             return
-        self._failure = f'{type(error).__name__}: {error}'
         self._failures.add()
+        if isinstance(error, InferenceError):
+            self._failure = f'the lifting network failed, the people are tracked anew: {error}'
+            self.get_logger().error(self._failure, throttle_duration_sec=10.)
+            return
+        self._failure = f'defect of this program, the people are tracked anew: {type(error).__name__}: {error}'
         self.get_logger().error('defect of this program, the people are tracked anew:\n'
                                 + ''.join(traceback.format_exception(error)), throttle_duration_sec=10.)
 
@@ -200,11 +208,19 @@ class FusionNode(ManagedNode[FusionSettings]):
 
     def _entries(self) -> Sequence[Entry]:
         worker, inputs = self._worker, self._inputs
-        entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure)]
+        entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure),
+                   *backend_entries(self._sessions())]
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
                                      self.settings.stale_after_s) for name, source in inputs.items()]
         return entries
+
+    def _sessions(self) -> list[Any]:
+        return [] if self._lifter is None else [self._lifter.session]
+
+    def _tell_builds(self) -> None:
+        for line in build_lines(self._sessions()):
+            self.get_logger().info(line)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -24,14 +24,14 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
     Args:
         worker: None = the node is not active.
         latency: one event per published instant, value = seconds from its stamp to its publication.
-        failures: one event per defect met.  failure: the last one.
+        failures: one event per defect met.  failure: a sentence on the last one.
     """
     if worker is None:
         return Entry('fusion', OK, 'inactive', 'not active')
     s, rig = worker.status, worker.rig
     level, state, message = (OK if s.ok else WARN), f'level {s.level}', s.sentence
     if failures.values():
-        level, state, message = ERROR, 'defect', f'defect of this program, the people are tracked anew: {failure}'
+        level, state, message = ERROR, 'defect', failure
     elif not inputs:
         level, state = WARN, 'no cameras'
         message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
+from ..inference.backend import BACKENDS
 from .errors import ParameterError
 
 __all__ = [
@@ -31,6 +32,11 @@ def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None
     return field(default=default, metadata={
         'sentence': sentence, 'unit': unit, 'low': low, 'high': high, 'choices': tuple(choices),
         'any_time': any_time})
+
+
+_BACKEND = ('What runs {}: onnxruntime (CPU), tensorrt (NVIDIA GPU, or an error that says why not), or auto = tensorrt '
+            'where it works, else onnxruntime.')
+_ENGINES = 'Folder of the engines that TensorRT builds on this machine; empty = ~/.cache/selfpose_ros/engines.'
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Pose2DSettings:
     model: str = _of('mediapipe', 'The 2D pose network: mediapipe, or a model folder (selfpose model import).')
     model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. "
                                              "'min_detection_confidence=0.6'.")
+    backend: str = _of('onnxruntime', _BACKEND.format('a model folder (mediapipe runs by itself)'), choices=BACKENDS)
+    engine_cache: str = _of('', _ENGINES)
     workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used.',
                        low=1, high=64)
     max_people: int = _of(4, 'No more people than this are published per camera: the most confident ones.',
@@ -98,6 +106,8 @@ class FusionSettings:
     lifter: str = _of(
         'auto', 'The lifting network, which gives poses from the first image and from one camera: auto = the one that '
         'is shipped, none, the name of a shipped model, or a model folder.')
+    backend: str = _of('onnxruntime', _BACKEND.format('the lifting network'), choices=BACKENDS)
+    engine_cache: str = _of('', _ENGINES)
     rig_solver: str = _of(
         'process', 'Where the positions of the cameras are solved: process (does not slow the node down), thread, '
         'or inline (same result in every replay).', choices=('process', 'thread', 'inline'))

@@ -16,6 +16,8 @@ from std_msgs.msg import Header, String
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
 from ..inference.pose2d import Pose2D, make_pose2d, options_of
+from ..inference.session import InferenceSession
+from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
 from .camera_input import CameraInput, info_topic
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
@@ -45,7 +47,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
     def __init__(self, *, name: str = 'pose2d_node', on_view: Callable[[View2D], None] | None = None,
                  make_network: Callable[[str, Pose2DSettings], Pose2D] | None = None, **kwargs: Any) -> None:
-        self._make_network = make_network or (lambda _, s: make_pose2d(s.model, **options_of(s.model_options)))
+        self._make_network = make_network or _network
         self._on_view = on_view
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
@@ -67,6 +69,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
         self.every(_LOOK_S, self._look)
+        self.every(BUILD_LOG_S, self._tell_builds)
 
     def _activate(self) -> None:
         cv2.setNumThreads(1)                                # the workers are the threads; more only compete
@@ -127,10 +130,10 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         camera.views.add(self.since_s(view.stamp))
 
     def _tell_info(self, camera: CameraLine, view: View2D) -> None:
-        old = camera.info
-        if old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics):
+        old, network = camera.info, camera.maker.network
+        if (old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics)
+                and old.device == network.device):
             return
-        network = camera.maker.network
         camera.info = KeypointsInfo(view.camera, JOINTS, view.image_size, view.intrinsics, network.name,
                                     network.device)
         camera.info_publisher.publish(String(data=camera.info.text()))
@@ -148,15 +151,28 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     # -- diagnostics
 
     def _entries(self) -> Sequence[Entry]:
+        backends = backend_entries(self._sessions())
         if self._workers is None:
-            return [Entry('network', OK, 'inactive', 'not active')]
+            return [Entry('network', OK, 'inactive', 'not active'), *backends]
         lines = list(self._cameras.values())
-        return [network_entry(lines), *(camera_entry(line, self.settings.stale_after_s, self._visible)
-                                        for line in lines)]
+        return [network_entry(lines), *backends, *(camera_entry(line, self.settings.stale_after_s, self._visible)
+                                                   for line in lines)]
+
+    def _sessions(self) -> list[InferenceSession]:
+        return [s for camera in self._cameras.values() for s in getattr(camera.maker.network, 'sessions', ())]
+
+    def _tell_builds(self) -> None:
+        for line in build_lines(self._sessions()):
+            self.get_logger().info(line)
 
     def _visible(self) -> list[str]:
         return sorted(name for name, kinds in self.get_topic_names_and_types()
                       if {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'} & set(kinds))
+
+
+def _network(camera: str, settings: Pose2DSettings) -> Pose2D:
+    backend = backend_of(settings, len(settings.cameras))
+    return make_pose2d(settings.model, backend, **options_of(settings.model_options))
 
 
 def _same(a: Any, b: Any) -> bool:

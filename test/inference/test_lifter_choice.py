@@ -10,6 +10,7 @@ import pytest
 from model_folder import write_lifter
 
 from selfpose_ros.inference import lifter_choice
+from selfpose_ros.inference.backend import Backend
 from selfpose_ros.inference.errors import BackendUnavailable
 from selfpose_ros.inference.lifter_choice import LifterChoice
 from selfpose_ros.models import store
@@ -52,9 +53,18 @@ def test_auto_without_onnx_runtime_is_none_and_says_so(tmp_path: Path, monkeypat
     monkeypatch.setattr(store, '_SHIPPED', tmp_path)
     write_lifter(tmp_path / 'lifter')
 
-    def missing(name: str) -> None:
+    def missing(*_: object) -> None:
         raise BackendUnavailable('ONNX Runtime cannot be loaded')
     monkeypatch.setattr(lifter_choice, 'open_lifter', missing)
     assert LifterChoice().open() is None and 'ONNX Runtime' in LifterChoice().sentence
     with pytest.raises(BackendUnavailable):
         LifterChoice('lifter').open()
+    with pytest.raises(BackendUnavailable):                # never silently something else
+        LifterChoice('auto', Backend('tensorrt')).open()
+
+
+def test_a_fresh_one_is_nobody_elses(tmp_path: Path) -> None:
+    choice = LifterChoice(str(write_lifter(tmp_path / 'mine')))
+    (one, sentence), two = choice.fresh(), choice.open()
+    assert one is not None and two is not None and one is not two and one.session is two.session
+    assert sentence == choice.sentence
