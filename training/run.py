@@ -31,6 +31,8 @@ _HELD_OUT = .05
 _TEACHERS, _RIGS = ('teacher', 'teacher_val'), ('rigs', 'rigs_val')
 #: rendered pictures, likewise
 _ALBUMS = ('album.npz', 'album_val.npz')
+#: rendered pictures, likewise
+_ALBUMS = ('album.npz', 'album_val.npz')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 
@@ -75,12 +77,16 @@ def train(request: Request, display: Display) -> Outcome:
     method = get(request.method)
     device_of(request.device)
     there = {p.name for p in request.folder.iterdir()} if request.folder.is_dir() else set()
-    if there - {*_TEACHERS, *_RIGS} and not request.resume:
+    if there - {*_TEACHERS, *_RIGS, *_ALBUMS} and not request.resume:
         raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
     if request.folder.exists() and not request.folder.is_dir():
         raise TrainingError(f'{request.folder}: is a file; name a folder')
     seed = int(request.changes.get('seed', method.defaults().get('seed', 1)))
-    if getattr(method, 'taught', False):
+    data: Data
+    if hasattr(method, 'task'):
+        from .images.run import open_albums
+        data, val = open_albums(method, request, seed, _ALBUMS, display)
+    elif getattr(method, 'taught', False):
         data, val = _taught(method, request, seed, display)
     elif getattr(method, 'rigged', False):
         data, val = _rigged(method, request, seed, display)
@@ -91,8 +97,11 @@ def train(request: Request, display: Display) -> Outcome:
     outcome = fit(method, data, request.folder, request.changes, val=val, resume=request.resume,
                   max_minutes=request.max_minutes, device=request.device, data_hash=known, display=display)
     if is_first() and outcome.reason != 'stopped' and not outcome.collapsed:
-        from .export import export_model
-        export_model(outcome.network.exported(), request.folder / MODEL, card_of(request, outcome, known))
+        if hasattr(method, 'export'):                      # a network of images, with a card of another kind
+            method.export(outcome.network, request.folder / MODEL, card_of(request, outcome, known))
+        else:
+            from .export import export_model
+            export_model(outcome.network.exported(), request.folder / MODEL, card_of(request, outcome, known))
     return outcome
 
 

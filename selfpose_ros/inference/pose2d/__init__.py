@@ -32,7 +32,7 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
         name: one of `POSE2D_NAMES`, a shipped model, a model folder, or an entry of a model store.
         backend: what runs a model folder.
         options: of `mediapipe_pose.MediaPipePose`; of a model folder `threads` (of one run, default 1), and those of
-            `top_down.TopDown` (with `detector`: a model, too) or `one_stage.OneStage`.
+            `top_down.TopDown` (with `detector`: a model, too; default: what the card names) or `one_stage.OneStage`.
 
     Raises:
         InputError: no network of that name, or an option that it does not have.
@@ -51,7 +51,9 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
     from .network import VisionNetwork
     from .one_stage import OneStage
     from .top_down import TopDown
-    threads, detector = options.pop('threads', 1), options.pop('detector', None)
+    threads = options.pop('threads', 1)
+    # the one that its card names, unless another one, or none, is asked for
+    detector = options.pop('detector', model.card.everything.get('detector'))
     network = VisionNetwork(model, threads, backend=backend)
     if not network.vision.about.top_down:
         if detector is not None:
