@@ -40,6 +40,7 @@ def _cameras(text: str) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..inference.pose2d import MODEL_HELP
+    from .backend_option import add_backend
     parser.add_argument('-o', '--output', type=Path, default=Path('out/demo'), metavar='DIR',
                         help='folder for what is left (default: %(default)s)')
     parser.add_argument('--cameras', type=_cameras, default=4, metavar='N', help='virtual cameras (default: 4)')
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='another person, motion and rig for each number')
     parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
                         help=f'{MODEL_HELP} (default: %(default)s)')
+    add_backend(parser)
     parser.add_argument('--rate', type=float, default=0., metavar='HZ',
                         help='images per second and camera (default: what two cores can serve)')
     parser.add_argument('--no-video', action='store_true', help='leave out video.mp4')
@@ -61,10 +63,14 @@ def run(args: argparse.Namespace) -> int:
                         "'selfpose_ros[ros,cpu]'")
     from ..demo.show import Options, show
     from ..demo.table import final_table
+    from ..inference.backend import Backend
     from ..inference.pose2d import check_pose2d
+    from .backend_option import chosen_backend
     from .progress import ProgressDisplay
-    check_pose2d(args.model)
-    options = Options(args.output, args.cameras, args.seconds, args.seed, args.model, not args.no_video, args.rate)
+    check_pose2d(args.model, Backend(args.backend))
+    backend = chosen_backend(args, args.cameras).name
+    options = Options(args.output, args.cameras, args.seconds, args.seed, args.model, not args.no_video, args.rate,
+                      backend)
     judged = show(options, sys.stdout, ProgressDisplay)
     from rich.console import Console
     console = Console(file=sys.stdout)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .model_engine import add_build, backends_here, build, half
+
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
 DESCRIPTION = """Models are folders with model.onnx and card.yaml. MODEL is the name of a shipped model, a model folder,
@@ -23,10 +25,15 @@ EXAMPLES = """examples:
   selfpose model import yolox.onnx --as yolox --size 416x416 -o ~/models/people --picture room.jpg
   selfpose model promote out/model ~/models lifter
   selfpose model rollback ~/models lifter
+  selfpose model fp16 ~/models/rtmpose_s     on your own machine, before it is copied to the robot
+  selfpose model build ~/models/rtmpose_s ~/models/people lifter --batch 4
 
+show also says which backends can run the model on this machine, and why not.
 verify compares the file with the hash on its card, loads the network, compares it with the card and runs it.
 import makes a model folder of an ONNX file: 2D pose networks and detectors, as their authors export them. It writes the
 card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
+build makes TensorRT engines for this machine's GPU, which the nodes would do at their first start, and compares them
+with ONNX Runtime. fp16 puts the network in half precision beside it, for such engines, if it sees the same.
 exit status: 0 done, all sound; 2 not done, or not sound: the sentence says why."""
 
 
@@ -44,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     promote = actions.add_parser('promote', parents=[common], help='copy a model into a store as its current version')
     promote.add_argument('model', metavar='FOLDER', type=Path)
     rollback = actions.add_parser('rollback', parents=[common], help='make the version before the current one current')
+    fp16 = actions.add_parser('fp16', parents=[common], help='the network in half precision, for GPUs')
+    fp16.add_argument('model', metavar='FOLDER')
+    add_build(actions.add_parser('build', parents=[common], help="TensorRT engines for this machine's GPU"))
     _add_import(actions.add_parser('import', parents=[common], help='make a model folder of an ONNX file'))
     for changing in (promote, rollback):
         changing.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
@@ -70,7 +80,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     return {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change,
-            'import': _import}[args.action](args)
+            'import': _import, 'build': _build, 'fp16': _half}[args.action](args)
 
 
 def _say(args: argparse.Namespace, told: Any, text: str) -> None:
@@ -94,10 +104,21 @@ def _show(args: argparse.Namespace) -> int:
 
     from ..models.store import open_model
     model = open_model(args.model)
-    card = {'folder': str(model.folder), **model.card.everything}
+    card = {'folder': str(model.folder), **model.card.everything, 'backends_here': backends_here(model)}
     # dates, which YAML reads as such, are text in JSON
     told = json.loads(json.dumps(card, default=str))
     _say(args, told, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    _say(args, *build(args))
+    return 0
+
+
+def _half(args: argparse.Namespace) -> int:
+    from ..models.store import open_model
+    _say(args, *half(open_model(args.model)))
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..cli import is_expected
 from ..io.errors import IoError
+from .backend_option import add_backend, chosen_backend
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='of the 2D network, for instance detector=FOLDER; may be repeated')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
+    add_backend(parser)
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
     parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
@@ -165,7 +167,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
     check_pose2d(args.model)
-    network = partial(make_pose2d, args.model, **options_of(args.model_option))
+    backend = chosen_backend(args)
+    network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
     options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras)
@@ -174,7 +177,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     if args.keypoints_out is not None and len(sources) > 1:
         raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
                       'one at a time')
-    lifter = LifterChoice(args.lifter)
+    lifter = LifterChoice(args.lifter, backend)
     lifter.open()                                          # before an hour of work, not after it
     stems, formats = _outputs(args.output, [s.name for s in sources], args.format)
     inputs = {p.resolve() for s in sources for p in s.paths}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..nodes.errors import NodeError, ParameterError
 from ..nodes.parameters import camera_names
+from .backend_option import add_backend
 
 if TYPE_CHECKING:
     from ..nodes.managed_node import ManagedNode
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument('--params', metavar='FILE.yaml', type=Path, help='ROS parameter file of both nodes')
     parser.add_argument('--cameras', metavar='A,B,...', help='names of the cameras, in place of those in the file')
+    add_backend(parser, None)
     parser.add_argument('--ros-args', dest='ros_args', nargs=argparse.REMAINDER, default=[],
                         help='everything after it is for ROS: -p name:=value, -r from:=to, --log-level ...')
 
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
                         "'selfpose_ros[ros]'") from error
-    return serve(lambda: _nodes(cameras), [*ros, *args.ros_args], bring_up=True)
+    return serve(lambda: _nodes(cameras, args.backend), [*ros, *args.ros_args], bring_up=True)
 
 
 def _cameras(given: str | None) -> tuple[str, ...] | None:
@@ -64,7 +66,7 @@ def _cameras(given: str | None) -> tuple[str, ...] | None:
     return camera_names(names)
 
 
-def _nodes(cameras: tuple[str, ...] | None) -> list[ManagedNode]:
+def _nodes(cameras: tuple[str, ...] | None, backend: str | None) -> list[ManagedNode]:
     """The fusion first: it must be there when the first view comes."""
     from rclpy.parameter import Parameter
 
@@ -72,6 +74,7 @@ def _nodes(cameras: tuple[str, ...] | None) -> list[ManagedNode]:
     from ..nodes.parameters import Pose2DSettings, checked, table
     from ..nodes.pose2d_node import Pose2DNode
     given = [] if cameras is None else [Parameter('cameras', Parameter.Type.STRING_ARRAY, list(cameras))]
+    given += [] if backend is None else [Parameter('backend', Parameter.Type.STRING, backend)]
     pose2d = Pose2DNode(on_view=lambda view: fusion.take(view), parameter_overrides=given)
     parameter = next(p for p in table(Pose2DSettings) if p.name == 'cameras')
     local = checked(parameter, pose2d.get_parameter('cameras').value)

@@ -39,7 +39,10 @@ _LINGER_S = 1.5
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. video: write one.  rate_hz: images per second and camera, 0 = what fits."""
+    """What the command line says. video: write one.  rate_hz: images per second and camera, 0 = what fits.
+
+    backend: of both nodes.
+    """
 
     output: Path
     cameras: int = 4
@@ -48,6 +51,7 @@ class Options:
     model: str = 'mediapipe'
     video: bool = True
     rate_hz: float = 0.
+    backend: str = 'onnxruntime'
 
     @property
     def camera_rate_hz(self) -> float:
@@ -151,5 +155,5 @@ def _parameters(film: Film, options: Options) -> str:
     """Parameter file of the nodes: the names of the cameras and the network, nothing about where they are."""
     names = ', '.join(film.rig.cameras)
     return (f'/**/pose2d_node:\n  ros__parameters:\n    cameras: [{names}]\n    model: {options.model}\n'
-            f'    image_transport: compressed\n'
-            f'/**/fusion_node:\n  ros__parameters:\n    cameras: [{names}]\n')
+            f'    image_transport: compressed\n    backend: {options.backend}\n'
+            f'/**/fusion_node:\n  ros__parameters:\n    cameras: [{names}]\n    backend: {options.backend}\n')

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,81 @@ def test_show_gives_the_whole_card(shipped: Path, tmp_path: Path, capsys):
     wanted = {**yaml.safe_load(text), 'folder': str(folder)}
     assert yaml.safe_load(model(capsys, 'show', folder)[1]).items() >= wanted.items()
     told = json.loads(model(capsys, 'show', folder, '--json')[1])
+    assert told.pop('backends_here').keys() == {'onnxruntime', 'tensorrt'}
     assert told == {**wanted, 'created': '2026-01-02'}
     assert 'name: first' in model(capsys, 'show', 'first')[1]
+
+
+def test_show_says_which_backends_can_run_it_here_and_why_not(shipped: Path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tensorrt', None)
+    told = json.loads(model(capsys, 'show', 'first', '--json')[1])['backends_here']
+    assert told['onnxruntime'].startswith('yes: CPU (ONNX Runtime')
+    assert told['tensorrt'].startswith('no: TensorRT cannot be loaded')
+    (shipped / 'first' / 'model.onnx').write_bytes(b'no graph')
+    status, _, err = model(capsys, 'show', 'first')
+    assert status == 2 and 'sha256' in err
+
+
+# -- engines
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch):
+    """A machine with the device that is none."""
+    from fake_device import FakeCuda, fake_tensorrt
+
+    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    cuda = FakeCuda()
+    trt = fake_tensorrt(cuda, b'')
+
+    def here(backend) -> Workshop:
+        return Workshop(trt, cuda, Path(backend.engines or tmp_path / 'engines'), backend.batch)
+    monkeypatch.setattr(Workshop, 'here', here)
+    return cuda
+
+
+def test_build_makes_an_engine_and_says_how_near_it_is(shipped: Path, gpu, tmp_path: Path, capsys):
+    assert 'its engine is built at the first start' in model(capsys, 'show', 'first')[1]
+    status, out, _ = model(capsys, 'build', 'first', 'second')
+    assert status == 0 and out.count('engine for GPU Fake (TensorRT 10.3.0)') == 2
+    assert 'joints 0 mm (allowed 2)' in out and gpu.clean
+    assert len(list((tmp_path / 'engines').glob('*.engine'))) == 2
+    assert 'its engine is there' in model(capsys, 'show', 'first')[1]
+    told = json.loads(model(capsys, 'build', 'first', '--engines', tmp_path / 'other', '--batch', 2, '--json')[1])
+    assert told[0]['model'] == 'first' and len(list((tmp_path / 'other').glob('*.engine'))) == 1
+
+
+@pytest.mark.parametrize('arguments', [('--batch', '9'), ('--batch', 'many'), ()])
+def test_build_without_a_gpu_is_one_sentence(shipped: Path, capsys, monkeypatch, arguments: tuple):
+    monkeypatch.setitem(sys.modules, 'tensorrt', None)
+    status, out, err = model(capsys, 'build', 'first', *arguments)
+    assert (status, out) == (2, '') and err.startswith('selfpose model') and err.count('\n') == 1
+    assert ('whole number from 1 to 8' if arguments else 'TensorRT cannot be loaded') in err
+
+
+def test_fp16_puts_a_network_in_half_precision_beside_the_whole(tmp_path: Path, capsys):
+    folder = write_lifter(tmp_path / 'm')
+    before = (folder / 'card.yaml').read_text()
+    for _ in range(2):
+        status, out, _ = model(capsys, 'fp16', folder)
+        assert status == 0 and 'model.fp16.onnx' in out and 'mm (allowed 2)' in out
+    assert (folder / 'card.yaml').read_text().startswith(before.rstrip())
+    assert (folder / 'card.yaml').read_text().count('fp16_sha256') == 1
+    assert model(capsys, 'verify', folder)[0] == 0
+    assert model(capsys, 'promote', folder, tmp_path / 'store', 'lifter')[0] == 0
+    assert (tmp_path / 'store' / 'lifter' / '0001' / 'model.fp16.onnx').is_file()
+    assert sorted(p.name for p in folder.iterdir()) == ['card.yaml', 'model.fp16.onnx', 'model.onnx']
+    (folder / 'model.fp16.onnx').write_bytes(b'another file')
+    assert model(capsys, 'verify', folder)[0] == 2
+
+
+def test_fp16_that_sees_something_else_is_not_kept(tmp_path: Path, capsys, monkeypatch):
+    from selfpose_ros.inference import half_precision
+    folder, other = (write_lifter(tmp_path / n, graph={'seed': i}) for i, n in enumerate(('one', 'two')))
+    monkeypatch.setattr(half_precision, '_converted', lambda file: (other / 'model.onnx').read_bytes())
+    status, _, err = model(capsys, 'fp16', folder)
+    assert status == 2 and 'does not see the same' in err
+    assert sorted(p.name for p in folder.iterdir()) == ['card.yaml', 'model.onnx']
+    assert 'fp16' not in (folder / 'card.yaml').read_text()
 
 
 def test_verify_without_names_takes_all_shipped_models(shipped: Path, capsys):

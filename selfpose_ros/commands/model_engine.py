@@ -1,0 +1,94 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose model build` and `fp16`, and which backends can run a model here."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..models.store import Model
+
+__all__ = ['add_build', 'backends_here', 'build', 'half']
+
+
+def add_build(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `selfpose model build`."""
+    parser.add_argument('model', metavar='MODEL', nargs='+')
+    parser.add_argument('--engines', metavar='DIR', type=Path, help='folder of the engine cache, as in the parameter '
+                        'engine_cache; default: ~/.cache/selfpose_ros/engines')
+    parser.add_argument('--batch', metavar='N', type=_batch, default=4, help='images or poses that usually come at '
+                        'once: the number of cameras (default: 4)')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+
+
+def _batch(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 8:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 to 8')
+    return int(text)
+
+
+def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Build the engines of models and compare them with ONNX Runtime: what to tell, and as text.
+
+    Raises:
+        InferenceError, ModelError: it cannot be had here, or does not agree.
+    """
+    from ..inference.backend import Backend
+    from ..inference.session import OrtSession
+    from ..inference.tensorrt.workshop import Workshop
+    from ..models.store import open_model
+    from .progress import ProgressDisplay
+    models = [open_model(name) for name in args.model]
+    workshop = Workshop.here(Backend('tensorrt', str(args.engines or ''), args.batch))
+    told, text = [], []
+    for model in models:
+        notes: list[str] = []
+        with ProgressDisplay(quiet=args.quiet, prefix=f'{model.card.name}: ') as progress:
+            def step(state: str, share: float, show: ProgressDisplay = progress) -> bool:
+                show(state, round(100 * share), 100)
+                return True
+
+            session, agreement = workshop.engine(model, OrtSession(model.file), step, notes.append)
+        session.close()
+        told.append({'model': model.card.name, 'device': workshop.words, 'folder': str(workshop.folder),
+                     'agreement': agreement.sentence, 'notes': notes})
+        text += [f'{model.card.name}: engine for {workshop.words} in {workshop.folder}\n', f'  {agreement.sentence}\n',
+                 *(f'  note: {n}\n' for n in notes)]
+    return told, ''.join(text)
+
+
+def half(model: Model) -> tuple[dict[str, Any], str]:
+    """Write `model.fp16.onnx`: what to tell, and as text.
+
+    Raises:
+        InferenceError, ModelError: see `inference.half_precision.write_half`.
+    """
+    from ..inference.half_precision import write_half
+    agreement = write_half(model)
+    file = model.folder / 'model.fp16.onnx'
+    sizes = [f.stat().st_size / 1e6 for f in (model.file, file)]
+    return ({'file': str(file), 'agreement': agreement.sentence},
+            f'{file}: {sizes[1]:.1f} MB instead of {sizes[0]:.1f}; {agreement.sentence}\n')
+
+
+def backends_here(model: Model) -> dict[str, str]:
+    """Backend -> 'yes: what' or 'no: why', on this machine."""
+    from ..inference.backend import Backend
+    from ..inference.errors import InferenceError
+    from ..inference.session import OrtSession
+    from ..inference.tensorrt.workshop import Workshop
+    from ..models.errors import ModelError
+    found = {}
+    try:
+        found['onnxruntime'] = f'yes: {OrtSession(model.file).device}'
+    except (InferenceError, ModelError) as error:
+        found['onnxruntime'] = f'no: {error}'
+    try:
+        workshop = Workshop.here(Backend('tensorrt'))
+        kept = 'its engine is there' if workshop.holds(model) else 'its engine is built at the first start'
+        found['tensorrt'] = f'yes: {workshop.words}, {kept}'
+    except (InferenceError, ModelError) as error:
+        found['tensorrt'] = f'no: {error}'
+    return found

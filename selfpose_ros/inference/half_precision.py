@@ -1,0 +1,107 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A model's graph in half precision, for GPUs: converted on a developer's machine, kept only if it sees the same."""
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..models.card import CARD, HALF, sha256_of
+from ..models.errors import ModelError
+from ..models.store import Model, open_model, verify
+from .errors import BackendUnavailable
+from .parity import Agreement, compare
+from .session import OrtSession, plain
+
+__all__ = ['write_half']
+
+_KEY = 'fp16_sha256'
+
+
+def write_half(model: Model) -> Agreement:
+    """Put `model.fp16.onnx` beside `model.onnx`, and its hash on the card.
+
+    Inputs and outputs stay float32. By the converter of ONNX Runtime, compared with the original on ONNX Runtime.
+
+    Raises:
+        BackendUnavailable: onnx or ONNX Runtime is not installed.
+        ModelError: it cannot be converted, sees something else, or the folder cannot be written; it is as before then.
+    """
+    target = model.folder / HALF
+    part = target.with_name(f'.{HALF}.{os.getpid()}.part')
+    try:
+        part.write_bytes(_converted(model.file))
+        agreement = _compared(model, part)
+        digest = sha256_of(part)
+        os.replace(part, target)
+        _on_card(model.folder / CARD, digest)
+        verify(open_model(model.folder.absolute()))
+    except OSError as error:
+        raise ModelError(f'{model.folder}: cannot be written ({error.strerror or error}); copy the model folder to '
+                         'where you may write, and convert it there') from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return agreement
+
+
+def _compared(model: Model, file: Path) -> Agreement:
+    try:
+        whole, half = OrtSession(model.file), OrtSession(file)
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(file), f'{model.file} in half precision')) from error
+    agreement = compare(model, whole, half)
+    if not agreement.good:
+        raise ModelError(f'{model.file}: in half precision it does not see the same, {agreement.sentence}; it stays as '
+                         'it is')
+    return agreement
+
+
+def _converted(file: Path) -> bytes:
+    try:
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    except ImportError as error:
+        raise BackendUnavailable(f'the converter cannot be loaded ({plain(error)}); pip install onnx onnxruntime, on '
+                                 'the machine that converts') from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')                # of weights that are rounded, which is what is wanted
+            model = convert_float_to_float16(onnx.load(str(file)), keep_io_types=True)
+            _sort(model.graph)
+            onnx.checker.check_model(model)
+    except Exception as error:                             # of any layer, of any class
+        raise ModelError(f'{file}: cannot be converted to half precision ({plain(error)}); leave it as it '
+                         'is') from error
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _sort(graph: Any) -> None:
+    """Every node after those whose results it takes: the converter puts its casts of the inputs at the end."""
+    known = {'', *(t.name for t in (*graph.input, *graph.initializer))}
+    waiting, sorted_ones = list(graph.node), []
+    while waiting:
+        ready = [n for n in waiting if known.issuperset(n.input)]
+        if not ready:
+            raise ValueError('its nodes go round in circles')
+        sorted_ones += ready
+        known.update(name for n in ready for name in n.output)
+        waiting = [n for n in waiting if not known.issuperset(n.output)]
+    del graph.node[:]
+    graph.node.extend(sorted_ones)
+
+
+def _on_card(card: Path, digest: str) -> None:
+    """Set one line of the card; the rest stays as somebody wrote it."""
+    text = re.sub(rf'^{_KEY}:.*\n?', '', card.read_text(encoding='utf-8'), flags=re.M)
+    part = card.with_name(f'.{CARD}.{os.getpid()}.part')
+    try:
+        part.write_text(f'{text.rstrip()}\n{_KEY}: {digest}\n', encoding='utf-8')
+        os.replace(part, card)
+    finally:
+        with suppress(OSError):
+            part.unlink()
