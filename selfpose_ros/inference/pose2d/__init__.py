@@ -40,9 +40,7 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
         ModelError: the model folder is damaged, or its graph is not what its card says.
     """
     if name == 'mediapipe':
-        if backend.name == 'tensorrt':
-            raise InputError('2D network mediapipe runs on the CPU alone; for backend tensorrt name a model folder '
-                             '(selfpose model import)')
+        check_pose2d(name, backend)
         from .mediapipe_pose import MediaPipePose
         _known(name, options, MediaPipePose)
         return MediaPipePose(**options)
@@ -65,14 +63,17 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
     return TopDown(network, found_by, **options)
 
 
-def check_pose2d(name: str) -> None:
-    """Whether there is a network of this name, without loading it: to be asked before anything that takes long.
+def check_pose2d(name: str, backend: Backend = ON_CPU) -> None:
+    """Whether there is a network of this name that this backend could run; nothing is loaded.
 
     Raises:
         InputError, ModelError: see `make_pose2d`.
     """
     if name not in POSE2D_NAMES:
         _model_of(name)
+    elif backend.name == 'tensorrt':
+        raise InputError(f'2D network {name} runs on the CPU alone; for backend tensorrt name a model folder (selfpose '
+                         'model import)')
 
 
 def _model_of(name: str) -> Model:
