@@ -121,10 +121,10 @@ class JointMap:
             raise SkeletonError(
                 f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got {keypoints.shape} '
                 f'and {confidence.shape}; check that joint_names belongs to these keypoints')
-        seen = np.isfinite(keypoints).all(-1) & (np.nan_to_num(confidence) > 0)
-        conf = np.where(seen, np.clip(np.nan_to_num(confidence), 0., 1.), 0.)
+        seen = np.isfinite(keypoints).all(-1) & (confidence > 0)             # which a NaN is not
+        conf = np.where(seen, np.minimum(confidence, 1.), 0.)
         points = np.where(seen[..., None], keypoints, 0.)
-        out = np.einsum('kj,...jc->...kc', self.weights, points)
+        out = self.weights @ points
         lowest = np.where(self.needs, conf[..., None, :], np.inf).min(-1) * self.factor
         if self.nose >= 0:                                # head from ears: unsure ears, then the nose stands in
             weak = (lowest[..., 10] < 0.3 * self.factor[10]) & (0.5 * conf[..., self.nose] > lowest[..., 10])

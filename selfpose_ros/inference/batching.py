@@ -93,8 +93,8 @@ class SharedRun:
             self._arrived(me)
 
     def _arrived(self, thread: int) -> None:
-        with self._changed:
-            if thread in self._coming:
+        if thread in self._coming:                         # put there by nobody but this thread
+            with self._changed:
                 self._coming.discard(thread)
                 self._changed.notify_all()
 
@@ -107,13 +107,16 @@ class SharedRun:
         count = min((len(a) for a in feeds.values()), default=0)
         if not count:
             raise OutputError('no image was given to the network')
-        most = 1 if self._apart else self._most
+        most, together = 1 if self._apart else self._most, self.prefers_batches
+        if not together:
+            self._arrived(threading.get_ident())
+            if self._fixed is None and count <= most:
+                return self.session.run(feeds, names)
         parts = [_Request({k: a[i:i + most] for k, a in feeds.items()}, tuple(names), min(most, count - i))
                  for i in range(0, count, most)]
-        if self.prefers_batches:
+        if together:
             self._meet(parts)
         else:
-            self._arrived(threading.get_ident())
             for part in parts:
                 self._serve([part])
         for part in parts:

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from .errors import MessageError
 
-__all__ = ['cloud_from', 'columns_of']
+__all__ = ['cloud_from', 'columns_of', 'table_cloud']
 
 Array = NDArray[np.float64]
 
@@ -34,13 +34,17 @@ def cloud_from(header: Header, columns: Mapping[str, Array], width: int) -> Poin
     One type for all fields, whole numbers too (exact up to 2^24): a reader gets the table with one `frombuffer`.
     """
     table = np.stack([np.asarray(c, np.float32) for c in columns.values()], -1)
-    height, fields = table.shape[0], len(columns)
+    return table_cloud(header, tuple(columns), table, width)
+
+
+def table_cloud(header: Header, names: tuple[str, ...], table: NDArray[np.float32], width: int) -> PointCloud2:
+    """The same of a table (P, `width`, fields) with a field for each name."""
+    step = 4 * len(names)
     return PointCloud2(
-        header=header, height=height, width=width, is_bigendian=False, point_step=4 * fields,
-        row_step=4 * fields * width, is_dense=bool(np.isfinite(table).all()),
-        fields=_fields(tuple(columns)),
+        header=header, height=len(table), width=width, is_bigendian=False, point_step=step, row_step=step * width,
+        is_dense=bool(np.isfinite(table).all()), fields=_fields(names),
         # an array of bytes: assigning an ndarray is a thousand times slower
-        data=array.array('B', table.astype('<f4').tobytes()))
+        data=array.array('B', table.astype('<f4', copy=False).tobytes()))
 
 
 def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str) -> dict[str, Array]:

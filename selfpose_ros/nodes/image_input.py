@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..core.camera import Intrinsics
 from ..core.errors import CameraError
 from ..inference.pose2d.contract import MIN_SIDE_PX
-from ..inference.pose2d.pictures import decoded
+from ..inference.pose2d.pictures import Memory, decoded
 from .errors import ImageError
 
 __all__ = ['bgr_from', 'intrinsics_from']
@@ -47,13 +47,13 @@ _TAIL = 65536
 _ASPECT = 0.01
 
 
-def bgr_from(message: Image | CompressedImage, camera: str) -> Pixels:
-    """The (H, W, 3) uint8 BGR image of a message.
+def bgr_from(message: Image | CompressedImage, camera: str, memory: Memory | None = None) -> Pixels:
+    """The (H, W, 3) uint8 BGR image of a message; it lies in the message, in `memory` (see `decoded`) or in new memory.
 
     Raises:
         ImageError: unknown encoding, too few bytes, no image, or too small to hold a person.
     """
-    image = _compressed(message, camera) if isinstance(message, CompressedImage) else _raw(message, camera)
+    image = _compressed(message, camera, memory) if isinstance(message, CompressedImage) else _raw(message, camera)
     h, w = image.shape[:2]
     if min(h, w) < MIN_SIDE_PX:
         raise ImageError(f'camera {camera}: the image has {w}x{h} px, too few to hold a person (at least '
@@ -98,15 +98,15 @@ def _bridged(message: Image, camera: str) -> Pixels:
     return np.ascontiguousarray(image, np.uint8)
 
 
-def _compressed(message: CompressedImage, camera: str) -> Pixels:
+def _compressed(message: CompressedImage, camera: str, memory: Memory | None) -> Pixels:
     data, form = bytes(message.data), message.format or 'no format given'
     if 'compressedDepth' in form:
         raise ImageError(f'camera {camera}: {form!r} is a depth image; name a colour image topic in image_topics')
-    if data[:2] == _JPEG and len(data) > 2 and _JPEG_END not in data[-_TAIL:]:
+    if data[:2] == _JPEG and len(data) > 2 and data.rfind(_JPEG_END, max(len(data) - _TAIL, 0)) < 0:
         # decoders would fill the missing part with grey and call it an image
         raise ImageError(f'camera {camera}: the JPEG of {len(data)} bytes is cut off; check the camera driver or '
                          'the network')
-    image = decoded(data)
+    image = decoded(data, memory)
     if image is None:
         raise ImageError(f'camera {camera}: {len(data)} bytes ({form}) are no image that can be decoded; send '
                          'JPEG or PNG')

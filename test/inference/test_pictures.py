@@ -65,6 +65,20 @@ def test_what_the_quick_decoder_does_not_like_is_looked_at_by_opencv(monkeypatch
     np.testing.assert_array_equal(pictures.decoded(data), by_opencv(data))
 
 
+def test_memory_is_used_again_and_grows() -> None:
+    memory = pictures.Memory()
+    small, large = jpeg(np.ascontiguousarray(BGR[:60, :50])), jpeg(BGR)
+    first = pictures.decoded(small, memory)
+    for data in (large, small, large, jpeg(BGR[::-1].copy())):
+        image = pictures.decoded(data, memory)
+        assert image is not None and image.flags.c_contiguous
+        np.testing.assert_array_equal(image, pictures.decoded(data))
+    if pictures.decode_jpeg is not None:
+        assert memory.room is not None and np.shares_memory(image, memory.room)
+        assert first is not None and not np.shares_memory(first, memory.room)
+    assert pictures.decoded(b'garbage' * 30, memory) is None and pictures.decoded(large[:40], memory) is None
+
+
 @pytest.mark.parametrize('data', [b'', b'\xff\xd8', b'\xff\xd8\xff\xd9', b'garbage' * 30, jpeg(BGR)[:40]])
 def test_what_is_none(data: bytes) -> None:
     assert pictures.decoded(data) is None
