@@ -24,6 +24,9 @@ _MOST_REVERSED = .4
 _MOST_TURN, _MOST_ECHO = 6.2832, .06
 #: a person whom cameras see well enough to learn from is this far away on average, m
 _ROOT_M = (1., 15.)
+#: joints in a picture that is cut out around somebody are spread over so much of its height; share of poses whose
+#: reference bone is longer in the picture than its depth allows
+_LEAST_EXTENT, _MOST_STRETCHED = .06, .3
 #: a body in this unit whose score is as large as this bends its knees visibly
 _LEAST_SCORE = .005
 
@@ -41,8 +44,9 @@ def detect(network: Lifter, batch: Batch) -> dict[str, float]:
         view_angle: mean angle, degrees, between the cameras of a sample (samples of two views or more).
         canonical_variety: as variety, of canonical poses.
         turn: largest length of a rotation vector, rad (heads with rotation vectors).
-    Methods add figures of their own: cross-view self-fusion `echo`, a root branch `root_depth`. The size of poses is no
-    figure: heads give unit poses, which can neither shrink nor grow.
+    Methods add figures of their own: cross-view self-fusion `echo`, a root branch `root_depth`, networks of images
+    with depth `extent` and `stretched`. The size of poses is no figure: heads give unit poses, which can neither
+    shrink nor grow.
     """
     lifted = network.lift(batch)
     there = batch.view_mask & (batch.weight > 0).any(-1)
@@ -94,4 +98,10 @@ def verdict(values: Mapping[str, float]) -> list[str]:
         out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
     if not _ROOT_M[0] <= values.get('root_depth', 4.) <= _ROOT_M[1]:
         out.append(f'people are placed {values["root_depth"]:.1f} m away from the cameras: raise pretrain, or lower lr')
+    if values.get('extent', 1.) < _LEAST_EXTENT:
+        out.append(f'joints fall onto one place (spread over {values["extent"]:.1%} of the picture): lower mv, or '
+                   'raise labelled and stage')
+    if values.get('stretched', 0.) > _MOST_STRETCHED:
+        out.append(f'depths are too large for the bones seen ({values["stretched"]:.0%} of the poses): raise z_bound '
+                   'and limb')
     return out

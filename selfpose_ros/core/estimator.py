@@ -143,6 +143,8 @@ class Estimator:
                 return []
             self._restart()
         self._now = now
+        self._people.tell(observation)
+        self._health.lifts = self._people.lifted is not None
         self._health.views(observation)
         self._take_saved(observation)
         self._resized(observation)
@@ -193,7 +195,9 @@ class Estimator:
     def _begin_lifted(self) -> None:
         """A first idea of where cameras and body are, from lifted poses alone, until a rig is solved."""
         h, old = self._history, self._model
-        if self._lifter is None or self._checking is not None or not h.seen or (old is not None and not old.lifted):
+        if self._people.lifted is None or self._checking is not None or not h.seen:
+            return
+        if old is not None and not old.lifted:
             return
         cameras = h.often_seen()
         done = h.seen < self._next_lifted or h.seen > _LIFTED_LAST or len(cameras) < 2

@@ -8,15 +8,18 @@ and gives one without place and size; this module does what lies before and afte
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .body import BONE_A, BONE_B, BONE_LOG_SIGMA
-from .camera import Intrinsics, guessed_intrinsics
+from .camera import Intrinsics, guessed_intrinsics, ideal_px
 from .errors import ObservationError
+from .observation import View2D
+from .relative_depth import pose_with_depth
+from .rotation import ray_rotation
 
 __all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'depth_covariance', 'depth_information',
            'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
@@ -70,15 +73,6 @@ class Normalised(NamedTuple):
     root_px: Array
     scale_px: Array
     ray_rot: Array
-
-
-def ray_rotation(ray: Array) -> Array:
-    """Smallest rotation (..., 3, 3) that takes the optical axis (0, 0, 1) to rays (..., 3) in front of the camera."""
-    r = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
-    x, y, z = r[..., 0], r[..., 1], r[..., 2]
-    k = 1 / (1 + z)
-    return np.stack([np.stack([1 - k * x * x, -k * x * y, x], -1), np.stack([-k * x * y, 1 - k * y * y, y], -1),
-                     np.stack([-x, -y, z], -1)], -2)
 
 
 def norm2d(kp_px: Array, conf: Array, K: Array | None = None) -> Normalised:
@@ -182,12 +176,29 @@ def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array
 
 
 class LiftedViews:
-    """A lifter, and what it made of the newest views: nothing is lifted twice, what is asked together is one call."""
+    """A lifter, and what it made of the newest views: nothing is lifted twice, what is asked together is one call.
 
-    def __init__(self, lifter: Lifter) -> None:
+    Views whose 2D network told depths are not lifted: they are poses already, whatever lifter there is.
+
+    Args:
+        lifter: None = there is none; only views with depths become poses.
+    """
+
+    def __init__(self, lifter: Lifter | None) -> None:
         self.lifter = lifter
-        self._past = PastPoses(lifter.frames)
+        self._past = PastPoses(lifter.frames if lifter is not None else 1)
         self._known: dict[tuple[str, bytes], Lifted] = {}
+        self._depths: dict[tuple[str, bytes], Lifted] = {}
+
+    def tell(self, views: Iterable[View2D]) -> None:
+        """The depths of views that have some, before anybody in them is asked for."""
+        if len(self._depths) > _KEPT:
+            self._depths = dict(list(self._depths.items())[-_KEPT // 2:])
+        for view in views:
+            if view.depth is not None and view.depth_sigma is not None:
+                for k, kp in enumerate(view.keypoints):
+                    key = view.camera, ideal_px(kp, view.intrinsics).tobytes()
+                    self._depths[key] = view.depth[k], view.depth_sigma[k]
 
     def add(self, who: Hashable, row: Mapping[str, tuple[float, Array, Array]]) -> None:
         """The newest views of somebody, by camera: stamp, joints (17, 2) px, confidence (17,)."""
@@ -207,13 +218,23 @@ class LiftedViews:
             self._known = dict(list(self._known.items())[-_KEPT // 2:])
         keys = {c: (c, kp.tobytes()) for c, (_, kp, conf) in row.items()
                 if c in pinholes and (np.isfinite(kp[:, 0]) & (conf > 0)).sum() >= _FEWEST}
+        for c, key in keys.items():
+            if key in self._depths and key not in self._known:
+                pose = _with_depth(*row[c][1:], *self._depths[key], pinholes[c])
+                if pose is not None:
+                    self._known[key] = pose
         new = [c for c, key in keys.items() if key not in self._known]
-        if new:
+        if new and self.lifter is not None:
             poses = [row[c][1:] if self.lifter.frames < 2 else self._past.of((who, c), *row[c][1:]) for c in new]
             kp, conf = np.stack([p for p, _ in poses]), np.stack([q for _, q in poses])
             joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[c] for c in new]))
             self._known.update({keys[c]: (j, s) for c, j, s in zip(new, joints, sigma, strict=True)})
-        return {c: self._known[key] for c, key in keys.items()}
+        return {c: self._known[key] for c, key in keys.items() if key in self._known}
+
+
+def _with_depth(kp: Array, conf: Array, depth: Array, sigma: Array, K: Array) -> Lifted | None:
+    seen = np.isfinite(kp).all(-1) & (conf > 0) & np.isfinite(depth) & np.isfinite(sigma)
+    return pose_with_depth(kp, seen, depth, sigma, K) if seen.sum() >= _FEWEST else None
 
 
 def metres(joints: Array, bones: Array) -> Array:

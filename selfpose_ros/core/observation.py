@@ -31,6 +31,9 @@ class View2D:
         image_size: (w, h) px.
         person: (P,) identity that the camera's own tracker gave, -1 = none.
         intrinsics: known intrinsics, or None: unknown.
+        depth: (P, 17) how far a joint lies behind the pelvis, along the ray to the pelvis, in lengths of the line from
+            pelvis to thorax; NaN = not known. None: the 2D network tells no depths.
+        depth_sigma: (P, 17) standard deviation of such a joint's place in 3D, per axis, in that unit.
     """
 
     camera: str
@@ -40,6 +43,8 @@ class View2D:
     image_size: tuple[int, int]
     person: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     intrinsics: Intrinsics | None = None
+    depth: Array | None = None
+    depth_sigma: Array | None = None
 
     def __post_init__(self) -> None:
         kp, conf = np.array(self.keypoints, float), np.array(self.confidence, float)
@@ -60,8 +65,8 @@ class View2D:
                 raise ObservationError(f'camera {self.camera!r}: {len(kp)} people but {person.size} identities')
             person = np.full(len(kp), -1, np.int64)
         # what is not a number is not seen; a joint without confidence is not seen either
-        seen = np.isfinite(kp).all(-1) & (np.nan_to_num(conf, nan=0., posinf=0., neginf=0.) > 0)
-        conf = np.where(seen, np.clip(np.nan_to_num(conf), 0., 1.), 0.)
+        seen = np.isfinite(kp).all(-1) & (conf > 0) & (conf < np.inf)
+        conf = np.where(seen, np.minimum(conf, 1.), 0.)
         kp = np.where(seen[..., None], kp, np.nan)
         for a in (kp, conf, person):
             a.setflags(write=False)
@@ -69,7 +74,23 @@ class View2D:
         object.__setattr__(self, 'confidence', conf)
         object.__setattr__(self, 'person', person)
         object.__setattr__(self, 'image_size', (int(w), int(h)))
+        if (self.depth is None) != (self.depth_sigma is None):
+            raise ObservationError(f'camera {self.camera!r}: give depth and depth_sigma, or neither')
+        if self.depth is not None:
+            self._with_depth(np.array(self.depth, float), np.array(self.depth_sigma, float))
         object.__setattr__(self, 'stamp', float(self.stamp))
+
+    def _with_depth(self, depth: Array, sigma: Array) -> None:
+        if depth.size == 0 == self.confidence.size:
+            depth = sigma = np.zeros((0, 17))
+        if depth.shape != self.confidence.shape or sigma.shape != depth.shape:
+            raise ObservationError(f'camera {self.camera!r}: expected depth and depth_sigma '
+                                   f'{self.confidence.shape}, got {depth.shape} and {sigma.shape}')
+        known = np.isfinite(depth) & np.isfinite(sigma) & (sigma > 0)
+        for name, a in (('depth', depth), ('depth_sigma', sigma)):
+            a = np.where(known, a, np.nan)
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,13 @@ class People:
     def clear(self) -> None:
         self.everybody.clear()
 
+    def tell(self, observation: MultiView) -> None:
+        """Views whose 2D network told depths are poses by themselves; without a lifter, too."""
+        if any(v.depth is not None for v in observation.views):
+            if self.lifted is None:
+                self.lifted = LiftedViews(None)
+            self.lifted.tell(observation.views)
+
     def adopt(self, model: RigModel, rows: list[tuple[float, Row]], moved: bool,
               lifted: Sequence[Mapping[str, Lifted]] = ()) -> None:
         """Take a new rig. The main person's filter is run again over the newest rows, others are carried along.

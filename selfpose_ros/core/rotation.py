@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['angle_deg', 'cross_matrix', 'exp', 'log', 'mean_rotation', 'nearest_rotation', 'rigid_alignment',
-           'similarity_alignment']
+__all__ = ['angle_deg', 'cross_matrix', 'exp', 'log', 'mean_rotation', 'nearest_rotation', 'ray_rotation',
+           'rigid_alignment', 'similarity_alignment']
 
 Array = NDArray[np.float64]
 
@@ -98,3 +98,12 @@ def similarity_alignment(
     R = (U * d) @ Vt
     s = float((S * d).sum() / max((w[:, None] * pc * pc).sum(), 1e-300)) if with_scale else 1.
     return s, R, mg - s * R @ mp
+
+
+def ray_rotation(ray: Array) -> Array:
+    """Smallest rotation (..., 3, 3) that takes the optical axis (0, 0, 1) to rays (..., 3) in front of the camera."""
+    r = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+    x, y, z = r[..., 0], r[..., 1], r[..., 2]
+    k = 1 / (1 + z)
+    return np.stack([np.stack([1 - k * x * x, -k * x * y, x], -1), np.stack([-k * x * y, 1 - k * y * y, y], -1),
+                     np.stack([-x, -y, z], -1)], -2)

@@ -37,6 +37,8 @@ ENCODINGS: dict[str, tuple[int, int, int | None]] = {
     'bayer_gbrg16': (2, 1, cv2.COLOR_BayerGR2BGR), 'bayer_grbg16': (2, 1, cv2.COLOR_BayerGB2BGR),
 }
 _FIELDS = ('u', 'v', 'confidence', 'person')
+#: of networks that tell depths, too
+_DEPTH = ('depth', 'depth_sigma')
 #: sensor_msgs/PointField.datatype
 _TYPES = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 
@@ -153,30 +155,35 @@ def view_of(cloud: Any, info: KeypointsInfo, camera: str, stamp: float) -> View2
                       intrinsics=info.intrinsics)
     if cloud.width != len(info.joint_names):
         raise BadMessage(f'{cloud.width} columns for {len(info.joint_names)} joint names')
-    table = _table(cloud)
+    deep = {f.name for f in cloud.fields}.issuperset(_DEPTH)
+    table = _table(cloud, _FIELDS + _DEPTH if deep else _FIELDS)
     u, v, confidence, person = (table[name].astype(float) for name in _FIELDS)
     try:
         keypoints, certainty = info.joints.apply(np.stack([u, v], -1), confidence)
         who = np.nan_to_num(person[:, 0], nan=-1., posinf=-1., neginf=-1.).astype(np.int64)
-        return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics)
+        if not deep:
+            return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics)
+        depth, _ = info.joints.apply(np.stack([table[name].astype(float) for name in _DEPTH], -1), confidence)
+        return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics, depth[..., 0],
+                      depth[..., 1])
     except CoreError as error:
         raise BadMessage(str(error)) from error
 
 
-def _table(cloud: Any) -> NDArray[Any]:
+def _table(cloud: Any, names: tuple[str, ...]) -> NDArray[Any]:
     fields = {f.name: f for f in cloud.fields}
-    missing = [n for n in _FIELDS if n not in fields]
+    missing = [n for n in names if n not in fields]
     if missing:
         raise BadMessage(f'no field {", ".join(missing)}')
     order = '>' if cloud.is_bigendian else '<'
-    formats = [_TYPES.get(fields[n].datatype, '') for n in _FIELDS]
-    offsets = [fields[n].offset for n in _FIELDS]
+    formats = [_TYPES.get(fields[n].datatype, '') for n in names]
+    offsets = [fields[n].offset for n in names]
     h, w, step = cloud.height, cloud.width, cloud.point_step
     data = np.ascontiguousarray(cloud.data, np.uint8)
     if '' in formats or max(o + int(f[1]) for o, f in zip(offsets, formats, strict=True)) > step:
         raise BadMessage('fields that are no numbers or lie outside the point')
     if cloud.row_step < w * step or data.size < cloud.row_step * (h - 1) + w * step:
         raise BadMessage(f'{data.size} bytes are too few for {h} x {w} points of {step} bytes')
-    dtype = np.dtype({'names': list(_FIELDS), 'formats': [order + f for f in formats], 'offsets': offsets,
+    dtype = np.dtype({'names': list(names), 'formats': [order + f for f in formats], 'offsets': offsets,
                       'itemsize': step})
     return np.ndarray((h, w), dtype, data, strides=(cloud.row_step, step))

@@ -66,6 +66,8 @@ FAMILIES: dict[str, Family] = {
         'method': Option('quarter', 'quarter, dark or udp', lambda v: v in ('quarter', 'dark', 'udp')),
         'kernel': Option(11, 'an odd whole number', lambda v: isinstance(v, int) and v > 0 and v % 2 == 1),
         **_MIN_SCORE}),
+    'points25d': Family('pose2d', True, {'points': 3, 'score': 2, 'depth': 2, 'sigma': 2}, ('classic', 'udp'),
+                        _MIN_SCORE),
     'rtmo': Family('pose2d', False, {'dets': 3, 'keypoints': 4}, ('corner', 'centre'), _MIN_SCORE),
     'yolo_pose': Family('pose2d', False, {'output': 3}, ('centre', 'corner'), _NMS),
     'rtmdet': Family('detector', False, {'dets': 3, 'labels': 2}, ('corner', 'centre'), _MIN_SCORE),

@@ -25,7 +25,8 @@ from ..data.arrays import Drawing
 from ..errors import TrainingError
 from . import scenes
 
-__all__ = ['Album', 'ImageBatch', 'Task', 'body_box', 'make_album', 'torso_px']
+__all__ = ['Album', 'ImageBatch', 'Task', 'body_box', 'collected', 'make_album', 'parted',
+           'person_window', 'read_arrays', 'torso_px']
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -91,6 +92,23 @@ def body_box(points: Array, inside: NDArray[np.bool_], limit: Array) -> Array | 
     return np.concatenate([low, high]) if (high - low > 3).all() else None
 
 
+def person_window(rng: np.random.Generator, points: Array, inside: NDArray[np.bool_], task: Task) -> Array | None:
+    """Image px -> canvas px (2, 3) about somebody whose joints (17, 2) px are where they are, as a run time's box is.
+
+    None: too little of him is inside (17,), or he is too far away.
+    """
+    limit = np.array(scenes.IMAGE, float)
+    box = body_box(np.nan_to_num(points), inside, limit)
+    if box is None or (box[2:] - box[:2]).max() < 40:      # nobody looks for a pose in so few pixels
+        return None
+    centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    centre = centre + rng.normal(0, .05, 2) * extent
+    extent = extent * np.exp(rng.normal(.03, .12))
+    window = person_crop(np.r_[centre - extent / 2, centre + extent / 2], task.size, task.padding).matrix.copy()
+    window[:, 2] += (np.array(task.canvas) - task.size) / 2   # the same, in the middle of the canvas
+    return window
+
+
 def _one(rng: np.random.Generator, poses: Array, task: Task) -> tuple[Pixels, Array, Array] | None:
     """A picture, joints (P, 17, 2) px of the canvas, and whether they are there (P, 17)."""
     limit = np.array(scenes.IMAGE, float)
@@ -103,20 +121,12 @@ def _one(rng: np.random.Generator, poses: Array, task: Task) -> tuple[Pixels, Ar
     if pose2d:
         points = project(stage.joints[0], eye.K, eye.R, eye.t)
         inside = ((points >= 0) & (points <= limit - 1)).all(-1) & (stage.joints[0] @ eye.R[2] + eye.t[2] > .3)
-        box = body_box(np.nan_to_num(points), inside, limit)
-        if box is None or (box[2:] - box[:2]).max() < 40:  # nobody looks for a pose in so few pixels
+        crop = person_window(rng, points, inside, task)
+        if crop is None:
             return None
-        centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        centre = centre + rng.normal(0, .05, 2) * extent
-        extent = extent * np.exp(rng.normal(.03, .12))
-        place = person_crop(np.r_[centre - extent / 2, centre + extent / 2], task.size, task.padding)
+        window = crop
     else:
-        place = letterbox(scenes.IMAGE, task.size, 'corner')
-    window = place.matrix.copy()
-    if pose2d:                                             # the same, in the middle of the canvas
-        window[:, 2] += (canvas - task.size) / 2
-    else:
-        window, canvas = window * MARGIN, canvas
+        window = letterbox(scenes.IMAGE, task.size, 'corner').matrix * MARGIN
     picture = scenes.take(rng, stage, eye, window, (int(canvas[0]), int(canvas[1])))
     if pose2d:
         return picture.image, picture.points[:1], (picture.inside & ~picture.hidden)[:1].astype(float)
@@ -164,10 +174,10 @@ def make_album(poses: Array, task: Task, count: int, seed: int, file: Path | Non
     found: list[tuple[list[bytes], list[Array], list[Array]]] = []
     if jobs == 1:
         results: Any = map(_piece, pieces)
-        found = _collected(results, len(pieces), progress)
+        found = collected(results, len(pieces), progress)
     else:
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context('spawn')) as pool:
-            found = _collected(pool.map(_piece, pieces), len(pieces), progress)
+            found = collected(pool.map(_piece, pieces), len(pieces), progress)
     album = Album([j for f in found for j in f[0]], [p for f in found for p in f[1]],
                   [t for f in found for t in f[2]], task, seed)
     if file is not None:
@@ -175,13 +185,37 @@ def make_album(poses: Array, task: Task, count: int, seed: int, file: Path | Non
     return album
 
 
-def _collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[Any]:
+def collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[Any]:
     out = []
     for result in results:
         out.append(result)
         if progress is not None:
             progress(len(out), total)
     return out
+
+
+def read_arrays(file: Path, names: Sequence[str], made_of: Sequence[str]) -> dict[str, Any]:
+    """Arrays of an album's file.
+
+    Raises:
+        TrainingError: damaged, or made otherwise.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as z:
+            a = {k: z[k] for k in ('made_of', *names)}
+    except Exception as error:                             # zip, numpy and the file system, each with its own
+        raise TrainingError(f'{file}: not a readable album ({" ".join(str(error).split())[:100]}); delete it, it is '
+                            'rendered again') from error
+    if a['made_of'].tolist() != list(made_of):
+        raise TrainingError(f'{file}: an album of {" ".join(a["made_of"].tolist())}, wanted is {" ".join(made_of)}; '
+                            'delete it, or choose another folder')
+    return a
+
+
+def parted(data: Pixels, ends: Any) -> list[bytes]:
+    """JPEG files that lie one behind the other."""
+    whole, cuts = data.tobytes(), [0, *ends.tolist()]
+    return [whole[i:j] for i, j in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
 class Album:
@@ -223,19 +257,10 @@ class Album:
         Raises:
             TrainingError: damaged, or made otherwise.
         """
-        try:
-            with np.load(file, allow_pickle=False) as z:
-                a = {k: z[k] for k in ('made_of', 'ends', 'data', 'people', 'points', 'there')}
-        except Exception as error:                         # zip, numpy and the file system, each with its own
-            raise TrainingError(f'{file}: not a readable album ({" ".join(str(error).split())[:100]}); delete it, it '
-                                'is rendered again') from error
-        if a['made_of'].tolist() != list(made_of):
-            raise TrainingError(f'{file}: an album of {" ".join(a["made_of"].tolist())}, wanted is '
-                                f'{" ".join(made_of)}; delete it, or choose another folder')
-        data, ends = a['data'].tobytes(), [0, *a['ends'].tolist()]
+        a = read_arrays(file, ('ends', 'data', 'people', 'points', 'there'), made_of)
+        jpegs = parted(a['data'], a['ends'])
         cuts = np.cumsum(a['people'])[:-1]
-        return cls([data[i:j] for i, j in zip(ends[:-1], ends[1:], strict=True)],
-                   np.split(a['points'].astype(float), cuts), np.split(a['there'].astype(float), cuts), task,
+        return cls(jpegs, np.split(a['points'].astype(float), cuts), np.split(a['there'].astype(float), cuts), task,
                    int(made_of[-2]))
 
     # -- batches
@@ -263,10 +288,13 @@ class Album:
 
     def _sample(self, index: int, rng: np.random.Generator) -> tuple[Pixels, Array, Array]:
         """Picture (H, W, 3) RGB of the network's size, points (P, 17, 2), weights (P, 17)."""
+        return self._as_placed(index, *self._placed(rng), rng)
+
+    def _as_placed(self, index: int, matrix: Array, mirrored: bool,
+                   rng: np.random.Generator) -> tuple[Pixels, Array, Array]:
         image = np.asarray(cv2.imdecode(np.frombuffer(self.jpegs[index], np.uint8), cv2.IMREAD_COLOR), np.uint8)
         points, there = self.points[index], self.there[index]
         w, h = self.task.size
-        matrix, mirrored = self._placed(rng)
         image = cv2.warpAffine(image, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         points = points @ matrix[:, :2].T + matrix[:, 2]
         if mirrored:

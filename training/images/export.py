@@ -25,6 +25,9 @@ _CARDS: dict[str, dict[str, Any]] = {
                'decode': {'split': 2.0, 'score': 'min', 'min_score': .3}},
     'detector': {'family': 'yolox', 'crop': 'corner', 'border': 0, 'outputs': {'output': 'output'},
                  'decode': {'min_score': .4, 'iou': .5}},
+    'points25d': {'kind': 'pose2d', 'family': 'points25d', 'crop': 'classic', 'border': 0,
+                  'outputs': {'points': 'points', 'score': 'score', 'depth': 'depth', 'sigma': 'sigma'},
+                  'decode': {'min_score': .3}},
 }
 
 
@@ -33,13 +36,14 @@ def export_vision(graph: nn.Module, kind: str, size: tuple[int, int], folder: Pa
 
     Args:
         graph: (N, 3, h, w), (pixel - MEAN) / STD in RGB, to the tensors that `graph.names` tells.
-        kind: 'pose2d' or 'detector'.  size: (w, h) px.
+        kind: 'pose2d', 'points25d' (with depth) or 'detector'.  size: (w, h) px.
         folder: see `export.export_model`.  card: at least name and licence.
 
     Raises:
         TrainingError, ModelError: see `export.export_model`.
     """
     about = _CARDS[kind]
+    kind = about.get('kind', kind)
     names: tuple[str, ...] = graph.names                   # type: ignore[assignment]
     w, h = size
 

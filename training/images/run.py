@@ -49,12 +49,15 @@ def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str]
         learnt, held_out = _joints(given, ~out), _joints(given, out)
     if not len(learnt) or not len(held_out):
         raise TrainingError(f'{request.data}: too few poses with all joints; give more motion')
-    albums = []
+    # a method with pictures of a kind of its own makes them itself
+    own = getattr(method, 'album', None)
+    albums: list[Album] = []
     for joints, n, s, name in ((learnt, count, seed, names[0]),
                                (held_out, max(count // _FEWER, 64), seed + 1_000_000, names[1])):
         if not (request.folder / name).exists():
             display.say(f'rendering {n} pictures of people, once')
-        albums.append(make_album(joints, task, n, s, request.folder / name, os.cpu_count() or 1))
+        albums.append(make_album(joints, task, n, s, request.folder / name, os.cpu_count() or 1) if own is None else
+                      own(settings, joints, n, s, request.folder / name, os.cpu_count() or 1, bool(albums)))
     albums[1].varied = False
     return albums[0], albums[1]
 

@@ -54,15 +54,18 @@ def procrustes_rotation(source: Tensor, target: Tensor, weight: Tensor) -> Tenso
         return (u * d[..., None, :]) @ vt
 
 
-def mv_procrustes(Y: Tensor, c: Tensor) -> Tensor:
+def mv_procrustes(Y: Tensor, c: Tensor, sized: bool = False) -> Tensor:
     """Poses in camera axes (B, V, 17, 3) of all views must agree after the best rotation (Iqbal et al., CVPR 2020).
 
-    Mean over pairs u != v and joints of the distance, weighted by both confidences c (B, V, 17), of unit poses about
-    their weighted centre.
+    Mean over pairs u != v and joints of the distance, weighted by both confidences c (B, V, 17), of poses about their
+    weighted centre.
+
+    Args:
+        sized: poses have a unit of their own, as the paper's have (a bone of length 1); else unit poses are compared.
     """
     both = c[:, :, None] * c[:, None]                                                  # B, V, U, J
     total = both.sum(-1).clamp(min=_FLOOR)[..., None, None]
-    Yn = unit_pose(Y)
+    Yn = Y if sized else unit_pose(Y)
     shape = (*both.shape, 3)
     a, b = Yn[:, :, None].expand(shape), Yn[:, None].expand(shape)
     a = a - (a * both[..., None]).sum(-2, keepdim=True) / total

@@ -71,11 +71,19 @@ def bone_vec(Y: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((bone_vectors(Y) - bone_vectors(target)).abs().mean(-1) * w).sum() / w.sum().clamp(min=_FLOOR)
 
 
-def limb_len(X: Tensor, lengths: Tensor) -> Tensor:
-    """Mean |length / reference - 1| of bones, both relative to their mean; lengths (..., 16) in any unit."""
+def limb_len(X: Tensor, lengths: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean |length / reference - 1| of bones, both relative to their mean; lengths (..., 16) in any unit.
+
+    Args:
+        weight: (..., 17) of the joints; a bone weighs as the lesser of its two. None = all alike.
+    """
     n = bone_lengths(X)
     mine, known = n / n.mean(-1, keepdim=True), lengths / lengths.mean(-1, keepdim=True)
-    return (mine / known - 1).abs().mean()
+    off = (mine / known - 1).abs()
+    if weight is None:
+        return off.mean()
+    w = torch.minimum(weight[..., _CHILD], weight[..., _PARENT])
+    return (off * w).sum() / w.sum().clamp(min=_FLOOR)
 
 
 def z_bound(Y: Tensor, bound: float) -> Tensor:

@@ -1,0 +1,222 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Images to 3D poses: 2D labels for some pictures, and several views of the same instant that nobody has labelled.
+
+Iqbal, Molchanov and Kautz, CVPR 2020 (methods.md 4). The network tells joints and their depths behind the pelvis; with
+the camera's intrinsics that is a pose, and poses of one instant must be the same body up to a rotation.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfpose_ros.core.body import BONE_PRIOR_M
+from selfpose_ros.core.skeleton import MIRROR
+
+from .. import metrics
+from ..evaluate import EVAL16
+from ..images.album import Task
+from ..images.groups import GroupBatch, Groups, make_groups
+from ..losses.agreement import mv_procrustes, procrustes_rotation
+from ..losses.anatomy import chirality_score, limb_len, z_bound
+from ..losses.heat_map import heatmap_cross, heatmap_mse
+from ..losses.likelihood import laplace_nll
+from ..networks.points25d import HeatMap25D, Seen, confidence, pose_of, rays_of, target_maps
+from ..networks.vision import MEAN, STD
+from .pose2d import pck
+
+__all__ = ['HeatMap25DMethod', 'PointsGraph']
+
+#: weight of "nowhere" for a joint outside the picture
+_NOWHERE = .05
+#: share of the training over which the losses without labels rise
+_RAMP = .1
+_SIGMA_WEIGHT = 1e-2
+_FLOOR = 1e-8
+
+
+class HeatMap25DMethod:
+    """See the module; `data.images` makes the pictures."""
+
+    name = 'heatmap25d'
+    summary = 'images to 3D with 2D labels for a part and unlabelled multi-view pictures (Iqbal et al., CVPR 2020)'
+    kind = 'pose2d'
+
+    def __init__(self) -> None:
+        self._settings: dict[str, Any] = self.defaults()
+
+    def defaults(self) -> dict[str, Any]:
+        return {'stages': [24, 48, 96], 'depth': [0, 1, 2], 'hidden': 48, 'size': [96, 128],
+                'pictures': 3000, 'views': 3, 'labelled': 150, 'unlabelled': True,
+                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2000, 'warmup': 100,
+                'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003,
+                'heatmap': 1., 'cross': 1., 'mv': 1., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'pseudo': .1,
+                'sure': .9, 'stage': .2}
+
+    def task(self, config: Mapping[str, Any]) -> Task:
+        """What the pictures have to show."""
+        return Task('pose2d', (int(config['size'][0]), int(config['size'][1])))
+
+    def album(self, config: Mapping[str, Any], joints: Any, pictures: int, seed: int, file: Path, jobs: int,
+              held_out: bool) -> Groups:
+        """Groups of pictures of people in poses `joints` (N, 17, 3); see `images.run`."""
+        views = int(config['views'])
+        groups = make_groups(joints, self.task(config), views, max(pictures // views, 1), seed, file, jobs)
+        return groups if held_out else groups.of(int(config['labelled']), bool(config['unlabelled']))
+
+    def build(self, config: Mapping[str, Any]) -> HeatMap25D:
+        self._settings = self.defaults() | dict(config)
+        s = self._settings
+        network = HeatMap25D(self.task(s).size, list(s['stages']), list(s['depth']), int(s['hidden']))
+        return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
+
+    # -- training
+
+    def loss(self, network: nn.Module, batch: GroupBatch, progress: float) -> dict[str, Tensor]:
+        s = self._settings
+        seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
+        labelled = batch.labelled[:, None].expand(batch.weight.shape[:2]).flatten()
+        weight = batch.weight.flatten(0, 1)
+        target = target_maps(batch.points.flatten(0, 1), seen.heat)
+        target = torch.where(weight[..., None, None] > 0, target, 1. / target[0, 0].numel())
+        share = torch.where(weight > 0, weight, _NOWHERE) * labelled[:, None]
+        terms = {'heatmap': s['heatmap'] * heatmap_mse(seen.heat, target, weight * labelled[:, None]),
+                 'cross': s['cross'] * heatmap_cross(seen.heat, target, share)}
+        ramp = min(max((progress - s['stage']) / _RAMP, 0.), 1.)
+        if ramp <= 0:
+            return terms
+        sure = confidence(seen.heat).detach()
+        if s['pseudo'] and not bool(labelled.all()):
+            guess = target_maps(seen.points.detach(), seen.heat)
+            known = (sure > s['sure']) & ~labelled[:, None]
+            terms['pseudo'] = ramp * s['pseudo'] * heatmap_mse(seen.heat, guess, known.float())
+        pose = _posed(seen, batch)
+        Y, c = pose.joints, pose.weight
+        lengths = torch.as_tensor(BONE_PRIOR_M, dtype=Y.dtype, device=Y.device)
+        terms['mv'] = ramp * s['mv'] * mv_procrustes(Y, c, sized=True)
+        terms['limb'] = ramp * s['limb'] * limb_len(Y, lengths, c)
+        terms['z_bound'] = ramp * s['z_bound'] * z_bound(Y, s['most_z'])
+        terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
+        return terms
+
+    @torch.no_grad()
+    def criterion(self, network: nn.Module, batch: GroupBatch) -> float:
+        """Mean distance in 2D (no more than 1 for a joint) plus how far views disagree, both in torso lengths."""
+        seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
+        off, there = _errors(seen, batch)
+        pose = _posed(seen, batch)
+        return float((off.clamp(max=1.) * there).sum() / there.sum().clamp(min=1)
+                     + mv_procrustes(pose.joints, pose.weight, sized=True))
+
+    @torch.no_grad()
+    def figures(self, network: nn.Module, batch: GroupBatch) -> dict[str, float]:
+        """Detectors of collapse, PCK in per cent, and for groups whose truth is known errors in mm.
+
+        extent: root mean square distance of the joints from their middle over the height of the picture.
+        stretched: share of poses whose reference bone is longer in the picture than its depth allows.
+        disagreement: of views after the best rotation, lengths of the reference bone.
+        chirality, reversed, depth, variety: see `collapse.detect`.
+        """
+        seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
+        off, there = _errors(seen, batch)
+        pose = _posed(seen, batch)
+        y = pose.joints.flatten(0, 1)
+        y = y / y.square().sum((-1, -2), keepdim=True).div(17).sqrt().clamp(min=_FLOOR)
+        score = chirality_score(y)
+        middle = seen.points - seen.points.mean(1, keepdim=True)
+        out = {'pck_20': torch.tensor(pck(off, there, .2)), 'pck_10': torch.tensor(pck(off, there, .1)),
+               'chirality': score.mean(), 'reversed': (score < 0).float().mean(),
+               'depth': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
+               'variety': y.var(0, unbiased=False).mean() / y.square().mean().clamp(min=_FLOOR),
+               'extent': middle.square().sum(-1).mean().sqrt() / batch.image.shape[-2],
+               'stretched': pose.stretched.float().mean(),
+               'disagreement': mv_procrustes(pose.joints, pose.weight, sized=True)}
+        told = {k: float(v) for k, v in out.items()}
+        if batch.joints is not None:
+            told |= _truly(pose, batch.joints)
+        return told
+
+    #: the general detectors look at what lifters give
+    detect = None
+
+    def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
+        """A model folder, see `images.export`."""
+        from ..images.export import export_vision
+        export_vision(PointsGraph(network), 'points25d', self.task(self._settings).size, folder, card)
+
+
+class PointsGraph(nn.Module):
+    """What is exported: joints (N, 17, 2) px, confidences, depths and sigmas (N, 17), see `Seen`."""
+
+    names = ('points', 'score', 'depth', 'sigma')
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        seen = self.network(image)
+        return seen.points, confidence(seen.heat), seen.depth, seen.log_sigma.exp()
+
+
+class _Posed:
+    """`Seen` of a batch as poses.
+
+    Attributes:
+        joints: (B, V, 17, 3) about the pelvis, axes of the virtual cameras, lengths of the reference bone; as people
+            are, whether the picture is mirrored or not.
+        weight: (B, V, 17) confidences.  depth: (B, V, 17).  log_sigma: (B, V, 17).
+        turn: (B, V, 3, 3) to camera axes.  stretched: (B, V) bool, see `root_depth`.
+    """
+
+    def __init__(self, points: Tensor, depth: Tensor, log_sigma: Tensor, weight: Tensor, to_ray: Tensor) -> None:
+        rays, self.turn = rays_of(points, to_ray)
+        self.joints, self.stretched = pose_of(rays, depth)
+        self.depth, self.log_sigma, self.weight = depth, log_sigma, weight
+
+
+def _posed(seen: Seen, batch: GroupBatch) -> _Posed:
+    shape = batch.mirrored.shape
+    mirror = list(MIRROR)
+
+    def righted(a: Tensor) -> Tensor:
+        a = a.unflatten(0, shape)
+        return torch.where(batch.mirrored.reshape(*shape, *[1] * (a.ndim - 2)), a[:, :, mirror], a)
+
+    weight = confidence(seen.heat).detach()
+    return _Posed(righted(seen.points), righted(seen.depth), righted(seen.log_sigma), righted(weight), batch.to_ray)
+
+
+def _of_others(Y: Tensor, c: Tensor) -> Tensor:
+    """The mean (B, V, 17, 3) of the other views' poses, turned onto each view's."""
+    V = Y.shape[1]
+    shape = (*Y.shape[:2], V, *Y.shape[2:])
+    a, b = Y[:, :, None].expand(shape), Y[:, None].expand(shape)
+    both = c[:, :, None] * c[:, None]
+    turned = b @ procrustes_rotation(b, a, both).mT
+    others = ~torch.eye(V, dtype=torch.bool, device=Y.device)[None, :, :, None, None]
+    w = (c[:, None, :, :, None] + _FLOOR) * others
+    return (turned * w).sum(2) / w.sum(2)
+
+
+def _errors(seen: Seen, batch: GroupBatch) -> tuple[Tensor, Tensor]:
+    """(N, 17) distance in torso lengths, and whether it counts."""
+    off = (seen.points - batch.points.flatten(0, 1)).norm(dim=-1) / batch.torso.flatten()[:, None]
+    return off, (batch.weight.flatten(0, 1) > 0).float()
+
+
+def _truly(pose: _Posed, joints: Tensor) -> dict[str, float]:
+    """Errors in mm over 16 joints, and of the sigmas."""
+    found = (pose.joints @ pose.turn.mT).flatten(0, 1)[:, EVAL16].double().cpu().numpy()
+    true = 1e3 * joints.flatten(0, 1)[:, EVAL16].double().cpu().numpy()
+    scaled, centred = metrics.scaled(found, true), metrics.centred(true)
+    size = np.linalg.norm(scaled, axis=(1, 2)) / np.maximum(np.linalg.norm(found, axis=(1, 2)), 1e-9)
+    sigma = pose.log_sigma.exp().flatten(0, 1)[:, EVAL16].double().cpu().numpy() * size[:, None]
+    ratio = np.sqrt(((scaled - centred)[:, 1:] ** 2).mean() / (sigma[:, 1:] ** 2).mean())
+    return {'n_mpjpe': float(metrics.n_mpjpe(found, true).mean()),
+            'pa_mpjpe': float(metrics.pa_mpjpe(found, true).mean()), 'sigma_ratio': float(ratio)}
