@@ -4,6 +4,7 @@
 #   make demo    the whole system on this machine: rendered cameras, real ROS 2 nodes, a live table, a picture, a bag
 #   make test    the tests
 #   make lint    ruff and mypy
+#   make tensorrt-wheels   NVIDIA's builder and interface for the tests, which skip what needs them; no GPU, 180 MB
 #   make clean   remove everything that make made, the environment too
 #
 # demo, test and lint set up an environment of their own in .venv; it needs Python 3.10 to 3.12, Linux on x86-64 and a
@@ -32,7 +33,7 @@ ROS_DOMAIN_ID := $(shell echo $$(( 1 + $$$$ % 100 )))
 export ROS_DOMAIN_ID
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint tensorrt-wheels clean
 help:
 	@sed -n 's/^#   make/make/p' $(firstword $(MAKEFILE_LIST))
 
@@ -45,6 +46,20 @@ test: $(VENV)/test.stamp
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Each in a folder of its own beside the environment, which stays as it is: two versions of one package, and the tests
+# hand one of them to a process at a time.
+TENSORRT := $(VENV)/tensorrt
+tensorrt-wheels: $(TENSORRT)/rtx-1.4.0.76/installed $(TENSORRT)/rtx-1.7.1.116/installed
+tensorrt-wheels: $(TENSORRT)/bindings-10.3.0/installed $(TENSORRT)/bindings-10.16.1.11/installed
+tensorrt-wheels: $(TENSORRT)/bindings-11.4.0.106/installed $(TENSORRT)/cuda-13.5.0/installed
+
+$(TENSORRT)/rtx-%/installed: WHEELS = tensorrt-rtx-cu12-bindings==$* tensorrt-rtx-cu12-libs==$*
+$(TENSORRT)/bindings-%/installed: WHEELS = tensorrt-cu12-bindings==$*
+$(TENSORRT)/cuda-%/installed: WHEELS = cuda-bindings==$* cuda-pathfinder
+$(TENSORRT)/rtx-%/installed $(TENSORRT)/bindings-%/installed $(TENSORRT)/cuda-%/installed: | $(VENV)/python.stamp
+	@$(wheels_install)
+	touch '$@'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
@@ -98,6 +113,15 @@ if ! '$(BIN)/python' -m pip install --log '$(VENV)/pip.log' -e '.[$(EXTRAS)]' 2>
 then
   grep -v '^WARNING' '$(VENV)/pip.err' | tail -n 15 >&2
   echo "make: pip could not install selfpose_ros[$(EXTRAS)]; the whole story is in $(VENV)/pip.log" >&2; exit 1
+fi
+endef
+
+define wheels_install
+echo "Fetching $(WHEELS) ..."
+rm -rf '$(@D)'
+if ! '$(BIN)/python' -m pip install -q --no-deps --only-binary :all: --target '$(@D)' $(WHEELS); then
+  rm -rf '$(@D)'
+  echo "make: pip could not fetch $(WHEELS); the tests that need them are skipped without" >&2; exit 1
 fi
 endef
 

@@ -56,9 +56,10 @@ EXTRAS_REQUIRE = {
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
     # distribution and breaks the environment. On a robot, ROS itself provides all of these.
     'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
-    # cpu and gpu exclude each other: both own the folder onnxruntime/
     'cpu': ['onnxruntime>=1.17', *MEDIAPIPE],
-    'gpu': ['onnxruntime-gpu>=1.20', 'tensorrt>=10.3', *MEDIAPIPE],
+    # beside cpu: ONNX Runtime serves until an engine is built, and is what engines are compared with. On a Jetson
+    # JetPack brings TensorRT, see docs/backends.md
+    'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
     'dev': ['pytest>=8', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],

@@ -14,17 +14,16 @@ from ..core.rig import Rig
 from ..core.synthetic import ring_rig, walker
 from ..core.synthetic.figure import drawn_joints
 from ..core.synthetic.renderer import VirtualCamera
+from ..models.card import GOLDEN
 from ..models.errors import ModelError
 from ..models.store import Model
 from .pose2d.network import VisionNetwork
 from .session import InferenceSession
 
-__all__ = ['GOLDEN', 'trial_inputs']
+__all__ = ['trial_inputs']
 
 Array = NDArray[np.float64]
 
-#: inputs that a model folder may hold, by the names of the tensors, (N, ...) each; N from 8 on
-GOLDEN = 'golden.npz'
 #: images or poses, and the sizes of the batches that they are tried in
 COUNT, _BATCHES = 12, (1, 3, 8)
 _SEED, _SIZE = 7, (640, 480)
@@ -55,6 +54,7 @@ def trial_inputs(model: Model, session: InferenceSession) -> list[dict[str, NDAr
 
 
 def _stored(model: Model, session: InferenceSession) -> dict[str, NDArray[Any]] | None:
+    """Of the model folder: (N, ...) by the names of the tensors, N from 8 on."""
     file = model.folder / GOLDEN
     if not file.is_file():
         return None

@@ -17,11 +17,13 @@ from ..core.skeleton import JOINTS, joint_map
 from .errors import ModelError
 from .vision import VISION_KINDS, Vision, parse_vision
 
-__all__ = ['CARD', 'Card', 'DTYPE', 'HALF', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs',
+__all__ = ['CARD', 'Card', 'DTYPE', 'GOLDEN', 'HALF', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs',
            'lifter_outputs', 'parse_card', 'read_card', 'same_shape', 'sha256_of']
 
-#: names of the files of a model folder; the last one, in half precision, may be absent
-CARD, MODEL, HALF = 'card.yaml', 'model.onnx', 'model.fp16.onnx'
+#: names of the two files of a model folder
+CARD, MODEL = 'card.yaml', 'model.onnx'
+#: of those that it may hold as well: the graph in half precision, and inputs to compare backends on
+HALF, GOLDEN = 'model.fp16.onnx', 'golden.npz'
 KINDS: tuple[str, ...] = ('lifter', *VISION_KINDS)
 TASKS: tuple[str, ...] = ('frame', 'temporal')
 NORMALISATIONS: tuple[str, ...] = ('frob',)

@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from .card import CARD, HALF, MODEL, Card, read_card, sha256_of
+from .card import CARD, GOLDEN, HALF, MODEL, Card, read_card, sha256_of
 from .errors import ModelError
 
 __all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
@@ -154,7 +154,8 @@ def promote(child: Path, store: Path, name: str) -> Model:
         folder, part = entry / f'{number:04d}', entry / f'.{number:04d}.{os.getpid()}.part'
         try:
             part.mkdir()
-            for file in (MODEL, CARD, *([HALF] if given.half_file is not None else [])):
+            more = [HALF] * (given.half_file is not None) + [GOLDEN] * (child / GOLDEN).is_file()
+            for file in (MODEL, CARD, *more):
                 shutil.copyfile(child / file, part / file)
                 _to_disk(part / file)
             verify(Model(part, read_card(part)))           # the copy, which may have met a full disk

@@ -115,9 +115,11 @@ def test_fp16_puts_a_network_in_half_precision_beside_the_whole(tmp_path: Path, 
     assert (folder / 'card.yaml').read_text().startswith(before.rstrip())
     assert (folder / 'card.yaml').read_text().count('fp16_sha256') == 1
     assert model(capsys, 'verify', folder)[0] == 0
+    (folder / 'golden.npz').write_bytes(b'inputs')
     assert model(capsys, 'promote', folder, tmp_path / 'store', 'lifter')[0] == 0
+    assert (tmp_path / 'store' / 'lifter' / '0001' / 'golden.npz').is_file()
     assert (tmp_path / 'store' / 'lifter' / '0001' / 'model.fp16.onnx').is_file()
-    assert sorted(p.name for p in folder.iterdir()) == ['card.yaml', 'model.fp16.onnx', 'model.onnx']
+    assert sorted(p.name for p in folder.iterdir()) == ['card.yaml', 'golden.npz', 'model.fp16.onnx', 'model.onnx']
     (folder / 'model.fp16.onnx').write_bytes(b'another file')
     assert model(capsys, 'verify', folder)[0] == 2
 
