@@ -130,9 +130,12 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
                 continue
             points, confidence = mapping.apply(people.keypoints, people.confidence)
             h, w = image.shape[:2]
+            told = getattr(people, 'depth', None)
+            depth = None if told is None else mapping.apply(told, people.confidence)[0]
             there = np.isfinite(points).any((1, 2))
             views.append(View2D(camera, stamp, points[there], confidence[there], (w, h),
-                                np.asarray(people.person)[there], stream.intrinsics))
+                                np.asarray(people.person)[there], stream.intrinsics,
+                                *(() if depth is None else (depth[there, :, 0], depth[there, :, 1]))))
     finally:
         network.close()
     if images and not views:
