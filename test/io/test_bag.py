@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 import recorded
 
 from selfpose_ros.core.camera import Intrinsics
+from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.bag import read_bag
-from selfpose_ros.io.bag_messages import BadMessage, image_of, intrinsics_of
+from selfpose_ros.io.bag_messages import BadMessage, image_of, info_of, intrinsics_of, view_of
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.recording import Recording
@@ -50,6 +52,23 @@ def test_keypoints_round_trip(tmp_path, storage):
     assert recorded.same_views([*made.views], [*read.views], 1e-4)
     assert [v.intrinsics is not None for v in read.views] == [True, False] * 12
     assert np.allclose(read.views[0].intrinsics.K, K)
+
+
+def test_depths_of_a_network_that_tells_them_are_read():
+    names = ('u', 'v', 'confidence', 'person', 'depth', 'depth_sigma')
+    table = np.random.default_rng(1).uniform(.1, .9, (2, 17, 6)).astype('<f4')
+    table[1, 3, 4] = np.nan
+    cloud = SimpleNamespace(
+        height=2, width=17, is_bigendian=False, point_step=24, row_step=24 * 17,
+        data=np.frombuffer(table.tobytes(), np.uint8),
+        fields=[SimpleNamespace(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(names)])
+    info = info_of(json.dumps({'joint_names': JOINTS, 'image_size': [640, 480]}))
+    view = view_of(cloud, info, 'cam1', 5.)
+    np.testing.assert_allclose(view.depth[0], table[0, :, 4], rtol=1e-6)
+    np.testing.assert_allclose(view.depth_sigma[0], table[0, :, 5], rtol=1e-6)
+    assert np.isnan(view.depth[1, 3]) and np.isfinite(view.depth).sum() == 33
+    del cloud.fields[5]
+    assert view_of(cloud, info, 'cam1', 5.).depth is None
 
 
 def test_single_file_without_its_folder(tmp_path, storage):
