@@ -29,7 +29,8 @@ EXAMPLES = """examples:
   selfpose model build ~/models/rtmpose_s ~/models/people lifter --batch 4
 
 show also says which backends can run the model on this machine, and why not.
-verify compares the file with the hash on its card, loads the network, compares it with the card and runs it.
+verify compares the file with the hash on its card, loads the network, compares it with the card, runs it, and compares
+what it gives with golden.npz, where that is in the folder: inputs and outputs that import has kept.
 import makes a model folder of an ONNX file: 2D pose networks and detectors, as their authors export them. It writes the
 card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
 build makes TensorRT engines for this machine's GPU, which the nodes would do at their first start, and compares them
@@ -129,42 +130,44 @@ def _verify(args: argparse.Namespace) -> int:
     names = args.model or list(shipped())
     for name in names:
         try:
-            sha256 = _tried(name)
+            sha256, compared = _tried(name)
         except ModelError as error:
             sound = False
             told.append({'model': name, 'sound': False, 'reason': str(error)})
             sys.stderr.write(f'selfpose model: error: {error}\n')
         else:
-            told.append({'model': name, 'sound': True, 'sha256': sha256})
-            text.append(f'{name}: sound, sha256 {sha256}\n')
+            told.append({'model': name, 'sound': True, 'sha256': sha256, 'compared': compared})
+            text.append(f'{name}: sound, sha256 {sha256}' + ', outputs as when it was imported' * compared + '\n')
     _say(args, told, ''.join(text) if names else 'no models are shipped with this version\n')
     return 0 if sound else 2
 
 
-def _tried(name: str) -> str:
-    """Load a model and run it once; the hash of its file."""
+def _tried(name: str) -> tuple[str, bool]:
+    """Load a model and run it; the hash of its file, and whether there was something to compare its outputs with."""
     import numpy as np
 
-    from ..inference.errors import OutputError
+    from ..inference.errors import InputError, OutputError
+    from ..inference.golden import check_golden
     from ..inference.lifter import Lifter
+    from ..inference.pose2d.network import VisionNetwork
+    from ..inference.session import OrtSession
     from ..models.errors import ModelError
     from ..models.store import open_model
     model = open_model(name)
-    if model.card.kind == 'lifter':
-        Lifter(model)
-        return model.card.sha256
-    from ..inference.pose2d.network import VisionNetwork
-    network = VisionNetwork(model)
-    w, h = network.vision.size
-    grey = np.full((h, w, 3), 114, np.uint8)
     try:
+        if model.card.kind == 'lifter':
+            Lifter(model)
+            return model.card.sha256, check_golden(model, OrtSession(model.file))
+        network = VisionNetwork(model)
+        w, h = network.vision.size
+        grey = np.full((h, w, 3), 114, np.uint8)
         if network.vision.about.top_down:
             network.poses(grey, np.array([[0., 0., w - 1., h - 1.]]))
         else:
             network.find(grey)
-    except OutputError as error:
+        return model.card.sha256, check_golden(model, network.session)
+    except (InputError, OutputError) as error:             # that the graph refuses its own inputs counts, too
         raise ModelError(str(error)) from error
-    return model.card.sha256
 
 
 def _import(args: argparse.Namespace) -> int:

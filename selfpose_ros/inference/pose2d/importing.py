@@ -18,6 +18,7 @@ from ...models.card import CARD, MODEL, parse_card, sha256_of
 from ...models.errors import ModelError
 from ...models.store import open_model
 from ...models.vision import FAMILIES, PRESETS
+from ..golden import write_golden
 from ..session import OrtSession, TensorSpec
 from .network import VisionNetwork
 
@@ -75,7 +76,8 @@ def import_model(request: Request) -> VisionNetwork:
         shutil.copyfile(request.file, part / MODEL)
         (part / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding='utf-8')
         try:
-            VisionNetwork(open_model(part), session=session)
+            network = VisionNetwork(open_model(part), session=session)
+            write_golden(network.model, session, part)
         except ModelError as error:
             raise ModelError(str(error).replace(str(part / MODEL), str(request.file))) from error
         os.rename(part, request.folder)
