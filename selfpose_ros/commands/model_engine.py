@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import argparse
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from ..inference.tensorrt.background import Step
+    from ..io.recording import Progress
     from ..models.store import Model
 
 __all__ = ['add_build', 'backends_here', 'build', 'half']
+
+T = TypeVar('T')
 
 
 def add_build(parser: argparse.ArgumentParser) -> None:
@@ -46,17 +53,32 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     for model in models:
         notes: list[str] = []
         with ProgressDisplay(quiet=args.quiet, prefix=f'{model.card.name}: ') as progress:
-            def step(state: str, share: float, show: ProgressDisplay = progress) -> bool:
-                show(state, round(100 * share), 100)
-                return True
-
-            session, agreement = workshop.engine(model, OrtSession(model.file), step, notes.append)
+            session, agreement = _interruptible(lambda step, model=model, notes=notes: workshop.engine(
+                model, OrtSession(model.file), step, notes.append), progress)
         session.close()
         told.append({'model': model.card.name, 'device': workshop.words, 'folder': str(workshop.folder),
                      'agreement': agreement.sentence, 'notes': notes})
         text += [f'{model.card.name}: engine for {workshop.words} in {workshop.folder}\n', f'  {agreement.sentence}\n',
                  *(f'  note: {n}\n' for n in notes)]
     return told, ''.join(text)
+
+
+def _interruptible(work: Callable[[Step], T], progress: Progress) -> T:
+    """Do it in a thread: Ctrl-C cannot come through TensorRT, which would swallow it, but a `Step` can say no."""
+    stop = threading.Event()
+
+    def step(state: str, share: float) -> bool:
+        progress(state, round(100 * share), 100)
+        return not stop.is_set()
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(work, step)
+        try:
+            while not wait([job], timeout=.5).done:        # a wait without end would not be ended by Ctrl-C
+                pass
+        finally:
+            stop.set()
+        return job.result()
 
 
 def half(model: Model) -> tuple[dict[str, Any], str]:

@@ -3,9 +3,12 @@
 """`selfpose model`: list, show, verify, promote, roll back."""
 from __future__ import annotations
 
+import _thread
 import json
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,6 +18,7 @@ pytest.importorskip('onnx')
 from model_folder import write_lifter
 
 from selfpose_ros import cli
+from selfpose_ros.commands import model_engine
 from selfpose_ros.models import store
 
 
@@ -96,6 +100,34 @@ def test_build_makes_an_engine_and_says_how_near_it_is(shipped: Path, gpu, tmp_p
     assert 'its engine is there' in model(capsys, 'show', 'first')[1]
     told = json.loads(model(capsys, 'build', 'first', '--engines', tmp_path / 'other', '--batch', 2, '--json')[1])
     assert told[0]['model'] == 'first' and len(list((tmp_path / 'other').glob('*.engine'))) == 1
+
+
+def test_ctrl_c_ends_a_build(shipped: Path, gpu, tmp_path: Path, capsys, monkeypatch):
+    from fake_device import fake_tensorrt
+
+    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    reached: list[int] = []
+
+    def steps(step: int) -> None:
+        reached.append(step)
+        if step == 1:
+            _thread.interrupt_main()
+            handled.wait(30)
+
+    handled = threading.Event()
+
+    class Event(threading.Event):
+        """That which says stop."""
+
+        def set(self) -> None:
+            super().set()
+            handled.set()
+
+    trt = fake_tensorrt(gpu, b'', steps=steps)
+    monkeypatch.setattr(model_engine, 'threading', SimpleNamespace(Event=Event))
+    monkeypatch.setattr(Workshop, 'here', lambda backend: Workshop(trt, gpu, tmp_path / 'engines', backend.batch))
+    assert model(capsys, 'build', 'first')[0] == 130
+    assert reached == [0, 1] and not trt.built and gpu.clean
 
 
 @pytest.mark.parametrize('arguments', [('--batch', '9'), ('--batch', 'many'), ()])

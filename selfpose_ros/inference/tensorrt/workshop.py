@@ -117,7 +117,7 @@ class Workshop:
         try:
             if not step('checking', 1.):
                 raise BuildCancelled(f'{model.card.name}: was closed before its engine was compared')
-            session.warm_up(sorted({1, self.options.batch, session.most}))
+            session.warm_up([*range(1, self.options.batch + 1), session.most])
             agreement = compare(model, reference, session)
             if not agreement.good:
                 raise EngineBuildError(f'{model.card.name} ({graph.name}): TensorRT does not give what ONNX Runtime '

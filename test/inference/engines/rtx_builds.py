@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,22 +32,10 @@ def build(graph: bytes, options: BuildOptions = USUAL, **other: Any) -> Built:
 def good(graph: bytes) -> Callable[[], dict[str, Any]]:
     def case() -> dict[str, Any]:
         shares: list[float] = []
-        ticks = [0]
-        done = threading.Event()
-
-        def tick() -> None:
-            while not done.is_set():
-                ticks[0] += 1
-                time.sleep(.001)
-
-        thread = threading.Thread(target=tick)
-        thread.start()
         built = build(graph, name='net', progress=lambda share: not shares.append(share))
-        done.set()
-        thread.join()
         again = build(graph, timing=built.timing)
         return {'bytes': len(built.engine), 'magic': built.engine[:4].decode('latin1'), 'shares': [
-            min(shares), max(shares)], 'rises': shares == sorted(shares), 'steps': len(shares), 'ticks': ticks[0],
+            min(shares), max(shares)], 'rises': shares == sorted(shares), 'steps': len(shares),
             'timing': len(built.timing), 'again': len(again.engine)}
     return case
 
