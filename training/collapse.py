@@ -27,6 +27,10 @@ _ROOT_M = (1., 15.)
 #: joints in a picture that is cut out around somebody are spread over so much of its height; share of poses whose
 #: reference bone is longer in the picture than its depth allows
 _LEAST_EXTENT, _MOST_STRETCHED = .06, .3
+#: depth over width of bodies that are seen from around is about 1
+_MOST_DRAWN = 2.5
+#: share of poses whose depth turns over when they are lifted from another side
+_MOST_CYCLIC = .05
 #: a body in this unit whose score is as large as this bends its knees visibly
 _LEAST_SCORE = .005
 
@@ -45,8 +49,8 @@ def detect(network: Lifter, batch: Batch) -> dict[str, float]:
         canonical_variety: as variety, of canonical poses.
         turn: largest length of a rotation vector, rad (heads with rotation vectors).
     Methods add figures of their own: cross-view self-fusion `echo`, a root branch `root_depth`, networks of images
-    with depth `extent` and `stretched`. The size of poses is no figure: heads give unit poses, which can neither
-    shrink nor grow.
+    with depth `extent`, `stretched` and `drawn_out`. The size of poses is no figure: heads give unit poses, which can
+    neither shrink nor grow.
     """
     lifted = network.lift(batch)
     there = batch.view_mask & (batch.weight > 0).any(-1)
@@ -94,10 +98,15 @@ def verdict(values: Mapping[str, float]) -> list[str]:
     if values.get('echo', 0.) > _MOST_ECHO:
         out.append(f'views agree on wrong places (joints that are almost sure are moved by {values["echo"]:.2f}): '
                    'lower tau, or raise csm_from and stage')
+    if values.get('cyclic_flip', 0.) > _MOST_CYCLIC:
+        out.append(f'depth turns over from one lift to the next ({values["cyclic_flip"]:.0%} of the poses): raise '
+                   'adv_2d or cycle_3d, or train longer')
     if values.get('canonical_variety', 1.) < .01:
         out.append(f'the canonical pose is constant (variety {values["canonical_variety"]:.4f}): lower can_agree')
     if not _ROOT_M[0] <= values.get('root_depth', 4.) <= _ROOT_M[1]:
         out.append(f'people are placed {values["root_depth"]:.1f} m away from the cameras: raise pretrain, or lower lr')
+    if values.get('drawn_out', 1.) > _MOST_DRAWN:
+        out.append(f'poses are drawn out in depth (depth / width {values["drawn_out"]:.1f}): raise drawn_out and limb')
     if values.get('extent', 1.) < _LEAST_EXTENT:
         out.append(f'joints fall onto one place (spread over {values["extent"]:.1%} of the picture): lower mv, or '
                    'raise labelled and stage')

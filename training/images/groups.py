@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -63,6 +63,10 @@ class GroupBatch:
     def samples(self) -> int:
         """B."""
         return len(self.image)
+
+    def part(self, wanted: Tensor) -> GroupBatch:
+        """Some of the instants; wanted: (B,) bool."""
+        return GroupBatch(*(None if x is None else x[wanted] for x in (getattr(self, f.name) for f in fields(self))))
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from ..evaluate import EVAL16
 from ..images.album import Task
 from ..images.groups import GroupBatch, Groups, make_groups
 from ..losses.agreement import mv_procrustes, procrustes_rotation
-from ..losses.anatomy import chirality_score, limb_len, z_bound
+from ..losses.anatomy import chirality_score, drawn_out, limb_len, z_bound
 from ..losses.heat_map import heatmap_cross, heatmap_mse
 from ..losses.likelihood import laplace_nll
-from ..networks.points25d import HeatMap25D, Seen, confidence, pose_of, rays_of, target_maps
+from ..networks.points25d import HeatMap25D, Seen, confidence, places, pose_of, rays_of, target_maps
 from ..networks.vision import MEAN, STD
 from .pose2d import pck
 
@@ -52,11 +52,11 @@ class HeatMap25DMethod:
 
     def defaults(self) -> dict[str, Any]:
         return {'stages': [24, 48, 96], 'depth': [0, 1, 2], 'hidden': 48, 'size': [96, 128],
-                'pictures': 3000, 'views': 3, 'labelled': 150, 'unlabelled': True,
-                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2000, 'warmup': 100,
-                'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003,
-                'heatmap': 1., 'cross': 1., 'mv': 1., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'pseudo': .1,
-                'sure': .9, 'stage': .2}
+                'pictures': 2400, 'views': 3, 'labelled': 200, 'unlabelled': True,
+                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2600, 'warmup': 100,
+                'ema': .995, 'val_samples': 256, 'evaluate_every': 260, 'clip': 5., 'floor': .003, 'cure_after': .7,
+                'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
+                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
@@ -79,7 +79,12 @@ class HeatMap25DMethod:
 
     def loss(self, network: nn.Module, batch: GroupBatch, progress: float) -> dict[str, Tensor]:
         s = self._settings
-        seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
+        ramp = min(max((progress - s['stage']) / _RAMP, 0.), 1.)
+        whole = ramp > 0 or bool(batch.labelled.all())
+        if not whole:                                      # nothing is asked of the others yet
+            batch = batch.part(batch.labelled)
+        images = (batch.image.flatten(0, 1) - MEAN) / STD
+        seen = network(images)
         labelled = batch.labelled[:, None].expand(batch.weight.shape[:2]).flatten()
         weight = batch.weight.flatten(0, 1)
         target = target_maps(batch.points.flatten(0, 1), seen.heat)
@@ -87,20 +92,20 @@ class HeatMap25DMethod:
         share = torch.where(weight > 0, weight, _NOWHERE) * labelled[:, None]
         terms = {'heatmap': s['heatmap'] * heatmap_mse(seen.heat, target, weight * labelled[:, None]),
                  'cross': s['cross'] * heatmap_cross(seen.heat, target, share)}
-        ramp = min(max((progress - s['stage']) / _RAMP, 0.), 1.)
         if ramp <= 0:
             return terms
-        sure = confidence(seen.heat).detach()
         if s['pseudo'] and not bool(labelled.all()):
-            guess = target_maps(seen.points.detach(), seen.heat)
-            known = (sure > s['sure']) & ~labelled[:, None]
-            terms['pseudo'] = ramp * s['pseudo'] * heatmap_mse(seen.heat, guess, known.float())
-        pose = _posed(seen, batch)
+            told, sure = _of_both_sides(network, images[~labelled], seen.heat[~labelled].detach())
+            terms['pseudo'] = ramp * s['pseudo'] * heatmap_cross(seen.heat[~labelled], told, (sure > s['sure']).float())
+        # the labels hold the joints in place; what views disagree about is the depth first
+        points = seen.points.detach() + s['pull'] * (seen.points - seen.points.detach())
+        pose = _posed(seen._replace(points=points), batch)
         Y, c = pose.joints, pose.weight
         lengths = torch.as_tensor(BONE_PRIOR_M, dtype=Y.dtype, device=Y.device)
         terms['mv'] = ramp * s['mv'] * mv_procrustes(Y, c, sized=True)
         terms['limb'] = ramp * s['limb'] * limb_len(Y, lengths, c)
         terms['z_bound'] = ramp * s['z_bound'] * z_bound(Y, s['most_z'])
+        terms['drawn_out'] = ramp * s['drawn_out'] * drawn_out(Y, torch.ones_like(Y[..., 0, 0]))
         terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
         return terms
 
@@ -119,6 +124,7 @@ class HeatMap25DMethod:
 
         extent: root mean square distance of the joints from their middle over the height of the picture.
         stretched: share of poses whose reference bone is longer in the picture than its depth allows.
+        drawn_out: spread of the depths over that of x, as `depth`; large = poses that are all depth.
         disagreement: of views after the best rotation, lengths of the reference bone.
         chirality, reversed, depth, variety: see `collapse.detect`.
         """
@@ -133,6 +139,7 @@ class HeatMap25DMethod:
                'chirality': score.mean(), 'reversed': (score < 0).float().mean(),
                'depth': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
                'variety': y.var(0, unbiased=False).mean() / y.square().mean().clamp(min=_FLOOR),
+               'drawn_out': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
                'extent': middle.square().sum(-1).mean().sqrt() / batch.image.shape[-2],
                'stretched': pose.stretched.float().mean(),
                'disagreement': mv_procrustes(pose.joints, pose.weight, sized=True)}
@@ -190,6 +197,21 @@ def _posed(seen: Seen, batch: GroupBatch) -> _Posed:
 
     weight = confidence(seen.heat).detach()
     return _Posed(righted(seen.points), righted(seen.depth), righted(seen.log_sigma), righted(weight), batch.to_ray)
+
+
+@torch.no_grad()
+def _of_both_sides(network: nn.Module, images: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
+    """Target maps where the network sees joints in pictures and in their mirror images together, and how sure (N, 17).
+
+    Args:
+        heat: what it sees in the pictures themselves.
+    """
+    training = network.training
+    network.eval()
+    other = network(images.flip(-1)).heat.flip(-1)[:, list(MIRROR)]
+    network.train(training)
+    both = (heat + other) / 2
+    return target_maps(places(both), both), confidence(both)
 
 
 def _of_others(Y: Tensor, c: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from selfpose_ros.core.relative_depth import (
 
 from .vision import Tower
 
-__all__ = ['HeatMap25D', 'Seen', 'confidence', 'pose_of', 'rays_of', 'root_depth', 'target_maps']
+__all__ = ['HeatMap25D', 'Seen', 'confidence', 'places', 'pose_of', 'rays_of', 'root_depth', 'target_maps']
 
 #: px of the input for a cell of the maps
 CELL = 4
@@ -69,12 +69,11 @@ class HeatMap25D(nn.Module):
         self.side = nn.ModuleList([nn.Conv2d(width, hidden, 1) for width in stages])
         self.near = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.heat, self.behind = nn.Conv2d(hidden, joints, 1), nn.Conv2d(hidden, joints, 1)
+        # flat until views teach otherwise: near any other start lie poses that agree because they are all depth
+        nn.init.zeros_(self.behind.weight)
         self.unsure = nn.Linear(stages[2], joints)
         nn.init.zeros_(self.unsure.weight)
         nn.init.constant_(self.unsure.bias, -1.5)
-        w, h = size[0] // CELL, size[1] // CELL
-        y, x = torch.meshgrid(torch.arange(float(h)), torch.arange(float(w)), indexing='ij')
-        self.register_buffer('place', torch.stack([x, y], -1).reshape(-1, 2) * CELL + (CELL - 1) / 2, persistent=False)
 
     def forward(self, image: Tensor) -> Seen:
         """image: as the card says, see `vision.MEAN`."""
@@ -83,8 +82,9 @@ class HeatMap25D(nn.Module):
         x = torch.relu(self.near(torch.relu(self.side[0](first) + _twice(x))))
         logits = self.heat(x)
         heat = logits.flatten(2).softmax(-1)
-        points = heat @ self.place
-        behind = (heat * self.behind(x).flatten(2)).sum(-1)
+        points = places(heat.unflatten(2, logits.shape[2:]))
+        # views that disagree in depth are to move the depth, not the joint
+        behind = (heat.detach() * self.behind(x).flatten(2)).sum(-1)
         log_sigma = self.unsure(deep.mean((2, 3))).clamp(-5., 1.)
         return Seen(points, behind - behind[:, :1], log_sigma, heat.unflatten(2, logits.shape[2:]))
 
@@ -98,6 +98,13 @@ class HeatMap25D(nn.Module):
 
 def _twice(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2., mode='nearest')
+
+
+def places(heat: Tensor) -> Tensor:
+    """Middles (..., 2) px of maps (..., h, w) that sum to 1."""
+    h, w = heat.shape[-2:]
+    x, y = (CELL * torch.arange(n, device=heat.device, dtype=heat.dtype) + (CELL - 1) / 2 for n in (w, h))
+    return torch.stack([(heat.sum(-2) * x).sum(-1), (heat.sum(-1) * y).sum(-1)], -1)
 
 
 def target_maps(points: Tensor, like: Tensor) -> Tensor:
