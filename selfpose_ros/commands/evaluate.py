@@ -1,10 +1,11 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`selfpose evaluate`: how good a lifting model is on motion capture seen by virtual cameras."""
+"""`selfpose evaluate`: how good a model is on motion capture: a lifting one, or one that looks at images."""
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
+    from ..benchmark.motion import Motion
     from ..models.card import Card
+    from ..models.store import Model
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -21,11 +24,17 @@ calibrated, through a 2D network with noise, occlusions and exchanged sides; eac
 compared with the truth, in mm, over 16 joints. Temporal models see each clip causally. The same seed gives the
 same figures on every machine.
 
+A 2D pose model sees rendered people in these poses instead, one picture of each instant, cut out around the person as
+at run time: PCK counts joints within a tenth and a fifth of the torso's diagonal. Where it tells depths, too
+(heatmap25d), its 3D is compared with the truth as that of a lifting model, with the camera's own focal length.
+Figures on rendered people say little about photographs.
+
 The motion file (.npz) is that of selfpose benchmark."""
 
 EXAMPLES = """examples:
   selfpose evaluate out/model --motion mocap.npz
   selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
+  selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
 within 150 mm, CPS is the correct-pose score (0..300).
@@ -38,12 +47,20 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if _seed(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument('model', metavar='MODEL', help='a model folder, or the name of a shipped model')
     parser.add_argument('--motion', type=Path, metavar='FILE', required=True, help='motion capture, see above')
     parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
-    parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), default=4, help='cameras (default: 4)')
+    parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras (default: 4); lifting models')
+    parser.add_argument('--pictures', type=_count, metavar='N',
+                        help='that a 2D pose model sees (default: 600); they are rendered first')
     parser.add_argument('--travel', action='store_true',
                         help='people keep their path over the floor; else they are kept in the middle')
     parser.add_argument('--json', action='store_true', help='everything as JSON')
@@ -53,8 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..benchmark.motion import read_motion
-    from ..inference.errors import BackendUnavailable
-    from ..inference.lifter import open_lifter
+    from ..inference.errors import BackendUnavailable, InputError
+    from ..inference.lifter import Lifter
+    from ..models.store import open_model
     try:
         from selfpose_training.evaluate import evaluate
     except ModuleNotFoundError as error:
@@ -62,15 +80,52 @@ def run(args: argparse.Namespace) -> int:
             raise
         raise BackendUnavailable('the package selfpose_training, which measures, is not part of this installation; '
                                  'install selfpose_ros with pip from its source') from error
-    lifter, motion = open_lifter(args.model), read_motion(args.motion)
+    model, motion = open_model(args.model), read_motion(args.motion)
+    if model.card.kind == 'pose2d':
+        return _of_images(model, motion, args)
+    if args.pictures is not None:
+        raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out --pictures')
+    lifter = Lifter(model)
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate(lifter, motion, args.seed, views=args.views, travel=args.travel, progress=progress)
+        found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel, progress=progress)
     card = lifter.model.card
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
             'motion': args.motion.name, **found.to_dict()}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
     sys.stdout.flush()
     return 0
+
+
+def _of_images(model: Model, motion: Motion, args: argparse.Namespace) -> int:
+    from selfpose_training.images.evaluate import evaluate_images
+
+    from ..inference.errors import InputError
+    from ..inference.pose2d.network import VisionNetwork
+    if args.views is not None or args.travel:
+        raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views and '
+                         '--travel')
+    with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
+        found = evaluate_images(VisionNetwork(model), motion.joints, args.seed, args.pictures or 600,
+                                os.cpu_count() or 1, progress)
+    card = model.card
+    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
+            'motion': args.motion.name, **found.to_dict()}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text_of_images(card, told))
+    sys.stdout.flush()
+    return 0
+
+
+def _text_of_images(card: Card, told: dict[str, Any]) -> str:
+    lines = [f'{card.name}: 2D pose network ({card.task}), method {card.method}',
+             f'{told["pictures"]} rendered pictures of people from {told["motion"]}, seed {told["seed"]}', '',
+             f'PCK@0.1 {told["pck_10"]:.1f} %, PCK@0.2 {told["pck_20"]:.1f} % of the torso']
+    f = told['single']
+    if f is not None:
+        lines += [f'3D from {told["lifted"]:.1%} of the pictures: N-MPJPE {f["n_mpjpe"]:.1f} mm, PA-MPJPE '
+                  f'{f["pa_mpjpe"]:.1f} mm, N-PCK {f["n_pck"]:.1f} %',
+                  f'errors are {told["sigma_ratio"]:.2f} x sigma; {told["depth_reversed"]:.1%} of the poses are nearer '
+                  'to the truth with their depth reversed']
+    return '\n'.join([*lines, ''])
 
 
 def _text(card: Card, told: dict[str, Any]) -> str:

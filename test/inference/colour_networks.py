@@ -12,7 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
+
+from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.models.card import CARD, MODEL, sha256_of
 
 FLOAT = TensorProto.FLOAT
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
@@ -117,6 +121,28 @@ def heatmap(path: Path, joints: int = 17, size=(192, 256), colour='rgb', stats=I
     rows = g('MatMul', g.const(resampled(h)), heat)
     _as_high(g, g('MatMul', rows, g.const(resampled(w).T)), heat, [2, 3], name)
     return g.write(path, [(tensor, ['N', 3, h, w])], [(name, FLOAT, ['N', joints, h // 4, w // 4])])
+
+
+def points25d(folder: Path, depth: np.ndarray, size=(192, 256), sigma=.1) -> Path:
+    """A model folder whose network tells joints as they are, and the same depths (17,) of everybody."""
+    w, h = size
+    g = Graph()
+    x, y, top = _places(g, _heat(g, 'input', len(JOINTS), 'rgb', IMAGENET, 1.), size)
+    g('Concat', *(g('Unsqueeze', p, g.const([2], np.int64)) for p in (x, y)), axis=2, out='points')
+    g('Identity', top, out='score')
+    nothing = g('Mul', top, g.const(0.))
+    g('Add', nothing, g.const(depth[None]), out='depth')
+    g('Add', nothing, g.const(np.full((1, len(JOINTS)), sigma)), out='sigma')
+    file = g.write(folder / MODEL, [('input', ['N', 3, h, w])], [
+        ('points', FLOAT, ['N', len(JOINTS), 2]),
+        *((n, FLOAT, ['N', len(JOINTS)]) for n in ('score', 'depth', 'sigma'))])
+    names = ('points', 'score', 'depth', 'sigma')
+    card = {'name': folder.name, 'kind': 'pose2d', 'family': 'points25d', 'method': 'by hand', 'licence': 'none',
+            'joints': list(JOINTS), 'outputs': dict(zip(names, names, strict=True)), 'sha256': sha256_of(file),
+            'image': {'tensor': 'input', 'size': list(size), 'colour': 'rgb', 'scale': 1., 'mean': IMAGENET[0],
+                      'std': IMAGENET[1], 'crop': 'classic', 'padding': 1.25, 'border': GREY}}
+    (folder / CARD).write_text(yaml.safe_dump(card))
+    return folder
 
 
 def _as_high(g: Graph, curve: str, heat: str, axes: list[int], out: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -66,7 +66,8 @@ class GroupBatch:
 
     def part(self, wanted: Tensor) -> GroupBatch:
         """Some of the instants; wanted: (B,) bool."""
-        return GroupBatch(*(None if x is None else x[wanted] for x in (getattr(self, f.name) for f in fields(self))))
+        mine = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: x[wanted] for name, x in mine.items() if x is not None})
 
 
 @dataclass(frozen=True)
