@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks that a method trains beside its lifter (critics, adapters): an optimiser of their own, part of checkpoints.
 
-A method that has some makes them in `build` as `companions`, an `nn.Module`, and may have `companion_loss(batch)`:
-terms that are minimised by them alone, computed after the lifter's step of the same batch. Its `loss` teaches them,
-too, where they are not `frozen` in it. They are no part of the model.
+A method that has some makes them in `build` as `companions`, an `nn.Module`, and may have `companion_loss(batch,
+step)`: terms that are minimised by them alone, computed after the lifter's step of the same batch. Its `loss` teaches
+them, too, where they are not `frozen` (`networks.critic`) in it. They are no part of the model.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,23 +19,10 @@ from .batch import Batch
 from .distributed import World
 from .methods.contract import Method
 
-__all__ = ['Companions', 'frozen']
+__all__ = ['Companions']
 
 #: decay rates of Adam: with little memory of old gradients, as two networks that answer each other need it
 _BETAS = (.5, .9)
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is a fixed function: gradients go through it to its input, none to its weights."""
-    wanted = [p for p in network.parameters() if p.requires_grad]
-    try:
-        for p in wanted:
-            p.requires_grad_(False)
-        yield
-    finally:
-        for p in wanted:
-            p.requires_grad_(True)
 
 
 class Companions:
@@ -57,8 +43,11 @@ class Companions:
             fused = all(p.device.type in ('cpu', 'cuda') for p in self._parameters)
             self._optimiser = torch.optim.Adam(self._parameters, self._lr, _BETAS, fused=fused)
 
-    def step(self, batch: Batch, lr: float) -> dict[str, Tensor]:
-        """Their step, after the lifter's gradients were computed; lr: the lifter's learning rate of this step.
+    def step(self, batch: Batch, lr: float, number: int) -> dict[str, Tensor]:
+        """Their step, after the lifter's gradients were computed.
+
+        Args:
+            lr: the lifter's learning rate of this step.  number: of the step, from 0.
 
         Returns:
             The terms of `companion_loss`.
@@ -66,7 +55,7 @@ class Companions:
         if self.networks is None:
             return {}
         wanted = getattr(self._method, 'companion_loss', None)
-        terms: dict[str, Tensor] = wanted(batch) if wanted else {}
+        terms: dict[str, Tensor] = wanted(batch, number) if wanted else {}
         if terms:
             total: Tensor = sum(terms.values())            # type: ignore[assignment]
             total.backward()

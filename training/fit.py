@@ -246,7 +246,7 @@ class _Training:
             nn.utils.clip_grad_norm_(self.parameters, self.settings['clip'])
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        theirs = self.companions.step(batch, self.schedule(self.step))
+        theirs = self.companions.step(batch, self.schedule(self.step), self.step)
         self.step += 1
         if self.average is not None:
             self.average.take(self.step)

@@ -16,6 +16,7 @@ import numpy as np
 from .data.measured import MeasuredNoise
 from .data.motion import MotionViews, Poses
 from .data.recordings import Recorded, RecordedViews
+from .data.second_source import with_second
 from .data.sources import kind_of, read_data
 from .display import Display
 from .distributed import device_of, is_first
@@ -92,7 +93,11 @@ def train(request: Request, display: Display) -> Outcome:
         data, val = _rigged(method, request, seed, display)
     else:
         data, val = open_data(request.data, request.val, request.views, request.travel, seed)
-    known = data_hash([p for p in (request.data, request.val) if p is not None],
+    second = str(request.changes.get('source2', ''))
+    if second and 'source2' in method.defaults():
+        data = with_second(data, second, request.views or 4, request.travel)    # type: ignore[arg-type]
+    more = [Path(second)] if second and Path(second).exists() else []
+    known = data_hash([*(p for p in (request.data, request.val) if p is not None), *more],
                       f'{request.views} {request.travel}')
     outcome = fit(method, data, request.folder, request.changes, val=val, resume=request.resume,
                   max_minutes=request.max_minutes, device=request.device, data_hash=known, display=display)

@@ -115,6 +115,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
         if f.name == 'rig':                                # cameras of different data sets are never exchanged
             padded = [v + k * _ROUND for k, v in enumerate(padded)]
         out[f.name] = torch.cat(padded)
+    out['source'] = torch.cat([torch.full_like(b.rig, k) for k, b in enumerate(batches)])
     return Batch(**out)
 
 

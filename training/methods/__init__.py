@@ -4,23 +4,30 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 from ..errors import TrainingError
 from .canonpose import CanonPose
 from .contract import Method
 from .cross_view import CVSF, CrossView
+from .detector import Detector
+from .heatmap25d import HeatMap25DMethod
+from .lift_reproject_lift import LiftReprojectLift
+from .pose2d import Pose2D
+from .pose_machine import PoseMachine
 from .supervised import Supervised
 from .system import System
 from .transform_reprojection import TransformReprojection
 
 __all__ = ['METHODS', 'Method', 'get']
 
-METHODS: dict[str, type[Method]] = {
-    m.name: m for m in (CanonPose, CVSF, CrossView, Supervised, System, TransformReprojection)}
+METHODS: dict[str, type[Any]] = {
+    m.name: m for m in (CanonPose, CVSF, CrossView, LiftReprojectLift, TransformReprojection, PoseMachine, Supervised,
+                        System, Pose2D, Detector, HeatMap25DMethod)}
 
 
-def get(name: str) -> Method:
-    """A method by its name.
+def get(name: str) -> Any:
+    """A method by its name: a `Method`, or one of networks of images, with `task` and `export`.
 
     Raises:
         TrainingError: there is none of this name; the nearest is named.

@@ -1,0 +1,230 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Lift, turn, project, lift again: single views, 2D alone (Chen et al., CVPR 2019; methods.md 1).
+
+A pose is lifted, seen from another side, lifted again and turned back: the 2D must come out. A critic says whether
+what is seen from the other side could be a person, another one whether people move like that. Unlike the paper's, the
+lifter says all of a pose, not its depth alone, so that it need not believe every 2D joint; and what is seen from the
+other side gets the 2D errors of another sample, which would tell made from real otherwise. Perspective is that of the
+cameras, as far as their guessed focal lengths say, and how far they look down is learned on the way (as in ElePose,
+CVPR 2022): a symmetric guess would allow the depth reversal.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..batch import Batch
+from ..errors import TrainingError
+from ..losses.adversarial import critic_loss, fooling, slope
+from ..losses.anatomy import chirality, drawn_out, symmetry
+from ..losses.cycle import camera_distance, framed, seen_from, turns_between
+from ..losses.likelihood import pose_distance
+from ..losses.reprojection import rep_l1
+from ..networks import Lifted, Lifter
+from ..networks.adapter import Adapter
+from ..networks.critic import Critic, Tilt, frozen
+from .contract import NETWORK, network_of, seen_views, sigma_term
+
+__all__ = ['LiftReprojectLift']
+
+#: the critics' slopes are measured in every so-manieth step only, and count as much more
+_SLOPE_EVERY = 4
+#: larger 2D errors than this are not handed on: the lifter is not yet good enough to tell them
+_MOST_ERROR = .3
+
+
+class _Views(NamedTuple):
+    """N single views at two instants.
+
+    Attributes:
+        pose: (N, 2, 17, 3) as lifters take them, the newer one last.
+        scale: (N, 1, 1) what the newer one was divided by, units of the image plane.
+        other: (N,) bool, of the second source.
+    """
+
+    pose: Tensor
+    scale: Tensor
+    other: Tensor
+
+
+class LiftReprojectLift:
+    """One view at a time; critics, tilt and adapter are `companions` of the lifter."""
+
+    name = 'lift_reproject_lift'
+    summary = 'single views: seen from another side, a lifted pose must still be a person (Chen et al., CVPR 2019)'
+    #: of each clip, for the critic of motion
+    frames = 2
+
+    def __init__(self) -> None:
+        self._settings: dict[str, Any] = self.defaults()
+        self.companions = nn.ModuleDict()
+        self._judged: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def defaults(self) -> dict[str, Any]:
+        return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
+                'epochs': 2, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
+                'companion_lr': 1e-3, 'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .3,
+                'adv_temporal': .3, 'slope': 3e-4, 'symmetry': .1, 'chirality': .5, 'drawn_out': 1., 'tilt': .12,
+                'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
+
+    def build(self, config: Mapping[str, Any]) -> Lifter:
+        """The lifter, and its companions.
+
+        Raises:
+            TrainingError: the lifter looks at several frames.
+        """
+        self._settings = s = self.defaults() | dict(config)
+        network = network_of(s)
+        if network.frames > 1:
+            raise TrainingError(f'{self.name} lifts single frames; set body=frame_mlp or body=res_mlp')
+        width = s['critic_width']
+        self.companions = nn.ModuleDict({'tilt': Tilt(start=s['tilt'])})
+        if s['adv_2d']:
+            self.companions['pose'] = Critic(1, width)
+        if s['adv_temporal']:
+            self.companions['motion'] = Critic(2, width)
+        if s['source2'] and s['adapter']:
+            self.companions['adapter'], self.companions['domain'] = Adapter(width), Critic(1, width)
+        return network
+
+    # -- the lifter's loss ------------------------------------------------------------------------------------------
+
+    def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Terms of the lifter, and of the companions that are on its side: tilt and adapter."""
+        s = self._settings
+        terms: dict[str, Tensor] = {}
+        self._judged = {}
+        views = self._adapted(_views(batch), terms)
+        n, now = len(views.pose), views.pose[:, 1]
+        w, c = now[..., :2], now[..., 2]
+        lifted = network(views.pose.flatten(0, 1))
+        both = lifted.y_cam.unflatten(0, (n, 2))
+        y = both[:, 1]
+        distance = camera_distance(y, w * views.scale, c)
+        turns = self._turns(now)
+        turned = both @ turns[:, None].mT
+        here, there = _both_seen(both, distance), _both_seen(turned, distance)
+        observed = _observed(there, views.pose, here)
+        again = network(observed[:, 1]).y_cam
+        back = again @ turns
+        terms |= {
+            'rep': s['rep'] * rep_l1(w, here[:, 1], c).mean(),
+            'cycle_3d': s['cycle_3d'] * pose_distance(again, turned[:, 1], torch.ones_like(c)),
+            'cycle_2d': s['cycle_2d'] * rep_l1(w, seen_from(back, distance), c).mean(),
+            'symmetry': s['symmetry'] * symmetry(y), 'chirality': s['chirality'] * chirality(y),
+            'drawn_out': s['drawn_out'] * drawn_out(y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
+        real, made = views.pose[..., :2], observed[..., :2]
+        self._judged |= {'pose': (real[:, 1], made[:, 1]), 'motion': (_motion(real), _motion(made))}
+        for name, weight in (('pose', s['adv_2d']), ('motion', s['adv_temporal'])):
+            if weight:
+                with frozen(self.companions[name]):
+                    terms['adv_' + name] = weight * fooling(self.companions[name], self._judged[name][1])
+        newer = Lifted(y, None, None, lifted.log_sigma.unflatten(0, (n, 2))[:, 1])
+        return terms | {'sigma': sigma_term(newer, back, c)}
+
+    def _adapted(self, views: _Views, terms: dict[str, Tensor]) -> _Views:
+        """2D poses of the second source as the first would give them; what teaches the adapter goes into `terms`."""
+        if 'adapter' not in self.companions or not bool(views.other.any()) or bool(views.other.all()):
+            return views
+        s, domain = self._settings, self.companions['domain']
+        theirs = views.pose[views.other].flatten(0, 1)
+        moved = self.companions['adapter'](theirs)
+        xy, conf = moved[..., :2] - moved[:, :1, :2], moved[..., 2]
+        adapted = torch.cat([framed(xy, conf), conf[..., None]], -1)
+        self._judged['domain'] = (views.pose[~views.other].flatten(0, 1)[..., :2], adapted[..., :2])
+        with frozen(domain):
+            terms['adv_domain'] = s['adv_domain'] * fooling(domain, adapted[..., :2])
+        terms['adapter_keep'] = s['adapter_keep'] * (moved - theirs).square().sum((-1, -2)).mean()
+        pose = views.pose.clone()
+        pose[views.other] = adapted.detach().unflatten(0, (-1, 2))
+        return views._replace(pose=pose)
+
+    def _turns(self, pose: Tensor) -> Tensor:
+        """(N, 3, 3) to other cameras: any azimuth, as high as another sample's camera."""
+        azimuth = (torch.rand(len(pose), device=pose.device) * 2 - 1) * math.pi
+        tilt = self.companions['tilt'](pose)
+        return turns_between(azimuth, tilt, tilt.detach()[torch.randperm(len(tilt), device=tilt.device)])
+
+    # -- the companions' own loss -----------------------------------------------------------------------------------
+
+    def companion_loss(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Critics, of what the lifter's loss has just made of this batch."""
+        terms: dict[str, Tensor] = {}
+        for name, (real, made) in self._judged.items():
+            if name not in self.companions:
+                continue
+            critic = self.companions[name]
+            terms['critic_' + name] = critic_loss(critic, real, made)
+            if self._settings['slope'] and step % _SLOPE_EVERY == 0:
+                terms['slope_' + name] = _SLOPE_EVERY * self._settings['slope'] * slope(critic, real)
+        return terms
+
+    # -- held-out data ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def criterion(self, network: Lifter, batch: Batch) -> float:
+        """Error of the 2D that comes out of the cycle, the same turns in every evaluation."""
+        _, again, turns, distance, pose = self._cycle(network, batch)
+        return float(rep_l1(pose[..., :2], seen_from(again @ turns, distance), pose[..., 2]).mean())
+
+    @torch.no_grad()
+    def figures(self, network: Lifter, batch: Batch) -> dict[str, float]:
+        """cyclic_flip: share of poses whose depth has the other sign when they are lifted from the other side."""
+        turned, again, *_ = self._cycle(network, batch)
+        return {'cyclic_flip': float(((turned[..., 2] * again[..., 2]).sum(-1) < 0).float().mean())}
+
+    def _cycle(self, network: Lifter, batch: Batch) -> tuple[Tensor, ...]:
+        """Poses (N, 17, 3) turned and lifted again, turns, distances and 2D poses."""
+        views = seen_views(batch)
+        pose = batch.pose[views]
+        conf = pose[..., 2]
+        y = network.lift(batch).y_cam[views]
+        distance = camera_distance(y, pose[..., :2] * batch.scale_px[views][..., None], conf)
+        azimuth = torch.linspace(.3, 2 * math.pi - .3, len(y), device=y.device)
+        tilt = torch.full_like(azimuth, self._settings['tilt'])
+        turns = turns_between(azimuth, tilt, tilt)
+        turned = y @ turns.mT
+        w = framed(seen_from(turned, distance), conf)
+        again = network.lift_views(torch.cat([w, conf[..., None]], -1)[:, None]).y_cam[:, 0]
+        return turned, again, turns, distance, pose
+
+
+def _views(batch: Batch) -> _Views:
+    """The views of a batch in which anything is seen, one by one; of a batch of single frames each twice."""
+    there = seen_views(batch)
+    if batch.past_px is None:
+        pose = batch.pose[:, :, None].expand(-1, -1, 2, -1, -1)
+    else:
+        pose = batch.past_pose[:, :, -2:]
+    other = torch.zeros_like(there) if batch.source is None else (batch.source > 0)[:, None].expand_as(there)
+    return _Views(pose[there], batch.scale_px[there][..., None], other[there])
+
+
+def _both_seen(poses: Tensor, distance: Tensor) -> Tensor:
+    """2D (N, 2, 17, 2) of poses (N, 2, 17, 3)."""
+    return seen_from(poses.flatten(0, 1), distance.repeat_interleave(2)).unflatten(0, (-1, 2))
+
+
+def _observed(there: Tensor, pose: Tensor, here: Tensor) -> Tensor:
+    """2D poses (N, 2, 17, 3) from there as a 2D network would give them: with another sample's errors and confidences.
+
+    Args:
+        there, here: (N, 2, 17, 2) what the lifted pose looks like from there, and from where it was seen.
+        pose: (N, 2, 17, 3) what was seen.
+    """
+    order = torch.randperm(len(there), device=there.device)
+    errors = (pose[..., :2] - here).detach()[order].clamp(-_MOST_ERROR, _MOST_ERROR)
+    conf = pose[order][..., 2]
+    noisy = there + errors
+    noisy = noisy - noisy[:, :, :1]
+    return torch.cat([framed(noisy.flatten(0, 1), conf.flatten(0, 1)).unflatten(0, (-1, 2)), conf[..., None]], -1)
+
+
+def _motion(poses: Tensor) -> Tensor:
+    """(N, 2, 17, 2): the newer pose, and how it differs from the older one, twice as large."""
+    return torch.stack([poses[:, 1], 2 * (poses[:, 1] - poses[:, 0])], 1)
