@@ -138,3 +138,43 @@ def test_a_lifter_that_fails_is_no_defect_of_the_program(world: World) -> None:
 
     entry = world.says('fusion_node: fusion', 'the lifting network failed', views)
     assert entry.level == ERROR and 'defect' not in entry.message
+
+
+def test_an_engine_that_comes_while_the_node_works(world: World, tmp_path: Path, monkeypatch) -> None:
+    """On the device that is none: diagnostics and log tell of it, the images go over, cleanup leaves nothing."""
+    pytest.importorskip('onnx')
+    import threading
+
+    import colour_networks as nets
+    from fake_device import FakeCuda, fake_tensorrt
+    from ros_world import raw
+    from sensor_msgs.msg import Image
+    from test_pose2d_networks import SIZE, body
+
+    from selfpose_ros.inference.pose2d.importing import Request, import_model
+    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    cuda, gate = FakeCuda(), threading.Event()
+    trt = fake_tensorrt(cuda, b'', steps=lambda step: step != 1 or gate.wait(30))
+    monkeypatch.setattr(Workshop, 'here', lambda backend: Workshop(trt, cuda, tmp_path / 'engines', backend.batch))
+    import_model(Request(nets.simcc(tmp_path / 'net.onnx', size=(96, 128)), tmp_path / 'pose', 'rtmpose'))
+    np.savez(tmp_path / 'pose' / 'golden.npz', input=np.zeros((8, 3, 128, 96), np.float32))
+    node = world.make(Pose2DNode, cameras=['a', 'b'], backend='tensorrt', model=str(tmp_path / 'pose'))
+    send = world.node.create_publisher(Image, '/a/image_raw', 5)
+    picture, stamps = nets.picture(body(), SIZE, 14), iter(np.arange(100., 1e4, .05))
+
+    def images() -> None:
+        send.publish(raw(picture, next(stamps)))
+
+    assert values(world.says('pose2d_node: backend of pose', 'while its TensorRT engine is built (25%)',
+                             images))['state'] == 'building'
+    world.says('pose2d_node: camera a', '1 person', images)
+    gate.set()
+    entry = world.says('pose2d_node: backend of pose', 'pose on GPU Fake (TensorRT 10.3.0)')
+    assert entry.level == OK and len(trt.built) == 1
+    cuda.log.clear()
+    world.until(lambda: 'launch' in cuda.log or 'execute' in cuda.log, 'an image on the device', images)
+    world.says('pose2d_node: network', 'pose on GPU Fake', images)
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    gc.collect()
+    world.until(lambda: not backends._open and cuda.clean, 'the device is left as it was')
