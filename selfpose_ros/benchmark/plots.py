@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .cases import Outcome
 from .errors import BenchmarkError
+from .pixels import CAMERAS, PARTS, Pixels
 from .speed import Ticks
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     parts = {name: t for name, t in report.ticks.items() if t.parts and len(t.alone_s)}
     if parts:
         drawn.append(('tick_parts', _ticks(parts)))
+    if report.pixels is not None:
+        drawn.append(('tick', _time_line(report.pixels)))
     files = []
     for name, figure in drawn:
         files.append(folder / f'{name}.png')
@@ -195,4 +198,39 @@ def _ticks(parts: Mapping[str, Ticks]) -> Any:
         axis.grid(axis='y', alpha=0)
         axis.set_xlabel('ms')
         axis.set_title(f'A tick at level 3, {names.get(name, name)}: mean {total:.1f} ms', loc='left')
+    return figure
+
+
+def _time_line(p: Pixels) -> Any:
+    """A round over all cameras as it was, and the fusion's tick after it."""
+    colours = dict(zip(PARTS, ('#d9a13b', _OTHER, _OURS, '#8d5aa5', _GREY), strict=True))
+    words = {'JPEG': 'JPEG to pixels', 'crop': 'crop and normalise', 'network': '2D network', 'joints': 'joints out',
+             'rest': 'tracking, messages'}
+    figure, axis = _axes((8., 2.7))
+    for s in p.spans:
+        if s.part == 'all':                                # under the others: what is seen of it is the rest
+            axis.barh(s.camera, 1e3 * (s.end - s.begin), left=1e3 * s.begin, height=.62, color=colours['rest'])
+    for s in p.spans:
+        if s.part != 'all':
+            axis.barh(s.camera, 1e3 * (s.end - s.begin), left=1e3 * s.begin, height=.62, color=colours[s.part])
+            if s.part == 'network':
+                axis.text(5e2 * (s.begin + s.end), s.camera, f'{1e3 * (s.end - s.begin):.1f} ms', color='white',
+                          ha='center', va='center', fontsize=8.5)
+    end = max(s.end for s in p.spans)
+    rows = [f'camera {c + 1}' for c in range(CAMERAS)]
+    if p.tick_s is not None:
+        axis.barh(CAMERAS, 1e3 * p.tick_s, left=1e3 * end, height=.62, color=_TRUE)
+        axis.text(1e3 * end - .3, CAMERAS, f'fusion {1e3 * p.tick_s:.1f} ms', ha='right', va='center', fontsize=8.5,
+                  color=_TRUE)
+        rows.append('skeleton')
+    axis.set_yticks(range(len(rows)), rows)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1e3 * (end + (p.tick_s or 0.)) * 1.02)
+    axis.set_xlabel('ms')
+    axis.set_axisbelow(True)
+    axis.grid(axis='y', alpha=0)
+    axis.set_title(f'From four images to a skeleton, one thread: around the network {p.share:.0%} of its time',
+                   loc='left', fontsize=10.5)
+    handles = [axis.barh(0, 0, color=colours[part], label=words[part]) for part in PARTS]
+    figure.legend(handles=handles, loc='outside lower center', ncols=len(PARTS), frameon=False, fontsize=8.5)
     return figure

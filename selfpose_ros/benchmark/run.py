@@ -19,6 +19,7 @@ from ..inference.lifter_choice import NONE, LifterChoice
 from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .motion import read_motion
+from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .pool import run_tasks
 from .protocol import chosen
 from .real import read_real, real_rows
@@ -32,7 +33,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'real', *SPEED)
+ROWS = (*ACCURACY, 'real', *SPEED, 'pixels')
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Options:
         real: keypoint archive with its truth; None = none.
         jobs: clips at once.
         lifter: which lifting network the estimator has.
+        way: what is measured around the 2D network.
     """
 
     motion: Path | None
@@ -55,6 +57,7 @@ class Options:
     real: Path | None = None
     jobs: int = 1
     lifter: LifterChoice = LifterChoice(NONE)
+    way: Way = BY_ITSELF
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Report:
     """What was measured.
 
     Attributes:
-        rows: of the table.  outcomes: by case.  ticks: by row group.
+        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels: None = not measured.
         failed: (clip or row, trace) of each on which the estimator broke.
     """
 
@@ -70,6 +73,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     ticks: dict[str, Ticks] = field(default_factory=dict)
+    pixels: Pixels | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     wall_s: float = 0.
 
@@ -93,6 +97,7 @@ class Report:
             'summary': {case: summary([x.score for x in found]) for case, found in self.outcomes.items()},
             'clips': {case: [_clip(x) for x in found] for case, found in self.outcomes.items()},
             'tick_parts': {name: t.parts for name, t in self.ticks.items() if t.parts},
+            'pixel_parts_s': self.pixels and self.pixels.parts,
             'failed': [{'what': what, 'trace': trace} for what, trace in self.failed]})
 
 
@@ -124,7 +129,7 @@ def wanted(options: Options) -> tuple[str, ...]:
     if not options.rows:
         if options.motion is None and options.real is None:
             raise BenchmarkError('nothing to measure accuracy on: give --motion FILE.npz (or --real, or --rows '
-                                 f'{",".join(SPEED)} for speed alone)')
+                                 f'{",".join(SPEED)},pixels for speed alone)')
         return tuple(able)
     lacking = [r for r in options.rows if r not in able]
     if lacking:
@@ -154,10 +159,14 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'real recording'):
             report.rows += real_rows(real, options.lifter.open())
     # last and one after the other: nothing else of ours runs beside it
-    speed = [n for n in names if n in SPEED]
+    speed = [n for n in names if n in SPEED or n == 'pixels']
     for done, name in enumerate(speed):
         told('speed', done, len(speed))
         with _kept(report, name):
+            if name == 'pixels':
+                row, report.pixels = pixels_row(options.way, options.lifter.open())
+                report.rows.append(row)
+                continue
             row, found = speed_row(name, options.lifter.open())
             report.rows.append(row)
             if found is not None:

@@ -7,9 +7,15 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .progress import ProgressDisplay
+
+if TYPE_CHECKING:
+    from ..benchmark.pixels import Way
+    from ..inference.pose2d import Pose2D
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -27,6 +33,7 @@ EXAMPLES = """examples:
   selfpose benchmark --motion mocap.npz --every 4 --rows views4,causal --jobs 2
   selfpose benchmark --motion mocap.npz --real session.npz -o out/benchmark --json > out/benchmark.json
   selfpose benchmark --rows tick,stall,solve
+  selfpose benchmark --rows pixels -o out/benchmark
 
 rows: {rows}
 exit status: 0 measured; 1 the estimator broke somewhere, the rest was measured; 2 nothing measured."""
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         check_plots(args.output)                           # before half an hour of work, not after it
     lifter = LifterChoice(args.lifter)
     lifter.open()                                          # a wrong name is told at once
-    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter)
+    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter, _way())
     with ProgressDisplay(quiet=args.quiet, prefix='benchmark: ') as progress:
         report = run_benchmark(options, progress)
     files = []
@@ -99,3 +106,30 @@ def run(args: argparse.Namespace) -> int:
                          'above\n')
     sys.stdout.flush()
     return 1 if report.failed else 0
+
+
+def _way() -> Way:
+    """What pose2d_node does with an image; without ROS, as much of it as there is."""
+    from ..benchmark.pixels import BY_ITSELF, Way
+    try:
+        from sensor_msgs.msg import CompressedImage
+
+        from ..nodes import image_input
+        from ..nodes.messages import keypoints_from, time_from
+        from ..nodes.view_maker import ViewMaker
+    except ImportError:
+        return BY_ITSELF
+
+    def make(camera: str, network: Pose2D) -> Callable[[bytes, float], Any]:
+        maker, message = ViewMaker(camera, network), CompressedImage(format='jpeg')
+
+        def keypoints(jpeg: bytes, stamp: float) -> Any:
+            if not message.data:                           # the same image each time: to make a message is others' work
+                message.data = jpeg
+            message.header.stamp = time_from(1. + stamp)
+            view = maker.view(message, None, 0.)
+            return None if view is None else keypoints_from(view, message.header)
+
+        return keypoints
+
+    return Way(make, image_input, True)
