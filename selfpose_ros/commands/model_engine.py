@@ -7,6 +7,7 @@ import argparse
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,8 +54,8 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     for model in models:
         notes: list[str] = []
         with ProgressDisplay(quiet=args.quiet, prefix=f'{model.card.name}: ') as progress:
-            session, agreement = _interruptible(lambda step, model=model, notes=notes: workshop.engine(
-                model, OrtSession(model.file), step, notes.append), progress)
+            reference = OrtSession(model.file)
+            session, agreement = _interruptible(partial(workshop.engine, model, reference, note=notes.append), progress)
         session.close()
         told.append({'model': model.card.name, 'device': workshop.words, 'folder': str(workshop.folder),
                      'agreement': agreement.sentence, 'notes': notes})

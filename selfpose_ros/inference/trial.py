@@ -43,6 +43,9 @@ def trial_inputs(model: Model, session: InferenceSession) -> list[dict[str, NDAr
         feeds = rendered(model, session)
     count = min(map(len, feeds.values()))
     fixed = session.inputs[0].shape[0] if session.inputs and session.inputs[0].shape else None
+    if fixed is not None and fixed > count:                # the last one as often as it takes
+        feeds = {name: np.concatenate([a, np.repeat(a[-1:], fixed - count, 0)]) for name, a in feeds.items()}
+        count = fixed
     sizes = (fixed,) * (count // fixed) if fixed is not None else _BATCHES
     out, first = [], 0
     for size in sizes:

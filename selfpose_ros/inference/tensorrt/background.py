@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..errors import BuildCancelled, ExecutionError, InferenceError
+from ...models.errors import ModelError
+from ..errors import ExecutionError, InferenceError
 from ..session import Arrays, BackendReport, InferenceSession, TensorSpec, plain
 
 __all__ = ['BackgroundSession', 'Engine', 'Step']
@@ -122,8 +123,6 @@ class BackgroundSession:
     def _climb(self) -> None:
         try:
             engine = self._make(self._step, self._note)
-        except BuildCancelled as error:
-            self._stay(error)
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would never tell why there is no engine
             self._stay(error)
         else:
@@ -144,7 +143,8 @@ class BackgroundSession:
 
     def _stay(self, error: Exception) -> None:
         """There will be no engine."""
-        text = str(error) if isinstance(error, InferenceError) else f'defect: {type(error).__name__}: {plain(error)}'
+        expected = isinstance(error, InferenceError | ModelError)
+        text = str(error) if expected else f'defect: {type(error).__name__}: {plain(error)}'
         with self._lock:
             if not self._closing.is_set():
                 self._fail(text)
