@@ -52,7 +52,8 @@ lint: $(VENV)/test.stamp
 TENSORRT := $(VENV)/tensorrt
 tensorrt-wheels: $(TENSORRT)/rtx-1.4.0.76/installed $(TENSORRT)/rtx-1.7.1.116/installed
 tensorrt-wheels: $(TENSORRT)/bindings-10.3.0/installed $(TENSORRT)/bindings-10.16.1.11/installed
-tensorrt-wheels: $(TENSORRT)/bindings-11.4.0.106/installed $(TENSORRT)/cuda-13.5.0/installed
+tensorrt-wheels: $(TENSORRT)/bindings-11.4.0.106/installed
+tensorrt-wheels: $(TENSORRT)/cuda-12.9.10/installed $(TENSORRT)/cuda-13.5.0/installed
 
 $(TENSORRT)/rtx-%/installed: WHEELS = tensorrt-rtx-cu12-bindings==$* tensorrt-rtx-cu12-libs==$*
 $(TENSORRT)/bindings-%/installed: WHEELS = tensorrt-cu12-bindings==$*

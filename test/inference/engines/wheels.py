@@ -17,7 +17,8 @@ WHEELS = Path(os.environ.get('SELFPOSE_TENSORRT_WHEELS', ROOT / '.venv' / 'tenso
 RTX = ('rtx-1.4.0.76', 'rtx-1.7.1.116')
 #: the interface alone
 BINDINGS = ('bindings-10.3.0', 'bindings-10.16.1.11', 'bindings-11.4.0.106')
-CUDA = 'cuda-13.5.0'
+#: of JetPack 6 and Python 3.10, and the newest
+CUDA = ('cuda-12.9.10', 'cuda-13.5.0')
 
 
 def wheel(name: str) -> Path:
