@@ -39,10 +39,6 @@ _LOOK_S = 0.25
 _SUFFIX = '/keypoints_info'
 
 
-def _estimator(lifter: Lifter | None, config: EstimatorConfig, rig: Rig | None) -> Estimator:
-    return Estimator(config, rig=rig, lifter=lifter)
-
-
 def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:
     """What the parameter means, and a sentence on it.
 
@@ -104,10 +100,9 @@ class FusionNode(ManagedNode[FusionSettings]):
         s = self.settings
         assert self._outputs is not None
         self._outputs.open()
-        make = self._make_estimator or partial(_estimator, self._lifter)
         self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
-                                    partial(make, self._config), self._start_rig, self._publish,
-                                    self._failed, self.now_s)
+                                    partial(self._make_estimator or self._estimator, self._config), self._start_rig,
+                                    self._publish, self._failed, self.now_s)
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)
         self._look()
@@ -165,6 +160,12 @@ class FusionNode(ManagedNode[FusionSettings]):
                 if name.startswith(space) and name.endswith(_SUFFIX) and 'std_msgs/msg/String' in kinds}
 
     # -- in the fusion's thread
+
+    def _estimator(self, config: EstimatorConfig, rig: Rig | None) -> Estimator:
+        """With the lifter, unless what runs it is dead: fusion goes on without."""
+        lifter = self._lifter
+        dead = lifter is not None and lifter.session.report.state == 'failed'
+        return Estimator(config, rig=rig, lifter=None if dead else lifter)
 
     def _publish(self, result: Result) -> None:
         if self._outputs is not None:

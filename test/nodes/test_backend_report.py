@@ -20,6 +20,7 @@ from ros_world import World, values
 from selfpose_ros.inference import backend as backends
 from selfpose_ros.inference.errors import InferenceError
 from selfpose_ros.inference.session import BackendReport
+from selfpose_ros.nodes import fusion_node
 from selfpose_ros.nodes.backend_report import backend_entries, backend_of, build_lines
 from selfpose_ros.nodes.diagnostics import ERROR, OK, WARN, StateLog
 from selfpose_ros.nodes.errors import NodeError
@@ -138,6 +139,15 @@ def test_a_lifter_that_fails_is_no_defect_of_the_program(world: World) -> None:
 
     entry = world.says('fusion_node: fusion', 'the lifting network failed', views)
     assert entry.level == ERROR and 'defect' not in entry.message
+
+
+def test_fusion_goes_on_without_a_lifter_whose_gpu_is_dead(world: World, monkeypatch) -> None:
+    node = world.make(FusionNode, cameras=['a', 'b'], rig_solver='inline')
+    monkeypatch.setattr(fusion_node, 'Estimator', lambda config, rig, lifter: lifter)
+    assert node._estimator(None, None) is node._lifter is not None
+    node._lifter.session.report = BackendReport('lifter', 'tensorrt', CPU, 'failed', 1., 'the GPU failed')
+    assert node._estimator(None, None) is None
+    assert world.says('fusion_node: backend of lifter', 'lifter does not run: the GPU failed').level == ERROR
 
 
 def test_an_engine_that_comes_while_the_node_works(world: World, tmp_path: Path, monkeypatch) -> None:

@@ -139,7 +139,7 @@ class BackgroundSession:
         return not self._closing.is_set()
 
     def _note(self, text: str) -> None:
-        self.report = replace(self.report, note=text)
+        self.report = replace(self.report, note=f'{self.report.note}; {text}' if self.report.note else text)
 
     def _stay(self, error: Exception) -> None:
         """There will be no engine."""
