@@ -45,8 +45,9 @@ def test_a_round_is_four_images_each_looked_at_once(result: measured.Pixels):
         assert whole.begin <= inner[0].begin and inner[-1].end <= whole.end
         assert all(a.end <= b.begin for a, b in zip(inner[:-1], inner[1:], strict=True)), 'no time counts twice'
         assert [s.part for s in inner] == ['JPEG', 'crop', 'crop', 'network', 'joints']
-    assert result.network_s.shape == result.around_s.shape == (2,) and (result.around_s > 0).all()
-    assert result.share == result.around_s.min() / result.network_s.min()
+    assert result.network_s.shape == result.around_s.shape == (2, 4) and (result.around_s > 0).all()
+    assert result.share == pytest.approx(result.around_s.min(0).sum() / result.network_s.min(0).sum())
+    assert 0 < result.parts['rest'] < result.around_s.min(0).mean()
     assert set(result.parts) == set(measured.PARTS) - {'network'} and result.weights > 3e6
 
 
