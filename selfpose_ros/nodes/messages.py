@@ -5,7 +5,8 @@
 Keypoints of a camera travel on two topics, so that bags and other hosts have all they need:
 
 - `<camera>/keypoints`, PointCloud2: a row per person, a column per joint, float32 fields `u v` (px, NaN = not
-  seen), `confidence` (0..1) and `person` (the camera's own track, -1 = none). Header: that of the image.
+  seen), `confidence` (0..1) and `person` (the camera's own track, -1 = none). Header: that of the image. Where the
+  2D network tells how far joints lie behind the pelvis, `depth` and `depth_sigma`, too: see `View2D`; NaN = not known.
 - `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns), `image_size` [w, h]
   px, `K` and `distortion` (null = not calibrated), `camera`, `model`, `device`. Sent again whenever it changes.
 """
@@ -28,16 +29,18 @@ from ..core.errors import CoreError
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
 from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
-from .clouds import cloud_from, columns_of
+from .clouds import cloud_from, columns_of, table_cloud
 from .errors import MessageError
 
 __all__ = [
-    'KEYPOINT_FIELDS', 'KeypointsInfo', 'SKELETON_FIELDS', 'camera_info_from_rig', 'joint_state_from',
+    'DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'SKELETON_FIELDS', 'camera_info_from_rig', 'joint_state_from',
     'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from',
     'skeletons_of', 'time_from', 'transforms_from', 'view_of',
 ]
 
 KEYPOINT_FIELDS = ('u', 'v', 'confidence', 'person')
+#: more of them where the 2D network tells depths
+DEPTH_FIELDS = ('depth', 'depth_sigma')
 SKELETON_FIELDS = ('x', 'y', 'z', 'confidence', 'sigma', 'views', 'person', 'level')
 #: a joint this many image sizes away from the image is a defect of whoever sent it, not an extrapolation
 _FAR = 10.
@@ -115,9 +118,12 @@ class KeypointsInfo:
 
 def keypoints_from(view: View2D, header: Header) -> PointCloud2:
     """The cloud of `<camera>/keypoints`, columns in the order of `core.skeleton.JOINTS`."""
-    person = np.broadcast_to(view.person[:, None], view.confidence.shape)
-    return cloud_from(header, {'u': view.keypoints[..., 0], 'v': view.keypoints[..., 1],
-                               'confidence': view.confidence, 'person': np.asarray(person, float)}, len(JOINTS))
+    names = KEYPOINT_FIELDS if view.depth is None else KEYPOINT_FIELDS + DEPTH_FIELDS
+    table = np.empty((*view.confidence.shape, len(names)), np.float32)
+    table[..., :2], table[..., 2], table[..., 3] = view.keypoints, view.confidence, view.person[:, None]
+    if view.depth is not None:
+        table[..., 4], table[..., 5] = view.depth, view.depth_sigma
+    return table_cloud(header, names, table, len(JOINTS))
 
 
 def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str) -> View2D:
@@ -129,7 +135,8 @@ def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str) -> View2D:
     if cloud.width != len(info.joint_names) and cloud.height * cloud.width:
         raise MessageError(f'{topic}: {cloud.width} columns, but {topic}_info names {len(info.joint_names)} '
                            'joints; publish both from the same network')
-    columns = columns_of(cloud, KEYPOINT_FIELDS, topic)
+    deep = {f.name for f in cloud.fields}.issuperset(DEPTH_FIELDS)
+    columns = columns_of(cloud, KEYPOINT_FIELDS + DEPTH_FIELDS if deep else KEYPOINT_FIELDS, topic)
     points = np.stack([columns['u'], columns['v']], -1).reshape(-1, len(info.joint_names), 2)
     size = np.array(info.image_size, float)
     with np.errstate(invalid='ignore'):
@@ -137,9 +144,13 @@ def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str) -> View2D:
     confidence = columns['confidence'].reshape(points.shape[:2])
     person = np.nan_to_num(columns['person'].reshape(points.shape[:2])[:, 0], nan=-1., posinf=-1., neginf=-1.)
     try:
+        told = None
+        if deep:
+            raw = np.stack([columns[n] for n in DEPTH_FIELDS], -1).reshape(points.shape)
+            told, _ = info.joints.apply(raw, confidence)
         keypoints, confidence = info.joints.apply(points, confidence)
         return View2D(info.camera, seconds(cloud.header.stamp), keypoints, confidence, info.image_size,
-                      person.astype(np.int64), info.intrinsics)
+                      person.astype(np.int64), info.intrinsics, *(() if told is None else (told[..., 0], told[..., 1])))
     except CoreError as error:
         raise MessageError(f'{topic}: {error}') from error
 

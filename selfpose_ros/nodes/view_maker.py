@@ -3,7 +3,7 @@
 """One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
 from __future__ import annotations
 
-from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -13,6 +13,7 @@ from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from ..inference.errors import InferenceError
 from ..inference.pose2d import BatchingPose2D, Pose2D
+from ..inference.pose2d.pictures import Memory
 from .errors import ImageError
 from .image_input import bgr_from, intrinsics_from
 from .messages import seconds
@@ -47,7 +48,8 @@ class ViewMaker:
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self._map = joint_map(network.joint_names)
-        self._expected = network.expected if isinstance(network, BatchingPose2D) else nullcontext
+        self._batching = network if isinstance(network, BatchingPose2D) else None
+        self._memory = Memory()
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
 
@@ -62,11 +64,13 @@ class ViewMaker:
         Raises:
             ImageError: the image cannot be used, or the network failed on it; the message names the camera.
         """
-        with self._expected():                              # from the first byte on, others count on this image
+        if self._batching is None or not self._batching.prefers_batches:
+            return self._view(message, info, arrival_s)
+        with self._batching.expected():                     # from the first byte on, others count on this image
             return self._view(message, info, arrival_s)
 
     def _view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
-        image = bgr_from(message, self.camera)
+        image = bgr_from(message, self.camera, self._memory)
         size = image.shape[1], image.shape[0]
         stamp = seconds(message.header.stamp)
         notes = []
@@ -95,15 +99,25 @@ class ViewMaker:
         except InferenceError as error:
             raise ImageError(f'camera {self.camera}: {error}') from error
         keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
-        confidence = np.where(confidence >= self.min_confidence, confidence, 0.)
-        best = np.argsort(-confidence.sum(1), kind='stable')[:self.max_people]
-        best = best[confidence[best].any(1)]
-        return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known)
+        if self.min_confidence > 0:
+            confidence = np.where(confidence >= self.min_confidence, confidence, 0.)
+        best: Any
+        if len(confidence) == 1:                           # as nearly always, and sooner done
+            best = slice(0, int(confidence.any()))
+        else:
+            best = np.argsort(-confidence.sum(1), kind='stable')[:self.max_people]
+            best = best[confidence[best].any(1)]
+        depth = depth_sigma = None
+        if people.depth is not None:
+            told, _ = self._map.apply(people.depth, people.confidence)
+            depth, depth_sigma = told[best, :, 0], told[best, :, 1]
+        return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known, depth,
+                      depth_sigma)
 
     @property
     def prefers_batches(self) -> bool:
         """Whether the network gains when all cameras have their images ready at the same time."""
-        return isinstance(self.network, BatchingPose2D) and self.network.prefers_batches
+        return self._batching is not None and self._batching.prefers_batches
 
     def close(self) -> None:
         """Close the network."""

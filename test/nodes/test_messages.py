@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,23 @@ def test_a_view_survives_the_message(people: int) -> None:
     assert abs(back.stamp - view.stamp) < 1e-6 and back.image_size == view.image_size
     assert back.intrinsics is not None and view.intrinsics is not None
     np.testing.assert_array_equal(back.intrinsics.K, view.intrinsics.K)
+
+
+def test_depths_survive_the_message_and_are_mapped_with_their_joints() -> None:
+    view = replace(_view(2), depth=RNG.normal(0, 1, (2, 17)), depth_sigma=RNG.uniform(.1, .2, (2, 17)))
+    cloud = messages.keypoints_from(view, _header(view))
+    assert [f.name for f in cloud.fields] == ['u', 'v', 'confidence', 'person', 'depth', 'depth_sigma']
+    back = messages.view_of(cloud, _info(), 'keypoints')
+    seen = view.confidence > 0
+    for name in ('depth', 'depth_sigma'):
+        np.testing.assert_allclose(getattr(back, name)[seen], getattr(view, name)[seen], rtol=1e-6)
+    assert np.isnan(back.depth[~seen]).all(), 'a joint that is not seen has no depth'
+    other = messages.view_of(cloud, _info(COCO17), 'keypoints')
+    hips = view.depth[:, [COCO17.index('left_hip'), COCO17.index('right_hip')]].mean(1)
+    np.testing.assert_allclose(other.depth[:, 0], hips, rtol=1e-5)
+    nobody = replace(_view(0), depth=np.zeros((0, 17)), depth_sigma=np.zeros((0, 17)))
+    empty = messages.view_of(messages.keypoints_from(nobody, _header(nobody)), _info(), 'keypoints')
+    assert empty.depth is not None and empty.depth.shape == (0, 17)
 
 
 def test_another_network_s_joints_are_mapped_to_the_17() -> None:

@@ -79,6 +79,42 @@ def test_a_model_folder_sees_for_the_node(world: World, tmp_path) -> None:
     np.testing.assert_allclose(view.keypoints[0, 0], hips, atol=1.)
 
 
+def test_a_network_that_tells_depths_needs_no_lifter(world: World, tmp_path) -> None:
+    """heatmap25d's tensors: 2D as ever, depths beside it, and from them a skeleton of one camera, without a lifter."""
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    import colour_networks as nets
+
+    from selfpose_ros.core.estimator import Estimator
+    from selfpose_ros.core.observation import MultiView
+    from selfpose_ros.core.rotation import similarity_alignment
+    from selfpose_ros.core.synthetic import walker
+    X = walker(1., 15., 3, 'mixed')[7] @ np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]]).T      # z up to y down
+    X = X - X[0] + [.2, .1, 3.]
+    points = X[:, :2] / X[:, 2:] * 640 + [320, 240]
+    axis = X[0] / np.linalg.norm(X[0])
+    depth = (X - X[0]) @ axis / np.linalg.norm(X[8] - X[0])
+    folder = nets.points25d(tmp_path / 'deep', depth)
+    heard, infos = world.listen('/a/keypoints', PointCloud2), world.listen('/a/keypoints_info', String, qos=LATCHED)
+    views: list = []
+    world.make(Pose2DNode, cameras=['a'], model=str(folder), args={'on_view': views.append})
+    send, t = world.node.create_publisher(Image, '/a/image_raw', 5), iter(range(1000))
+    image = nets.picture(points, (640, 480), 5)
+    world.until(lambda: len(heard) > 4 and len(views) > 4 and infos, 'keypoints',
+                lambda: send.publish(raw(image, 100. + next(t) / 10)))
+    assert [f.name for f in heard[-1].fields][4:] == ['depth', 'depth_sigma']
+    view = view_of(heard[-1], KeypointsInfo.parse(infos[0].data, 'a', 'info'), 'keypoints')
+    np.testing.assert_allclose(view.keypoints[0], points, atol=2.)
+    np.testing.assert_allclose(view.depth[0], depth, atol=1e-5)
+    estimator = Estimator()
+    for v in views[:5]:                                    # of the same process: no message between
+        people = estimator.update(MultiView(v.stamp, (v,)))
+    estimator.close()
+    assert len(people) == 1 and people[0].level == 1
+    s, R, at = similarity_alignment(people[0].joints, X)
+    assert np.linalg.norm(s * people[0].joints @ R.T + at - X, axis=-1).mean() < .06
+
+
 def test_a_model_folder_that_is_none_is_said(world: World, tmp_path) -> None:
     with pytest.raises(NodeError, match='not known; choose one of: mediapipe, or name a model folder'):
         world.make(Pose2DNode, cameras=['a'], model=str(tmp_path / 'nothing'))

@@ -51,10 +51,10 @@ class HeatMap25DMethod:
         self._settings: dict[str, Any] = self.defaults()
 
     def defaults(self) -> dict[str, Any]:
-        return {'stages': [24, 48, 96], 'depth': [0, 1, 2], 'hidden': 48, 'size': [96, 128],
+        return {'stages': [24, 48, 96], 'depth': [0, 1, 2], 'hidden': 48, 'size': [64, 96],
                 'pictures': 2400, 'views': 3, 'labelled': 200, 'unlabelled': True,
-                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2600, 'warmup': 100,
-                'ema': .995, 'val_samples': 256, 'evaluate_every': 260, 'clip': 5., 'floor': .003, 'cure_after': .7,
+                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2400, 'warmup': 100,
+                'ema': .995, 'val_samples': 256, 'evaluate_every': 240, 'clip': 5., 'floor': .003, 'cure_after': .7,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
                 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
 

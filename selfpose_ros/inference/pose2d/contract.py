@@ -28,6 +28,8 @@ class People2D:
         keypoints: (P, J, 2) px, x right, y down, pixel centres at integers; NaN = not seen.
         confidence: (P, J) in 0..1; 0 where the joint is NaN.
         person: (P,) identity given by the network's own tracker, -1 = none.
+        depth: (P, J, 2) how far joints lie behind the pelvis and the standard deviation of their places, as
+            `core.observation.View2D` has them; NaN = not known. None: the network tells no depths.
 
     Raises:
         OutputError: the shapes do not fit together, or a number is infinite or a confidence outside 0..1.
@@ -36,6 +38,7 @@ class People2D:
     keypoints: Array
     confidence: Array
     person: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    depth: Array | None = None
 
     def __post_init__(self) -> None:
         kp, conf = np.array(self.keypoints, float), np.array(self.confidence, float)
@@ -47,14 +50,23 @@ class People2D:
             person = np.full(len(kp), -1, np.int64)
         if person.size != len(kp):
             raise OutputError(f'people: {len(kp)} people but {person.size} identities; give one for each or none')
-        if np.isinf(kp).any() or not np.isfinite(conf).all() or (conf < 0).any() or (conf > 1).any():
+        seen = np.isfinite(kp).all(-1)
+        # a NaN is not within
+        if (conf.size and not (conf.min() >= 0 and conf.max() <= 1)) or (not seen.all() and np.isinf(kp).any()):
             raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1; check the '
                               'decoding of the network')
-        seen = np.isfinite(kp).all(-1)
-        kp, conf = np.where(seen[..., None], kp, np.nan), np.where(seen, conf, 0.)
+        if not seen.all():
+            kp[~seen], conf[~seen] = np.nan, 0.
         for name, a in (('keypoints', kp), ('confidence', conf), ('person', person)):
             a.setflags(write=False)
             object.__setattr__(self, name, a)
+        if self.depth is not None:
+            depth = np.array(self.depth, float)
+            if depth.shape != kp.shape:
+                raise OutputError(f'people: expected depth {kp.shape}, got {depth.shape}; check the decoding of the '
+                                  'network')
+            depth.setflags(write=False)
+            object.__setattr__(self, 'depth', depth)
 
     def __len__(self) -> int:
         return len(self.keypoints)

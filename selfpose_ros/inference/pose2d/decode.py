@@ -7,6 +7,7 @@ network says that there is nothing. People: best first, those above `min_score`.
 """
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -59,9 +60,40 @@ def simcc(x: ArrayLike, y: ArrayLike, split: float, score: str = 'min') -> tuple
     if bx.ndim != 3 or by.ndim != 3 or bx.shape[:2] != by.shape[:2] or 0 in bx.shape[1:] + by.shape[1:]:
         raise _misshapen('simcc', 'x (B, K, bins) and y (B, K, bins) of the same B and K', bx, by)
     _finite('simcc', bx, by)
-    top = np.stack([bx.max(2), by.max(2)]).astype(float)
-    points = np.stack([bx.argmax(2), by.argmax(2)], axis=-1) / split
-    return _seen(points, top.min(0) if score == 'min' else top.mean(0))
+    points = np.empty((*bx.shape[:2], 2))
+    batch, joint = np.arange(len(bx))[:, None], np.arange(bx.shape[1])
+    top = []
+    for axis, bins in enumerate((bx, by)):
+        at = bins.argmax(2)
+        points[..., axis] = at
+        top.append(bins[batch, joint, at].astype(float))
+    return _seen(points / split, np.minimum(*top) if score == 'min' else (top[0] + top[1]) / 2)
+
+
+def points(at: ArrayLike, score: ArrayLike) -> tuple[Array, Array]:
+    """Networks whose joints come out as they are: at (B, K, 2) px of the network's input, score (B, K).
+
+    Raises:
+        OutputError: the shapes do not fit, or a number is not finite.
+    """
+    a, b = _numbers('points', at, score)
+    if a.ndim != 3 or a.shape[2] != 2 or b.shape != a.shape[:2]:
+        raise _misshapen('points', 'points (B, K, 2) and score (B, K) of the same B and K', a, b)
+    _finite('points', a, b)
+    return _seen(a.astype(float), b.astype(float))
+
+
+def depths(depth: ArrayLike, sigma: ArrayLike) -> Array:
+    """(B, K, 2): depths behind the pelvis and standard deviations, each (B, K).
+
+    Raises:
+        OutputError: the shapes do not fit, or a number is not finite.
+    """
+    a, b = _numbers('depth', depth, sigma)
+    if a.ndim != 2 or b.shape != a.shape:
+        raise _misshapen('depth', 'depth (B, K) and sigma (B, K) of the same B and K', a, b)
+    _finite('depth', a, b)
+    return np.stack([a, b], -1).astype(float)
 
 
 def heatmap(h: ArrayLike, size: tuple[int, int], method: str = 'quarter', kernel: int = 11) -> tuple[Array, Array]:
@@ -384,7 +416,7 @@ def _people(boxes: NDArray[Any], score: NDArray[Any], trio: NDArray[Any]) -> Peo
 
 def _seen(points: Array, score: Array) -> tuple[Array, Array]:
     """A score of nothing, or less, is no joint; one above 1 tells no more than 1."""
-    return np.where(score[..., None] > 0, points, np.nan), np.clip(score, 0., 1.)
+    return np.where(score[..., None] > 0, points, np.nan), np.minimum(np.maximum(score, 0.), 1.)
 
 
 def _numbers(where: str, *outputs: ArrayLike) -> list[NDArray[Any]]:
@@ -396,6 +428,8 @@ def _numbers(where: str, *outputs: ArrayLike) -> list[NDArray[Any]]:
 
 
 def _finite(where: str, *arrays: NDArray[Any]) -> None:
+    if all(a.dtype == np.float32 and math.isfinite(np.dot(a.ravel(), a.ravel())) for a in arrays):
+        return                                             # the quick way: none that is not finite hides in a sum
     bad = sum(int(np.count_nonzero(~np.isfinite(a))) for a in arrays)
     if bad:
         raise OutputError(f'{where}: expected finite numbers, got {bad} that are NaN or infinite; {_CARD}, and try '

@@ -69,9 +69,12 @@ class VisionNetwork:
         self.shared = shared_run(self.session)
         w, h = self.vision.size
         # (pixel * scale - mean) / std as one product and one sum
-        self._gain = (self.vision.scale / np.array(self.vision.std)).astype(np.float32)
-        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).astype(np.float32)
-        self._blank = np.empty((h, w, 3), np.uint8)
+        self._gain = (self.vision.scale / np.array(self.vision.std)).tolist()
+        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).tolist()
+        # written anew for every image: memory that is used is quicker than memory that is new
+        self._crop = np.empty((h, w, 3), np.uint8)
+        self._planes = [np.empty((h, w), np.uint8) for _ in range(3)]
+        self._blob = np.empty((1, 3, h, w), np.float32)
 
     # -- the graph
 
@@ -118,7 +121,7 @@ class VisionNetwork:
         if t.shape and len(t.shape) != rank:
             raise ModelError(f'{file}: the output {t.text} has {len(t.shape)} axes, a {v.family} network has {rank} '
                              f'there (outputs: {role}); is it of another family?')
-        axis = {'x': 1, 'y': 1, 'heatmap': 1, 'keypoints': 2}.get(role)
+        axis = {'keypoints': 2}.get(role, 1 if v.about.top_down else None)
         if axis is not None and t.shape and t.shape[axis] not in (None, self.joints):
             raise ModelError(f'{file}: the output {t.text} is for {t.shape[axis]} joints, the card names '
                              f'{self.joints}; put the right joints on the card')
@@ -140,17 +143,23 @@ class VisionNetwork:
         h, w = image.shape[:2]
         return letterbox((w, h), self.vision.size, 'centre' if self.vision.crop == 'centre' else 'corner')
 
-    def blob(self, image_bgr: Pixels, placements: Sequence[Placement]) -> NDArray[np.float32]:
-        """(B, 3, H, W) float32 of parts of an image, as the network wants them; each pixel is copied once."""
+    def blob(self, image_bgr: Pixels, placements: Sequence[Placement],
+             out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """(B, 3, H, W) float32 of parts of an image, as the network wants them; each pixel is copied once.
+
+        Args:
+            image_bgr: (H, W, 3).  placements: of each part.
+            out: of that shape, to write into; None = new memory, which takes longer to write.
+        """
         w, h = self.vision.size
-        out = np.empty((len(placements), 3, h, w), np.float32)
+        if out is None:
+            out = np.empty((len(placements), 3, h, w), np.float32)
         for i, placement in enumerate(placements):
-            part = warp(image_bgr, placement, (w, h), self.vision.border, self._blank)
-            planes = cv2.split(part)                       # interleaved pixels would be read three times
+            part = warp(image_bgr, placement, (w, h), self.vision.border, self._crop)
+            cv2.split(part, self._planes)                  # interleaved pixels would be read three times
             for c in range(3):
-                plane = planes[2 - c if self.vision.colour == 'rgb' else c]
-                np.multiply(plane, self._gain[c], out=out[i, c], dtype=np.float32)
-                out[i, c] += self._offset[c]
+                plane = self._planes[2 - c if self.vision.colour == 'rgb' else c]
+                cv2.addWeighted(plane, self._gain[c], plane, 0., self._offset[c], out[i, c], cv2.CV_32F)
         return out
 
     def run(self, blob: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -158,22 +167,43 @@ class VisionNetwork:
         outputs = self.shared.run({self.vision.tensor: blob}, self._names)
         return dict(zip(self.vision.outputs, outputs, strict=True))
 
+    def _seen(self, image_bgr: Pixels, placements: Sequence[Placement]) -> dict[str, NDArray[np.float32]]:
+        """What comes out for parts of an image, which go in by memory that is used again."""
+        if len(self._blob) < len(placements):
+            self._blob = np.empty((len(placements), *self._blob.shape[1:]), np.float32)
+        return self.run(self.blob(image_bgr, placements, self._blob[:len(placements)]))
+
     # -- what it sees
+
+    @property
+    def tells_depth(self) -> bool:
+        """Poses are known in depth, too."""
+        return 'depth' in self.vision.outputs
 
     def poses(self, image_bgr: Pixels, boxes: Array) -> tuple[Array, Array]:
         """Joints (P, J, 2) px and confidences (P, J) of the people in boxes (P, 4); one batch. Top-down networks."""
+        points, score, _ = self.poses_in_depth(image_bgr, boxes)
+        return points, score
+
+    def poses_in_depth(self, image_bgr: Pixels, boxes: Array) -> tuple[Array, Array, Array | None]:
+        """As `poses`; and depths and their sigmas (P, J, 2) as `contract.People2D` has them, None if it tells none."""
         if not len(boxes):
-            return np.zeros((0, self.joints, 2)), np.zeros((0, self.joints))
+            return (np.zeros((0, self.joints, 2)), np.zeros((0, self.joints)),
+                    np.zeros((0, self.joints, 2)) if self.tells_depth else None)
         h, w = image_bgr.shape[:2]
         places = [self.crop(b, (w, h)) for b in boxes]
-        points, score = self.decode_people(self.run(self.blob(image_bgr, places)))
-        return np.stack([p.to_image(x) for p, x in zip(places, points, strict=True)]), score
+        tensors = self._seen(image_bgr, places)
+        points, score = self.decode_people(tensors)
+        found = np.array([p.to_image(x) for p, x in zip(places, points, strict=True)])
+        return found, score, decode.depths(tensors['depth'], tensors['sigma']) if self.tells_depth else None
 
     def decode_people(self, tensors: dict[str, NDArray[np.float32]]) -> tuple[Array, Array]:
         """Points (B, J, 2) in the network's image, and scores (B, J)."""
         v = self.vision
         if v.family == 'simcc':
             points, score = decode.simcc(tensors['x'], tensors['y'], v.decode['split'], v.decode['score'])
+        elif v.family == 'points25d':
+            points, score = decode.points(tensors['points'], tensors['score'])
         else:
             points, score = decode.heatmap(tensors['heatmap'], v.size, v.decode['method'], v.decode['kernel'])
         if points.shape[1] != self.joints:
@@ -183,7 +213,7 @@ class VisionNetwork:
     def find(self, image_bgr: Pixels) -> Found:
         """People in the whole image. One-stage networks and detectors."""
         v, place = self.vision, self.whole(image_bgr)
-        tensors, o = self.run(self.blob(image_bgr, [place])), v.decode
+        tensors, o = self._seen(image_bgr, [place]), v.decode
         h, w = image_bgr.shape[:2]
         points = confidence = None
         if v.family == 'rtmo':

@@ -32,6 +32,7 @@ class _Track:
     box: Array
     points: Array
     confidence: Array
+    depth: Array | None = None
 
 
 class TopDown:
@@ -103,12 +104,13 @@ class TopDown:
         if self._closed:
             raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
         boxes = self._boxes(image)
-        points, score = self._pose.poses(image, boxes)
+        points, score, depth = self._pose.poses_in_depth(image, boxes)
         followed = len(self._tracks)
         tracks: list[_Track] = []
         for i in range(len(boxes)):
             track = self._person(image, points[i], score[i], self._tracks[i].identity if i < followed else -1)
             if track is not None and not any(_same(track, other) for other in tracks):
+                track.depth = None if depth is None else depth[i]
                 tracks.append(track)
         for track in tracks:
             if track.identity < 0:
@@ -116,8 +118,9 @@ class TopDown:
         self._tracks = tracks[:self._most]
         if not self._tracks:
             return no_people(len(self.joint_names))
-        return People2D(np.stack([t.points for t in self._tracks]), np.stack([t.confidence for t in self._tracks]),
-                        np.array([t.identity for t in self._tracks]))
+        depths = [t.depth for t in self._tracks if t.depth is not None]
+        return People2D(np.array([t.points for t in self._tracks]), np.array([t.confidence for t in self._tracks]),
+                        np.array([t.identity for t in self._tracks]), np.array(depths) if depths else None)
 
     def _boxes(self, image: NDArray[np.uint8]) -> Array:
         """Where to look: (P, 4), those who are followed first."""
@@ -147,12 +150,13 @@ class TopDown:
 
     def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
         h, w = image.shape[:2]
-        seen = score >= self._least
-        if seen.sum() < _FEWEST:
+        if np.count_nonzero(score >= self._least) < _FEWEST:
             return None
         # what is far outside is made up; what is unsure keeps its place and its low confidence
-        inside = (points >= -.05 * max(h, w)).all(-1) & (points <= np.array([w, h]) + .05 * max(h, w)).all(-1)
-        score = np.where(inside & np.isfinite(points).all(-1), np.clip(score, 0., 1.), 0.)
+        far = .05 * max(h, w)
+        sure = [min(max(s, 0.), 1.) if -far <= x <= w + far and -far <= y <= h + far else 0.
+                for (x, y), s in zip(points.tolist(), score.tolist(), strict=True)]
+        score = np.array(sure)
         box = box_of(points, score, (w, h), _MARGIN, least=_FEWEST, threshold=self._least)
         if box is None or _area(box) <= 0:
             return None
@@ -160,7 +164,8 @@ class TopDown:
 
 
 def _area(box: Array) -> float:
-    return float(max(box[2] - box[0], 0.) * max(box[3] - box[1], 0.))
+    x1, y1, x2, y2 = box.tolist()
+    return float(max(x2 - x1, 0.) * max(y2 - y1, 0.))
 
 
 def _common(a: Array, b: Array) -> float:
