@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transform re-projection (Li et al., AAAI 2020; methods.md 2.4): poses of one view, in metres, seen by the others.
 
-The cameras are known, x_cam = R x_world + t. All ordered pairs of views are one tensor: `transform_errors` gives how
-far joint j of the pose of view u lies from what view v saw, and the losses are weighted means of it. Everything in
-the image is in units of the normalised image plane (px / focal length), so that cameras of any focal length agree.
+The cameras are known, x_cam = R x_world + t. All ordered pairs of views are one tensor: `transform_residuals` gives how
+far joint j of the pose of view u lies from what view v saw, and the losses are weighted means of its size. Everything
+in the image is in units of the normalised image plane (px / focal length): cameras of any focal length agree.
 """
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ['NEAREST_M', 'WEIGHTS', 'on_plane', 'pair_weights', 'plane_points', 'relative', 'reproj', 'root_pretrain',
-           't_reproj', 'transform_errors', 'transformed']
+__all__ = ['NEAREST_M', 'WEIGHTS', 'apart', 'flat_residuals', 'on_plane', 'pair_weights', 'plane_points', 'relative',
+           'reproj', 'root_pretrain', 'sizes', 't_reproj', 'transform_residuals', 'transformed']
 
 #: nothing is nearer to a camera than this, m; what is predicted there is projected as if it were this far
 NEAREST_M = .3
@@ -55,15 +55,46 @@ def plane_points(px: Tensor, K: Tensor) -> Tensor:
     return (px - K[..., None, :2, 2]) / focal[..., None, :]
 
 
-def transform_errors(x: Tensor, Y: Tensor, R: Tensor, t: Tensor, square: bool = False) -> Tensor:
-    """(B, V, U, 17): distance of the joints of view u's pose from those that view v saw, or its square.
+def transform_residuals(x: Tensor, Y: Tensor, R: Tensor, t: Tensor) -> Tensor:
+    """(B, V, U, 17, 2): from what view v saw to where the joints of view u's pose are seen by it.
 
     Args:
         x: (B, V, 17, 2) what was seen, on the normalised image plane.
         Y: (B, V, 17, 3) m: the views' poses in their cameras' axes, root position included.
         R, t: as for `relative`.
     """
-    off = (on_plane(transformed(Y, R, t)) - x[:, :, None]).square().sum(-1)
+    return on_plane(transformed(Y, R, t)) - x[:, :, None]
+
+
+def flat_residuals(w: Tensor, Y: Tensor, R: Tensor, c: Tensor) -> Tensor:
+    """(B, V, U, 17, 2) as `transform_residuals`, without root, baseline or perspective: poses are only turned.
+
+    What is left when nobody says where the pelvis is: in every view a pose gets the size that the 2D joints have.
+
+    Args:
+        w: (B, V, 17, 2) what was seen, on the image plane of the virtual camera that looks at the root.
+        Y: (B, V, 17, 3) in the axes of these cameras, any size.  R: (B, V, 3, 3) world -> these cameras.
+        c: (B, V, 17) confidence, 0 = unseen.
+    """
+    B, V, J = c.shape
+    p = ((Y @ R).reshape(B, 1, V * J, 3) @ R.mT).view(B, V, V, J, 3)[..., :2]
+    m = c[:, :, None, :, None]
+    size, seen = ((x.square() * m).sum((-1, -2), keepdim=True) for x in (p, w[:, :, None]))
+    return p * (seen / size.clamp(min=_FLOOR) + _FLOOR).sqrt() - w[:, :, None]
+
+
+def apart(residuals: Tensor, weight: Tensor) -> Tensor:
+    """Residuals (B, V, U, 17, 2) without their mean over the joints, by weight (B, V, U, 17).
+
+    A root that is off moves all joints alike, and usually by more than the pose is wrong.
+    """
+    w = weight[..., None]
+    return residuals - (residuals * w).sum(-2, keepdim=True) / w.sum(-2, keepdim=True).clamp(min=_FLOOR)
+
+
+def sizes(residuals: Tensor, square: bool = False) -> Tensor:
+    """Lengths of residuals (..., 2), or their squares."""
+    off = residuals.square().sum(-1)
     return off if square else (off + _FLOOR).sqrt()
 
 
@@ -105,7 +136,7 @@ def root_pretrain(Y: Tensor, R: Tensor, t: Tensor, views: Tensor) -> Tensor:
     It only places the roots: any pose that is the same in all views costs nothing.
 
     Args:
-        Y, R, t: as for `transform_errors`.  views: (B, V) bool.
+        Y, R, t: as for `transform_residuals`.  views: (B, V) bool.
     """
     off = (transformed(Y, R, t) - Y[:, :, None]).square().sum(-1).mean(-1)             # B, V, U
     pairs = views[:, :, None] & views[:, None] & ~torch.eye(views.shape[1], dtype=torch.bool, device=views.device)
