@@ -42,6 +42,8 @@ class EstimatorConfig:
         solve_first_s: first attempt at the rig after this much footage, s; 0 = with the first instant.
         lag_s: results are this much older, in the light of what came since (fixed-lag smoother), s; 0 = newest.
         min_quality: a rig with a lower predicted quality is refused.
+        correction: below level 3, lifted poses are corrected by the 2D joints of all views, instant by instant
+            (`fusion.corrected`), and count in what is shown. Needs a lifter; without effect with `lag_s`.
     """
 
     person_height_m: float = 0.
@@ -52,6 +54,7 @@ class EstimatorConfig:
     solve_first_s: float = 0.
     lag_s: float = 0.
     min_quality: float = 0.3
+    correction: bool = False
 
 
 #: a rig is solved again when there are this many times as many instants as at the last solve
@@ -94,7 +97,7 @@ class Estimator:
         self._worker.cancel()
         self._history = History()
         self._main = MainPerson()
-        self._people = People(self.config.max_people, self.config.lag_s, self._lifter)
+        self._people = People(self.config.max_people, self.config.lag_s, self._lifter, self.config.correction)
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
         self._next_lifted = 1

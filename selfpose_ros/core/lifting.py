@@ -21,8 +21,8 @@ from .observation import View2D
 from .relative_depth import pose_with_depth
 from .rotation import ray_rotation
 
-__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'depth_covariance', 'depth_information',
-           'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
+__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_information', 'depth_covariance',
+           'depth_information', 'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
 #: joints (17, 3) and sigma (17,) of one view as `lift` gives them
@@ -284,6 +284,19 @@ def depth_information(sigma: Array, axis: Array) -> Array:
     along = axis[..., :, None] * axis[..., None, :]
     shape = np.eye(3) / _ACROSS + (1 / _ALONG - 1 / _ACROSS) * along
     return np.asarray(sigma[..., None, None] ** -2. * shape[..., None, :, :])
+
+
+def bone_information(sigma: Array, axis: Array) -> Array:
+    """Inverse covariances (..., 16, 3, 3) of the bone vectors of lifted poses with sigma (..., 17).
+
+    The error of a joint is that of its parent and its bone's own.
+
+    Args:
+        axis: (..., 3) unit vector of the viewing direction.
+    """
+    child = sigma[..., BONE_B] ** 2
+    own = np.sqrt(np.maximum(child - sigma[..., BONE_A] ** 2, .25 * child))
+    return depth_information(own, axis)
 
 
 def depth_covariance(sigma: Array, axis: Array) -> Array:

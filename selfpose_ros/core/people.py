@@ -14,6 +14,7 @@ from .association import group_views, match_people
 from .body import BONE_PRIOR_M
 from .camera import ideal_px
 from .filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
+from .fusion.corrected import RunningLengths, correct_views, pose_at
 from .fusion.lifted import body_in_world, bone_vectors
 from .fusion.triangulation import triangulate
 from .lifting import Lifted, LiftedViews, Lifter
@@ -40,6 +41,9 @@ _CONFIRM = 3
 _LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
 #: one camera tells the distance by the body's size alone: relative error, and how fast the place becomes unsure, m/s
 _SIZE_SIGMA, _UNSURE_M_S = .06, .25
+#: share of a corrected pose in what is shown: of one view, and of several, times their number: the more there are, the
+#: more the filter knows. Measured, validation split
+_CORRECTED_ONE, _CORRECTED_MANY = .5, 1.6
 #: how well the bones of somebody are known of whom there are lifted poses alone, m
 _LIFTED_BONE_M = .04
 #: a joint less certain than this is not known, m
@@ -54,6 +58,7 @@ class Person:
 
     Attributes:
         views: index of the detection in each camera of the newest tick.
+        row: the views of the newest tick.
         pair_seen: newest instant at which two cameras saw him, s.  lifted: at which the lifter was asked, s.
         past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
     """
@@ -64,6 +69,7 @@ class Person:
     seen: float
     ticks: int = 0
     views: dict[str, int] = field(default_factory=dict)
+    row: Row = field(default_factory=dict)
     confirmed: bool = False
     pair_seen: float = -np.inf
     lifted: float = -np.inf
@@ -73,9 +79,13 @@ class Person:
 class People:
     """Everybody, in the frame of one rig model."""
 
-    def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None) -> None:
-        """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest)."""
+    def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None, correction: bool = False) -> None:
+        """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest).
+
+        correction: see `EstimatorConfig`.
+        """
         self.most, self.lag_s = most, lag_s
+        self._lengths = RunningLengths() if correction and lifter is not None and not lag_s else None
         self.lifted = LiftedViews(lifter) if lifter is not None else None
         self.everybody: list[Person] = []
         self._next = 1
@@ -203,7 +213,7 @@ class People:
         if dt > 0:
             p.filter.config = _with_memory(p.filter.config, self.model, dt)
             p.filter.predict(dt)
-        p.stamp = now
+        p.stamp, p.row = now, row
         if row:
             obs = self._measurement(now, row)
             if np.isfinite(obs.sigma).any(-1).sum() > 1:
@@ -246,11 +256,34 @@ class People:
             self._newcomers(views, now)
         shown = [p for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
         if not self.lag_s:
-            return [self._skeleton(p, now, p.filter.x, p.filter.v, p.filter.sigma, self._measured(p, now))
+            return [self._skeleton(p, now, self._corrected(p), p.filter.v, p.filter.sigma, self._measured(p, now))
                     for p in shown]
         late = [self._late(p, now) for p in shown]
         stamp = max((s.stamp for s in late if s is not None), default=now)
         return [s for s in late if s is not None and s.stamp == stamp]
+
+    def _corrected(self, p: Person) -> Array:
+        """Joints (17, 3) m to show: between the filter's and what this instant's lifted poses come to, corrected.
+
+        With a rig that is trusted the filter already makes the most of the pixels.
+        """
+        m, x = self.model, p.filter.x
+        assert m is not None
+        if self._lengths is None or self.lifted is None or m.level >= 3:
+            return x
+        known = self.lifted.of({c: r for c, r in p.row.items() if c not in self.left_out}, m.pinholes, p.identity)
+        if not known:
+            return x
+        v, joints, sigma = _stacked(known, m)
+        obs = self._measurement(p.stamp, p.row)
+        rays = (obs.kp[v] - m.centre[v, None]) / m.focal[v, None, None]
+        k = m.focal[v, None] / obs.sigma[v]                                  # 0 where sigma is inf
+        lengths = self._lengths.add(p.identity, joints, p.filter.lengths[:16])
+        found = correct_views(joints[None], sigma[None], rays[None], k[None], lengths[None])[0]
+        if not found.accepted[0]:
+            return x
+        share = _CORRECTED_ONE if len(v) == 1 else min(_CORRECTED_MANY / len(v), 1.)
+        return x + share * (pose_at(found.joints[0], x) - x)
 
     @staticmethod
     def _measured(p: Person, now: float) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import rotation
 from ..body import BONE_A, BONE_B
-from ..lifting import depth_information, metres, place
+from ..lifting import bone_information, depth_information, metres, place
 from .triangulation import triangulate
 
 __all__ = ['LiftedRig', 'align_views', 'body_in_world', 'bone_vectors', 'depth_agreement', 'fuse', 'lifted_rig']
@@ -202,12 +202,9 @@ def bone_vectors(joints: Array, sigma: Array, R: Array, t: Array, root: Array, l
     k = metres(joints, lengths)
     joints, sigma = joints * k[:, None, None], sigma * k[:, None]
     bones = np.einsum('vba,vkb->vka', R, joints[:, BONE_B] - joints[:, BONE_A])
-    # the error of a joint is that of its parent and its bone's own
-    child = sigma[:, BONE_B] ** 2
-    own = np.sqrt(np.maximum(child - sigma[:, BONE_A] ** 2, .25 * child))
     toward = R @ root + t
     axis = np.einsum('vba,vb->va', R, toward / np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-6))
-    info = depth_information(own, axis)
+    info = bone_information(sigma, axis)
     total = info.sum(0)
     return np.linalg.solve(total, np.einsum('vkab,vkb->ka', info, bones)[..., None])[..., 0], total
 
