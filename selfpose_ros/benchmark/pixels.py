@@ -43,12 +43,13 @@ class Way:
     """From a JPEG image to what leaves the node.
 
     Attributes:
-        make: for a camera's name and network, what turns (JPEG, stamp in s) into a result.
+        make: for a camera's name and network: what makes of (JPEG, stamp in s) what comes to the node, which is others'
+            work, and what makes of that a result.
         decoder: module that it decodes by; its `decoded` is timed apart.
         messages: they are included.
     """
 
-    make: Callable[[str, Pose2D], Callable[[bytes, float], Any]]
+    make: Callable[[str, Pose2D], tuple[Callable[[bytes, float], Any], Callable[[Any], Any]]]
     decoder: Any
     messages: bool
 
@@ -106,10 +107,11 @@ class Pixels:
         return float(self.around_s.min(0).sum() / self.network_s.min(0).sum())
 
 
-def _by_itself(camera: str, network: Pose2D) -> Callable[[bytes, float], View2D]:
+def _by_itself(camera: str, network: Pose2D) -> tuple[Callable[[bytes, float], Any], Callable[[Any], View2D]]:
     to_17 = joint_map(network.joint_names)
 
-    def view(jpeg: bytes, stamp: float) -> View2D:
+    def view(given: tuple[bytes, float]) -> View2D:
+        jpeg, stamp = given
         image = decoded(jpeg)
         if image is None:
             raise BenchmarkError('a JPEG image of our own cannot be decoded; install OpenCV again')
@@ -117,7 +119,7 @@ def _by_itself(camera: str, network: Pose2D) -> Callable[[bytes, float], View2D]
         points, confidence = to_17.apply(people.keypoints, people.confidence)
         return View2D(camera, stamp, points, confidence, (image.shape[1], image.shape[0]), people.person)
 
-    return view
+    return lambda jpeg, stamp: (jpeg, stamp), view
 
 
 #: without ROS
@@ -202,9 +204,10 @@ def pixels(way: Way = BY_ITSELF, rounds: int = ROUNDS) -> Pixels:
             try:
                 for _ in range(rounds + 3):
                     watch.spans, watch.begin, views = [], time.perf_counter(), []
-                    for watch.camera, (one, jpeg) in enumerate(zip(ways, images, strict=True)):
+                    for watch.camera, ((arrive, work), jpeg) in enumerate(zip(ways, images, strict=True)):
+                        come = arrive(jpeg, stamp)
                         begin = time.perf_counter()
-                        views.append(one(jpeg, stamp))
+                        views.append(work(come))
                         watch.spans.append((watch.camera, 'all', begin, time.perf_counter()))
                     taken.append([Span(camera, part, a - watch.begin, b - watch.begin)
                                   for camera, part, a, b in watch.spans])

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,7 @@ def _way() -> Way:
     from ..benchmark.pixels import BY_ITSELF, Way
     try:
         from sensor_msgs.msg import CompressedImage
+        from std_msgs.msg import Header
 
         from ..nodes import image_input
         from ..nodes.messages import keypoints_from, time_from
@@ -120,16 +122,16 @@ def _way() -> Way:
     except ImportError:
         return BY_ITSELF
 
-    def make(camera: str, network: Pose2D) -> Callable[[bytes, float], Any]:
-        maker, message = ViewMaker(camera, network), CompressedImage(format='jpeg')
+    def make(camera: str, network: Pose2D) -> tuple[Callable[[bytes, float], Any], Callable[[Any], Any]]:
+        maker = ViewMaker(camera, network)
 
-        def keypoints(jpeg: bytes, stamp: float) -> Any:
-            if not message.data:                           # the same image each time: to make a message is others' work
-                message.data = jpeg
-            message.header.stamp = time_from(1. + stamp)
-            view = maker.view(message, None, 0.)
-            return None if view is None else keypoints_from(view, message.header)
+        def message(jpeg: bytes, stamp: float) -> CompressedImage:
+            return CompressedImage(format='jpeg', data=array('B', jpeg), header=Header(stamp=time_from(1. + stamp)))
 
-        return keypoints
+        def keypoints(image: CompressedImage) -> Any:
+            view = maker.view(image, None, 0.)
+            return None if view is None else keypoints_from(view, image.header)
+
+        return message, keypoints
 
     return Way(make, image_input, True)

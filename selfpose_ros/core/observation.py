@@ -66,8 +66,9 @@ class View2D:
             person = np.full(len(kp), -1, np.int64)
         # what is not a number is not seen; a joint without confidence is not seen either
         seen = np.isfinite(kp).all(-1) & (conf > 0) & (conf < np.inf)
-        conf = np.where(seen, np.minimum(conf, 1.), 0.)
-        kp = np.where(seen[..., None], kp, np.nan)
+        conf = np.minimum(conf, 1.)
+        if not seen.all():
+            kp[~seen], conf[~seen] = np.nan, 0.
         for a in (kp, conf, person):
             a.setflags(write=False)
         object.__setattr__(self, 'keypoints', kp)

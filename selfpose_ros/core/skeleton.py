@@ -122,8 +122,9 @@ class JointMap:
                 f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got {keypoints.shape} '
                 f'and {confidence.shape}; check that joint_names belongs to these keypoints')
         seen = np.isfinite(keypoints).all(-1) & (confidence > 0)             # which a NaN is not
-        conf = np.where(seen, np.minimum(confidence, 1.), 0.)
-        points = np.where(seen[..., None], keypoints, 0.)
+        conf, points = np.minimum(confidence, 1.), keypoints
+        if not seen.all():
+            conf, points = np.where(seen, conf, 0.), np.where(seen[..., None], keypoints, 0.)
         out = self.weights @ points
         lowest = np.where(self.needs, conf[..., None, :], np.inf).min(-1) * self.factor
         if self.nose >= 0:                                # head from ears: unsure ears, then the nose stands in
