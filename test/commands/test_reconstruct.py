@@ -120,7 +120,7 @@ def test_all_formats_under_one_name(tmp_path, fake):
 
 
 def test_videos_and_the_keypoints_that_they_leave(tmp_path, fake, monkeypatch):
-    monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda name: recorded.BrightnessNetwork())
+    monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: recorded.BrightnessNetwork())
     videos = [recorded.video(tmp_path / f'cam{i}.mp4', 8) for i in (1, 2)]
     assert selfpose(*videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz') == 0
     cached = read_keypoints(tmp_path / 'k.npz')
@@ -134,7 +134,7 @@ def test_videos_and_the_keypoints_that_they_leave(tmp_path, fake, monkeypatch):
 
 
 def test_one_camera_is_allowed_and_told(tmp_path, fake, monkeypatch, capsys):
-    monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda name: recorded.BrightnessNetwork())
+    monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: recorded.BrightnessNetwork())
     assert selfpose(recorded.video(tmp_path / 'one.mp4'), '-o', tmp_path / 'out/') == 0
     assert (tmp_path / 'out' / 'one.npz').exists()
     assert 'one camera alone gives level 1 (lifted) at most' in capsys.readouterr().err
