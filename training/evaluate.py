@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from selfpose_ros.benchmark.motion import Motion, pieces
 from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
+from selfpose_ros.core.correction import CorrectionConfig
 from selfpose_ros.core.lifting import Lifter, norm2d, pinhole
+from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.skeleton import JOINTS
 
 from . import metrics
+from .corrected import Corrections, corrected
 
 __all__ = ['EVAL16', 'Evaluation', 'Figures', 'Lifted', 'evaluate', 'figures', 'fused_views', 'lift_clip']
 
@@ -63,6 +66,9 @@ class Evaluation:
         depth_reversed: share of poses that are nearer to the truth with their depth turned round; about 0 or 1.
         within_sigma: share of errors along an axis below 1 sigma; 0.68 where sigma is honest and errors are normal.
         sigma_ratio: root mean square of the errors over that of the sigmas; 1 where sigma is honest.
+        noise: factor on the protocol's 2D noise.
+        corrected, corrected_fused: as `single` and `fused`, of poses corrected by their 2D joints; None = not asked.
+        accepted, accepted_fused: shares of the corrections that the guards let pass.
     """
 
     frames: int
@@ -75,6 +81,11 @@ class Evaluation:
     depth_reversed: float
     within_sigma: float
     sigma_ratio: float
+    noise: float = 1.
+    corrected: Figures | None = None
+    corrected_fused: Figures | None = None
+    accepted: float | None = None
+    accepted_fused: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -88,15 +99,19 @@ class Lifted:
     Attributes:
         joints: (T, V, 17, 3) in camera axes, root mean square distance 1.  sigma: (T, V, 17).
         true: (T, V, 17, 3) mm, in camera axes, relative to the pelvis.
+        rays: (T, V, 17, 2) what was seen, normalised image coordinates of the guessed cameras.
+        k: (T, V, 17) inverse standard deviation of these, as it is assumed before anything is known.
     """
 
     joints: Array
     sigma: Array
     true: Array
+    rays: Array
+    k: Array
 
 
-def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, travel: bool = False,
-             progress: Progress | None = None) -> Evaluation:
+def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, travel: bool = False, noise: float = 1.,
+             correction: CorrectionConfig | None = None, progress: Progress | None = None) -> Evaluation:
     """Figures of a lifter on a motion.
 
     Args:
@@ -105,26 +120,45 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
         seed: of cameras and 2D errors; the same seed gives the same clips on every machine.
         views: 1 to 4.
         travel: people keep their path over the floor; else they are kept in the middle.
+        noise: factor on the protocol's 2D noise.
+        correction: also correct all poses by their 2D joints, see `corrected`.
         progress: called with (what is done, clips done, clips in all).
 
     Raises:
         BenchmarkError: a number of views that the protocol does not have.
     """
-    conditions = Conditions(views, travel=travel)
-    parts, cut = [], pieces(motion)
+    conditions = Conditions(views, travel=travel, noise=noise)
+    parts: list[Lifted] = []
+    mended: list[Corrections] = []
+    cut = pieces(motion)
     for i, piece in enumerate(cut):
         parts.append(lift_clip(lifter, make_clip(motion, piece, seed, conditions)))
+        if correction is not None:
+            p = parts[-1]
+            mended.append(corrected(p.joints, p.sigma, p.rays, p.k, correction))
         if progress is not None:
             progress('clips lifted', i + 1, len(cut))
-    lifted = Lifted(*(np.concatenate([getattr(p, name) for p in parts]) for name in ('joints', 'sigma', 'true')))
+    lifted = Lifted(*(np.concatenate([getattr(p, name) for p in parts]) for name in Lifted.__annotations__))
     single = [a[:, :, EVAL16].reshape(-1, len(EVAL16), 3) for a in (lifted.joints, lifted.true)]
     fused = None
     if views > 1:
         together = fused_views(lifted.joints, lifted.sigma)
         fused = figures(together[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1])
+    after: list[Figures] = []
+    if mended:
+        after.append(figures(np.concatenate([m.single for m in mended])[:, :, EVAL16].reshape(-1, len(EVAL16), 3),
+                             single[1]))
+    if mended and views > 1:
+        turned = _turned(np.broadcast_to(np.concatenate([m.fused for m in mended])[:, None], lifted.joints.shape),
+                         lifted.joints)
+        after.append(figures(turned[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1]))
+    shares = [float(np.concatenate([getattr(m, n) for m in mended]).mean()) if mended else None
+              for n in ('accepted', 'accepted_fused')]
     within, ratio = _honesty(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
     return Evaluation(len(lifted.joints), views, len(cut), seed, travel, figures(*single), fused,
-                      float(metrics.reversed_in_depth(*single).mean()), within, ratio)
+                      float(metrics.reversed_in_depth(*single).mean()), within, ratio, noise,
+                      after[0] if after else None, after[1] if len(after) > 1 else None, shares[0],
+                      shares[1] if views > 1 else None)
 
 
 def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
@@ -139,7 +173,11 @@ def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
     X = clip.truth.joints.astype(float)
     X = 1e3 * (X - X[:, :1])
     true = np.einsum('vij,tkj->tvki', clip.truth.R, X)
-    return Lifted(joints.reshape(T, V, 17, 3) @ n.ray_rot.swapaxes(-1, -2), sigma.reshape(T, V, 17), true)
+    focal = K[:, None, 0, 0]
+    k = np.stack([f / NoiseModel.prior(size).sigma(clip.confidence[:, v].astype(float))
+                  for v, (f, size) in enumerate(zip(focal, clip.image_size, strict=True))], 1)
+    return Lifted(joints.reshape(T, V, 17, 3) @ n.ray_rot.swapaxes(-1, -2), sigma.reshape(T, V, 17), true,
+                  (clip.keypoints - K[:, None, :2, 2]) / focal[..., None], k)
 
 
 def _batches(pose: NDArray[np.float32], frames: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:

@@ -123,11 +123,14 @@ def _swap_sides(rng: np.random.Generator, px: Array, confidence: Array) -> None:
         confidence[here] = confidence[there] * doubt[rows, None]
 
 
-def detect(rng: np.random.Generator, true_px: Array) -> tuple[Array, Array]:
-    """What the network makes of true pixels (T, 17, 2) of one camera: pixels (T, 17, 2), confidence (T, 17)."""
+def detect(rng: np.random.Generator, true_px: Array, noise: float = 1.) -> tuple[Array, Array]:
+    """What the network makes of true pixels (T, 17, 2) of one camera: pixels (T, 17, 2), confidence (T, 17).
+
+    noise: factor on the protocol's noise; what is mistaken and exchanged stays.
+    """
     count = len(true_px)
     confidence = .55 + .45 / (1 + np.exp(-1.6 * _correlated(rng, (count, 17), _CONFIDENCE_MEMORY)))
-    px = true_px + _correlated(rng, (count, 17, 2), _NOISE_MEMORY) * (_NOISE_PX / confidence)[..., None]
+    px = true_px + _correlated(rng, (count, 17, 2), _NOISE_MEMORY) * (noise * _NOISE_PX / confidence)[..., None]
     _mistake_parts(rng, px, confidence)
     _swap_sides(rng, px, confidence)
     inside = ((px >= 0) & (px <= SIDE_PX - 1)).all(-1)

@@ -32,11 +32,13 @@ class Conditions:
         views: 1 to 4 cameras.
         jitter_s: cameras run free: each looks at its own phase within +- this, s, and its stamps say so.
         travel: people keep their path over the floor and leave the images; else they are kept in the middle.
+        noise: factor on the noise of the 2D joints; 1 is the protocol.
     """
 
     views: int = 4
     jitter_s: float = 0.
     travel: bool = False
+    noise: float = 1.
 
     def __post_init__(self) -> None:
         if not 1 <= self.views <= CAMERAS:
@@ -126,7 +128,7 @@ def make_clip(motion: Motion, piece: Piece, seed: int, conditions: Conditions | 
     keypoints, confidence = np.empty((T, V, 17, 2), np.float32), np.empty((T, V, 17), np.float32)
     for v in range(V):
         p = (X @ R[v].T + t[v]) @ K[v].T
-        keypoints[:, v], confidence[:, v] = detect(rng, p[..., :2] / p[..., 2:])
+        keypoints[:, v], confidence[:, v] = detect(rng, p[..., :2] / p[..., 2:], conditions.noise)
     stamp = np.repeat((np.arange(T) / motion.fps)[:, None], V, 1)
     if conditions.jitter_s:
         keypoints, stamp = _free_running(keypoints, stamp, seed, piece.number, conditions.jitter_s)

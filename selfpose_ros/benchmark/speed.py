@@ -19,7 +19,7 @@ from ..core.synthetic import frames_of, observe, ring_rig, walker
 from .rows import Row
 from .stack_sampler import StackSampler
 
-__all__ = ['SPEED', 'Ticks', 'scene', 'solve_time_s', 'speed_row', 'ticks']
+__all__ = ['SPEED', 'Ticks', 'correction_ticks', 'scene', 'solve_time_s', 'speed_row', 'ticks']
 
 Array = NDArray[np.float64]
 
@@ -139,8 +139,37 @@ def _stall_row(t: Ticks) -> Row:
         f'medians {1e3 * np.median(t.solving_s):.2f} and {1e3 * np.median(t.alone_s):.2f}'))
 
 
+def correction_ticks(frames: Sequence[MultiView], lifter: Lifter) -> tuple[Array, Array]:
+    """Times of single updates below level 3, s: without correction and with it, update by update in turn.
+
+    No rig is ever solved: what is timed is lifting, matching, filtering, and the correction.
+    """
+    both = [Estimator(EstimatorConfig(solve_first_s=np.inf, correction=on), lifter=lifter) for on in (False, True)]
+    took = np.full((len(frames), 2), np.nan)
+    try:
+        for i, frame in enumerate(frames):
+            for k in ((0, 1), (1, 0))[i % 2]:
+                start = time.perf_counter()
+                if both[k].update(frame):
+                    took[i, k] = time.perf_counter() - start
+    finally:
+        for estimator in both:
+            estimator.close()
+    took = took[np.isfinite(took).all(1)]
+    return took[:, 0], took[:, 1]
+
+
+def _correction_row(frames: Sequence[MultiView], lifter: Lifter | None) -> Row:
+    what = 'tick below level 3 with correction / without'
+    off, on = correction_ticks(frames, lifter) if lifter is not None else (np.zeros(0), np.zeros(0))
+    if len(off) < 50:
+        return Row('correction', what, float('nan'), 'x', note='no lifter' if lifter is None else 'too few ticks')
+    return Row('correction', what, float(np.median(on) / np.median(off)), 'x', note=(
+        f'medians {1e3 * np.median(on):.2f} and {1e3 * np.median(off):.2f} ms of {len(on)} ticks in turn, 4 views'))
+
+
 #: row group -> seconds of the scene
-SPEED: dict[str, float] = {'tick': 35., 'crowd': 30., 'stall': 75., 'solve': 12.}
+SPEED: dict[str, float] = {'tick': 35., 'crowd': 30., 'stall': 75., 'solve': 12., 'correction': 8.}
 
 
 def speed_row(name: str, lifter: Lifter | None = None) -> tuple[Row, Ticks | None]:
@@ -149,6 +178,8 @@ def speed_row(name: str, lifter: Lifter | None = None) -> tuple[Row, Ticks | Non
     frames = scene(cameras, people, SPEED[name])
     if name == 'solve':
         return Row(name, 'a first solve over 80 frames, 4 views', solve_time_s(frames), 's', 3.), None
+    if name == 'correction':
+        return _correction_row(frames, lifter), None
     if name == 'stall':
         t = ticks(frames, 'process', pace=_PACE, lifter=lifter)
         return _stall_row(t), t

@@ -53,6 +53,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a number from 0 to 100')
+    return value
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument('model', metavar='MODEL', help='a model folder, or the name of a shipped model')
@@ -63,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='that a 2D pose model sees (default: 600); they are rendered first')
     parser.add_argument('--travel', action='store_true',
                         help='people keep their path over the floor; else they are kept in the middle')
+    parser.add_argument('--noise', type=_factor, default=1., metavar='X', help='factor on the 2D noise (default: 1)')
+    parser.add_argument('--correction', action='store_true',
+                        help='also correct every pose by its 2D joints, as the parameter of fusion_node does')
     parser.add_argument('--json', action='store_true', help='everything as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress')
 
@@ -70,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..benchmark.motion import read_motion
+    from ..core.correction import CorrectionConfig
     from ..inference.errors import BackendUnavailable, InputError
     from ..inference.lifter import Lifter
     from ..models.store import open_model
@@ -87,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out --pictures')
     lifter = Lifter(model)
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel, progress=progress)
+        found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel, noise=args.noise,
+                         correction=CorrectionConfig() if args.correction else None, progress=progress)
     card = lifter.model.card
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
             'motion': args.motion.name, **found.to_dict()}
@@ -101,9 +116,9 @@ def _of_images(model: Model, motion: Motion, args: argparse.Namespace) -> int:
 
     from ..inference.errors import InputError
     from ..inference.pose2d.network import VisionNetwork
-    if args.views is not None or args.travel:
-        raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views and '
-                         '--travel')
+    if args.views is not None or args.travel or args.correction or args.noise != 1:
+        raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views, '
+                         '--travel, --noise and --correction')
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = evaluate_images(VisionNetwork(model), motion.joints, args.seed, args.pictures or 600,
                                 os.cpu_count() or 1, progress)
@@ -134,13 +149,19 @@ def _text(card: Card, told: dict[str, Any]) -> str:
     lines = [f'{card.name}: {card.task} lifter, method {card.method}'
              + (f', {parameters} parameters' if parameters else ''),
              f'{told["frames"]} frames of {told["clips"]} clips from {told["motion"]}, {told["views"]} views, seed '
-             f'{told["seed"]}' + (', travelling' if told['travel'] else ''), '',
+             f'{told["seed"]}' + (', travelling' if told['travel'] else '')
+             + (f', 2D noise x {told["noise"]:g}' if told['noise'] != 1 else ''), '',
              f'{"":14}{"N-MPJPE":>9}{"PA-MPJPE":>10}{"N-PCK":>8}{"AUC":>7}{"CPS":>8}',
              f'{"":14}{"mm":>9}{"mm":>10}{"%":>8}{"%":>7}{"0..300":>8}']
-    for name, f in (('single view', told['single']), ('views fused', told['fused'])):
+    for name, f in (('single view', told['single']), ('corrected', told['corrected']), ('views fused', told['fused']),
+                    ('corrected', told['corrected_fused'])):
         if f is not None:
             lines.append(f'{name:14}{f["n_mpjpe"]:9.1f}{f["pa_mpjpe"]:10.1f}{f["n_pck"]:8.1f}{f["auc"]:7.1f}'
                          f'{f["cps"]:8.1f}')
+    if told['accepted'] is not None:
+        fused = told['accepted_fused']
+        lines += ['', f'{told["accepted"]:.1%} of the corrections were accepted'
+                  + (f', {fused:.1%} of those of fused views' if fused is not None else '')]
     return '\n'.join([
         *lines, '', f'{told["within_sigma"]:.1%} of the errors along an axis lie within 1 sigma (68.3% where it is '
         f'honest), errors are {told["sigma_ratio"]:.2f} x sigma',

@@ -75,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the 2D network, for instance detector=FOLDER; may be repeated')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     add_backend(parser)
+    parser.add_argument('--correction', action='store_true',
+                        help='below level 3, poses of the lifter are corrected by the joints in all images; not with '
+                        '--offline')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
     parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
@@ -171,7 +174,9 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
     options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
-                             baseline_cameras=args.baseline_cameras)
+                             baseline_cameras=args.baseline_cameras, correction=args.correction)
+    if args.correction and args.offline:
+        raise IoError('--correction: what --offline makes knows all instants already; leave one of the two out')
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:
         raise IoError(f'--baseline-cameras {",".join(args.baseline_cameras)}: name two cameras, as in cam1,cam2')
     if args.keypoints_out is not None and len(sources) > 1:

@@ -84,7 +84,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         s = self.settings
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
-            s.lag_s, s.rig_min_quality)
+            s.lag_s, s.rig_min_quality, s.correction)
         self._lifter, what = _lifter(s.lifter, backend_of(s, len(s.cameras or self._local) or 4))
         self.get_logger().info(what)
         self._start_rig = load_rig(s.rig_file)

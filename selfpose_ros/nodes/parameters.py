@@ -106,6 +106,9 @@ class FusionSettings:
     lifter: str = _of(
         'auto', 'The lifting network, which gives poses from the first image and from one camera: auto = the one that '
         'is shipped, none, the name of a shipped model, or a model folder.')
+    correction: bool = _of(
+        False, 'Below level 3, poses of the lifting network are corrected by the joints in all images, instant by '
+        'instant: truer, less smooth. Without effect with `lag_s`.')
     backend: str = _of('onnxruntime', _BACKEND.format('the lifting network'), choices=BACKENDS)
     engine_cache: str = _of('', _ENGINES)
     rig_solver: str = _of(
