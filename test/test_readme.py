@@ -402,7 +402,9 @@ def test_readme_is_short_and_its_pictures_light() -> None:
     assert len(_page('README.md').splitlines()) <= MOST_LINES
     pictures = [p for p in (ROOT / 'docs').iterdir() if p.suffix in ('.png', '.jpg')]
     assert pictures and all(p.stat().st_size < MOST_PICTURE_BYTES for p in pictures)
-    assert all(f'docs/{p.name}' in _page('README.md') for p in pictures)
+    shown = {(page.parent / target).resolve() for page in PAGES
+             for target in re.findall(r'!\[[^]]*\]\(([^)]+)\)', page.read_text(encoding='utf-8'))}
+    assert all(p.resolve() in shown for p in pictures), 'each is shown on some page'
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
