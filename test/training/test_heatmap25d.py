@@ -210,6 +210,8 @@ def test_groups_without_labels_tell_nothing_but_pictures(groups: Groups):
     for batch in batches:
         assert batch.labelled.tolist() == [True, True, False, False]
         assert float(batch.weight[2:].abs().max()) == float(batch.points[2:].abs().max()) == 0. < batch.weight[:2].max()
+    for n, labelled in ((0, True), (1, False)):            # alone at first
+        assert all(bool(b.labelled.all()) == labelled for b in groups.of(2, alone=1).batches(n, 4))
     with pytest.raises(TrainingError, match='batch=2'):
         next(iter(part.batches(0, 1)))
     assert len(list(groups.batches(0, 3))) == 2 and len(list(groups.batches(0, 3, drawing=Drawing(partial=True)))) == 3

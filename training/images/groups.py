@@ -157,22 +157,24 @@ class Groups(Album):
         to_ray: (N, 3, 3) px of the canvas to rays.  joints: (N, 17, 3) m, camera axes.
         views: of a group.
         labelled: groups, the first ones, whose joints are told; None = of all.
+        alone: in so many epochs at the beginning only these come.
     """
 
     def __init__(self, jpegs: Sequence[bytes], points: Sequence[Array], there: Sequence[Array], to_ray: Array,
-                 joints: Array, task: Task, views: int, seed: int = 0, labelled: int | None = None) -> None:
+                 joints: Array, task: Task, views: int, seed: int = 0, labelled: int | None = None,
+                 alone: int = 0) -> None:
         super().__init__(jpegs, points, there, task, seed)
-        self.to_ray, self.joints, self.views = to_ray, joints, views
+        self.to_ray, self.joints, self.views, self.alone = to_ray, joints, views, alone
         self.labelled = len(self.jpegs) // views if labelled is None else labelled
 
     def __len__(self) -> int:
         return len(self.jpegs) // self.views
 
-    def of(self, labelled: int, unlabelled: bool = True) -> Groups:
-        """Those of the first groups whose joints are told; `unlabelled`: the others, too."""
+    def of(self, labelled: int, unlabelled: bool = True, alone: int = 0) -> Groups:
+        """Those of the first groups whose joints are told; `unlabelled`: the others, too, after `alone` epochs."""
         n = (len(self) if unlabelled else min(labelled, len(self))) * self.views
         return Groups(self.jpegs[:n], self.points[:n], self.there[:n], self.to_ray[:n], self.joints[:n], self.task,
-                      self.views, self.seed, min(labelled, len(self)))
+                      self.views, self.seed, min(labelled, len(self)), alone)
 
     # -- files
 
@@ -205,7 +207,7 @@ class Groups(Album):
         rng = np.random.default_rng([self.seed, n, 3])
         known, others = np.arange(min(self.labelled, len(self))), np.arange(self.labelled, len(self))
         if self.varied and len(known) and len(others):
-            half, count = size // 2, len(self) // size
+            half, count = size if n < self.alone else size // 2, len(self) // size
             if not half:
                 raise TrainingError('a batch of one group cannot be half labelled; set batch=2 or more')
             a, b = _rounds(rng, known, half * count), _rounds(rng, others, (size - half) * count)
@@ -251,4 +253,4 @@ class Groups(Album):
 
 def _rounds(rng: np.random.Generator, items: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """So many of the items, each about as often, in a new order each time."""
-    return np.concatenate([rng.permutation(items) for _ in range(-(-count // len(items)))])[:count]
+    return np.concatenate([items[:0], *(rng.permutation(items) for _ in range(-(-count // len(items))))])[:count]

@@ -51,12 +51,12 @@ class HeatMap25DMethod:
         self._settings: dict[str, Any] = self.defaults()
 
     def defaults(self) -> dict[str, Any]:
-        return {'stages': [24, 48, 96], 'depth': [0, 1, 2], 'hidden': 48, 'size': [64, 96],
+        return {'stages': [24, 48, 96], 'depth': [0, 1, 1], 'hidden': 32, 'size': [48, 64],
                 'pictures': 2400, 'views': 3, 'labelled': 200, 'unlabelled': True,
-                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 2400, 'warmup': 100,
-                'ema': .995, 'val_samples': 256, 'evaluate_every': 240, 'clip': 5., 'floor': .003, 'cure_after': .7,
+                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 1600, 'warmup': 100,
+                'ema': .995, 'val_samples': 256, 'evaluate_every': 200, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
+                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .6}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
@@ -67,7 +67,12 @@ class HeatMap25DMethod:
         """Groups of pictures of people in poses `joints` (N, 17, 3); see `images.run`."""
         views = int(config['views'])
         groups = make_groups(joints, self.task(config), views, max(pictures // views, 1), seed, file, jobs)
-        return groups if held_out else groups.of(int(config['labelled']), bool(config['unlabelled']))
+        if held_out:
+            return groups
+        # nothing is asked of the others before the heat maps are there
+        epoch = max(1, len(groups) // int(config['batch']))
+        steps = int(config['steps']) or int(config['epochs']) * epoch
+        return groups.of(int(config['labelled']), bool(config['unlabelled']), int(config['stage'] * steps / epoch))
 
     def build(self, config: Mapping[str, Any]) -> HeatMap25D:
         self._settings = self.defaults() | dict(config)
@@ -80,9 +85,8 @@ class HeatMap25DMethod:
     def loss(self, network: nn.Module, batch: GroupBatch, progress: float) -> dict[str, Tensor]:
         s = self._settings
         ramp = min(max((progress - s['stage']) / _RAMP, 0.), 1.)
-        whole = ramp > 0 or bool(batch.labelled.all())
-        if not whole:                                      # nothing is asked of the others yet
-            batch = batch.part(batch.labelled)
+        if ramp <= 0 and not bool(batch.labelled.all()):
+            batch = batch.part(batch.labelled)             # nothing is asked of the others yet
         images = (batch.image.flatten(0, 1) - MEAN) / STD
         seen = network(images)
         labelled = batch.labelled[:, None].expand(batch.weight.shape[:2]).flatten()
