@@ -72,12 +72,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch) -> Iterator[Machine]:
-    made = Machine(tmp_path / 'engines')
+    made, before = Machine(tmp_path / 'engines'), set(backends._open)        # a command may have kept its lifter
     monkeypatch.setattr(Workshop, 'here', made.here)
     yield made
     made.gate.set()
     gc.collect()
-    assert not backends._open, 'a session is left open'
+    assert set(backends._open) <= before, 'a session is left open'
     assert made.cuda.clean, 'something is left on the device'
 
 
