@@ -36,8 +36,8 @@ def decoded(data: bytes, memory: Memory | None = None) -> NDArray[np.uint8] | No
     """The (H, W, 3) uint8 BGR image of a JPEG or PNG file, turned as its Exif header says; None = it is none.
 
     simplejpeg lets libjpeg-turbo double the colours, which cameras send at half the resolution, without blurring them:
-    a quarter less time than OpenCV takes, for half a grey value. (Its quick cosine transform gains next to nothing
-    more, and tints dark parts.) What it does not like goes to OpenCV.
+    a sixth less time than OpenCV takes, for half a grey value. (Its quick cosine transform gains next to nothing more,
+    and tints dark parts.) What it does not like goes to OpenCV.
 
     Args:
         data: of the file.
