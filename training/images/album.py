@@ -113,7 +113,7 @@ def _one(rng: np.random.Generator, poses: Array, task: Task) -> tuple[Pixels, Ar
     """A picture, joints (P, 17, 2) px of the canvas, and whether they are there (P, 17)."""
     limit = np.array(scenes.IMAGE, float)
     pose2d = task.kind == 'pose2d'
-    people = 1 + int(rng.random() < .25) if pose2d else int(rng.choice([0, 1, 2, 3, 4], p=[.08, .4, .27, .15, .1]))
+    people = 1 + int(rng.random() < .18) if pose2d else int(rng.choice([0, 1, 2, 3, 4], p=[.08, .4, .27, .15, .1]))
     stage = scenes.draw_stage(rng, [poses[rng.integers(len(poses))] for _ in range(people)])
     target = stage.joints[0].mean(0) if people else np.array([0, 0, .9])
     eye = scenes.draw_eye(rng, target, 1.7 if pose2d else 2.2, 6.5 if pose2d else 7.5)
@@ -328,13 +328,13 @@ class Album:
     def _spoilt(self, image: Pixels, points: Array, there: Array,
                 rng: np.random.Generator) -> tuple[Pixels, Array]:
         """Another exposure, a patch before it, blur, noise."""
-        gain, lift = np.exp(rng.normal(0, .2)), rng.normal(0, 14)
+        gain, lift = np.exp(rng.normal(0, .15)), rng.normal(0, 9)
         tint = np.exp(rng.normal(0, .06, 3))
         table = np.clip(np.arange(256)[:, None] * gain * tint + lift, 0, 255)
         if rng.random() < .3:
             table = 255 * (table / 255) ** np.exp(rng.normal(0, .3))
         image = cv2.LUT(image, table.astype(np.uint8)[None])
-        if self.task.kind == 'pose2d' and rng.random() < .3:
+        if self.task.kind == 'pose2d' and rng.random() < .2:
             h, w = image.shape[:2]
             half, at = rng.uniform(.04, .16, 2) * [w, h], rng.uniform(0, 1, 2) * [w, h]
             low, high = np.round(np.clip([at - half, at + half], 0, [w, h])).astype(int)

@@ -25,7 +25,7 @@ Things = tuple[list[Cone], list[Ellipsoid]]
 #: px of the whole image of a camera; only proportions matter
 IMAGE = (640, 480)
 #: share of pictures with the room that the demo shows, with one of other colours, and with mere clutter
-_ROOMS = (.2, .25, .55)
+_ROOMS = (.25, .35, .4)
 #: a joint further behind what is seen at its pixel than this is hidden, m
 _BEHIND = .22
 
@@ -73,9 +73,11 @@ def draw_look(rng: np.random.Generator) -> Look:
         b, g, r = np.clip(grey + rng.uniform(0, .6) * (hue - hue.mean()), .02, .98)
         return float(b), float(g), float(r)
 
-    tone = rng.uniform(.18, 1.)
-    skin = np.clip(tone * np.array([.60, .72, .92]) * rng.uniform(.9, 1.1, 3), 0, 1)
-    hair = rng.uniform(.02, .5) * np.array([.5, .75, 1.]) if rng.random() < .8 else np.array(colour())
+    tone = rng.uniform(.36, 1.)
+    skin = np.clip(tone * np.array([.60, .72, .92]) * rng.uniform(.92, 1.08, 3), 0, 1)
+    hair = rng.uniform(.03, .7) * np.array([.5, .75, 1.]) if rng.random() < .85 else np.array(colour())
+    if abs(hair.mean() - skin.mean()) < .18:               # a face of the hair's colour is none at this size
+        hair = skin * rng.uniform(.1, .45)
     shirt = colour()
     return Look(
         skin=_triple(skin), hair=_triple(hair), shirt=shirt, sleeve=shirt if rng.random() < .6 else colour(),
@@ -93,10 +95,10 @@ def _triple(v: ArrayLike) -> tuple[float, float, float]:
 def draw_light(rng: np.random.Generator) -> Light:
     """From anywhere above, weak or glaring, warm or cold."""
     a, z = rng.uniform(0, 2 * np.pi), rng.uniform(.25, 1.2)
-    level = np.exp(rng.normal(0, .25))
-    return Light((float(np.cos(a)), float(np.sin(a)), float(z)), float(level * rng.uniform(.2, .8)),
-                 float(level * rng.uniform(.05, .25)), float(level * rng.uniform(.25, .6)),
-                 _triple(np.exp(rng.normal(0, .08, 3))))
+    level = np.exp(rng.normal(0, .15))
+    return Light((float(np.cos(a)), float(np.sin(a)), float(z)), float(level * rng.uniform(.25, .75)),
+                 float(level * rng.uniform(.05, .25)), float(level * rng.uniform(.35, .6)),
+                 _triple(np.exp(rng.normal(0, .06, 3))))
 
 
 def draw_stage(rng: np.random.Generator, poses: Sequence[ArrayLike], spread_m: float = 1.8) -> Stage:
@@ -111,7 +113,7 @@ def draw_stage(rng: np.random.Generator, poses: Sequence[ArrayLike], spread_m: f
         place = np.zeros(2)
         if i:
             angle = rng.uniform(0, 2 * np.pi)
-            place = rng.uniform(.5, spread_m) * np.array([np.cos(angle), np.sin(angle)])
+            place = rng.uniform(.8, spread_m) * np.array([np.cos(angle), np.sin(angle)])
         people.append(drawn_joints(joints + [*place, 0]))
     return Stage(np.reshape(people, (-1, 17, 3)), tuple(draw_look(rng) for _ in people),
                  _things(rng, people[0] if people else np.zeros((17, 3))), draw_light(rng))
@@ -121,7 +123,7 @@ def _things(rng: np.random.Generator, joints: Array) -> Things:
     """Posts, balls and blocks around a person; some are before him for any camera."""
     cones: list[Cone] = []
     balls: list[Ellipsoid] = []
-    for _ in range(int(rng.choice([0, 1, 2, 4], p=[.45, .25, .2, .1]))):
+    for _ in range(int(rng.choice([0, 1, 2, 4], p=[.55, .25, .15, .05]))):
         angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(.55, 2.)
         foot = np.array([away * np.cos(angle), away * np.sin(angle), 0]) + joints[0] * [1, 1, 0]
         colour = _triple(rng.uniform(.05, .95, 3))
@@ -164,7 +166,7 @@ def take(rng: np.random.Generator, stage: Stage, eye: Eye, window: ArrayLike, si
     window = np.asarray(window, float)
     w, h = size
     # coarser or finer than wanted, then brought to size, as crops of real images are
-    finer = np.exp(rng.uniform(np.log(.6), np.log(1.3)))
+    finer = np.exp(rng.uniform(np.log(.75), np.log(1.35)))
     dense = max(32, round(w * finer)), max(32, round(h * finer))
     scale = np.array(dense) / size
     K = np.vstack([window, [0, 0, 1]]) @ eye.K
@@ -227,7 +229,7 @@ def clutter(rng: np.random.Generator, size: tuple[int, int]) -> Pixels:
         cloud = cv2.resize(grain.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         image = image + (cloud if cloud.ndim == 3 else cloud[..., None])
     image = np.clip(image, 0, 255).astype(np.uint8)
-    for _ in range(int(rng.integers(0, 26))):
+    for _ in range(int(rng.integers(0, 18))):
         colour = tuple(int(c) for c in rng.integers(0, 256, 3))
         at = (rng.uniform(-.1, 1.1, 2) * size).astype(int)
         kind, far = rng.random(), rng.uniform(.04, .5) * max(size)

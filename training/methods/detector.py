@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..images.album import ImageBatch, Task
-from ..networks.vision import MEAN, STD, BoxNetwork, make_vision
+from ..networks.vision import MEAN, STD, BoxNetwork, begin_with, make_vision
 
 __all__ = ['BoxGraph', 'Detector']
 
@@ -36,7 +36,7 @@ class Detector:
     def defaults(self) -> dict[str, Any]:
         return {'stages': [24, 48, 80], 'depth': [0, 1, 1], 'hidden': 48, 'size': [192, 160], 'pictures': 6000,
                 'batch': 32, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 16, 'warmup': 100,
-                'ema': .998, 'val_samples': 512, 'clip': 5., 'floor': .003}
+                'ema': .998, 'val_samples': 512, 'clip': 5., 'floor': .003, 'start': ''}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
@@ -45,6 +45,7 @@ class Detector:
     def build(self, config: Mapping[str, Any]) -> BoxNetwork:
         self._settings = self.defaults() | dict(config)
         network = make_vision('detector', self.task(self._settings).size, self._settings)
+        begin_with(network, self._settings['start'])
         assert isinstance(network, BoxNetwork)
         return network
 

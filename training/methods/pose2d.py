@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from ..images.album import ImageBatch, Task
-from ..networks.vision import MEAN, STD, VISION, SimccNetwork, make_vision
+from ..networks.vision import MEAN, STD, VISION, SimccNetwork, begin_with, make_vision
 
 __all__ = ['Pose2D', 'SimccGraph', 'pck']
 
@@ -35,7 +35,7 @@ class Pose2D:
     def defaults(self) -> dict[str, Any]:
         return {**VISION, 'size': [144, 192], 'pictures': 16000, 'batch': 64, 'lr': 2e-3, 'weight_decay': 1e-5,
                 'schedule': 'cosine', 'epochs': 12, 'warmup': 200, 'ema': .998, 'val_samples': 1024, 'clip': 5.,
-                'floor': .003}
+                'floor': .003, 'start': ''}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
@@ -44,6 +44,7 @@ class Pose2D:
     def build(self, config: Mapping[str, Any]) -> SimccNetwork:
         self._settings = self.defaults() | dict(config)
         network = make_vision('pose2d', self.task(self._settings).size, self._settings)
+        begin_with(network, self._settings['start'])
         assert isinstance(network, SimccNetwork)
         return network
 

@@ -8,15 +8,19 @@ of somebody says so, and where his edges are, on three scales, as YOLOX (Ge et a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ['BoxNetwork', 'SimccNetwork', 'Tower', 'VISION', 'make_vision']
+from .. import checkpoint
+from ..errors import TrainingError
+
+__all__ = ['BoxNetwork', 'SimccNetwork', 'Tower', 'VISION', 'begin_with', 'make_vision']
 
 #: settings that make a network of images
-VISION: dict[str, Any] = {'stages': [48, 64, 112], 'depth': [1, 2, 3], 'hidden': 192}
+VISION: dict[str, Any] = {'stages': [32, 64, 128], 'depth': [1, 2, 3], 'hidden': 192}
 #: of the input, (pixel - mean) / std, all channels
 MEAN, STD = 120., 64.
 
@@ -139,3 +143,19 @@ def make_vision(kind: str, size: tuple[int, int], config: Mapping[str, Any]) -> 
     made = {'stages': list(config['stages']), 'depth': list(config['depth']), 'hidden': int(config['hidden'])}
     network: SimccNetwork | BoxNetwork = (SimccNetwork if kind == 'pose2d' else BoxNetwork)(size, **made)
     return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
+
+
+def begin_with(network: nn.Module, run: str) -> None:
+    """Give a network the best weights of another run. run: its folder; '' = leave the network as it is.
+
+    Raises:
+        TrainingError: there are none, or of another network.
+    """
+    if not run:
+        return
+    file = Path(run).expanduser() / checkpoint.BEST
+    try:
+        network.load_state_dict(checkpoint.load(file)['network'])
+    except (RuntimeError, KeyError) as error:
+        raise TrainingError(f'{file}: holds another network than these settings make; set the same stages, depth, '
+                            'hidden and size') from error
