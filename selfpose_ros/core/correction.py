@@ -192,7 +192,8 @@ def _system(x: Array, lifted: Array, info: Array, R: Array, t: Array, rays: Arra
     cx = np.matmul(Mt, J)                                                    # N,V,17,m,3
     gc = np.matmul(Mt, r[..., None])[..., 0].sum(2)                          # N,V,m
     for v in range(V):
-        at = np.r_[51 + 3 * v:54 + 3 * v, 51 + 3 * (V + v):54 + 3 * (V + v)][:M.shape[-1]]
+        at = np.arange(51 + 3 * v, 54 + 3 * v)
+        at = np.concatenate([at, at + 3 * V]) if turns else at
         H[:, at, :51] = cx[:, v].transpose(0, 2, 1, 3).reshape(N, -1, 51)
         H[:, :51, at] = H[:, at, :51].swapaxes(-1, -2)
         H[:, at[:, None], at] = cc[:, v]
