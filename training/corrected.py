@@ -3,9 +3,12 @@
 """Lifted poses of a clip, corrected by their 2D joints as at run time, and a table of what that is good for.
 
     python -m selfpose_training.corrected out/model --motion mocap_test.npz --seed 1
+    python -m selfpose_training.corrected out/model --motion mocap_test.npz --seed 1 --every 8 --instants 14
 
 Every view by itself, and all views of an instant together; at the protocol's 2D noise and at other levels; and with 2D
-joints that are wrong, those of a second later or with sides exchanged, with the guards and without them.
+joints that are wrong, those of a second later or with sides exchanged, with the guards and without them. With
+--instants, instead, what the running estimator shows below level 3 in the first instants of each clip, without and with
+the correction.
 """
 from __future__ import annotations
 
@@ -18,16 +21,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
 from selfpose_ros.core.correction import CorrectionConfig
+from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.fusion.corrected import RunningLengths, correct_views
-from selfpose_ros.core.skeleton import MIRROR
+from selfpose_ros.core.lifting import Lifter
+from selfpose_ros.core.skeleton import JOINTS, MIRROR
 
-__all__ = ['WRONG', 'Corrections', 'corrected', 'main']
+from . import metrics
+
+__all__ = ['WRONG', 'Corrections', 'corrected', 'main', 'shown']
 
 Array = NDArray[np.float64]
 
 #: frames of the protocol's motion in a second
 _SECOND = 25
+#: joints that count, as in `evaluate`
+EVAL = [j for j, name in enumerate(JOINTS) if name != 'spine']
 
 
 @dataclass(frozen=True)
@@ -72,29 +82,51 @@ WRONG: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def shown(lifter: Lifter, clips: Sequence[Clip], views: int, instants: int) -> tuple[Array, Array]:
+    """PA-MPJPE, mm, of the skeletons that the estimator shows below level 3, without correction and with it."""
+    out: list[tuple[float, float]] = []
+    for clip in clips:
+        both = [Estimator(EstimatorConfig(correction=on), lifter=lifter) for on in (False, True)]
+        frames = clip.frames()[:instants]
+        for n, frame in enumerate(frames):
+            found = [e.update(replace(frame, views=frame.views[:views])) for e in both]
+            if not all(len(f) == 1 and 0 < f[0].level < 3 for f in found):
+                continue
+            joints = np.stack([f[0].joints[EVAL] for f in found])
+            known = np.isfinite(joints).all((0, 2))
+            if known.sum() >= len(EVAL) / 2:
+                true = np.broadcast_to(1e3 * clip.truth.joints[n, EVAL][known], (2, int(known.sum()), 3))
+                off, on = metrics.pa_errors(joints[:, known], true.astype(float)).mean(1)
+                out.append((float(off), float(on)))
+        for e in both:
+            e.close()
+    errors = np.array(out).reshape(-1, 2)
+    return errors[:, 0], errors[:, 1]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program."""
     from selfpose_ros.benchmark.errors import BenchmarkError
     from selfpose_ros.benchmark.motion import pieces, read_motion
-    from selfpose_ros.benchmark.protocol import Conditions, make_clip
     from selfpose_ros.inference.errors import InferenceError
     from selfpose_ros.inference.lifter import open_lifter
     from selfpose_ros.io.errors import IoError
     from selfpose_ros.models.errors import ModelError
 
-    from .evaluate import EVAL16, Lifted, figures, lift_clip
+    from .evaluate import Lifted, figures, lift_clip
     parser = argparse.ArgumentParser(prog='python -m selfpose_training.corrected', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model', help='model folder, or name of a shipped model')
     parser.add_argument('--motion', type=Path, required=True)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--every', type=int, default=1, metavar='N', help='every N-th clip (default: 1, all)')
+    parser.add_argument('--instants', type=int, default=0, metavar='N', help='of each clip, by the running estimator')
     parser.add_argument('--noise', type=float, nargs='+', default=[1., .4, 2.], metavar='FACTOR')
     args = parser.parse_args(arguments)
 
     def pa(poses: Array, true: Array) -> float:
-        return figures(poses[..., EVAL16, :].reshape(-1, len(EVAL16), 3),
-                       true[..., EVAL16, :].reshape(-1, len(EVAL16), 3)).pa_mpjpe
+        return figures(poses[..., EVAL, :].reshape(-1, len(EVAL), 3),
+                       true[..., EVAL, :].reshape(-1, len(EVAL), 3)).pa_mpjpe
 
     def row(what: str, clips: list[Lifted], config: CorrectionConfig, before: bool = True) -> None:
         parts = [corrected(c.joints, c.sigma, c.rays, c.k, config) for c in clips]
@@ -110,6 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         lifter, motion = open_lifter(args.model), read_motion(args.motion)
+        if args.instants:
+            sys.stdout.write('| views | instants | mean: without | with | median: without | with |\n'
+                             '|---|---|---|---|---|---|\n')
+            cut = [make_clip(motion, p, args.seed, Conditions()) for p in pieces(motion)[::args.every]]
+            for views in (1, 2, 3, 4):
+                off, on = shown(lifter, cut, views, args.instants)
+                told = [f(x) for f in (np.mean, np.median) for x in (off, on)]
+                sys.stdout.write(f'| {views} | {len(off)} | {" | ".join(f"{x:.1f}" for x in told)} |\n')
+                sys.stdout.flush()
+            return 0
         sys.stdout.write('| 2D joints | one view: lifted | corrected | accepted | views together: lifted | corrected | '
                          'accepted |\n|---|---|---|---|---|---|---|\n')
         for noise in args.noise:
