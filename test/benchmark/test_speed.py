@@ -118,3 +118,26 @@ def test_the_functions_that_name_a_part_exist():
         code = importlib.import_module(f'selfpose_ros.core.{where.get(module, module)}')
         owners = [code, *(x for x in vars(code).values() if isinstance(x, type))]
         assert any(hasattr(x, function) for x in owners), f'{module}.{function} has gone: name what took its place'
+
+
+def test_the_correction_is_timed_in_turn_and_below_level_three(frames, monkeypatch):
+    made = []
+
+    class Lifted(FakeEstimator):
+        def __init__(self, config, lifter=None):
+            super().__init__(config, lifter)
+            self.config, self.lifter = config, lifter
+            made.append(self)
+
+        def update(self, frame):
+            found = super().update(frame)
+            return found if self.n >= 5 else []
+
+    monkeypatch.setattr(speed, 'Estimator', Lifted)
+    off, on = speed.correction_ticks(frames[:60], lifter='a lifter')
+    assert len(off) == len(on) == 55 and (off > 0).all()
+    assert [e.config.correction for e in made] == [False, True] and all(e.lifter == 'a lifter' for e in made)
+    assert all(np.isinf(e.config.solve_first_s) for e in made)
+    row = speed._correction_row(frames[:60], 'a lifter')
+    assert row.value > 0 and '55 ticks in turn' in row.note
+    assert np.isnan(speed._correction_row(frames, None).value)

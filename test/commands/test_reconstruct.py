@@ -73,10 +73,11 @@ def nobody(path, **changes):
 def test_the_lifter_reaches_the_estimator(tmp_path, fake, capsys):
     source = recorded.write_archive(tmp_path / 'a.npz')
     folder = write_lifter(tmp_path / 'mine')
-    for word in (folder, 'none'):
-        assert selfpose(source, '-o', tmp_path / 'out', '--lifter', word) == 0
+    for word, more in ((folder, ['--correction']), ('none', [])):
+        assert selfpose(source, '-o', tmp_path / 'out', '--lifter', word, *more) == 0
     with_, without = fake.instances
     assert with_.lifter.model.folder == folder and without.lifter is None
+    assert with_.config.correction and not without.config.correction
     assert selfpose(source, '-o', tmp_path / 'out', '--lifter', tmp_path / 'nowhere') == 2
     assert 'nowhere' in capsys.readouterr().err and len(fake.instances) == 2
 
@@ -196,6 +197,7 @@ def test_defect_in_one_recording_does_not_lose_the_others(tmp_path, fake, monkey
     (['a.npz', '-o', 'out', '--joints', 'coco99'], "argument --joints: invalid choice: 'coco99'"),
     (['a.npz', '-o', 'out', '--joints', 'body25'], '17 joints, but the joint set body25 has 25'),
     (['a.npz', '-o', 'out', '--baseline-cameras', 'cam1'], '--baseline-cameras cam1: name two cameras'),
+    (['a.npz', '-o', 'out', '--offline', '--correction'], '--correction: what --offline makes knows all instants'),
     (['a.npz', 'v.mp4', '-o', 'out'], 'sources of different kinds'),
     (['v.mp4', '-o', 'out'], 'v.mp4: not a video that can be opened'),
     (['json', '-o', 'out'], 'json: OpenPose files tell neither frame rate nor image size; give --fps'),
