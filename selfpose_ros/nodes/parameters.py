@@ -60,8 +60,8 @@ class Pose2DSettings:
                                              "'min_detection_confidence=0.6'.")
     backend: str = _of('onnxruntime', _BACKEND.format('a model folder (mediapipe runs by itself)'), choices=BACKENDS)
     engine_cache: str = _of('', _ENGINES)
-    workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used.',
-                       low=1, high=64)
+    workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used. Where '
+                       'a GPU takes the images of all cameras together, each camera has one.', low=1, high=64)
     max_people: int = _of(4, 'No more people than this are published per camera: the most confident ones.',
                           low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
