@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..batch import Batch
 from ..errors import TrainingError
 from ..losses.adversarial import critic_loss, fooling, slope
-from ..losses.anatomy import chirality, drawn_out, symmetry
+from ..losses.anatomy import bone_lengths, chirality, drawn_out, limb_len, symmetry
 from ..losses.cycle import camera_distance, framed, seen_from, turns_between
 from ..losses.likelihood import pose_distance
 from ..losses.reprojection import rep_l1
@@ -68,9 +68,10 @@ class LiftReprojectLift:
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
                 'epochs': 2, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
-                'companion_lr': 1e-3, 'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .3,
-                'adv_temporal': .3, 'slope': 3e-4, 'symmetry': .1, 'chirality': .5, 'drawn_out': 1., 'tilt': .12,
-                'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
+                'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
+                'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .2,
+                'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12, 'source2': '',
+                'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
         """The lifter, and its companions.
@@ -116,6 +117,7 @@ class LiftReprojectLift:
             'rep': s['rep'] * rep_l1(w, here[:, 1], c).mean(),
             'cycle_3d': s['cycle_3d'] * pose_distance(again, turned[:, 1], torch.ones_like(c)),
             'cycle_2d': s['cycle_2d'] * rep_l1(w, seen_from(back, distance), c).mean(),
+            'bones': s['bones'] * limb_len(y, bone_lengths(y).detach().mean(0)),
             'symmetry': s['symmetry'] * symmetry(y), 'chirality': s['chirality'] * chirality(y),
             'drawn_out': s['drawn_out'] * drawn_out(y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
         real, made = views.pose[..., :2], observed[..., :2]

@@ -41,22 +41,22 @@ class Critic(nn.Module):
         gain: factor on the joints, whose size is 0.24.
     """
 
-    pairs: Tensor
+    bones: Tensor
 
     def __init__(self, poses: int = 1, width: int = 128, blocks: int = 2, gain: float = 4.) -> None:
         super().__init__()
-        bones = 16 * poses
-        self.register_buffer('pairs', torch.triu_indices(bones, bones), persistent=False)
         self.gain = gain
-        self.embed = nn.Linear(34 * poses + self.pairs.shape[1], width)
+        # a product: gathering joints by their numbers is slow on the way back
+        self.register_buffer('bones', bone_vectors(torch.eye(17)), persistent=False)               # 16, 17
+        self.embed = nn.Linear(34 * poses + (16 * poses) ** 2, width)
         self.blocks = nn.Sequential(*[Residual(width) for _ in range(blocks)])
         self.out = nn.Linear(width, 1)
 
     def forward(self, poses: Tensor) -> Tensor:
         """(N, 17, 2), or (N, 2, 17, 2) -> (N,)."""
         joints = poses * self.gain
-        bones = bone_vectors(joints).reshape(len(poses), -1, 2)
-        products = (bones @ bones.mT)[:, self.pairs[0], self.pairs[1]]
+        bones = (self.bones @ joints).reshape(len(poses), -1, 2)
+        products = (bones @ bones.mT).flatten(1)
         return self.out(self.blocks(leaky_relu(self.embed(torch.cat([joints.flatten(1), products], 1)))))[:, 0]
 
 
