@@ -14,7 +14,7 @@ from .association import group_views, match_people
 from .body import BONE_PRIOR_M
 from .camera import ideal_px
 from .filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
-from .fusion.corrected import RunningLengths, correct_views, pose_at
+from .fusion.corrected import RunningLengths, between
 from .fusion.lifted import body_in_world, bone_vectors
 from .fusion.triangulation import triangulate
 from .lifting import Lifted, LiftedViews, Lifter
@@ -41,9 +41,6 @@ _CONFIRM = 3
 _LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
 #: one camera tells the distance by the body's size alone: relative error, and how fast the place becomes unsure, m/s
 _SIZE_SIGMA, _UNSURE_M_S = .06, .25
-#: share of a corrected pose in what is shown: of one view, and of several, times their number: the more there are, the
-#: more the filter knows. Measured, validation split
-_CORRECTED_ONE, _CORRECTED_MANY = .5, 1.6
 #: how well the bones of somebody are known of whom there are lifted poses alone, m
 _LIFTED_BONE_M = .04
 #: a joint less certain than this is not known, m
@@ -278,12 +275,7 @@ class People:
         obs = self._measurement(p.stamp, p.row)
         rays = (obs.kp[v] - m.centre[v, None]) / m.focal[v, None, None]
         k = m.focal[v, None] / obs.sigma[v]                                  # 0 where sigma is inf
-        lengths = self._lengths.add(p.identity, joints, p.filter.lengths[:16])
-        found = correct_views(joints[None], sigma[None], rays[None], k[None], lengths[None])[0]
-        if not found.accepted[0]:
-            return x
-        share = _CORRECTED_ONE if len(v) == 1 else min(_CORRECTED_MANY / len(v), 1.)
-        return x + share * (pose_at(found.joints[0], x) - x)
+        return between(x, joints, sigma, rays, k, self._lengths.add(p.identity, joints, p.filter.lengths[:16]))
 
     @staticmethod
     def _measured(p: Person, now: float) -> NDArray[np.int64]:
