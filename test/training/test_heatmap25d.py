@@ -22,7 +22,7 @@ from selfpose_ros.core.synthetic import walker
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.models.store import open_model
-from selfpose_training import losses
+from selfpose_training import checkpoint, losses
 from selfpose_training.collapse import verdict
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.errors import TrainingError
@@ -40,6 +40,7 @@ from selfpose_training.networks.points25d import (
     root_depth,
     target_maps,
 )
+from selfpose_training.networks.vision import make_vision
 
 SIZE = (48, 64)
 TASK = Task('pose2d', SIZE)
@@ -291,6 +292,19 @@ def test_pictures_and_their_mirror_images_are_told_the_same():
     assert network.training
     torch.testing.assert_close(again.flip(-1)[:, list(MIRROR)], told, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(sure_again[:, list(MIRROR)], sure)
+
+
+def test_the_tower_of_a_pose2d_run_is_a_start(tmp_path: Path):
+    torch.manual_seed(1)
+    taught = make_vision('pose2d', SIZE, TINY)
+    checkpoint.save(tmp_path / checkpoint.BEST, {'network': taught.state_dict()})
+    network = HeatMap25DMethod().build({**TINY, 'start': str(tmp_path)})
+    for name, value in taught.tower.state_dict().items():
+        torch.testing.assert_close(network.tower.state_dict()[name], value)
+    with pytest.raises(TrainingError, match='another tower'):
+        HeatMap25DMethod().build({**TINY, 'stages': [8, 8, 16], 'start': str(tmp_path)})
+    with pytest.raises(TrainingError, match='no checkpoint here'):
+        HeatMap25DMethod().build({**TINY, 'start': str(tmp_path / 'none')})
 
 
 def test_flip_turns_the_depth_round_and_nothing_else():

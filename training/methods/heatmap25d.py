@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.skeleton import MIRROR
 
-from .. import metrics
+from .. import checkpoint, metrics
+from ..errors import TrainingError
 from ..evaluate import EVAL16
 from ..images.album import Task
 from ..images.groups import GroupBatch, Groups, make_groups
@@ -56,7 +57,8 @@ class HeatMap25DMethod:
                 'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 1600, 'warmup': 100,
                 'ema': .995, 'val_samples': 256, 'evaluate_every': 200, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .6}
+                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .6,
+                'start': ''}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
@@ -78,6 +80,8 @@ class HeatMap25DMethod:
         self._settings = self.defaults() | dict(config)
         s = self._settings
         network = HeatMap25D(self.task(s).size, list(s['stages']), list(s['depth']), int(s['hidden']))
+        if s['start']:
+            _begin_with(network, Path(s['start']))
         return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
 
     # -- training
@@ -159,6 +163,22 @@ class HeatMap25DMethod:
         """A model folder, see `images.export`."""
         from ..images.export import export_vision
         export_vision(PointsGraph(network), 'points25d', self.task(self._settings).size, folder, card)
+
+
+def _begin_with(network: HeatMap25D, folder: Path) -> None:
+    """Take the tower of a run of `pose2d`, whose pictures all have 2D labels.
+
+    Raises:
+        TrainingError: there is none, or its tower is another one.
+    """
+    weights = checkpoint.load(folder / checkpoint.BEST)['network']
+    name = 'tower.'
+    tower = {k[len(name):]: v for k, v in weights.items() if k.startswith(name)}
+    try:
+        network.tower.load_state_dict(tower)
+    except RuntimeError as error:
+        raise TrainingError(f'{folder}: has another tower than these settings make; set stages and depth as in its '
+                            'config.json') from error
 
 
 class PointsGraph(nn.Module):
