@@ -220,7 +220,7 @@ def test_a_critic_learns_what_is_real_and_teaches_it(poses):
         optimiser.zero_grad()
         (critic_loss(critic, real, fake) + 1e-4 * slope(critic, real)).backward()
         optimiser.step()
-    assert before == pytest.approx(2 * math.log(2), abs=.15) and float(critic_loss(critic, real, fake).detach()) < .7
+    assert float(critic_loss(critic, real, fake).detach()) < .5 * before
     assert float((critic(real).mean() - critic(fake).mean()).detach()) > 1
     at = fake.clone().requires_grad_(True)
     optimiser.zero_grad()
@@ -231,6 +231,11 @@ def test_a_critic_learns_what_is_real_and_teaches_it(poses):
     with torch.no_grad():
         assert float(critic(better).mean() - critic(fake).mean()) > 0
     assert float((better - fake)[..., 0].mean()) > 0, 'to the right, where the real ones are'
+
+
+def test_a_critic_that_cannot_tell_pays_log_4():
+    poses = torch.randn(9, 17, 2)
+    assert float(critic_loss(lambda p: p.flatten(1).sum(1) * 0, poses, poses)) == pytest.approx(math.log(4))
 
 
 def test_the_slope_is_that_of_the_critic():

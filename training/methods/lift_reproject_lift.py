@@ -70,8 +70,8 @@ class LiftReprojectLift:
                 'epochs': 2, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
                 'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
                 'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .2,
-                'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12, 'source2': '',
-                'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
+                'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12,
+                'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
         """The lifter, and its companions.
