@@ -84,6 +84,7 @@ def train(request: Request, display: Display) -> Outcome:
         raise TrainingError(f'{request.folder}: is a file; name a folder')
     seed = int(request.changes.get('seed', method.defaults().get('seed', 1)))
     data: Data
+    val: Data
     if hasattr(method, 'task'):
         from .images.run import open_albums
         data, val = open_albums(method, request, seed, _ALBUMS, display)
