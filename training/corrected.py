@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for what, change in WRONG.items():
                 wrong = [replace(c, rays=change(c.rays), k=change(c.k)) for c in clips]
                 row(f'wrong: {what}', wrong, CorrectionConfig(), False)
-                row('the same, no guards', wrong, CorrectionConfig(guarded=False), False)
+                row(f'wrong: {what}, no guards', wrong, CorrectionConfig(guarded=False), False)
     except (IoError, ModelError, InferenceError, BenchmarkError) as error:
         sys.stderr.write(f'corrected: error: {error}\n')
         return 2

@@ -51,6 +51,8 @@ class CorrectionConfig:
     accept_m: tau, mean movement of pelvis, hips and shoulders above which nothing is believed, m; 0.02 in the paper.
     settled_m: eps, mean movement of those in a step below which it is the last one, m; 0.005 in the paper.
     noise: factor on the standard deviation of the 2D joints, which the lifter has used already.
+    misfit: median distance of the joints of one view from the pose as lifted, sigmas: where it is larger, the 2D is
+        taken to be as much noisier.
     share: of what lifted poses and bones say, with several views: their errors are alike. Measured, validation split.
     outlier: Geman-McClure scale of the 2D joints, sigmas.
     bone_sigma_m: how well the lengths of the bones are known, m.
@@ -63,6 +65,7 @@ class CorrectionConfig:
     accept_m: float = .02
     settled_m: float = .005
     noise: float = 1.5
+    misfit: float = .75
     share: float = .2
     outlier: float = 4.
     bone_sigma_m: float = .02
@@ -108,7 +111,9 @@ def correct(joints: Array, info: Array, R: Array, t: Array, rays: Array, k: Arra
     x, R0 = joints, R
     lifted, share = x[:, BONE_B] - x[:, BONE_A], cfg.share if V > 1 else 1.
     info, stiff = info * share, share / cfg.bone_sigma_m ** 2
-    t, fit = _placed(x, R, t, rays, k, cfg)
+    t, fit, misfit = _placed(x, R, t, rays, k, cfg)
+    if V == 1:                              # views that disagree are another matter: there lifted poses are wrong
+        k = k / np.maximum(misfit / cfg.misfit, 1.)[..., None]
     here = fit >= (cfg.least_fit if cfg.guarded else 1e-9)
     k = np.where(here[..., None], k, 0.)
     todo, steps = here.any(1), np.zeros(N, np.int64)
@@ -135,17 +140,22 @@ def correct(joints: Array, info: Array, R: Array, t: Array, rays: Array, k: Arra
     return Corrected(np.where(accepted[:, None, None], x, joints), accepted, moved, fit, steps)
 
 
-def _placed(x: Array, R: Array, t: Array, rays: Array, k: Array, cfg: CorrectionConfig) -> tuple[Array, Array]:
-    """Translations (N, V, 3) from which each camera sees the pose best, and the share (N, V) of its joints that fit."""
+def _placed(x: Array, R: Array, t: Array, rays: Array, k: Array, cfg: CorrectionConfig) -> tuple[Array, Array, Array]:
+    """Translations (N, V, 3) from which each camera sees the pose best; then, (N, V) each, the share of its joints that
+    fit, and the median distance of those that are seen, sigmas.
+    """
     C = np.matmul(x[:, None], R.swapaxes(-1, -2))
     at, _ = place(C - C[:, :, :1], rays, k * k)
     enough = np.isfinite(at).all(-1) & ((k > 0).sum(-1) >= _FEWEST)
     t = np.where(enough[..., None], at - C[:, :, 0], t)
     C = C + t[:, :, None]
     r = (C[..., :2] / np.maximum(C[..., 2:], _NEAREST_M) - rays) * k[..., None]
-    w = 1 / (1 + (r * r).sum(-1) / cfg.outlier ** 2)
+    e2 = (r * r).sum(-1)
+    ranked = np.sort(np.where(k > 0, e2, np.inf), axis=-1)
+    middle = np.take_along_axis(ranked, ((k > 0).sum(-1, keepdims=True) // 2).clip(max=16), -1)[..., 0]
+    w = 1 / (1 + e2 / cfg.outlier ** 2)
     fit = (w * w * (k > 0)).sum(-1) / np.maximum((k > 0).sum(-1), 1)
-    return t, np.where(enough, fit, 0.)
+    return t, np.where(enough, fit, 0.), np.sqrt(np.where(enough & np.isfinite(middle), middle, 0.))
 
 
 def _system(x: Array, lifted: Array, info: Array, R: Array, t: Array, rays: Array, k: Array, lengths: Array,
