@@ -67,9 +67,9 @@ class LiftReprojectLift:
 
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
-                'epochs': 2, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
+                'epochs': 1, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
                 'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
-                'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .2,
+                'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .05,
                 'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12,
                 'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
 
