@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 
 class HeatMap25D(nn.Module):
-    """(N, 3, H, W) to `Seen`; a joint's depth is that map's mean under the joint's heat map.
+    """(N, 3, H, W) to `Seen`; a joint's depth is a map's mean under its heat map, plus what all joints' places tell.
 
     Args:
         size: (w, h) px, multiples of 16.
@@ -71,6 +71,11 @@ class HeatMap25D(nn.Module):
         self.heat, self.behind = nn.Conv2d(hidden, joints, 1), nn.Conv2d(hidden, joints, 1)
         # flat until views teach otherwise: near any other start lie poses that agree because they are all depth
         nn.init.zeros_(self.behind.weight)
+        wide = 4 * hidden
+        self.shape = nn.Sequential(nn.Linear(2 * joints, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(),
+                                   nn.Linear(wide, joints))
+        for p in self.shape[-1].parameters():
+            nn.init.zeros_(p)
         self.unsure = nn.Linear(stages[2], joints)
         nn.init.zeros_(self.unsure.weight)
         nn.init.constant_(self.unsure.bias, -1.5)
@@ -85,15 +90,17 @@ class HeatMap25D(nn.Module):
         points = places(heat.unflatten(2, logits.shape[2:]))
         # views that disagree in depth are to move the depth, not the joint
         behind = (heat.detach() * self.behind(x).flatten(2)).sum(-1)
+        at = points.detach() - points[:, :1].detach()
+        at = at / at.square().mean((1, 2), keepdim=True).clamp(min=_SMALLEST).sqrt()
+        behind = behind + self.shape(at.flatten(1))
         log_sigma = self.unsure(deep.mean((2, 3))).clamp(-5., 1.)
         return Seen(points, behind - behind[:, :1], log_sigma, heat.unflatten(2, logits.shape[2:]))
 
     def flip(self) -> None:
         """Turn the depth round."""
         with torch.no_grad():
-            self.behind.weight.neg_()
-            assert self.behind.bias is not None
-            self.behind.bias.neg_()
+            for p in (*self.behind.parameters(), *self.shape[-1].parameters()):
+                p.neg_()
 
 
 def _twice(x: Tensor) -> Tensor:
