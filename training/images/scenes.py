@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from selfpose_ros.core.camera import project
-from selfpose_ros.core.synthetic.figure import Cone, Ellipsoid, Look, drawn_joints
+from selfpose_ros.core.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
 from selfpose_ros.core.synthetic.renderer import Light, VirtualCamera
 from selfpose_ros.core.synthetic.room import Room
 
@@ -193,13 +193,17 @@ def take(rng: np.random.Generator, stage: Stage, eye: Eye, window: ArrayLike, si
 def _hidden(camera: VirtualCamera, stage: Stage, px: Array, depth: Array) -> NDArray[np.bool_]:
     """Joints behind a thing or another person; a person's own body hides nothing here, it tells where the joint is."""
     out = np.zeros(depth.shape, bool)
-    if not (stage.things[0] or stage.things[1]):
-        return out
-    before = camera.trace(*stage.things).depth
-    h, w = before.shape
-    at = np.round(np.nan_to_num(px, nan=-1.)).astype(int)
-    seen = (at >= 0).all(-1) & (at[..., 0] < w) & (at[..., 1] < h)
-    out[seen] = before[at[seen][:, 1], at[seen][:, 0]] < depth[seen] - _BEHIND
+    bodies = [body_parts(j, look) for j, look in zip(stage.joints, stage.looks, strict=True)]
+    for p in range(len(out)):
+        others = [stage.things, *(b for i, b in enumerate(bodies) if i != p)]
+        cones, balls = ([x for o in others for x in o[k]] for k in (0, 1))
+        if not cones and not balls:
+            continue
+        before = camera.trace(cones, balls).depth          # type: ignore[arg-type]
+        h, w = before.shape
+        at = np.round(np.nan_to_num(px[p], nan=-1.)).astype(int)
+        seen = (at >= 0).all(-1) & (at[:, 0] < w) & (at[:, 1] < h)
+        out[p, seen] = before[at[seen, 1], at[seen, 0]] < depth[p, seen] - _BEHIND
     return out
 
 
