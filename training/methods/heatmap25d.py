@@ -52,13 +52,12 @@ class HeatMap25DMethod:
         self._settings: dict[str, Any] = self.defaults()
 
     def defaults(self) -> dict[str, Any]:
-        return {'stages': [24, 48, 96], 'depth': [0, 1, 1], 'hidden': 32, 'size': [48, 64],
-                'pictures': 2400, 'views': 3, 'labelled': 200, 'unlabelled': True,
-                'batch': 12, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 1600, 'warmup': 100,
-                'ema': .995, 'val_samples': 256, 'evaluate_every': 200, 'clip': 5., 'floor': .003, 'cure_after': .8,
+        return {'stages': [32, 64, 128], 'depth': [1, 2, 3], 'hidden': 48, 'size': [144, 192],
+                'pictures': 6000, 'views': 3, 'labelled': 500, 'unlabelled': True, 'start': '',
+                'batch': 12, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 5000, 'warmup': 100,
+                'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .6,
-                'start': ''}
+                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
 
     def task(self, config: Mapping[str, Any]) -> Task:
         """What the pictures have to show."""
