@@ -100,7 +100,7 @@ def test_an_album_is_the_same_again_and_its_epochs_are_not(album, poses):
 
 
 def test_variations_move_joints_with_the_picture():
-    """A white dot at each joint is still there, whatever was done to picture and joints; mirrored ones are exchanged."""
+    """A white dot at a joint is still there, whatever was done to picture and joints; mirrored ones are exchanged."""
     rng = np.random.default_rng(4)
     task = Task('pose2d', (96, 128))
     w, h = task.canvas

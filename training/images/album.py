@@ -295,7 +295,8 @@ class Album:
         image = np.asarray(cv2.imdecode(np.frombuffer(self.jpegs[index], np.uint8), cv2.IMREAD_COLOR), np.uint8)
         points, there = self.points[index], self.there[index]
         w, h = self.task.size
-        image = cv2.warpAffine(image, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        image = np.asarray(cv2.warpAffine(image, matrix, (w, h), flags=cv2.INTER_LINEAR,
+                                          borderMode=cv2.BORDER_CONSTANT), np.uint8)
         points = points @ matrix[:, :2].T + matrix[:, 2]
         if mirrored:
             points, there = points[:, list(MIRROR)], there[:, list(MIRROR)]
@@ -333,25 +334,26 @@ class Album:
         table = np.clip(np.arange(256)[:, None] * gain * tint + lift, 0, 255)
         if rng.random() < .3:
             table = 255 * (table / 255) ** np.exp(rng.normal(0, .3))
-        image = cv2.LUT(image, table.astype(np.uint8)[None])
+        image = np.asarray(cv2.LUT(image, table.astype(np.uint8)[None]), np.uint8)
         if self.task.kind == 'pose2d' and rng.random() < .2:
             h, w = image.shape[:2]
             half, at = rng.uniform(.04, .16, 2) * [w, h], rng.uniform(0, 1, 2) * [w, h]
             low, high = np.round(np.clip([at - half, at + half], 0, [w, h])).astype(int)
             patch = image[low[1]:high[1], low[0]:high[0]]
-            patch[:] = scenes.clutter(rng, patch.shape[1::-1]) if min(patch.shape[:2]) > 8 else rng.integers(0, 256, 3)
+            wide, tall = patch.shape[1], patch.shape[0]
+            patch[:] = (scenes.clutter(rng, (wide, tall)) if min(wide, tall) > 8 else rng.integers(0, 256, 3))
             covered = ((points >= low) & (points < high)).all(-1)
             # a joint in a small patch can still be told from its neighbours: it counts less
             there = np.where(covered, .3 * there, there)
         if rng.random() < .2:
-            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(.4, 1.2))
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(.4, 1.2)), np.uint8)
         if rng.random() < .3:
             grain = rng.normal(0, rng.uniform(1, 9), (*image.shape[:2], 1)).astype(np.float32)
             image = np.clip(image + grain, 0, 255).astype(np.uint8)
         return np.asarray(image, np.uint8), there
 
     def _batch(self, made: list[tuple[Pixels, Array, Array]], device: torch.device | str) -> ImageBatch:
-        most = max(1, *(len(p) for _, p, _ in made))
+        most = max([1, *(len(p) for _, p, _ in made)])
         w, h = self.task.size
         image = np.stack([m[0] for m in made]).transpose(0, 3, 1, 2).astype(np.float32)
         points, weight = np.zeros((len(made), most, 17, 2)), np.zeros((len(made), most, 17))
@@ -373,4 +375,4 @@ class Album:
 
 def torso_px(points: Array) -> float:
     """The scale of PCK: the longer diagonal of the torso, from a shoulder to the other side's hip, px."""
-    return float(max(np.linalg.norm(points[11] - points[1]), np.linalg.norm(points[14] - points[4]), 1.))
+    return float(np.max([np.linalg.norm(points[11] - points[1]), np.linalg.norm(points[14] - points[4]), 1.]))

@@ -64,6 +64,20 @@ class Tower(nn.Module):
         return out
 
 
+class _Mix(nn.ModuleList):
+    """(B, J, C): joints exchange what they found, then each thinks about it (as MLP-Mixer, Tolstikhin et al. 2021)."""
+
+    def __init__(self, joints: int, hidden: int) -> None:
+        super().__init__([nn.LayerNorm(hidden), nn.Linear(joints, 2 * joints), nn.Linear(2 * joints, joints),
+                          nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)])
+
+    def forward(self, z: Tensor) -> Tensor:
+        among = self[2](torch.relu(self[1](self[0](z).transpose(1, 2)))).transpose(1, 2)
+        z = z + among
+        inside: Tensor = z + self[5](torch.relu(self[4](self[3](z))))
+        return inside
+
+
 class SimccNetwork(nn.Module):
     """Joints of one person: (B, 3, H, W) to logits of x (B, 17, 2 W) and y (B, 17, 2 H).
 
@@ -86,10 +100,7 @@ class SimccNetwork(nn.Module):
         self.norm = nn.LayerNorm(2 * self.cells)
         self.embed = nn.Linear(2 * self.cells, hidden)
         # a joint looks at what the other joints found: bodies hang together
-        self.mix = nn.ModuleList([nn.ModuleList([nn.LayerNorm(hidden), nn.Linear(joints, 2 * joints),
-                                                 nn.Linear(2 * joints, joints), nn.LayerNorm(hidden),
-                                                 nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)])
-                                  for _ in range(2)])
+        self.mix = nn.Sequential(*(_Mix(joints, hidden) for _ in range(2)))
         self.x, self.y = nn.Linear(hidden, size[0] * split), nn.Linear(hidden, size[1] * split)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,10 +109,7 @@ class SimccNetwork(nn.Module):
         deep = nn.functional.interpolate(self.up(deep), scale_factor=2., mode='nearest')
         maps = self.maps(self.near(middle + deep))
         z = torch.relu(self.embed(self.norm(maps.reshape(-1, self.joints, 2 * self.cells))))
-        for parts in self.mix:
-            n1, a, b, n2, c, d = parts                     # type: ignore[misc]
-            z = z + b(torch.relu(a(n1(z).transpose(1, 2)))).transpose(1, 2)
-            z = z + d(torch.relu(c(n2(z))))
+        z = self.mix(z)
         return self.x(z), self.y(z)
 
 
@@ -140,8 +148,9 @@ class BoxNetwork(nn.Module):
 
 def make_vision(kind: str, size: tuple[int, int], config: Mapping[str, Any]) -> SimccNetwork | BoxNetwork:
     """The network that these settings describe. kind: 'pose2d' or 'detector'."""
-    made = {'stages': list(config['stages']), 'depth': list(config['depth']), 'hidden': int(config['hidden'])}
-    network: SimccNetwork | BoxNetwork = (SimccNetwork if kind == 'pose2d' else BoxNetwork)(size, **made)
+    made = SimccNetwork if kind == 'pose2d' else BoxNetwork
+    network: SimccNetwork | BoxNetwork = made(size, list(config['stages']), list(config['depth']),
+                                              int(config['hidden']))
     return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
 
 
