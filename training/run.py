@@ -32,8 +32,6 @@ _HELD_OUT = .05
 _TEACHERS, _RIGS = ('teacher', 'teacher_val'), ('rigs', 'rigs_val')
 #: rendered pictures, likewise
 _ALBUMS = ('album.npz', 'album_val.npz')
-#: rendered pictures, likewise
-_ALBUMS = ('album.npz', 'album_val.npz')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`selfpose evaluate`: how good a model is on motion capture: a lifting one, or one that looks at images."""
+"""`selfpose evaluate`: how good a model is, a lifting one or one that looks at images; or 2D joints against others."""
 from __future__ import annotations
 
 import argparse
@@ -27,7 +27,8 @@ same figures on every machine.
 A 2D pose model sees rendered people in these poses instead, one picture of each instant, cut out around the person as
 at run time: PCK counts joints within a tenth and a fifth of the torso's diagonal. Where it tells depths, too
 (heatmap25d), its 3D is compared with the truth as that of a lifting model, with the camera's own focal length.
-Figures on rendered people say little about photographs.
+Figures on rendered people say little about photographs: for those, give a keypoint archive in place of the model
+(selfpose reconstruct --keypoints-out) and another one of the same images with --reference.
 
 The motion file (.npz) is that of selfpose benchmark."""
 
@@ -35,6 +36,7 @@ EXAMPLES = """examples:
   selfpose evaluate out/model --motion mocap.npz
   selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
   selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200
+  selfpose evaluate found.npz --reference clicked.npz
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
 within 150 mm, CPS is the correct-pose score (0..300).
@@ -65,8 +67,11 @@ def _factor(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument('model', metavar='MODEL', help='a model folder, or the name of a shipped model')
-    parser.add_argument('--motion', type=Path, metavar='FILE', required=True, help='motion capture, see above')
+    parser.add_argument('model', metavar='MODEL',
+                        help='a model folder, the name of a shipped model, or a keypoint archive (.npz)')
+    parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
+    parser.add_argument('--reference', type=Path, metavar='FILE',
+                        help='keypoint archive of the same images, one person each, that an archive is compared with')
     parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
     parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras (default: 4); lifting models')
     parser.add_argument('--pictures', type=_count, metavar='N',
@@ -87,6 +92,10 @@ def run(args: argparse.Namespace) -> int:
     from ..inference.errors import BackendUnavailable, InputError
     from ..inference.lifter import Lifter
     from ..models.store import open_model
+    if args.reference is not None:
+        return _of_keypoints(Path(args.model), args)
+    if args.motion is None:
+        raise InputError('evaluate: --motion FILE is missing; or compare keypoint archives with --reference FILE')
     try:
         from selfpose_training.evaluate import evaluate
     except ModuleNotFoundError as error:
@@ -107,6 +116,23 @@ def run(args: argparse.Namespace) -> int:
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
             'motion': args.motion.name, **found.to_dict()}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
+    sys.stdout.flush()
+    return 0
+
+
+def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
+    from ..benchmark.keypoints import compare_keypoints
+    from ..inference.errors import InputError
+    from ..io.archive import read_keypoints
+    if args.motion is not None or archive.suffix != '.npz':
+        raise InputError(f'{args.model}: --reference compares two keypoint archives (.npz); '
+                         + ('leave out --motion' if args.motion is not None else 'name one in place of the model'))
+    found = compare_keypoints(read_keypoints(archive), read_keypoints(args.reference))
+    told = {'keypoints': archive.name, 'reference': args.reference.name, **found.to_dict()}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else (
+        f'{archive.name}: somebody in {found.found:.0%} of {found.images} images of {args.reference.name}\n'
+        f'PCK@0.1 {found.pck_10:.1f} %, PCK@0.2 {found.pck_20:.1f} % of the torso, median distance '
+        f'{found.median_px:.1f} px\n'))
     sys.stdout.flush()
     return 0
 
