@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seconds', type=_positive, default=25., metavar='S',
                         help='length of the scene (default: 25)')
     parser.add_argument('--seed', type=int, default=0, help='another person, motion and rig for each number')
-    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+    parser.add_argument('--model', default='rendered_pose', metavar='NAME|FOLDER',
                         help=f'{MODEL_HELP} (default: %(default)s)')
     add_backend(parser)
     parser.add_argument('--rate', type=float, default=0., metavar='HZ',

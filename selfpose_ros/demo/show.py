@@ -30,7 +30,8 @@ __all__ = ['Options', 'environment', 'show']
 
 Progress = Callable[[str, int, int], None]
 
-#: 4 cameras at 12 Hz keep two cores busy to two thirds (MediaPipe: about 17 ms of one core an image)
+#: 4 cameras at 12 Hz leave two cores time to spare (MediaPipe: about 17 ms of one core an image; the network that is
+#: shipped for rendered people: half of it)
 _IMAGES_PER_S = 48.
 _RATES_HZ = (5., 15.)
 #: after the last image: what is under way may still arrive
@@ -48,7 +49,7 @@ class Options:
     cameras: int = 4
     seconds: float = 25.
     seed: int = 0
-    model: str = 'mediapipe'
+    model: str = 'rendered_pose'
     video: bool = True
     rate_hz: float = 0.
     backend: str = 'onnxruntime'

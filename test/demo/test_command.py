@@ -44,7 +44,6 @@ def test_without_ros_the_way_to_it_is_said(monkeypatch, capsys):
 def test_the_whole_demo_over_real_topics(tmp_path):
     """About 35 s: rendered images cross processes over DDS, the real nodes answer, the true error is small."""
     pytest.importorskip('rclpy', reason='rclpy is not installed')
-    pytest.importorskip('mediapipe', reason='MediaPipe is not installed')
     env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 37) % 100),
            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     # the scene passes in real time: where a busy machine does not keep up, there is more of it the second time

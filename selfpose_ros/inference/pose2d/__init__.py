@@ -22,7 +22,8 @@ __all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D',
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
 #: what a user may say
-MODEL_HELP = '2D network: mediapipe, or a model folder (see selfpose model import)'
+MODEL_HELP = ('2D network: mediapipe, rendered_pose (which knows rendered people alone), or a model folder '
+              '(selfpose model import)')
 
 
 def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: Any) -> Pose2D:
