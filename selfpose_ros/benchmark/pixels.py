@@ -54,7 +54,8 @@ class Way:
     messages: bool
 
 
-CAMERAS, SIZE, QUALITY = 4, (640, 480), 90
+#: JPEG quality: what compressed_image_transport takes by default
+CAMERAS, SIZE, QUALITY = 4, (640, 480), 80
 ROUNDS = 60
 #: in the order of an image's way; 'rest': what lies between them, messages included
 PARTS = ('JPEG', 'crop', 'network', 'joints', 'rest')

@@ -167,3 +167,12 @@ def test_cameras_in_one_place_do_not_raise() -> None:
     X = walker(2., 10, 1)
     for R, t in from_pairs(rays_of(X, rig), unequal((len(X), 2, 17)), rig.K[:, 0, 0]):
         assert np.isfinite(R).all() and np.isfinite(t).all()
+
+
+def test_a_camera_that_sees_one_spot_is_no_first_guess_and_no_failure() -> None:
+    # a 2D network that is out of its depth says the same place for all joints
+    rig = ring_rig(3, seed=2)
+    X = walker(3., 10, 1, 'mixed')
+    rays = rays_of(X, rig)
+    rays[:, 2] = [.1, .2]
+    assert from_pairs(rays, np.ones((len(X), 3, 17)), rig.K[:, 0, 0]) == []

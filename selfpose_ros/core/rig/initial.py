@@ -133,16 +133,27 @@ def from_pairs(rays: Array, weight: Array, focal_px: Array, *, seed: int = 0) ->
             ok = np.isfinite(X).all(-1) & (w[c] > 0) & (w[c] >= np.quantile(w[c], .3))
             if ok.sum() < 12:
                 continue
-            good, rvec, tvec, inl = cv2.solvePnPRansac(
-                X[ok], flat[c][ok], np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_SQPNP, iterationsCount=200,
-                reprojectionError=15. / float(focal_px[c]), confidence=.999)
-            if good and inl is not None and (best is None or len(inl) > best[0]):
-                best = (len(inl), c, np.asarray(cv2.Rodrigues(rvec)[0], float), np.asarray(tvec, float).ravel())
+            placed = _resected(X[ok], flat[c][ok], 15. / float(focal_px[c]))
+            if placed is not None and (best is None or placed[0] > best[0]):
+                best = (placed[0], c, placed[1], placed[2])
         if best is None:
             return []
         Rs[best[1]], ts[best[1]] = best[2], best[3]
     R_all, t_all = np.array([Rs[v] for v in range(V)]), np.array([ts[v] for v in range(V)])
     return [(R_all @ R_all[0].T, t_all - (R_all @ R_all[0].T) @ t_all[0])]
+
+
+def _resected(X: Array, rays: Array, threshold: float) -> tuple[int, Array, Array] | None:
+    """Inliers, R and t of the camera that sees points X (N, 3) at rays (N, 2); None: there is none."""
+    try:
+        good, rvec, tvec, inliers = cv2.solvePnPRansac(
+            X, rays, np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_SQPNP, iterationsCount=200, reprojectionError=threshold,
+            confidence=.999)
+    except cv2.error:                                      # its answer to points or rays that are all in one place
+        return None
+    if not good or inliers is None:
+        return None
+    return len(inliers), np.asarray(cv2.Rodrigues(rvec)[0], float), np.asarray(tvec, float).ravel()
 
 
 def from_lifted(rays: Array, weight: Array, lifted: Array, sigma: Array) -> list[Cameras]:
