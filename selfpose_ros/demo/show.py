@@ -30,8 +30,8 @@ __all__ = ['Options', 'environment', 'show']
 
 Progress = Callable[[str, int, int], None]
 
-#: 4 cameras at 18 Hz leave two cores time to spare with the network that is shipped for rendered people (6 ms of one core
-#: an image); MediaPipe takes three times as long, and gets fewer images
+#: 4 cameras at 18 Hz leave two cores time to spare with the network that is shipped for rendered people (6 ms of one
+#: core an image); MediaPipe takes three times as long, and gets fewer images
 _IMAGES_PER_S, _IMAGES_PER_S_MEDIAPIPE = 72., 48.
 _RATES_HZ = (5., 20.)
 #: after the last image: what is under way may still arrive

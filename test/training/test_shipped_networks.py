@@ -66,7 +66,7 @@ def test_the_detector_finds_people_and_no_furniture(motion):
                 inner = np.clip(np.minimum(boxes[:, None, 2:], truth[None, :, 2:]) - low, 0, None).prod(-1)
                 area = [(b[:, 2:] - b[:, :2]).prod(-1) for b in (boxes, truth)]
                 right += int((inner / (area[0][:, None] + area[1] - inner) > .5).any(0).sum())
-    assert right >= .88 * people and right >= .7 * found 
+    assert right >= .88 * people and right >= .7 * found
 
 
 @pytest.mark.parametrize('people', [0, 1, 2])
