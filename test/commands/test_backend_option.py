@@ -51,7 +51,7 @@ def test_a_backend_that_is_none_is_refused(tmp_path: Path, capsys):
 
 def test_the_demo_knows_that_mediapipe_runs_on_the_cpu(tmp_path: Path, capsys):
     pytest.importorskip('rclpy', reason='rclpy is not installed')
-    assert cli.main(['demo', '-o', str(tmp_path), '--backend', 'tensorrt']) == 2
+    assert cli.main(['demo', '-o', str(tmp_path), '--model', 'mediapipe', '--backend', 'tensorrt']) == 2
     assert 'mediapipe runs on the CPU alone' in capsys.readouterr().err
 
 

@@ -219,10 +219,11 @@ def shared_memory(pid):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_is_the_normal_end_of_a_loop(tmp_path, number):
     pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+    before = set(Path('/dev/shm').iterdir())                # others' may outlive this process
     process = play(recorded.video(tmp_path / 'a.mp4'), '--loop', '--wait', 0, '--namespace', 'robot')
     try:
         assert process.stderr.readline() == 'selfpose play: /robot/a/image_raw; Ctrl-C ends\n'
-        segments = shared_memory(process.pid)
+        segments = shared_memory(process.pid) - before
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
     finally:
