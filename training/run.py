@@ -24,7 +24,7 @@ from .errors import TrainingError
 from .fit import Data, Outcome, fit
 from .methods import Method, get
 
-__all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'open_data', 'train']
+__all__ = ['MODEL', 'Request', 'card_of', 'data_hash', 'open_data', 'parted', 'train']
 
 #: share of sequences, or of each recording's time, that is held out where --val names nothing
 _HELD_OUT = .05
@@ -120,7 +120,7 @@ def _taught(method: Method, request: Request, seed: int, display: Display) -> tu
 
     lessons = taught(request.data, _TEACHERS[0])
     if request.val is None:
-        given, held_out = _parted(lessons.poses)
+        given, held_out = parted(lessons.poses)
         assert isinstance(given, Poses) and isinstance(held_out, Poses)
     else:
         given, held_out = lessons.poses, taught(request.val, _TEACHERS[1]).poses
@@ -182,7 +182,7 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     if (views is not None or travel) and not isinstance(given, Poses):
         raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
     if held_out is None:
-        given, held_out = _parted(given)
+        given, held_out = parted(given)
 
     def opened(source: Poses | list[Recorded], seed: int) -> Data:
         if isinstance(source, Poses):
@@ -203,7 +203,7 @@ def data_hash(paths: Sequence[Path], more: str = '') -> str:
     return whole.hexdigest()
 
 
-def _parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:
+def parted(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:
     """Training part and held-out part: other sequences, or, of recordings and single sequences, later time."""
     if not isinstance(given, Poses):
         return _in_time(given)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from ..data.arrays import Drawing
 from ..errors import TrainingError
 from . import scenes
 
-__all__ = ['Album', 'ImageBatch', 'Task', 'body_box', 'collected', 'make_album', 'parted',
-           'person_window', 'read_arrays', 'torso_px']
+__all__ = ['Album', 'ImageBatch', 'Task', 'body_box', 'make_album', 'parted', 'person_window',
+           'read_arrays', 'rendered', 'torso_px']
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -171,13 +172,7 @@ def make_album(poses: Array, task: Task, count: int, seed: int, file: Path | Non
         return Album.read(file, task, made_of)
     few = poses[np.random.default_rng([seed, 7]).permutation(len(poses))[:20000]].astype(np.float32)
     pieces = [(few, task, min(_PIECE, count - i), [seed, i]) for i in range(0, count, _PIECE)]
-    found: list[tuple[list[bytes], list[Array], list[Array]]] = []
-    if jobs == 1:
-        results: Any = map(_piece, pieces)
-        found = collected(results, len(pieces), progress)
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context('spawn')) as pool:
-            found = collected(pool.map(_piece, pieces), len(pieces), progress)
+    found = rendered(_piece, pieces, jobs, progress)
     album = Album([j for f in found for j in f[0]], [p for f in found for p in f[1]],
                   [t for f in found for t in f[2]], task, seed)
     if file is not None:
@@ -185,12 +180,16 @@ def make_album(poses: Array, task: Task, count: int, seed: int, file: Path | Non
     return album
 
 
-def collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[Any]:
+def rendered(piece: Callable[[Any], Any], pieces: Sequence[Any], jobs: int,
+             progress: Callable[[int, int], None] | None) -> list[Any]:
+    """What `piece` makes of each of the pieces, in their order, by so many processes."""
     out = []
-    for result in results:
-        out.append(result)
-        if progress is not None:
-            progress(len(out), total)
+    with nullcontext() if jobs == 1 else ProcessPoolExecutor(
+            jobs, mp_context=multiprocessing.get_context('spawn')) as pool:
+        for result in (map if pool is None else pool.map)(piece, pieces):
+            out.append(result)
+            if progress is not None:
+                progress(len(out), len(pieces))
     return out
 
 

@@ -6,9 +6,7 @@ A part of the groups has its joints marked in the pictures; of the others nothin
 """
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from selfpose_ros.io.npz import atomically
 from ..data.arrays import Drawing
 from ..errors import TrainingError
 from . import scenes
-from .album import Album, Task, collected, parted, person_window, read_arrays, torso_px
+from .album import Album, Task, parted, person_window, read_arrays, rendered, torso_px
 
 __all__ = ['GroupBatch', 'Groups', 'make_groups']
 
@@ -136,11 +134,7 @@ def make_groups(poses: Array, task: Task, views: int, count: int, seed: int, fil
         return Groups.read(file, task, views, seed, made_of)
     few = poses[np.random.default_rng([seed, 7]).permutation(len(poses))[:20000]].astype(np.float32)
     pieces = [(few, task, views, min(_PIECE, count - i), [seed, 5, i]) for i in range(0, count, _PIECE)]
-    if jobs == 1:
-        found = collected(map(_piece, pieces), len(pieces), progress)
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context('spawn')) as pool:
-            found = collected(pool.map(_piece, pieces), len(pieces), progress)
+    found = rendered(_piece, pieces, jobs, progress)
     pictures = [p for piece in found for p in piece]
     groups = Groups([p.jpeg for p in pictures], [p.points[None] for p in pictures], [p.there[None] for p in pictures],
                     np.stack([p.to_ray for p in pictures]), np.stack([p.joints for p in pictures]), task, views, seed)

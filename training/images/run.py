@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ['open_albums']
 
-#: every so many sequences one is held out; one held-out picture for so many others
-_EVERY, _FEWER = 20, 16
+#: one held-out picture for so many others
+_FEWER = 16
 
 
 def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str],
@@ -44,9 +44,8 @@ def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str]
         held_out = _joints(_poses(request.val, method.name))
         learnt = _joints(given)
     else:
-        sequences = np.repeat(np.arange(len(given.start) - 1), np.diff(given.start))
-        out = sequences % _EVERY == min(_EVERY, len(given.start) - 1) - 1
-        learnt, held_out = _joints(given, ~out), _joints(given, out)
+        from ..run import parted
+        learnt, held_out = (_joints(part) for part in parted(given))      # type: ignore[arg-type]
     if not len(learnt) or not len(held_out):
         raise TrainingError(f'{request.data}: too few poses with all joints; give more motion')
     # a method with pictures of a kind of its own makes them itself
@@ -70,6 +69,5 @@ def _poses(path: Any, method: str) -> Poses:
     return found
 
 
-def _joints(poses: Poses, where: Any = slice(None)) -> Any:
-    joints = poses.joints[where]
-    return joints[np.isfinite(joints).all((1, 2))]
+def _joints(poses: Poses) -> Any:
+    return poses.joints[np.isfinite(poses.joints).all((1, 2))]

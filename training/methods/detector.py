@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..images.album import ImageBatch, Task
+from ..images.album import ImageBatch
 from ..networks.vision import MEAN, STD, BoxNetwork, begin_with, make_vision
+from .of_images import OfImages
 
 __all__ = ['BoxGraph', 'Detector']
 
@@ -23,24 +24,17 @@ _CELLS, _RADIUS = 6., 1.
 _IOU = .5
 
 
-class Detector:
+class Detector(OfImages):
     """See the module."""
 
     name = 'detector'
     summary = 'a tiny detector of people from rendered pictures (after YOLOX, 2021)'
     kind = 'detector'
 
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
-
     def defaults(self) -> dict[str, Any]:
         return {'stages': [24, 48, 80], 'depth': [0, 1, 1], 'hidden': 48, 'size': [192, 160], 'pictures': 6000,
                 'batch': 32, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 16, 'warmup': 100,
                 'ema': .998, 'val_samples': 512, 'clip': 5., 'floor': .003, 'start': ''}
-
-    def task(self, config: Mapping[str, Any]) -> Task:
-        """What the pictures have to show."""
-        return Task('detector', (int(config['size'][0]), int(config['size'][1])))
 
     def build(self, config: Mapping[str, Any]) -> BoxNetwork:
         self._settings = self.defaults() | dict(config)
@@ -81,9 +75,6 @@ class Detector:
                 hits = _overlaps(boxes, truth) > _IOU
                 right += int(hits.any(0).sum())
         return {'recall': 100 * right / max(people, 1), 'precision': 100 * right / max(told, 1)}
-
-    #: the detectors of collapse are about 3D
-    detect = None
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""

@@ -21,7 +21,6 @@ from selfpose_ros.core.skeleton import MIRROR
 from .. import checkpoint, metrics
 from ..errors import TrainingError
 from ..evaluate import EVAL16
-from ..images.album import Task
 from ..images.groups import GroupBatch, Groups, make_groups
 from ..losses.agreement import mv_procrustes, procrustes_rotation
 from ..losses.anatomy import chirality_score, drawn_out, limb_len, z_bound
@@ -29,6 +28,7 @@ from ..losses.heat_map import heatmap_cross, heatmap_mse
 from ..losses.likelihood import laplace_nll
 from ..networks.points25d import HeatMap25D, Seen, confidence, places, pose_of, rays_of, target_maps
 from ..networks.vision import MEAN, STD
+from .of_images import OfImages
 from .pose2d import pck
 
 __all__ = ['HeatMap25DMethod', 'PointsGraph']
@@ -41,15 +41,11 @@ _SIGMA_WEIGHT = 1e-2
 _FLOOR = 1e-8
 
 
-class HeatMap25DMethod:
-    """See the module; `data.images` makes the pictures."""
+class HeatMap25DMethod(OfImages):
+    """See the module; `images.run` makes the pictures."""
 
     name = 'heatmap25d'
     summary = 'images to 3D with 2D labels for a part and unlabelled multi-view pictures (Iqbal et al., CVPR 2020)'
-    kind = 'pose2d'
-
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
 
     def defaults(self) -> dict[str, Any]:
         return {'stages': [32, 64, 128], 'depth': [1, 2, 3], 'hidden': 48, 'size': [144, 192],
@@ -58,10 +54,6 @@ class HeatMap25DMethod:
                 'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
                 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
-
-    def task(self, config: Mapping[str, Any]) -> Task:
-        """What the pictures have to show."""
-        return Task('pose2d', (int(config['size'][0]), int(config['size'][1])))
 
     def album(self, config: Mapping[str, Any], joints: Any, pictures: int, seed: int, file: Path, jobs: int,
               held_out: bool) -> Groups:
@@ -154,9 +146,6 @@ class HeatMap25DMethod:
         if batch.joints is not None:
             told |= _truly(pose, batch.joints)
         return told
-
-    #: the general detectors look at what lifters give
-    detect = None
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""

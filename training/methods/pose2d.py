@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from ..images.album import ImageBatch, Task
+from ..images.album import ImageBatch
 from ..networks.vision import MEAN, STD, VISION, SimccNetwork, begin_with, make_vision
+from .of_images import OfImages
 
 __all__ = ['Pose2D', 'SimccGraph', 'pck']
 
@@ -22,24 +23,16 @@ _SIGMA, _NOWHERE = 4., .1
 _BIN = .5
 
 
-class Pose2D:
-    """See the module; `data.images` makes the pictures."""
+class Pose2D(OfImages):
+    """See the module; `images.run` makes the pictures."""
 
     name = 'pose2d'
     summary = 'a small 2D pose network from rendered pictures (SimCC, ECCV 2022)'
-    kind = 'pose2d'
-
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
 
     def defaults(self) -> dict[str, Any]:
         return {**VISION, 'size': [144, 192], 'pictures': 16000, 'batch': 64, 'lr': 2e-3, 'weight_decay': 1e-5,
                 'schedule': 'cosine', 'epochs': 12, 'warmup': 200, 'ema': .998, 'val_samples': 1024, 'clip': 5.,
                 'floor': .003, 'start': ''}
-
-    def task(self, config: Mapping[str, Any]) -> Task:
-        """What the pictures have to show."""
-        return Task('pose2d', (int(config['size'][0]), int(config['size'][1])))
 
     def build(self, config: Mapping[str, Any]) -> SimccNetwork:
         self._settings = self.defaults() | dict(config)
@@ -73,9 +66,6 @@ class Pose2D:
         """PCK at a tenth and a fifth of the torso, percent."""
         off, there = _errors(network, batch)
         return {'pck_10': pck(off, there, .1), 'pck_20': pck(off, there, .2)}
-
-    #: the detectors of collapse are about 3D
-    detect = None
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""
