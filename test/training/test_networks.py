@@ -51,6 +51,22 @@ def test_outputs(network):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('body', [{'body': 'frame_mlp'}, {'body': 'res_mlp'}, {'body': 'temporal_conv', 'frames': 3},
+                                  {'body': 'causal_lstm', 'frames': 2}], ids=lambda b: b['body'])
+def test_a_network_that_is_not_told_confidences(body):
+    told, blind = ({**body, 'width': 16, 'head': 'pose3d', 'gain_conf': gain} for gain in (1., 0.))
+    for config, matters in ((told, True), (blind, False)):
+        torch.manual_seed(0)
+        network = make_network(config).eval()
+        pose = pose_for(network)
+        other = pose.clone()
+        other[..., 2] *= .5
+        assert torch.equal(network(pose).y_cam, network(other).y_cam) != matters
+        other[..., :2] *= 1.5
+        assert not torch.equal(network(pose).y_cam, network(other).y_cam)
+
+
+@torch.no_grad()
 def test_depth_turned_round_exactly(network):
     pose, D = pose_for(network), torch.diag(torch.tensor([1., 1, -1]))
     before = network(pose)

@@ -21,7 +21,8 @@ __all__ = ['NETWORK', 'Method', 'consistency', 'network_of', 'rotations_of', 'se
 
 #: the network of CanonPose, narrow: a quarter of the paper's width loses nothing on this kind of data
 NETWORK: dict[str, Any] = {'body': 'frame_mlp', 'head': 'canon_rot', 'width': 256, 'common': 1, 'branch': 2,
-                           'rotation': '6d', 'gain': 4., 'frames': 1, 'blocks': 2, 'norm': False, 'drop': 0.}
+                           'rotation': '6d', 'gain': 4., 'gain_conf': 1., 'frames': 1, 'blocks': 2, 'norm': False,
+                           'drop': 0.}
 
 _SIGMA_WEIGHT = 1e-3
 

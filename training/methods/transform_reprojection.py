@@ -72,7 +72,7 @@ class TransformReprojection:
         return {**NETWORK, 'head': 'pose3d', 'batch': 64, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
                 'epochs': 20, 'warmup': 200, 'floor': .003, 'clip': 1., 'ema': .999, 'mirror': .5, 'keep': 'last',
                 'rigs': True, 'rig': 'true', 'baseline_m': 0., 'pretrain': .06, 'root': 'branch',
-                'confidence': 'product', 'square': False, 'separate': True, 'root_pretrain': 1., 'reproj': 1.,
+                'confidence': 'target', 'square': False, 'separate': True, 'root_pretrain': 1., 'reproj': 1.,
                 't_reproj': 5.}
 
     def build(self, config: Mapping[str, Any]) -> RootedLifter:

@@ -50,16 +50,16 @@ class CausalLSTM(nn.Module):
     Args:
         width: of all layers; 1024 in the paper.
         frames: T; 5 in the authors' code, 1 for a frame lifter.
-        gain: as in `FrameMLP`.
+        gain, gain_conf: as in `FrameMLP`.
     """
 
     gain: Tensor
 
-    def __init__(self, width: int = 128, frames: int = 5, gain: float = 1.) -> None:
+    def __init__(self, width: int = 128, frames: int = 5, gain: float = 1., gain_conf: float = 1.) -> None:
         super().__init__()
         self.embed = nn.Linear(51, width)
         self.first, self.second = _Cell(width), _Cell(width)
-        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+        self.register_buffer('gain', torch.tensor([gain, gain, gain_conf]).repeat(17), persistent=False)
 
     def forward(self, pose: Tensor) -> Tensor:
         pose = pose[:, None] if pose.ndim == 3 else pose

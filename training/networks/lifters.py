@@ -72,15 +72,16 @@ class FrameMLP(nn.Module):
         width: of all layers.
         common: residual blocks that both branches share.
         gain: factor on the 2D joints, whose size is 0.24; 1 in the paper.
+        gain_conf: factor on their confidences; 0: the network is not told them.
     """
 
     gain: Tensor
 
-    def __init__(self, width: int = 256, common: int = 1, gain: float = 1.) -> None:
+    def __init__(self, width: int = 256, common: int = 1, gain: float = 1., gain_conf: float = 1.) -> None:
         super().__init__()
         self.embed = nn.Linear(51, width)
         self.blocks = nn.Sequential(*[Residual(width) for _ in range(common)])
-        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+        self.register_buffer('gain', torch.tensor([gain, gain, gain_conf]).repeat(17), persistent=False)
 
     def forward(self, pose: Tensor) -> Tensor:
         return self.blocks(self.embed(pose.flatten(-2) * self.gain))
@@ -92,17 +93,17 @@ class ResMLP(nn.Module):
     Args:
         width, blocks: size.
         norm, drop: batch normalisation and dropout share.
-        gain: as in `FrameMLP`.
+        gain, gain_conf: as in `FrameMLP`.
     """
 
     gain: Tensor
 
     def __init__(self, width: int = 256, blocks: int = 2, norm: bool = False, drop: float = 0.,
-                 gain: float = 1.) -> None:
+                 gain: float = 1., gain_conf: float = 1.) -> None:
         super().__init__()
         self.embed = nn.Sequential(nn.Linear(51, width), *([nn.BatchNorm1d(width)] if norm else []), nn.LeakyReLU())
         self.blocks = nn.Sequential(*[Residual(width, drop, norm, activate=False) for _ in range(blocks)])
-        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+        self.register_buffer('gain', torch.tensor([gain, gain, gain_conf]).repeat(17), persistent=False)
 
     def forward(self, pose: Tensor) -> Tensor:
         return self.blocks(self.embed(pose.flatten(-2) * self.gain))
@@ -118,12 +119,13 @@ class TemporalConv(nn.Module):
         width: channels.
         frames: T.
         common: residual blocks after the convolutions.
-        gain: as in `FrameMLP`.
+        gain, gain_conf: as in `FrameMLP`.
     """
 
     gain: Tensor
 
-    def __init__(self, width: int = 128, frames: int = 27, common: int = 0, gain: float = 1.) -> None:
+    def __init__(self, width: int = 128, frames: int = 27, common: int = 0, gain: float = 1.,
+                 gain_conf: float = 1.) -> None:
         super().__init__()
         stages = {3: 1, 9: 2, 27: 3}.get(frames)
         if stages is None:
@@ -132,7 +134,7 @@ class TemporalConv(nn.Module):
         self.wide = nn.ModuleList([nn.Linear(3 * width, width) for _ in range(stages)])
         self.narrow = nn.ModuleList([nn.Linear(width, width) for _ in range(stages)])
         self.blocks = nn.Sequential(*[Residual(width) for _ in range(common)])
-        self.register_buffer('gain', torch.tensor([gain, gain, 1.]).repeat(17), persistent=False)
+        self.register_buffer('gain', torch.tensor([gain, gain, gain_conf]).repeat(17), persistent=False)
 
     def forward(self, pose: Tensor) -> Tensor:
         h = leaky_relu(self.embed(pose.flatten(-2) * self.gain))          # (N, T, width)
@@ -146,8 +148,9 @@ BODIES: dict[str, type[nn.Module]] = {'frame_mlp': FrameMLP, 'res_mlp': ResMLP, 
                                      'causal_lstm': CausalLSTM}
 HEADS: dict[str, type[nn.Module]] = {'canon_rot': CanonRotHead, 'canon_direct': CanonDirectHead, 'pose3d': Pose3DHead,
                                     'regressed': RegressedHead}
-_BODY_KEYS = {'frame_mlp': {'width', 'common', 'gain'}, 'res_mlp': {'width', 'blocks', 'norm', 'drop', 'gain'},
-              'temporal_conv': {'width', 'frames', 'common', 'gain'}, 'causal_lstm': {'width', 'frames', 'gain'}}
+_BODY_KEYS = {body: {'width', 'gain', 'gain_conf', *own} for body, own in (
+    ('frame_mlp', ('common',)), ('res_mlp', ('blocks', 'norm', 'drop')), ('temporal_conv', ('frames', 'common')),
+    ('causal_lstm', ('frames',)))}
 _HEAD_KEYS = {'canon_rot': {'branch', 'rotation'}, 'canon_direct': {'branch', 'rotation'}, 'pose3d': {'branch'},
               'regressed': {'branch', 'hidden'}}
 
