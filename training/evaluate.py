@@ -7,9 +7,9 @@ Temporal lifters get each clip from its start, the first frame repeated before i
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ from selfpose_ros.core.skeleton import JOINTS
 from . import metrics
 from .corrected import Corrections, corrected
 
-__all__ = ['EVAL16', 'Evaluation', 'Figures', 'Lifted', 'evaluate', 'figures', 'fused_views', 'lift_clip']
+__all__ = ['EVAL16', 'Evaluation', 'Figures', 'Honesty', 'Lifted', 'evaluate', 'figures', 'fused_views', 'honesty',
+           'lift_clip', 'lift_views']
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -154,70 +155,105 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
         after.append(figures(turned[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1]))
     shares = [float(np.concatenate([getattr(m, n) for m in mended]).mean()) if mended else None
               for n in ('accepted', 'accepted_fused')]
-    within, ratio = _honesty(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
+    told = honesty(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
     return Evaluation(len(lifted.joints), views, len(cut), seed, travel, figures(*single), fused,
-                      float(metrics.reversed_in_depth(*single).mean()), within, ratio, noise,
+                      float(metrics.reversed_in_depth(*single).mean()), told.within, told.ratio, noise,
                       after[0] if after else None, after[1] if len(after) > 1 else None, shares[0],
                       shares[1] if views > 1 else None)
 
 
 def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
     """All views of a clip, each by itself."""
-    K = np.stack([pinhole(None, (int(w), int(h))) for w, h in clip.image_size])
-    n = norm2d(clip.keypoints.astype(float), clip.confidence.astype(float), K)
-    pose = np.concatenate([n.w2d, clip.confidence[..., None]], -1).astype(np.float32)       # T, V, 17, 3
-    T, V = pose.shape[:2]
-    joints, sigma = np.empty((T * V, 17, 3)), np.empty((T * V, 17))
-    for part, batch in _batches(pose, lifter.frames):
+    return lift_views(lifter, clip.keypoints.astype(float), clip.confidence.astype(float), clip.image_size,
+                      clip.truth.R, clip.truth.joints.astype(float))
+
+
+def lift_views(lifter: Lifter, kp: Array, conf: Array, image_size: Any, R: Array, X: Array,
+               at: NDArray[np.int64] | None = None, first: NDArray[np.int64] | None = None) -> Lifted:
+    """Every view by itself, through guessed intrinsics as at run time.
+
+    Args:
+        kp: (T, V, 17, 2) px, anything where conf (T, V, 17) is 0.  image_size: (V, 2) px.
+        R: (V, 3, 3), or (T, V, 3, 3) of cameras that move: camera axes from the world's.
+        X: (T, 17, 3) m, the truth; NaN = not known.
+        at: (N,) the instants that are wanted; None = all. The others are the past of these.
+        first: (T,) where the past of each instant begins; None = at the first one.
+
+    Returns:
+        Lifted poses of the instants `at`.
+    """
+    T, V = kp.shape[:2]
+    at = np.arange(T) if at is None else at
+    K = np.stack([pinhole(None, (int(w), int(h))) for w, h in image_size])
+    n = norm2d(kp, conf, K)
+    pose = np.concatenate([n.w2d, conf[..., None]], -1).astype(np.float32)                  # T, V, 17, 3
+    joints, sigma = np.empty((len(at) * V, 17, 3)), np.empty((len(at) * V, 17))
+    for part, batch in _batches(pose, lifter.frames, at, np.zeros(T, np.int64) if first is None else first):
         joints[part], sigma[part] = lifter.lift(batch)
-    X = clip.truth.joints.astype(float)
-    X = 1e3 * (X - X[:, :1])
-    true = np.einsum('vij,tkj->tvki', clip.truth.R, X)
+    away = 1e3 * (X - X[:, :1])[at]
+    true = away[:, None] @ np.swapaxes(R[at] if R.ndim == 4 else R, -1, -2)
     focal = K[:, None, 0, 0]
-    k = np.stack([f / NoiseModel.prior(size).sigma(clip.confidence[:, v].astype(float))
-                  for v, (f, size) in enumerate(zip(focal, clip.image_size, strict=True))], 1)
-    return Lifted(joints.reshape(T, V, 17, 3) @ n.ray_rot.swapaxes(-1, -2), sigma.reshape(T, V, 17), true,
-                  (clip.keypoints - K[:, None, :2, 2]) / focal[..., None], k)
+    k = np.stack([f / NoiseModel.prior(size).sigma(conf[at, v])
+                  for v, (f, size) in enumerate(zip(focal, image_size, strict=True))], 1)
+    return Lifted(joints.reshape(-1, V, 17, 3) @ n.ray_rot[at].swapaxes(-1, -2), sigma.reshape(-1, V, 17), true,
+                  (kp[at] - K[:, None, :2, 2]) / focal[..., None], k)
 
 
-def _batches(pose: NDArray[np.float32], frames: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Poses (T, V, 17, 3) as (N, 17, 3), or with their past (N, frames, 17, 3), instant by instant."""
-    T, V = pose.shape[:2]
-    past = np.concatenate([np.repeat(pose[:1], frames - 1, 0), pose])
+def _batches(pose: NDArray[np.float32], frames: int, at: NDArray[np.int64], first: NDArray[np.int64],
+             ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Poses (T, V, 17, 3) as (N, 17, 3), or with their past (N, frames, 17, 3), instant by instant of `at`."""
+    V = pose.shape[1]
     step = max(1, _BATCH // V)
-    for i in range(0, T, step):
-        end = min(i + step, T)
-        if frames == 1:
-            batch = pose[i:end].reshape(-1, 17, 3)
-        else:
-            windows = np.lib.stride_tricks.sliding_window_view(past[i:end + frames - 1], frames, axis=0)
-            batch = np.moveaxis(windows, -1, 2).reshape(-1, frames, 17, 3)                  # n, V, frames, 17, 3
-        yield slice(i * V, end * V), np.ascontiguousarray(batch)
+    for i in range(0, len(at), step):
+        now = at[i:i + step]
+        batch = pose[now]
+        if frames > 1:
+            past = np.maximum(now[:, None] + np.arange(1 - frames, 1), first[now][:, None])
+            batch = np.moveaxis(pose[past], 1, 2)                                           # n, V, frames, 17, 3
+        yield slice(i * V, (i + len(now)) * V), np.ascontiguousarray(batch).reshape(-1, *batch.shape[2:])
 
 
 def figures(poses: Array, true: Array) -> Figures:
-    """Figures of poses (N, J, 3) of any size against the truth (N, J, 3) mm; joint 0 is the root."""
-    errors = metrics.joint_errors(metrics.scaled(poses, true), true)
-    pa = metrics.pa_errors(poses, true)
-    return Figures(float(errors.mean()), float(metrics.n_mpjpe(poses, true, 'norm ratio').mean()), float(pa.mean()),
-                   float(metrics.pa_mpjpe(poses, true, reflection=True).mean()), float(metrics.pck(errors).mean()),
-                   metrics.auc(errors), metrics.cps(pa))
+    """Figures of poses (N, J, 3) of any size against the truth (N, J, 3) mm; joint 0 is the root.
+
+    Joints whose truth is NaN do not count, nor for the scale and place of their pose; the root must be known.
+    """
+    known = np.isfinite(true).all(-1)
+    about_root = [_filled(a, known, a[:, :1]) for a in (poses, true)]
+    about_middle = [_filled(a, known, _middle(a, known)) for a in (poses, true)]
+    errors = metrics.joint_errors(metrics.scaled(*about_root), about_root[1])[known]
+    ratio = metrics.joint_errors(metrics.scaled(*about_root, 'norm ratio'), about_root[1])
+    pa = metrics.pa_errors(*about_middle)
+    mirrored = metrics.pa_errors(*about_middle, reflection=True)
+    return Figures(float(errors.mean()), float(ratio[known].mean()), float(pa[known].mean()),
+                   float(mirrored[known].mean()), float(metrics.pck(errors)), metrics.auc(errors), metrics.cps(pa))
+
+
+def _filled(poses: Array, known: NDArray[np.bool_], instead: Array) -> Array:
+    """Poses (N, J, 3) with a point (N, 1, 3) in place of what is not known: one that no sum feels."""
+    return np.where(known[..., None], poses, instead)
+
+
+def _middle(poses: Array, known: NDArray[np.bool_]) -> Array:
+    there = known[..., None]
+    return np.asarray(np.where(there, poses, 0.).sum(1, keepdims=True) / np.maximum(there.sum(1, keepdims=True), 1))
 
 
 def fused_views(joints: Array, sigma: Array, rounds: int = 2) -> Array:
     """Poses (T, V, 17, 3) of V views made one, without cameras: turned onto their mean, averaged, turned back.
 
     Args:
-        joints: unit size, relative to the pelvis.  sigma: (T, V, 17): joints weigh 1 / sigma^2.
+        joints: unit size, relative to the pelvis.  sigma: (T, V, 17): joints weigh 1 / sigma^2; inf = a view that
+            saw nothing.
 
     Returns:
         (T, V, 17, 3): the one pose of the instant in the axes of each view.
     """
     weight = sigma[..., None] ** -2.
-    mean = joints[:, :1]
+    mean = joints[np.arange(len(joints)), np.isfinite(sigma).all(-1).argmax(1)][:, None]
     for _ in range(rounds):
         turned = _turned(joints, mean)
-        mean = (turned * weight).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
+        mean = (turned * weight).sum(1, keepdims=True) / np.maximum(weight.sum(1, keepdims=True), 1e-12)
     return _turned(np.broadcast_to(mean, joints.shape), joints)
 
 
@@ -228,10 +264,37 @@ def _turned(poses: Array, onto: Array) -> Array:
     return np.asarray(poses @ (U @ Vt))
 
 
-def _honesty(poses: Array, sigma: Array, true: Array) -> tuple[float, float]:
-    """Share of errors along an axis within 1 sigma, and rms error over rms sigma; the root, which has none, apart."""
+class Honesty(NamedTuple):
+    """Errors along an axis against sigma: how many are below 1 sigma, sums of the squares of both, and how many."""
+
+    below: float
+    errors: float
+    sigmas: float
+    count: int
+
+    @property
+    def within(self) -> float:
+        """Share of errors within 1 sigma."""
+        return self.below / self.count
+
+    @property
+    def ratio(self) -> float:
+        """Root mean square of the errors over that of the sigmas."""
+        return float(np.sqrt(self.errors / self.sigmas))
+
+    @classmethod
+    def of_all(cls, parts: Sequence[Honesty]) -> Honesty:
+        """Of several parts together."""
+        return cls(*(sum(column) for column in zip(*parts, strict=True)))
+
+
+def honesty(poses: Array, sigma: Array, true: Array) -> Honesty:
+    """Of poses (N, J, 3), sigma (N, J), as `figures` takes them; the root, which has no error, does not count."""
+    known = np.isfinite(true).all(-1)
+    poses, true = (_filled(a, known, a[:, :1]) for a in (poses, true))
     scaled = metrics.scaled(poses, true)
-    size = np.linalg.norm(scaled, axis=(1, 2)) / np.maximum(np.linalg.norm(poses, axis=(1, 2)), 1e-12)
-    error = np.abs(scaled - metrics.centred(true))[:, 1:]
-    scale = (sigma * size[:, None])[:, 1:, None]
-    return float((error <= scale).mean()), float(np.sqrt((error**2).mean() / (scale**2).mean()))
+    size = np.linalg.norm(scaled, axis=(1, 2)) / np.maximum(np.linalg.norm(poses - poses[:, :1], axis=(1, 2)), 1e-12)
+    counts = known[:, 1:]
+    error = np.abs(scaled - metrics.centred(true))[:, 1:][counts]
+    scale = np.broadcast_to((sigma * size[:, None])[:, 1:, None], (*counts.shape, 3))[counts]
+    return Honesty(float((error <= scale).sum()), float((error**2).sum()), float((scale**2).sum()), error.size)
