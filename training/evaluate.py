@@ -219,12 +219,11 @@ def figures(poses: Array, true: Array) -> Figures:
     Joints whose truth is NaN do not count, nor for the scale and place of their pose; the root must be known.
     """
     known = np.isfinite(true).all(-1)
-    about_root = [_filled(a, known, a[:, :1]) for a in (poses, true)]
-    about_middle = [_filled(a, known, _middle(a, known)) for a in (poses, true)]
-    errors = metrics.joint_errors(metrics.scaled(*about_root), about_root[1])[known]
-    ratio = metrics.joint_errors(metrics.scaled(*about_root, 'norm ratio'), about_root[1])
-    pa = metrics.pa_errors(*about_middle)
-    mirrored = metrics.pa_errors(*about_middle, reflection=True)
+    p, g = (_filled(a, known, a[:, :1]) for a in (poses, true))
+    errors = metrics.joint_errors(metrics.scaled(p, g), g)[known]
+    ratio = metrics.joint_errors(metrics.scaled(p, g, 'norm ratio'), g)
+    p, g = (_filled(a, known, _middle(a, known)) for a in (poses, true))
+    pa, mirrored = metrics.pa_errors(p, g), metrics.pa_errors(p, g, reflection=True)
     return Figures(float(errors.mean()), float(ratio[known].mean()), float(pa[known].mean()),
                    float(mirrored[known].mean()), float(metrics.pck(errors)), metrics.auc(errors), metrics.cps(pa))
 
@@ -265,17 +264,17 @@ def _turned(poses: Array, onto: Array) -> Array:
 
 
 class Honesty(NamedTuple):
-    """Errors along an axis against sigma: how many are below 1 sigma, sums of the squares of both, and how many."""
+    """Errors along an axis against sigma: how many are below 1 sigma, sums of the squares of both, number of errors."""
 
     below: float
     errors: float
     sigmas: float
-    count: int
+    number: int
 
     @property
     def within(self) -> float:
         """Share of errors within 1 sigma."""
-        return self.below / self.count
+        return self.below / self.number
 
     @property
     def ratio(self) -> float:

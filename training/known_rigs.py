@@ -37,8 +37,12 @@ _SHORTEST = 25
 Progress = Callable[[str, int], None]
 
 
-def with_cameras(path: Path, *, seed: int = 1, views: int = 4, travel: bool = False) -> list[Recorded]:
+def with_cameras(path: Path, *, split: str = '', seed: int = 1, views: int = 4, travel: bool = False) -> list[Recorded]:
     """Recordings whose data tells of the cameras; of a motion file the clips of the benchmark protocol, with theirs.
+
+    Args:
+        split: of recordings, see `data.sources.read_data`.
+        seed, views, travel: of the clips of a motion file.
 
     Raises:
         TrainingError: as `read_data`, or the cameras of a recording are not known.
@@ -46,29 +50,32 @@ def with_cameras(path: Path, *, seed: int = 1, views: int = 4, travel: bool = Fa
     if kind_of(path) == 'motion':
         poses = read_poses(path)
         return list(_clips(read_motion(path), poses.subject, seed, Conditions(views, travel=travel)))
-    found = read_data(path)
+    found = read_data(path, split=split)
     assert isinstance(found, list)
     for r in found:
-        known = all(x is not None and np.isfinite(x).all() for x in (r.K, r.R, r.t))
-        if not known or (np.asarray(r.K)[..., 0, 0] <= 0).any():
+        # a camera that saw nothing at an instant need not be known there
+        there = (r.conf > 0).any(-1) if r.moving else np.ones(r.views, bool)
+        known = all(x is not None and np.isfinite(x[there]).all() for x in (r.K, r.R, r.t))
+        if not known or (np.asarray(r.K)[there][..., 0, 0] <= 0).any():
             raise TrainingError(f'{r.name}: does not tell where its cameras are; set rig=found to let our '
                                 'self-calibration find them')
     return found
 
 
-def with_found_rigs(path: Path, cache: Path, *, seed: int = 1, jobs: int = 1, views: int = 4, travel: bool = False,
-                    baseline_m: float = 0., progress: Progress | None = None) -> list[Recorded]:
+def with_found_rigs(path: Path, cache: Path, *, split: str = '', seed: int = 1, jobs: int = 1, views: int = 4,
+                    travel: bool = False, baseline_m: float = 0., progress: Progress | None = None) -> list[Recorded]:
     """Recordings with the rigs that our self-calibration finds in them; kept in `cache` for next time.
 
     Args:
         path: a folder that `save_rigs` wrote, or what `data.sources.read_data` reads; a motion file is seen by the
             virtual cameras of the benchmark protocol, of which nothing is told.
+        split: of recordings, see there.
         seed, views, travel: of these.
         jobs: processes.
         baseline_m: distance of the first two cameras of all recordings, m; 0 = not known.
 
     Raises:
-        TrainingError: nothing to read, or no recording could be calibrated.
+        TrainingError: nothing to read, no recording could be calibrated, or cameras that move.
     """
     for folder in (path, cache):
         if (folder / _FILE).is_file():
@@ -78,7 +85,7 @@ def with_found_rigs(path: Path, cache: Path, *, seed: int = 1, jobs: int = 1, vi
                                    subjects=read_poses(path).subject.tolist(),
                                    conditions=Conditions(views, travel=travel))
     else:
-        given = read_data(path)
+        given = read_data(path, split=split)
         assert isinstance(given, list)
         sources = recorded_sources(given)
     found, refused = [], []

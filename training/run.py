@@ -113,17 +113,17 @@ def _taught(method: Method, request: Request, seed: int, display: Display) -> tu
     """Poses of our own self-calibration, seen by virtual cameras with the errors that it measured."""
     from .teacher import Teaching, teaching_of
 
-    def taught(path: Path, name: str) -> Teaching:
-        return teaching_of(path, request.folder / name, seed=seed, jobs=os.cpu_count() or 1, views=request.views or 4,
-                           travel=request.travel,
+    def taught(path: Path, name: str, split: str) -> Teaching:
+        return teaching_of(path, request.folder / name, split=split, seed=seed, jobs=os.cpu_count() or 1,
+                           views=request.views or 4, travel=request.travel,
                            progress=lambda what, n: display.say(f'teacher: {n} recordings, {what}'))
 
-    lessons = taught(request.data, _TEACHERS[0])
+    lessons = taught(request.data, _TEACHERS[0], 'train')
     if request.val is None:
         given, held_out = parted(lessons.poses)
         assert isinstance(given, Poses) and isinstance(held_out, Poses)
     else:
-        given, held_out = lessons.poses, taught(request.val, _TEACHERS[1]).poses
+        given, held_out = lessons.poses, taught(request.val, _TEACHERS[1], 'held out').poses
     noise = MeasuredNoise(lessons.errors)
     return (MotionViews(given, request.views or 4, request.travel, seed=seed, noise=noise),
             MotionViews(held_out, request.views or 4, request.travel, seed=seed + 1_000_000, noise=noise))
@@ -139,15 +139,15 @@ def _rigged(method: Method, request: Request, seed: int, display: Display) -> tu
     if s['rig'] == 'true' and kind_of(request.data) == 'motion':
         return open_data(request.data, request.val, request.views, request.travel, seed)
 
-    def rigged(path: Path, name: str) -> list[Recorded]:
+    def rigged(path: Path, name: str, split: str) -> list[Recorded]:
         if s['rig'] != 'found':
-            return with_cameras(path, seed=seed, views=views, travel=request.travel)
-        return with_found_rigs(path, request.folder / name, seed=seed, jobs=os.cpu_count() or 1, views=views,
-                               travel=request.travel, baseline_m=s['baseline_m'],
+            return with_cameras(path, split=split, seed=seed, views=views, travel=request.travel)
+        return with_found_rigs(path, request.folder / name, split=split, seed=seed, jobs=os.cpu_count() or 1,
+                               views=views, travel=request.travel, baseline_m=s['baseline_m'],
                                progress=lambda what, n: display.say(f'rigs: {n} recordings, {what}'))
 
-    whole = rigged(request.data, _RIGS[0])
-    given, held_out = _in_time(whole) if request.val is None else (whole, rigged(request.val, _RIGS[1]))
+    whole = rigged(request.data, _RIGS[0], 'train')
+    given, held_out = _in_time(whole) if request.val is None else (whole, rigged(request.val, _RIGS[1], 'held out'))
     return RecordedViews(given, seed), RecordedViews(held_out, seed + 1_000_000)
 
 
@@ -169,16 +169,17 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     """Training data and held-out data.
 
     Args:
-        path: see `data.sources.KINDS`.
-        val: the same for held-out data; None: every 20th sequence of a motion, the end of every recording.
+        path: see `data.sources.KINDS`; recordings that their data set means for the test are left out.
+        val: the same for held-out data, of which those for the test are taken; None: every 20th sequence of a motion,
+            the end of every recording.
         views, travel: of the virtual rigs.
         seed: of everything that is drawn.
 
     Raises:
         TrainingError: missing, damaged or of no known kind, or virtual cameras asked for where there are real ones.
     """
-    given = read_data(path)
-    held_out = None if val is None else read_data(val)
+    given = read_data(path, split='train')
+    held_out = None if val is None else read_data(val, split='held out')
     if (views is not None or travel) and not isinstance(given, Poses):
         raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
     if held_out is None:

@@ -95,9 +95,17 @@ def protocol_sources(motion: Motion, seed: int, *, shortest: int = 25, subjects:
 
 
 def recorded_sources(recordings: Iterable[Recorded]) -> Iterator[Source]:
-    """Recordings as the estimator takes them. Intrinsics are used where a recording has them."""
+    """Recordings as the estimator takes them. Intrinsics are used where a recording has them.
+
+    Raises:
+        TrainingError: the cameras of a recording move.
+    """
     names: dict[str, int] = {}
     for r in recordings:
+        if r.moving:
+            raise TrainingError(f'{r.name}: its cameras move while they record, and self-calibration is for cameras '
+                                'that stand still; take a method without it, for instance canonpose with '
+                                '--set cam_shuffle=0')
         cameras = tuple(f'camera{v + 1}' for v in range(r.views))
         known = [_intrinsics(r, v) for v in range(r.views)]
         frames = [MultiView(float(at), tuple(
@@ -114,16 +122,17 @@ def _intrinsics(r: Recorded, v: int) -> Intrinsics | None:
     return Intrinsics(np.asarray(r.K[v], float))
 
 
-def teaching_of(path: Path, cache: Path, *, seed: int = 1, jobs: int = 1, views: int = 4, travel: bool = False,
-                progress: Callable[[str, int], None] | None = None) -> Teaching:
+def teaching_of(path: Path, cache: Path, *, split: str = '', seed: int = 1, jobs: int = 1, views: int = 4,
+                travel: bool = False, progress: Callable[[str, int], None] | None = None) -> Teaching:
     """What is learned from recordings, or from a motion file seen by virtual cameras; kept in `cache` for next time.
 
     Args:
         path: a folder that `Teaching.save` wrote, or what `data.sources.read_data` reads.
+        split: of recordings, see there.
         seed, views, travel: of the virtual rigs that look at a motion file.
 
     Raises:
-        TrainingError: nothing to read, or nothing that could be calibrated.
+        TrainingError: nothing to read, or nothing that could be calibrated, or cameras that move.
     """
     for folder in (path, cache):
         if folder.is_dir() and (folder / 'poses.npz').is_file() and (folder / 'errors.npz').is_file():
@@ -133,7 +142,7 @@ def teaching_of(path: Path, cache: Path, *, seed: int = 1, jobs: int = 1, views:
         sources = protocol_sources(read_motion(path), seed, subjects=poses.subject.tolist(),
                                    conditions=Conditions(views, travel=travel))
     else:
-        found = read_data(path)
+        found = read_data(path, split=split)
         assert isinstance(found, list)
         sources = recorded_sources(found)
     taught = teach(sources, jobs=jobs, progress=progress, seed=seed)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -13,16 +14,20 @@ from typing import TYPE_CHECKING, Any
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
-    from ..benchmark.motion import Motion
     from ..models.card import Card
     from ..models.store import Model
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
-DESCRIPTION = """How good a lifting model is. Motion capture is seen by up to four virtual cameras that nobody has
-calibrated, through a 2D network with noise, occlusions and exchanged sides; each view is lifted by itself and
-compared with the truth, in mm, over 16 joints. Temporal models see each clip causally. The same seed gives the
+DESCRIPTION = """How good a lifting model is. With --motion, motion capture is seen by up to four virtual cameras that
+nobody has calibrated, through a 2D network with noise, occlusions and exchanged sides; each view is lifted by itself
+and compared with the truth, in mm, over 16 joints. Temporal models see each clip causally. The same seed gives the
 same figures on every machine.
+
+With --data it lifts recorded 2D joints, each view by itself through a guessed focal length, and is compared with the 3D
+joints that come with them: Human3.6M (S9 and S11), MPI-INF-3DHP (annot_data.mat), SkiPose-PTZ (test/), in the files
+that selfpose train --data takes, or keypoint archives with truth_joints, truth_joint_names, truth_R and truth_t. Where
+a data set has no recordings for the test, all count, and a note says so. Joints that are not known do not count.
 
 A 2D pose model sees rendered people in these poses instead, one picture of each instant, cut out around the person as
 at run time: PCK counts joints within a tenth and a fifth of the torso's diagonal. Where it tells depths, too
@@ -35,6 +40,7 @@ The motion file (.npz) is that of selfpose benchmark."""
 EXAMPLES = """examples:
   selfpose evaluate out/model --motion mocap.npz
   selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
+  selfpose evaluate out/model --data h36m/ --every 64
   selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200
   selfpose evaluate found.npz --reference clicked.npz
 
@@ -70,15 +76,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', metavar='MODEL',
                         help='a model folder, the name of a shipped model, or a keypoint archive (.npz)')
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
+    parser.add_argument('--data', type=Path, metavar='PATH', help='recordings that come with 3D joints, see above')
+    parser.add_argument('--every', type=_count, metavar='N',
+                        help='every N-th frame of each recording counts (default: 1; papers: 64 on Human3.6M); --data')
     parser.add_argument('--reference', type=Path, metavar='FILE',
                         help='keypoint archive of the same images, one person each, that an archive is compared with')
-    parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
+    parser.add_argument('--seed', type=_seed, default=1, metavar='N',
+                        help='of cameras and 2D errors, and of pictures (default: 1)')
     parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras (default: 4); lifting models')
     parser.add_argument('--pictures', type=_count, metavar='N',
                         help='that a 2D pose model sees (default: 600); they are rendered first')
     parser.add_argument('--travel', action='store_true',
                         help='people keep their path over the floor; else they are kept in the middle')
-    parser.add_argument('--noise', type=_factor, default=1., metavar='X', help='factor on the 2D noise (default: 1)')
+    parser.add_argument('--noise', type=_factor, metavar='X', help='factor on the 2D noise (default: 1)')
     parser.add_argument('--correction', action='store_true',
                         help='also correct every pose by its 2D joints, as the parameter of fusion_node does')
     parser.add_argument('--json', action='store_true', help='everything as JSON')
@@ -89,13 +99,12 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..benchmark.motion import read_motion
     from ..core.correction import CorrectionConfig
-    from ..inference.errors import BackendUnavailable, InputError
+    from ..inference.errors import BackendUnavailable
     from ..inference.lifter import Lifter
     from ..models.store import open_model
     if args.reference is not None:
         return _of_keypoints(Path(args.model), args)
-    if args.motion is None:
-        raise InputError('evaluate: --motion FILE is missing; or compare keypoint archives with --reference FILE')
+    _check(args)
     try:
         from selfpose_training.evaluate import evaluate
     except ModuleNotFoundError as error:
@@ -103,14 +112,17 @@ def run(args: argparse.Namespace) -> int:
             raise
         raise BackendUnavailable('the package selfpose_training, which measures, is not part of this installation; '
                                  'install selfpose_ros with pip from its source') from error
-    model, motion = open_model(args.model), read_motion(args.motion)
+    model = open_model(args.model)
+    if args.data is not None:
+        return _on_data(model, args)
+    motion = read_motion(args.motion)
     if model.card.kind == 'pose2d':
-        return _of_images(model, motion, args)
-    if args.pictures is not None:
-        raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out --pictures')
+        return _of_images(model, motion.joints, args)
+    _without_pictures(model, args)
     lifter = Lifter(model)
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel, noise=args.noise,
+        found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel,
+                         noise=1. if args.noise is None else args.noise,
                          correction=CorrectionConfig() if args.correction else None, progress=progress)
     card = lifter.model.card
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
@@ -120,13 +132,78 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Raises InputError: neither motion nor recordings, both, or options of the other one."""
+    from ..inference.errors import InputError
+    if args.motion is None and args.data is None:
+        raise InputError('evaluate: --motion FILE or --data PATH is missing; or compare keypoint archives with '
+                         '--reference FILE')
+    if args.motion is not None and args.data is not None:
+        raise InputError('evaluate: --motion and --data are two things to measure on; give one of them')
+    if args.data is not None:
+        given = [f'--{name}' for name, there in (('views', args.views is not None), ('travel', args.travel), (
+            'noise', args.noise is not None), ('correction', args.correction)) if there]
+        if given:
+            raise InputError(f'{args.data}: recordings have cameras and 2D errors of their own, and are measured as '
+                             f'they are; leave out {", ".join(given)}')
+    elif args.every is not None:
+        raise InputError(f'{args.motion}: all frames of a motion count; leave out --every, which is for --data')
+
+
+def _without_pictures(model: Model, args: argparse.Namespace) -> None:
+    from ..inference.errors import InputError
+    if args.pictures is not None:
+        raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out --pictures')
+
+
+def _on_data(model: Model, args: argparse.Namespace) -> int:
+    """On recordings that come with 3D joints."""
+    from ..inference.errors import BackendUnavailable
+    from ..inference.lifter import Lifter
+    for name in ('torch', 'h5py'):
+        if importlib.util.find_spec(name) is None:
+            raise BackendUnavailable(f'{args.data}: the Python package {name}, which reading data sets takes, is not '
+                                     "installed; pip install 'selfpose_ros[training]'")
+    from selfpose_training.data.people import poses_of, upright
+    from selfpose_training.recorded import evaluate_recorded, measured
+    every = args.every or 1
+    if model.card.kind != 'pose2d':
+        _without_pictures(model, args)
+    recordings, notes = measured(_recordings(args), str(args.data))
+    for note in notes:
+        sys.stderr.write(f'selfpose evaluate: {args.data}: {note}\n')
+    if model.card.kind == 'pose2d':
+        return _of_images(model, poses_of([r.at(slice(None, None, every)) for r in upright(recordings)]), args)
+    lifter = Lifter(model)
+    with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
+        found = evaluate_recorded(lifter, recordings, every=every, progress=progress)
+    card = lifter.model.card
+    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
+            'data': args.data.name, **found.to_dict(), 'notes': notes}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
+    sys.stdout.flush()
+    return 0
+
+
+def _recordings(args: argparse.Namespace) -> list[Any]:
+    from selfpose_training.data.sources import kind_of, read_data
+
+    from ..inference.errors import InputError
+    if kind_of(args.data) == 'motion':
+        raise InputError(f'{args.data}: is motion capture, which no camera saw; give it with --motion')
+    found = read_data(args.data, split='held out', truth=True)
+    assert isinstance(found, list)
+    return found
+
+
 def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
     from ..benchmark.keypoints import compare_keypoints
     from ..inference.errors import InputError
     from ..io.archive import read_keypoints
-    if args.motion is not None or archive.suffix != '.npz':
+    given = ' and '.join(f'--{n}' for n in ('motion', 'data') if getattr(args, n) is not None)
+    if given or archive.suffix != '.npz':
         raise InputError(f'{args.model}: --reference compares two keypoint archives (.npz); '
-                         + ('leave out --motion' if args.motion is not None else 'name one in place of the model'))
+                         + (f'leave out {given}' if given else 'name one in place of the model'))
     found = compare_keypoints(read_keypoints(archive), read_keypoints(args.reference))
     told = {'keypoints': archive.name, 'reference': args.reference.name, **found.to_dict()}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else (
@@ -137,20 +214,20 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_images(model: Model, motion: Motion, args: argparse.Namespace) -> int:
+def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
     from selfpose_training.images.evaluate import evaluate_images
 
     from ..inference.errors import InputError
     from ..inference.pose2d.network import VisionNetwork
-    if args.views is not None or args.travel or args.correction or args.noise != 1:
+    if args.views is not None or args.travel or args.correction or args.noise is not None:
         raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views, '
                          '--travel, --noise and --correction')
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate_images(VisionNetwork(model), motion.joints, args.seed, args.pictures or 600,
+        found = evaluate_images(VisionNetwork(model), joints, args.seed, args.pictures or 600,
                                 os.cpu_count() or 1, progress)
     card = model.card
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
-            'motion': args.motion.name, **found.to_dict()}
+            'data' if args.motion is None else 'motion': (args.motion or args.data).name, **found.to_dict()}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text_of_images(card, told))
     sys.stdout.flush()
     return 0
@@ -158,7 +235,8 @@ def _of_images(model: Model, motion: Motion, args: argparse.Namespace) -> int:
 
 def _text_of_images(card: Card, told: dict[str, Any]) -> str:
     lines = [f'{card.name}: 2D pose network ({card.task}), method {card.method}',
-             f'{told["pictures"]} rendered pictures of people from {told["motion"]}, seed {told["seed"]}', '',
+             f'{told["pictures"]} rendered pictures of people from {told.get("motion") or told["data"]}, seed '
+             f'{told["seed"]}', '',
              f'PCK@0.1 {told["pck_10"]:.1f} %, PCK@0.2 {told["pck_20"]:.1f} % of the torso']
     f = told['single']
     if f is not None:
@@ -169,22 +247,32 @@ def _text_of_images(card: Card, told: dict[str, Any]) -> str:
     return '\n'.join([*lines, ''])
 
 
+def _of_what(told: dict[str, Any]) -> str:
+    """What was looked at, one line."""
+    if 'motion' in told:
+        return (f'{told["frames"]} frames of {told["clips"]} clips from {told["motion"]}, {told["views"]} views, seed '
+                f'{told["seed"]}' + (', travelling' if told['travel'] else '')
+                + (f', 2D noise x {told["noise"]:g}' if told['noise'] != 1 else ''))
+    return (f'{told["poses"]} views of {told["frames"]} frames of {told["clips"]} recordings from {told["data"]}, '
+            f'{told["views"]} views' + (f', every {told["every"]}th frame' if told['every'] > 1 else '')
+            + (f'; in {told["unseen"]} more views hardly anything is seen' if told['unseen'] else ''))
+
+
 def _text(card: Card, told: dict[str, Any]) -> str:
     """The figures for people."""
     parameters = card.everything.get('parameters')
     lines = [f'{card.name}: {card.task} lifter, method {card.method}'
              + (f', {parameters} parameters' if parameters else ''),
-             f'{told["frames"]} frames of {told["clips"]} clips from {told["motion"]}, {told["views"]} views, seed '
-             f'{told["seed"]}' + (', travelling' if told['travel'] else '')
-             + (f', 2D noise x {told["noise"]:g}' if told['noise'] != 1 else ''), '',
+             _of_what(told), '',
              f'{"":14}{"N-MPJPE":>9}{"PA-MPJPE":>10}{"N-PCK":>8}{"AUC":>7}{"CPS":>8}',
              f'{"":14}{"mm":>9}{"mm":>10}{"%":>8}{"%":>7}{"0..300":>8}']
-    for name, f in (('single view', told['single']), ('corrected', told['corrected']), ('views fused', told['fused']),
-                    ('corrected', told['corrected_fused'])):
+    for name, key in (('single view', 'single'), ('corrected', 'corrected'), ('views fused', 'fused'),
+                      ('corrected', 'corrected_fused')):
+        f = told.get(key)
         if f is not None:
             lines.append(f'{name:14}{f["n_mpjpe"]:9.1f}{f["pa_mpjpe"]:10.1f}{f["n_pck"]:8.1f}{f["auc"]:7.1f}'
                          f'{f["cps"]:8.1f}')
-    if told['accepted'] is not None:
+    if told.get('accepted') is not None:
         fused = told['accepted_fused']
         lines += ['', f'{told["accepted"]:.1%} of the corrections were accepted'
                   + (f', {fused:.1%} of those of fused views' if fused is not None else '')]

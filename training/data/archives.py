@@ -1,14 +1,18 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Keypoint archives (npz, see `selfpose_ros.io.archive`) as recordings to learn from; truth in them is not read."""
+"""Keypoint archives (npz, see `selfpose_ros.io.archive`) as recordings; truth in them is for evaluation only."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selfpose_ros.core.camera import ideal_px
+from selfpose_ros.core.errors import CoreError
 from selfpose_ros.core.observation import View2D
+from selfpose_ros.core.skeleton import joint_map
 from selfpose_ros.io.archive import read_keypoints
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.npz import NpzReader
@@ -17,11 +21,26 @@ from selfpose_ros.io.recording import Recording
 from ..errors import TrainingError
 from .recordings import Recorded
 
-__all__ = ['read_archives', 'recorded']
+__all__ = ['ArchiveTruth', 'read_archives', 'recorded']
+
+Array = NDArray[np.floating]
 
 
-def read_archives(path: Path) -> list[Recorded]:
+@dataclass(frozen=True)
+class ArchiveTruth:
+    """Truth of an archive: X (T, 17, 3) m, NaN = not known; R (V, 3, 3), t (V, 3) m: x_cam = R x_world + t."""
+
+    X: Array
+    R: Array
+    t: Array
+
+
+def read_archives(path: Path, *, truth: bool = False) -> list[Recorded]:
     """One archive, or all archives of a folder; `subject`, a text in a file, tells who it is.
+
+    Args:
+        truth: also `truth_joints (T, J, 3)` m, `truth_joint_names (J,)`, `truth_R (V, 3, 3)` and `truth_t (V, 3)` m,
+            where a file holds them.
 
     Raises:
         TrainingError: missing or damaged file, or nothing in it to learn from.
@@ -29,32 +48,45 @@ def read_archives(path: Path) -> list[Recorded]:
     files = sorted(path.glob('*.npz')) if path.is_dir() else [path]
     if not files:
         raise TrainingError(f'{path}: no archive (.npz) in this folder; check the path')
-    return [_read(f) for f in files]
+    return [_read(f, truth) for f in files]
 
 
-def _read(path: Path) -> Recorded:
+def _read(path: Path, truth: bool) -> Recorded:
     try:
         recording = read_keypoints(path)
         with NpzReader(path) as z:
             subject = str(z.array('subject', '', text=True)) if 'subject' in z else ''
-    except IoError as error:
+            told = _truth(z) if truth and 'truth_joints' in z else None
+    except (IoError, CoreError) as error:
         raise TrainingError(str(error)) from error
-    return recorded(recording, str(path), subject)
+    return recorded(recording, str(path), subject, told)
 
 
-def recorded(recording: Recording, name: str, subject: str = '') -> Recorded:
+def _truth(z: NpzReader) -> ArchiveTruth:
+    joints, R, t = z.array('truth_joints', 'T J 3'), z.array('truth_R', 'V 3 3'), z.array('truth_t', 'V 3')
+    mapping = joint_map(tuple(str(n) for n in z.array('truth_joint_names', 'J', text=True)))
+    known = np.isfinite(joints).all(-1)
+    lacking = ~known @ mapping.needs.T | ~mapping.needs.any(1)
+    return ArchiveTruth(np.where(lacking[..., None], np.nan, mapping.weights @ np.where(known[..., None], joints, 0.)),
+                        R, t)
+
+
+def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveTruth | None = None) -> Recorded:
     """A recording of `selfpose_ros.io` as arrays; its pixels are those of cameras without distortion, as far as known.
 
     Which people of different views belong together a recording does not tell, so a view with several people is left
     out of its instant; a note tells how many were.
 
     Raises:
-        TrainingError: no instant is left in which anybody is seen.
+        TrainingError: no instant is left in which anybody is seen, or there are others than those of the truth.
     """
     instants = recording.frames()
     cameras = [c for c in recording.cameras if c in recording.image_size]
     column = {c: v for v, c in enumerate(cameras)}
     T, V = len(instants), len(cameras)
+    if truth is not None and (len(truth.X), len(truth.R)) != (T, len(recording.cameras)):
+        raise TrainingError(f'{name}: its truth is of {len(truth.X)} instants and {len(truth.R)} cameras, but there '
+                            f'are {T} instants of {len(recording.cameras)}; write the truth of one person in each row')
     kp, conf = np.full((T, V, 17, 2), np.nan, np.float32), np.zeros((T, V, 17), np.float32)
     K = np.full((V, 3, 3), np.nan)
     crowded = total = 0
@@ -79,7 +111,9 @@ def recorded(recording: Recording, name: str, subject: str = '') -> Recorded:
                             'person before the cameras')
     size = np.array([recording.image_size[c] for c in cameras], float)
     known = None if np.isnan(K).all() else K
-    return Recorded(name, kp[use], conf[use], stamp[use], size, subject=subject, K=known, notes=tuple(notes))
+    at = [recording.cameras.index(c) for c in cameras]
+    about = {} if truth is None else {'X': truth.X[use], 'R': truth.R[at], 't': truth.t[at]}
+    return Recorded(name, kp[use], conf[use], stamp[use], size, subject=subject, K=known, notes=tuple(notes), **about)
 
 
 def _people(view: View2D) -> int:

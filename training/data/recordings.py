@@ -36,7 +36,8 @@ class Recorded:
         subject, rig: who and which cameras in which places; recordings with the same text share them. '' = by itself.
         K: (V, 3, 3) px, or (T, V, 3, 3), or None; zero or NaN for a camera that is not known.
         R, t: (V, 3, 3) and (V, 3) m, or with T in front, or None: x_cam = R x_world + t; NaN for a camera not known.
-        X: (T, 17, 3) m or None: labels of public data sets, NaN = not known; for evaluation only.
+        X: (T, 17, 3) m or None: labels of public data sets, NaN = not known; for evaluation, `supervised`, and to
+            render people in these poses.
         split: 'train', 'test' or '' (not told).
         moving: cameras move: rotations of different instants must not be exchanged.
         notes: sentences on what was odd.

@@ -91,6 +91,6 @@ def with_second(first: Source, second: str, views: int = 4, travel: bool = False
         other = copy.copy(first)
         other.noise, other.seed = ShiftedNoise(), seed
     else:
-        found = read_data(Path(second))
+        found = read_data(Path(second), split='train')
         other = MotionViews(found, views, travel, seed=seed) if isinstance(found, Poses) else RecordedViews(found, seed)
     return Mixture([Part(first, 1.), Part(other, 1.)])

@@ -111,12 +111,14 @@ def _folder(path: Path) -> str:
     raise TrainingError(f'{path}: nothing in this folder is known as data to learn from; give {_all_kinds()}')
 
 
-def read_data(path: Path, *, split: str = '') -> Poses | list[Recorded]:
+def read_data(path: Path, *, split: str = '', truth: bool = False) -> Poses | list[Recorded]:
     """What lies there: poses of a motion file, or recordings of cameras.
 
     Args:
         path: see `KINDS`.
-        split: 'train' or 'test': only these recordings, where the data set tells; '' = all.
+        split: 'train' or 'test': only these recordings, where the data set tells; 'held out': those of the test where
+            there are some, else all; '' = all.
+        truth: also the truth that keypoint archives hold; public data sets come with theirs in any case.
 
     Raises:
         TrainingError: nothing there, nothing of these kinds, damaged, or nothing of this split.
@@ -124,8 +126,11 @@ def read_data(path: Path, *, split: str = '') -> Poses | list[Recorded]:
     kind = kind_of(path)
     if kind == 'motion':
         return read_poses(path)
-    found = _recordings(kind, path)
-    kept = [r for r in found if not split or r.split in ('', split)]
+    found = _recordings(kind, path, truth)
+    wanted = 'test' if split == 'held out' else split
+    kept = [r for r in found if not wanted or r.split in ('', wanted)]
+    if not kept and split == 'held out':
+        return found
     if not kept:
         splits = ', '.join(sorted({r.split for r in found}))
         raise TrainingError(f'{path}: none of its {len(found)} recordings belongs to {split}, but to {splits}; give '
@@ -154,11 +159,11 @@ def open_data(spec: str | Path, seed: int = 0, *, split: str = '', **options: An
     return maker(found, seed=seed, **options)                   # type: ignore[arg-type]
 
 
-def _recordings(kind: str, path: Path) -> list[Recorded]:
+def _recordings(kind: str, path: Path, truth: bool) -> list[Recorded]:
     # readers are imported when they are needed: h5py and rosbags are, each for one kind only
     if kind == 'archive':
         from .archives import read_archives
-        return read_archives(path)
+        return read_archives(path, truth=truth)
     if kind == 'bag':
         from .bags import read_training_bag
         return [read_training_bag(path)]

@@ -1,6 +1,8 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Albums for a training: people in the poses of a motion file, rendered once into the folder of the run."""
+"""Albums for a training: people in the poses of motion capture, or of recordings with their 3D joints, rendered once
+into the folder of the run.
+"""
 from __future__ import annotations
 
 import os
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.motion import Poses
+from ..data.people import poses_of, upright
+from ..data.recordings import Recorded
 from ..data.sources import read_data
 from ..display import Display
 from ..errors import TrainingError
@@ -26,26 +30,26 @@ _FEWER = 16
 
 def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str],
                 display: Display) -> tuple[Album, Album]:
-    """Pictures to train on, and of other sequences (or of --val) held-out ones, which are always seen the same.
+    """Pictures to train on, and held-out ones of other sequences, later time, or --val, which are always seen the same.
 
     Args:
         method: with `task` and the setting `pictures`.
         names: of the two files in the folder of the run.
 
     Raises:
-        TrainingError: the data is no motion, or an album in the folder is of something else.
+        TrainingError: the data tells no 3D joints, or an album in the folder is of something else.
     """
     settings = complete(method.defaults(), request.changes, method.name)
     task, count = method.task(settings), int(settings['pictures'])
     if request.views is not None or request.travel:
         raise TrainingError(f'{method.name}: pictures have cameras of their own; leave out --views and --travel')
-    given = _poses(request.data, method.name)
+    given = _people(request.data, 'train')
     if request.val is not None:
-        held_out = _joints(_poses(request.val, method.name))
+        held_out = _joints(_people(request.val, 'held out'))
         learnt = _joints(given)
     else:
         from ..run import parted
-        learnt, held_out = (_joints(part) for part in parted(given))      # type: ignore[arg-type]
+        learnt, held_out = (_joints(part) for part in parted(given))
     if not len(learnt) or not len(held_out):
         raise TrainingError(f'{request.data}: too few poses with all joints; give more motion')
     # a method with pictures of a kind of its own makes them itself
@@ -61,13 +65,11 @@ def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str]
     return albums[0], albums[1]
 
 
-def _poses(path: Any, method: str) -> Poses:
-    found = read_data(path)
-    if not isinstance(found, Poses):
-        raise TrainingError(f'{path}: {method} wants people in motion (.npz with pos, seq_start, seq_name, fps), whom '
-                            'it renders; recordings of keypoints show nothing')
-    return found
+def _people(path: Any, split: str) -> Poses | list[Recorded]:
+    found = read_data(path, split=split)
+    return found if isinstance(found, Poses) else upright(found)
 
 
-def _joints(poses: Poses) -> Any:
-    return poses.joints[np.isfinite(poses.joints).all((1, 2))]
+def _joints(people: Poses | list[Recorded]) -> Any:
+    """(N, 17, 3) m, z up: all whole poses."""
+    return people.joints[np.isfinite(people.joints).all((1, 2))] if isinstance(people, Poses) else poses_of(people)
