@@ -1,8 +1,8 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Lets the tests of this folder import what helps the tests of io, models and inference, however pytest imports."""
+"""Lets the tests of this folder import what helps the tests of io, models, inference and training."""
 import sys
 from pathlib import Path
 
-for _folder in ('io', 'models', 'inference', 'inference/engines'):
+for _folder in ('io', 'models', 'inference', 'inference/engines', 'training'):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / _folder))

@@ -11,35 +11,17 @@ import pytest
 
 pytest.importorskip('torch')
 import h5py
-from scipy.io import savemat
+from small_data import K3, T_M, R, cell, human36m, mpi_test_set, people, seen, skipose, train_3dhp
 
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import walker
 from selfpose_training.data.arrays import Drawing
-from selfpose_training.data.human36m import CAMERAS, JOINTS_OF_32, read_human36m
+from selfpose_training.data.human36m import CAMERAS, read_human36m
 from selfpose_training.data.motion import MotionViews
-from selfpose_training.data.mpi_inf_3dhp import JOINTS_OF_28, JOINTS_OF_TEST, read_3dhp
+from selfpose_training.data.mpi_inf_3dhp import read_3dhp
 from selfpose_training.data.pickled import read_dicts
-from selfpose_training.data.rigs import draw_rigs
 from selfpose_training.data.skipose import read_skipose
 from selfpose_training.data.sources import kind_of, open_data
 from selfpose_training.errors import TrainingError
-
-RNG = np.random.default_rng
-RIG = draw_rigs(RNG(3), 1, 6)
-R, T_M = RIG.R[0].astype(float), RIG.t[0].astype(float)
-
-
-def people(frames=30, seed=1):
-    """(T, 17, 3) m."""
-    return walker(frames / 25, 25., seed, 'exercise')[:frames]
-
-
-def seen(X, K, v):
-    """X in the axes of camera v, m, and its pixels."""
-    x = X @ R[v].T + T_M[v]
-    h = x @ K.T
-    return x, h[..., :2] / h[..., 2:]
 
 
 def agrees(data, tolerance=.05):
@@ -52,27 +34,6 @@ def agrees(data, tolerance=.05):
 
 
 # ---------------------------------------------------------------- Human3.6M
-
-def human36m(folder, joints=32, more=3, score=False, metadata=True, subjects=('S1', 'S9')):
-    """The two files; returns the poses of subject -> action."""
-    X = {s: {a: people(seed=5 * i + k) for k, a in enumerate(('Walking', 'Eating 1'))} for i, s in enumerate(subjects)}
-    wide, px = {}, {}
-    for s, actions in X.items():
-        wide[s], px[s] = {}, {}
-        for a, x in actions.items():
-            full = np.full((len(x), joints, 3), 77., np.float32)
-            full[:, list(JOINTS_OF_32) if joints == 32 else slice(None)] = x
-            wide[s][a], px[s][a] = full, []
-            for v, (fx, fy, cx, cy, _, _) in enumerate(CAMERAS.values()):
-                p = seen(x, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), v)[1]
-                p = np.concatenate([p, np.full((more, 17, 2), 5.)])    # the videos go on a little
-                p = np.concatenate([p, np.full((*p.shape[:2], 1), .7)], -1) if score else p
-                px[s][a].append(p.astype(np.float32))
-    np.savez_compressed(folder / 'data_3d_h36m.npz', positions_3d=wide)
-    about = {'layout_name': 'h36m', 'num_joints': 17, 'keypoints_symmetry': [[4, 5, 6], [1, 2, 3]]}
-    np.savez_compressed(folder / 'data_2d_h36m_gt.npz', positions_2d=px, **({'metadata': about} if metadata else {}))
-    return X
-
 
 @pytest.mark.parametrize('joints', [32, 17])
 def test_human36m(tmp_path, joints):
@@ -182,30 +143,6 @@ def test_dicts_of_all_that_is_allowed(tmp_path):
 
 # ---------------------------------------------------------------- MPI-INF-3DHP
 
-K3 = np.array([[1500., 0, 1030], [0, 1500, 1040], [0, 0, 1]])
-
-
-def cell(values):
-    out = np.empty((len(values), 1), object)
-    for i, v in enumerate(values):
-        out[i, 0] = v
-    return out
-
-
-def train_3dhp(folder, X, cameras=(0, 2, 4, 7, 8, 11), **changes):
-    """An annot.mat of these cameras, the rig's first six."""
-    folder.mkdir(parents=True)
-    px, mm = [], []
-    for v in range(len(cameras)):
-        full, flat = np.full((len(X), 28, 3), 9e9), np.full((len(X), 28, 2), 9e9)
-        x, p = seen(X, K3, v)
-        full[:, list(JOINTS_OF_28)], flat[:, list(JOINTS_OF_28)] = 1000 * x, p
-        px.append(flat.reshape(len(X), 56)), mm.append(full.reshape(len(X), 84))
-    savemat(folder / 'annot.mat', {
-        'annot2': cell(px), 'annot3': cell(mm), 'univ_annot3': cell(mm), 'frames': np.arange(len(X))[:, None],
-        'cameras': np.array([cameras])} | changes)
-
-
 def test_3dhp_train(tmp_path):
     X = people()
     train_3dhp(tmp_path / 'S1' / 'Seq1', X)
@@ -234,13 +171,7 @@ def test_3dhp_joint_outside_of_the_image(tmp_path):
 def test_3dhp_test(tmp_path):
     X = people()
     for ts in ('TS1', 'TS6'):
-        (tmp_path / ts).mkdir()
-        x, p = seen(X, K3 / [[2], [2], [1]], 0)
-        full, flat = np.full((30, 1, 17, 3), 9e9), np.full((30, 1, 17, 2), 9e9)
-        full[:, 0, list(JOINTS_OF_TEST)], flat[:, 0, list(JOINTS_OF_TEST)] = 1000 * x, p
-        with h5py.File(tmp_path / ts / 'annot_data.mat', 'w') as f:
-            f['annot2'], f['annot3'], f['univ_annot3'] = flat, full, full
-            f['valid_frame'] = (np.arange(30) != 12).astype(float)[:, None]
+        x = mpi_test_set(tmp_path / ts, X)
     a, b = read_3dhp(tmp_path)
     assert len(a) == 29 and a.views == 1 and a.split == 'test' and b.subject == '3dhp TS6'
     assert a.image_size.tolist() == [[2048, 2048]] and b.image_size.tolist() == [[1920, 1080]]
@@ -270,28 +201,6 @@ def test_3dhp_files_that_do_not_fit(tmp_path):
 
 
 # ---------------------------------------------------------------- SkiPose
-
-def skipose(folder, X, seqs=((1, 4), (1, 5)), leave_out=(), **changes):
-    """A labels.h5 in which the cameras zoom; the person of the second sequence goes elsewhere."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = {k: [] for k in '3D 2D cam_intrinsic R_cam_2_world cam_position seq cam frame subj'.split()}
-    for n, (subj, seq) in enumerate(seqs):
-        for i, pose in enumerate(X + [n / 5, 0, 0]):
-            for v in range(6):
-                if (seq, i, v) in leave_out:
-                    continue
-                K = np.array([[3. + .05 * i, 0, .5], [0, 3 + .05 * i, .5], [0, 0, 1]])
-                x, p = seen(pose, K, v)
-                for k, value in (('3D', x - x[:1]), ('2D', p), ('cam_intrinsic', K), ('R_cam_2_world', R[v].T),
-                                 ('cam_position', -R[v].T @ T_M[v]), ('seq', seq), ('cam', v), ('frame', i),
-                                 ('subj', subj)):
-                    rows[k].append(np.ravel(value))
-    order = RNG(0).permutation(len(rows['seq']))
-    with h5py.File(folder / 'labels.h5', 'w') as f:
-        for k, value in (rows | changes).items():
-            if value is not None:
-                f[k] = np.asarray(value)[order] if len(value) == len(order) else np.asarray(value)
-
 
 def test_skipose(tmp_path):
     X = people(12) * .5
