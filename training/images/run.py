@@ -26,6 +26,8 @@ __all__ = ['open_albums']
 
 #: one held-out picture for so many others
 _FEWER = 16
+#: held-out pictures at least
+_FEWEST = 64
 
 
 def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str],
@@ -56,7 +58,7 @@ def open_albums(method: Any, request: Request, seed: int, names: tuple[str, str]
     own = getattr(method, 'album', None)
     albums: list[Album] = []
     for joints, n, s, name in ((learnt, count, seed, names[0]),
-                               (held_out, max(count // _FEWER, 64), seed + 1_000_000, names[1])):
+                               (held_out, max(count // _FEWER, _FEWEST), seed + 1_000_000, names[1])):
         if not (request.folder / name).exists():
             display.say(f'rendering {n} pictures of people, once')
         albums.append(make_album(joints, task, n, s, request.folder / name, os.cpu_count() or 1) if own is None else
