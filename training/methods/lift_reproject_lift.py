@@ -67,7 +67,7 @@ class LiftReprojectLift:
 
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
-                'epochs': 1, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 5,
+                'epochs': 1, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 15,
                 'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
                 'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .05,
                 'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12,
@@ -121,7 +121,7 @@ class LiftReprojectLift:
             'symmetry': s['symmetry'] * symmetry(y), 'chirality': s['chirality'] * chirality(y),
             'drawn_out': s['drawn_out'] * drawn_out(y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
         real, made = views.pose[..., :2], observed[..., :2]
-        self._judged |= {'pose': (real[:, 1], made[:, 1]), 'motion': (_motion(real), _motion(made))}
+        self._judged |= {'pose': (real[:, 1], made[:, 1]), 'motion': (real, made)}
         for name, weight in (('pose', s['adv_2d']), ('motion', s['adv_temporal'])):
             if weight:
                 with frozen(self.companions[name]):
@@ -225,8 +225,3 @@ def _observed(there: Tensor, pose: Tensor, here: Tensor) -> Tensor:
     noisy = there + errors
     noisy = noisy - noisy[:, :, :1]
     return torch.cat([framed(noisy.flatten(0, 1), conf.flatten(0, 1)).unflatten(0, (-1, 2)), conf[..., None]], -1)
-
-
-def _motion(poses: Tensor) -> Tensor:
-    """(N, 2, 17, 2): the newer pose, and how it differs from the older one, twice as large."""
-    return torch.stack([poses[:, 1], 2 * (poses[:, 1] - poses[:, 0])], 1)
