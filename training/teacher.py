@@ -104,8 +104,7 @@ def recorded_sources(recordings: Iterable[Recorded]) -> Iterator[Source]:
     for r in recordings:
         if r.moving:
             raise TrainingError(f'{r.name}: its cameras move while they record, and self-calibration is for cameras '
-                                'that stand still; take a method without it, for instance canonpose with '
-                                '--set cam_shuffle=0')
+                                'that stand still; take a method without it, for instance canonpose')
         cameras = tuple(f'camera{v + 1}' for v in range(r.views))
         known = [_intrinsics(r, v) for v in range(r.views)]
         frames = [MultiView(float(at), tuple(

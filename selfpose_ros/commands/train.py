@@ -21,7 +21,9 @@ cameras saw at the same time; no 3D label is used, except by the method that say
 --data is one of
   a motion file (.npz): pos (N, 17, 3) m, seq_start, seq_name, fps; seen by new virtual cameras in every epoch,
   a keypoint archive (.npz) or a folder of them, as `selfpose reconstruct` takes them,
-  a bag with keypoints topics.
+  a bag with keypoints topics,
+  Human3.6M (folder with data_2d_h36m_*.npz and data_3d_h36m.npz), MPI-INF-3DHP (folder with annot.mat files) or
+  SkiPose-PTZ (folder with train/labels.h5): their recordings for the test are left out, see selfpose evaluate --data.
 
 The run's folder holds checkpoint.pt, best.pt (by the criterion on held-out data, which needs no 3D either),
 config.json, history.json, event files for TensorBoard, and at the end the model: model/."""
@@ -68,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--list', action='store_true', help='the methods, one a line')
     parser.add_argument('--data', type=Path, metavar='PATH', help='to train on, see above')
     parser.add_argument('--val', type=Path, metavar='PATH',
-                        help='held-out data; default: every 20th sequence, or the end of every recording')
+                        help='held-out data (of a data set: its test); default: every 20th sequence, or the end of '
+                             'every recording')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on from the checkpoint in that folder')
     parser.add_argument('--max-minutes', type=_positive, default=math.inf, metavar='MIN',

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from bodies import articulated, cameras
+from small_data import human36m
 from torch import Tensor, nn
 
 from selfpose_ros import cli
@@ -386,6 +387,19 @@ def test_evaluation_of_image_models(folder: Path, poses, motion_file: Path, caps
     assert told['pictures'] == 6 and told['model']['task'] == 'points25d'
     assert cli.main([*command, '--views', '2']) == 2
     assert 'one by one' in capsys.readouterr().err
+
+
+def test_evaluation_on_people_of_a_data_set(folder: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr('os.cpu_count', lambda: 1)
+    human36m(tmp_path, actions=('Walking',))
+    found = []
+    for more in ((), ('--json',)):
+        assert cli.main(['evaluate', str(folder), '--data', str(tmp_path), '--every', '4', '--pictures', '4', '--quiet',
+                         *more]) == 0
+        found.append(capsys.readouterr())
+    assert f'4 rendered pictures of people from {tmp_path.name}, seed 1' in found[0].out and not found[0].err
+    told = json.loads(found[1].out)
+    assert told['data'] == tmp_path.name and told['pictures'] == 4 and 0 <= told['pck_20'] <= 100
 
 
 def test_lengths_of_the_table_are_those_of_the_body():
