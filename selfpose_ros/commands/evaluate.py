@@ -83,14 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='keypoint archive of the same images, one person each, that an archive is compared with')
     parser.add_argument('--seed', type=_seed, default=1, metavar='N',
                         help='of cameras and 2D errors, and of pictures (default: 1)')
-    parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras (default: 4); lifting models')
+    parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras of --motion (default: 4)')
     parser.add_argument('--pictures', type=_count, metavar='N',
                         help='that a 2D pose model sees (default: 600); they are rendered first')
     parser.add_argument('--travel', action='store_true',
-                        help='people keep their path over the floor; else they are kept in the middle')
-    parser.add_argument('--noise', type=_factor, metavar='X', help='factor on the 2D noise (default: 1)')
+                        help='people of --motion keep their path over the floor; else they stay in the middle')
+    parser.add_argument('--noise', type=_factor, metavar='X', help='factor on the 2D noise of --motion (default: 1)')
     parser.add_argument('--correction', action='store_true',
-                        help='also correct every pose by its 2D joints, as the parameter of fusion_node does')
+                        help='also correct every pose of --motion by its 2D joints, as fusion_node can')
     parser.add_argument('--json', action='store_true', help='everything as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress')
 

@@ -308,7 +308,7 @@ def test_given_cameras_explain_what_they_saw(tmp_path):
 def test_recordings_without_cameras_are_refused(tmp_path, monkeypatch):
     bare = Recorded('r', np.full((5, 2, 17, 2), 9.), np.ones((5, 2, 17)), np.arange(5.), np.full((2, 2), 100.))
     monkeypatch.setattr('selfpose_training.known_rigs.kind_of', lambda path: 'archive')
-    monkeypatch.setattr('selfpose_training.known_rigs.read_data', lambda path: [bare])
+    monkeypatch.setattr('selfpose_training.known_rigs.read_data', lambda path, split: [bare])
     with pytest.raises(TrainingError, match='r: does not tell where its cameras are; set rig=found'):
         with_cameras(tmp_path)
 
