@@ -151,6 +151,12 @@ def beginnings(stamp: Array) -> NDArray[np.int64]:
     return np.asarray(np.maximum.accumulate(np.where(starts, np.arange(len(stamp)), 0)), np.int64)
 
 
+def _placed(r: Recorded) -> NDArray[np.bool_]:
+    """(V,) whether it is known at any time how a camera is turned."""
+    known = np.isfinite(np.asarray(r.R)).all((-1, -2))
+    return known.any(0) if known.ndim == 2 else known
+
+
 def measured(found: Sequence[Recorded], name: str) -> tuple[list[Recorded], list[str]]:
     """Those recordings that tell 3D joints and how their cameras are turned, and sentences on what was odd.
 
@@ -169,6 +175,10 @@ def measured(found: Sequence[Recorded], name: str) -> tuple[list[Recorded], list
     notes = []
     if len(kept) < len(found):
         notes.append(f'{len(found) - len(kept)} of {len(found)} recordings tell no 3D joints and are left out')
+    lost = sum(int((~_placed(r) & (r.conf > 0).any((0, 2))).sum()) for r in kept)
+    if lost:
+        notes.append(f'how the cameras are turned is not known of {lost} of {sum(r.views for r in kept)} views, which '
+                     'are left out')
     if all(r.split == 'train' for r in kept):
         notes.append(f'no recording there is meant for the test: these {len(kept)} are for training, and a model that '
                      'learned from them looks better than it is')

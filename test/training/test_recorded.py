@@ -217,6 +217,17 @@ def test_the_past_does_not_reach_over_a_pause():
     assert (windows[8, :3] == windows[7, 3]).all() and not (windows[8, 3] == windows[7, 3]).all()
 
 
+def test_views_of_cameras_that_are_not_known_are_left_out_and_a_note_says_so():
+    r = recording(8)
+    R = r.R.copy()
+    R[1] = np.nan
+    (lacking,), notes = measured([dataclasses.replace(r, R=R)], 'r')
+    assert notes == ['how the cameras are turned is not known of 1 of 3 views, which are left out']
+    found = evaluate_recorded(Told([r]), [lacking])
+    assert (found.frames, found.poses, found.unseen) == (8, 16, 0)
+    assert found.single.n_mpjpe == pytest.approx(0, abs=1e-3) and np.isfinite(found.fused.n_mpjpe) and measured([r], 'r')[1] == []
+
+
 def test_nothing_that_counts_is_one_sentence():
     r = recording(5)
     with pytest.raises(TrainingError, match='none of 1 recordings has an instant with 8 joints known in 3D'):
