@@ -258,7 +258,7 @@ def test_a_perfect_network_has_hardly_a_loss_and_no_verdict(batch: GroupBatch):
     method, seen = HeatMap25DMethod(), oracle(batch)
     method.build(TINY)
     terms = method.loss(Says(seen), batch, 1.)
-    assert set(terms) == {'heatmap', 'cross', 'mv', 'limb', 'z_bound', 'drawn_out', 'sigma'}
+    assert set(terms) == {'heatmap', 'cross', 'mv', 'limb', 'z_bound', 'drawn_out', 'chirality', 'sigma'}
     assert terms['heatmap'] < 1e-6 and terms['mv'] < .1 and terms['z_bound'] < .1
     assert set(method.loss(Says(seen), batch, 0.)) == {'heatmap', 'cross'}
     figures = method.figures(Says(seen), batch)

@@ -23,7 +23,7 @@ from ..errors import TrainingError
 from ..evaluate import EVAL16
 from ..images.groups import GroupBatch, Groups, make_groups
 from ..losses.agreement import mv_procrustes, procrustes_rotation
-from ..losses.anatomy import chirality_score, drawn_out, limb_len, z_bound
+from ..losses.anatomy import chirality, chirality_score, drawn_out, limb_len, z_bound
 from ..losses.heat_map import heatmap_cross, heatmap_mse
 from ..losses.likelihood import laplace_nll
 from ..networks.points25d import HeatMap25D, Seen, confidence, places, pose_of, rays_of, target_maps
@@ -53,7 +53,7 @@ class HeatMap25DMethod(OfImages):
                 'batch': 12, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 5000, 'warmup': 100,
                 'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
+                'chirality': .5, 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
 
     def album(self, config: Mapping[str, Any], joints: Any, pictures: int, seed: int, file: Path, jobs: int,
               held_out: bool) -> Groups:
@@ -105,6 +105,8 @@ class HeatMap25DMethod(OfImages):
         terms['limb'] = ramp * s['limb'] * limb_len(Y, lengths, c)
         terms['z_bound'] = ramp * s['z_bound'] * z_bound(Y, s['most_z'])
         terms['drawn_out'] = ramp * s['drawn_out'] * drawn_out(Y, torch.ones_like(Y[..., 0, 0]))
+        # views agree about reversed bodies, too, and fall for them more often than not
+        terms['chirality'] = ramp * s['chirality'] * chirality(_of_size_1(Y))
         terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
         return terms
 
@@ -130,8 +132,7 @@ class HeatMap25DMethod(OfImages):
         seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
         off, there = _errors(seen, batch)
         pose = _posed(seen, batch)
-        y = pose.joints.flatten(0, 1)
-        y = y / y.square().sum((-1, -2), keepdim=True).div(17).sqrt().clamp(min=_FLOOR)
+        y = _of_size_1(pose.joints.flatten(0, 1))
         score = chirality_score(y)
         middle = seen.points - seen.points.mean(1, keepdim=True)
         out = {'pck_20': torch.tensor(pck(off, there, .2)), 'pck_10': torch.tensor(pck(off, there, .1)),
@@ -236,6 +237,11 @@ def _of_others(Y: Tensor, c: Tensor) -> Tensor:
     others = ~torch.eye(V, dtype=torch.bool, device=Y.device)[None, :, :, None, None]
     w = (c[:, None, :, :, None] + _FLOOR) * others
     return (turned * w).sum(2) / w.sum(2)
+
+
+def _of_size_1(Y: Tensor) -> Tensor:
+    """Poses (..., 17, 3) of root mean square distance 1 from the pelvis."""
+    return Y / Y.square().sum((-1, -2), keepdim=True).div(17).sqrt().clamp(min=1e-4)
 
 
 def _errors(seen: Seen, batch: GroupBatch) -> tuple[Tensor, Tensor]:
