@@ -45,6 +45,8 @@ __all__ = ['Data', 'Outcome', 'drawing_of', 'fit', 'judge', 'optimiser_of']
 
 #: write a checkpoint no more often than makes this share of the time
 _SHARE_OF_SAVING = .02
+#: below minus this a chirality says that depths are reversed; nearer to 0 their sign is not learnt yet
+_CLEAR = .03
 
 
 class Data(Protocol):
@@ -306,7 +308,8 @@ class _Training:
         begun = time.monotonic()
         network = self.average.network if self.average is not None else self.network
         criterion, figures = self._judged(network)
-        if self._may_turn and self.step >= self.settings['cure_after'] * self.total and _reversed(figures):
+        if (self._may_turn and self.step >= self.settings['cure_after'] * self.total
+                and figures.get('chirality', 1.) < -_CLEAR):
             self._turn_round()
             self.display.say(f'step {self.step}: the depth was reversed, and was turned round')
             criterion, figures = self._judged(network)

@@ -41,12 +41,15 @@ EXAMPLES = """examples:
   selfpose evaluate out/model --motion mocap.npz
   selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
   selfpose evaluate out/model --data h36m/ --every 64
-  selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200
+  selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200 -o found.png
   selfpose evaluate found.npz --reference clicked.npz
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
 within 150 mm, CPS is the correct-pose score (0..300).
 exit status: 0 measured; 2 not measured, the sentence says why."""
+
+#: pictures on the page that --output draws, and what it may be
+_SHOWN, _IMAGES = 12, ('.png', '.jpg')
 
 
 def _seed(text: str) -> int:
@@ -86,6 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras of --motion (default: 4)')
     parser.add_argument('--pictures', type=_count, metavar='N',
                         help='that a 2D pose model sees (default: 600); they are rendered first')
+    parser.add_argument('-o', '--output', type=Path, metavar='FILE',
+                        help='draw what a 2D pose model finds in a dozen of the pictures into this image (.png, .jpg)')
     parser.add_argument('--travel', action='store_true',
                         help='people of --motion keep their path over the floor; else they stay in the middle')
     parser.add_argument('--noise', type=_factor, metavar='X', help='factor on the 2D noise of --motion (default: 1)')
@@ -135,6 +140,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Raises InputError: neither motion nor recordings, both, or options of the other one."""
     from ..inference.errors import InputError
+    if args.output is not None and args.output.suffix.lower() not in _IMAGES:
+        raise InputError(f'{args.output}: is to become an image; give it a name that ends in {" or ".join(_IMAGES)}')
     if args.motion is None and args.data is None:
         raise InputError('evaluate: --motion FILE or --data PATH is missing; or compare keypoint archives with '
                          '--reference FILE')
@@ -152,8 +159,10 @@ def _check(args: argparse.Namespace) -> None:
 
 def _without_pictures(model: Model, args: argparse.Namespace) -> None:
     from ..inference.errors import InputError
-    if args.pictures is not None:
-        raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out --pictures')
+    given = [name for name, value in (('--pictures', args.pictures), ('--output', args.output)) if value is not None]
+    if given:
+        raise InputError(f'{args.model}: is a {model.card.kind}, which looks at no pictures; leave out '
+                         + ' and '.join(given))
 
 
 def _on_data(model: Model, args: argparse.Namespace) -> int:
@@ -217,20 +226,43 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
 def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
     from selfpose_training.images.evaluate import evaluate_images
 
+    from ..demo.lifted_pictures import LiftedPicture, page
     from ..inference.errors import InputError
     from ..inference.pose2d.network import VisionNetwork
     if args.views is not None or args.travel or args.correction or args.noise is not None:
         raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views, '
                          '--travel, --noise and --correction')
+    count = args.pictures or 600
+    shown: list[LiftedPicture] = []
+
+    def show(image: Any, points: Any, pose: Any, true: Any) -> None:
+        if len(shown) < _SHOWN:
+            shown.append(LiftedPicture(image, points, pose, true))
+
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate_images(VisionNetwork(model), joints, args.seed, args.pictures or 600,
-                                os.cpu_count() or 1, progress)
+        found = evaluate_images(VisionNetwork(model), joints, args.seed, count, os.cpu_count() or 1, progress,
+                                None if args.output is None else show)
+    if args.output is not None:
+        _draw(args.output, page(shown))
     card = model.card
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
             'data' if args.motion is None else 'motion': (args.motion or args.data).name, **found.to_dict()}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text_of_images(card, told))
     sys.stdout.flush()
     return 0
+
+
+def _draw(file: Path, image: Any) -> None:
+    import cv2
+
+    from ..io.errors import IoError
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(file), image)
+    except (OSError, cv2.error):
+        written = False
+    if not written:
+        raise IoError(f'{file}: cannot be written; choose another place with -o')
 
 
 def _text_of_images(card: Card, told: dict[str, Any]) -> str:

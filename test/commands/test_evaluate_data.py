@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from model_folder import write_lifter
 from small_data import human36m, people, skipose
 
 from selfpose_ros import cli
+from selfpose_ros.demo.overlay import COLOURS
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_training.data.sources import read_data
 from selfpose_training.recorded import evaluate_recorded, measured
@@ -96,6 +98,8 @@ def test_what_does_not_fit_together_is_one_sentence(h36m: Path, model: Path, tmp
     one_sentence(evaluate(capsys, model, '--data', motion), 'is motion capture, which no camera saw; give it with')
     one_sentence(evaluate(capsys, model, '--data', h36m, '--every', 0), '--every')
     one_sentence(evaluate(capsys, model, '--data', h36m, '--pictures', 4), 'looks at no pictures')
+    one_sentence(evaluate(capsys, model, '--data', h36m, '-o', tmp_path / 'a.png'), 'no pictures; leave out --output')
+    one_sentence(evaluate(capsys, model, '--data', h36m, '-o', tmp_path / 'a.txt'), 'ends in .png or .jpg')
     one_sentence(evaluate(capsys, model, '--data', tmp_path / 'no'), 'no such file or folder')
     one_sentence(evaluate(capsys, model), '--motion FILE or --data PATH is missing')
     one_sentence(evaluate(capsys, motion, '--reference', motion, '--data', h36m), 'leave out --data')
@@ -106,3 +110,15 @@ def test_recordings_without_truth_say_what_to_give_instead(model: Path, tmp_path
     (tmp_path / 'data_3d_h36m.npz').unlink()
     one_sentence(evaluate(capsys, model, '--data', tmp_path),
                  'none of its 2 recordings tells 3D joints to compare with; give Human3.6M (with data_3d_h36m.npz)')
+
+
+def test_pictures_are_drawn_with_what_was_found(h36m: Path, tmp_path: Path, capsys):
+    """The network that is shipped: skeletons on people, no 3D beside them."""
+    out = tmp_path / 'new' / 'found.png'
+    status, _, err = evaluate(capsys, 'rendered_pose', '--data', h36m, '--pictures', 4, '-o', out)
+    drawn = cv2.imread(str(out))
+    assert (status, err) == (0, '') and drawn.shape[0] == 2 * 288
+    # bones of the person's right side
+    assert (np.abs(drawn.astype(int) - COLOURS['r']).max(-1) < 12).sum() > 50
+    one_sentence(evaluate(capsys, 'rendered_pose', '--data', h36m, '--pictures', 4, '-o', out / 'x.png'),
+                 'cannot be written; choose another place with -o')

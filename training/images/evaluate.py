@@ -59,7 +59,9 @@ class ImageEvaluation:
 
 
 def evaluate_images(network: VisionNetwork, joints: Array, seed: int, pictures: int = 600, jobs: int = 1,
-                    progress: Callable[[str, int, int], None] | None = None) -> ImageEvaluation:
+                    progress: Callable[[str, int, int], None] | None = None,
+                    show: Callable[[NDArray[np.uint8], Array, Array | None, Array], None] | None = None
+                    ) -> ImageEvaluation:
     """Figures of a top-down 2D pose network.
 
     Args:
@@ -67,6 +69,8 @@ def evaluate_images(network: VisionNetwork, joints: Array, seed: int, pictures: 
         joints: (N, 17, 3) m, z up, poses of those who are rendered.
         seed: of people, clothes, rooms and cameras; the same seed gives the same pictures on every machine.
         pictures: how many, one of each instant.  jobs: processes that render.
+        show: gets each picture (H, W, 3) BGR, the joints found (17, 2) px, the pose (17, 3) or None, and the true one
+            (17, 3) m, both in camera axes about the pelvis.
 
     Raises:
         TrainingError: the network looks at whole images, or there are no whole poses.
@@ -90,16 +94,20 @@ def evaluate_images(network: VisionNetwork, joints: Array, seed: int, pictures: 
         kp, conf = mapping.apply(points, score)
         off.append(np.linalg.norm(kp - batch.points.numpy()[:, 0], axis=-1) / batch.torso.numpy())
         there.append(batch.weight.numpy()[:, 0] > 0)
-        if not network.tells_depth or batch.joints is None:
-            continue
-        told, _ = mapping.apply(decode.depths(tensors['depth'], tensors['sigma']), score)
+        assert batch.joints is not None                    # of pictures that are always seen the same
+        truth = batch.joints.numpy()[:, 0].astype(float)
+        told = (mapping.apply(decode.depths(tensors['depth'], tensors['sigma']), score)[0] if network.tells_depth
+                else None)
         for i, K in enumerate(np.linalg.inv(batch.to_ray.numpy()[:, 0].astype(float))):
-            pose = pose_with_depth(kp[i], conf[i] > 0, told[i, :, 0], told[i, :, 1], K)
+            pose = (None if told is None else
+                    pose_with_depth(kp[i], conf[i] > 0, told[i, :, 0], told[i, :, 1], K))
+            if show is not None:
+                show(images[i], kp[i], None if pose is None else pose[0] - pose[0][:1], truth[i] - truth[i, :1])
             if pose is not None:
                 lifted += 1
                 found.append(pose[0])
                 sigmas.append(pose[1])
-                true.append(1e3 * batch.joints.numpy()[i, 0].astype(float))
+                true.append(1e3 * truth[i])
     use = list(EVAL16)
     d, w = np.concatenate(off)[:, use], np.concatenate(there)[:, use]
     d = np.where(np.isfinite(d), d, np.inf)

@@ -37,6 +37,8 @@ __all__ = ['HeatMap25DMethod', 'PointsGraph']
 _NOWHERE = .05
 #: share of the training over which the losses without labels rise
 _RAMP = .1
+#: share of the training after which the sign of depth is no longer told
+_TOLD = .3
 _SIGMA_WEIGHT = 1e-2
 _FLOOR = 1e-8
 
@@ -53,7 +55,7 @@ class HeatMap25DMethod(OfImages):
                 'batch': 12, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 5000, 'warmup': 100,
                 'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003, 'cure_after': .8,
                 'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'chirality': .5, 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
+                'chirality': 1., 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
 
     def album(self, config: Mapping[str, Any], joints: Any, pictures: int, seed: int, file: Path, jobs: int,
               held_out: bool) -> Groups:
@@ -105,8 +107,10 @@ class HeatMap25DMethod(OfImages):
         terms['limb'] = ramp * s['limb'] * limb_len(Y, lengths, c)
         terms['z_bound'] = ramp * s['z_bound'] * z_bound(Y, s['most_z'])
         terms['drawn_out'] = ramp * s['drawn_out'] * drawn_out(Y, torch.ones_like(Y[..., 0, 0]))
-        # views agree about reversed bodies, too, and fall for them more often than not
-        terms['chirality'] = ramp * s['chirality'] * chirality(_of_size_1(Y))
+        # views agree about reversed bodies, too, and fall for them more often than not; later on it would only hide a
+        # body that is reversed but for the knees
+        told = min(max((s['stage'] + _TOLD - progress) / (_TOLD - _RAMP), 0.), 1.)
+        terms['chirality'] = ramp * told * s['chirality'] * chirality(_of_size_1(Y))
         terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
         return terms
 

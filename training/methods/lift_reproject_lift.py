@@ -67,11 +67,11 @@ class LiftReprojectLift:
 
     def defaults(self) -> dict[str, Any]:
         return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
-                'epochs': 1, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 15,
+                'steps': 1000, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 15,
                 'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
-                'critic_width': 128, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2, 'adv_temporal': .05,
-                'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1., 'tilt': .12,
-                'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
+                'critic_width': 128, 'heard': .2, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2,
+                'adv_temporal': .1, 'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1.,
+                'tilt': .12, 'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
 
     def build(self, config: Mapping[str, Any]) -> Lifter:
         """The lifter, and its companions.
@@ -122,10 +122,12 @@ class LiftReprojectLift:
             'drawn_out': s['drawn_out'] * drawn_out(y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
         real, made = views.pose[..., :2], observed[..., :2]
         self._judged |= {'pose': (real[:, 1], made[:, 1]), 'motion': (real, made)}
+        # critics of a lifter that has learnt nothing yet only hold it back: they are heard more and more
+        heard = min(1., progress / s['heard']) if s['heard'] else 1.
         for name, weight in (('pose', s['adv_2d']), ('motion', s['adv_temporal'])):
             if weight:
                 with frozen(self.companions[name]):
-                    terms['adv_' + name] = weight * fooling(self.companions[name], self._judged[name][1])
+                    terms['adv_' + name] = heard * weight * fooling(self.companions[name], self._judged[name][1])
         newer = Lifted(y, None, None, lifted.log_sigma.unflatten(0, (n, 2))[:, 1])
         return terms | {'sigma': sigma_term(newer, back, c)}
 
