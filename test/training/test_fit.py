@@ -120,7 +120,9 @@ def test_time_is_up(tmp_path):
     assert math.isfinite(outcome.criterion) and (tmp_path / checkpoint.CHECKPOINT).exists()
 
 
-def test_early_stop_looks_at_the_criterion_alone(tmp_path):
+def test_early_stop_looks_at_the_criterion_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, 'detect', lambda network, batch: {'chirality': .1})
+
     class Worse(Reprojection):
         """Its criterion rises from the third evaluation on, its loss does not."""
 
@@ -155,6 +157,19 @@ def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
     assert seen == [False, False, True, True, True]
     state = checkpoint.load(tmp_path / checkpoint.CHECKPOINT)
     assert state['cured'] and state['network']['head.depth'] == -1
+
+
+def test_a_sign_that_is_not_learnt_yet_is_left_alone_until_the_end(tmp_path, monkeypatch):
+    """Slightly reversed as long as it is not turned: nothing happens on the way, and the model is turned."""
+    seen = []
+
+    def chirality(network, batch):
+        seen.append(network.flipped)
+        return {'chirality': .01 if network.flipped else -.01}
+    monkeypatch.setattr(trainer, 'detect', chirality)
+    outcome = run(tmp_path, cure_after=.0)
+    assert seen == [False] * 4 + [True] and outcome.flipped
+    assert not checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['cured']
 
 
 def test_best_weights_from_before_the_cure_are_turned_too(tmp_path, monkeypatch):

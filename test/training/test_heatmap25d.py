@@ -267,6 +267,15 @@ def test_a_perfect_network_has_hardly_a_loss_and_no_verdict(batch: GroupBatch):
     assert method.criterion(Says(seen), batch) < .1
 
 
+def test_the_sign_of_depth_is_told_at_the_beginning_alone(batch: GroupBatch):
+    method, seen = HeatMap25DMethod(), oracle(batch)
+    method.build({**TINY, 'stage': .2})
+    turned = seen._replace(depth=-seen.depth)
+    at = [float(method.loss(Says(turned), batch, p)['chirality']) for p in (.3, .4, .5, 1.)]
+    assert at[0] > .05 and at[1] == pytest.approx(at[0] / 2) and at[2:] == [0, 0]
+    assert float(method.loss(Says(seen), batch, .3)['chirality']) < .1 * at[0]
+
+
 @pytest.mark.parametrize(('change', 'word'), [
     (lambda s: s._replace(depth=0 * s.depth), 'flat'), (lambda s: s._replace(depth=-s.depth), 'reversed'),
     (lambda s: s._replace(depth=6 * s.depth), 'too large for the bones'),

@@ -29,6 +29,7 @@ from selfpose_training.losses.adversarial import critic_loss, fooling, slope
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.losses.cycle import camera_distance, framed, random_turns, seen_from, turns_between
 from selfpose_training.methods import get
+from selfpose_training.methods.contract import seen_views
 from selfpose_training.methods.lift_reproject_lift import _observed
 from selfpose_training.networks.adapter import Adapter
 from selfpose_training.networks.critic import Critic, Tilt, frozen
@@ -261,6 +262,30 @@ def test_companions_take_their_own_steps():
     for name, old in before.items():
         assert any(not torch.equal(a, b) for a, b in zip(old, method.companions[name].parameters(), strict=True)), name
     assert all(torch.equal(a, b) for a, b in zip(lifter, network.parameters(), strict=True))
+
+
+def test_critics_are_heard_little_by_little():
+    method, network = made(heard=.4)
+    shares = []
+    for progress in (0., .1, .4, .9):
+        torch.manual_seed(1)
+        terms = method.loss(network, pairs(), progress)
+        shares.append([float(terms[name].detach()) for name in ('adv_pose', 'adv_motion')])
+    assert shares[0] == [0, 0] and min(shares[2]) > 0 and shares[2] == shares[3]
+    assert shares[1] == pytest.approx([x / 4 for x in shares[2]], rel=1e-4)
+    method, network = made(heard=0.)
+    assert float(method.loss(network, pairs(), 0.)['adv_pose'].detach()) > 0
+
+
+def test_the_critic_of_motion_sees_both_poses_whole():
+    """Real pairs are the observed ones; what it is shown of the lifter's is as large."""
+    method, network = made()
+    batch = pairs()
+    method.loss(network, batch, .5)
+    real, shown = method._judged['motion']
+    poses = batch.past_pose[:, :, -2:][seen_views(batch)][..., :2]
+    torch.testing.assert_close(real, poses)
+    assert shown.shape == real.shape and torch.equal(method._judged['pose'][0], real[:, 1])
 
 
 def test_without_weights_there_are_no_critics():
