@@ -34,12 +34,12 @@ SHIFTED = 'shifted'
 _SEEDS = 2_000_000
 #: another annotator's joints: (joint, moved by so much of the way from one joint to another)
 _PLACES: tuple[tuple[str, float, str, str], ...] = (
-    ('pelvis', .25, 'pelvis', 'spine'), ('thorax', .25, 'thorax', 'neck_nose'), ('head', .35, 'head', 'thorax'),
-    ('neck_nose', .3, 'neck_nose', 'thorax'),
+    ('pelvis', .4, 'pelvis', 'spine'), ('thorax', .4, 'thorax', 'neck_nose'), ('head', .6, 'head', 'thorax'),
+    ('neck_nose', .5, 'neck_nose', 'thorax'),
     *((f'{side}_{joint}', share, f'{side}_{a}' if a not in JOINTS else a, f'{side}_{b}' if b not in JOINTS else b)
       for side in 'lr' for joint, share, a, b in (
-          ('hip', .5, 'pelvis', 'hip'), ('knee', .2, 'knee', 'hip'), ('ankle', .15, 'knee', 'ankle'),
-          ('shoulder', .3, 'shoulder', 'thorax'), ('elbow', .2, 'elbow', 'shoulder'), ('wrist', .3, 'elbow', 'wrist'))))
+          ('hip', .75, 'pelvis', 'hip'), ('knee', .35, 'knee', 'hip'), ('ankle', .3, 'knee', 'ankle'),
+          ('shoulder', .4, 'shoulder', 'thorax'), ('elbow', .35, 'elbow', 'shoulder'), ('wrist', .6, 'elbow', 'wrist'))))
 
 
 def convention() -> Float:
@@ -55,8 +55,8 @@ def convention() -> Float:
 class ShiftedNoise:
     """A `NoiseSource`: a 2D network that learned from another annotator, and is less precise.
 
-    Hips 6 cm farther out, wrists and ankles beyond the joint, knees, elbows, shoulders and head farther in: some 3 to
-    9 cm on a grown-up.
+    Hips at the body's outside, hands and soles instead of wrists and ankles, knees, elbows, shoulders and head farther
+    in: some 5 to 19 cm on a grown-up, more than networks really differ by.
 
     Attributes:
         noise: applied to the other joints.
