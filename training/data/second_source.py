@@ -39,7 +39,8 @@ _PLACES: tuple[tuple[str, float, str, str], ...] = (
     *((f'{side}_{joint}', share, f'{side}_{a}' if a not in JOINTS else a, f'{side}_{b}' if b not in JOINTS else b)
       for side in 'lr' for joint, share, a, b in (
           ('hip', .75, 'pelvis', 'hip'), ('knee', .35, 'knee', 'hip'), ('ankle', .3, 'knee', 'ankle'),
-          ('shoulder', .4, 'shoulder', 'thorax'), ('elbow', .35, 'elbow', 'shoulder'), ('wrist', .6, 'elbow', 'wrist'))))
+          ('shoulder', .4, 'shoulder', 'thorax'), ('elbow', .35, 'elbow', 'shoulder'),
+          ('wrist', .6, 'elbow', 'wrist'))))
 
 
 def convention() -> Float:
