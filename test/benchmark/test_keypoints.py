@@ -82,4 +82,4 @@ def test_the_command_compares_archives(tmp_path: Path, capsys):
     assert cli.main([*command, '--motion', 'm.npz']) == 2
     assert 'leave out --motion' in capsys.readouterr().err
     assert cli.main(['evaluate', 'lifter']) == 2
-    assert '--motion FILE is missing' in capsys.readouterr().err
+    assert '--motion FILE or --data PATH is missing' in capsys.readouterr().err

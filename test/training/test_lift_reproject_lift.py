@@ -317,9 +317,9 @@ def test_the_other_convention_moves_joints_along_the_body():
     X, C = bodies(40).numpy(), convention()
     assert C.sum(1) == pytest.approx(np.ones(17), abs=1e-6), 'wherever the person stands'
     off = np.linalg.norm(C @ X - X, axis=-1)
-    assert .03 < off[:, [i for i, n in enumerate(JOINTS) if n != 'spine']].mean() < .09
+    assert .06 < off[:, [i for i, n in enumerate(JOINTS) if n != 'spine']].mean() < .15
     wide, narrow = (np.linalg.norm(Y[:, 4] - Y[:, 1], axis=-1) for Y in (C @ X, X))
-    assert wide / narrow == pytest.approx(1.5, abs=.01)
+    assert wide / narrow == pytest.approx(1.75, abs=.01)
 
 
 def test_half_of_every_batch_comes_from_the_second_source():
