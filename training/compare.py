@@ -118,16 +118,15 @@ def _call(model: Model) -> Callable[[], object]:
     return lambda: network.decode_people(network.run(network.blob(image, [place])))
 
 
-def _measured(model: Model, motion: Motion, seed: int, progress: Callable[[str, int, int], None]) -> Figures:
+def _measured(model: Model, motion: Motion, seed: int) -> Figures:
     """Raises TrainingError: the model tells no 3D."""
     if model.card.kind == 'lifter':
         from selfpose_ros.inference.lifter import Lifter
-        return evaluate(Lifter(model), motion, seed, progress=progress).single
+        return evaluate(Lifter(model), motion, seed).single
     from selfpose_ros.inference.pose2d.network import VisionNetwork
 
     from .images.evaluate import evaluate_images
-    single = evaluate_images(VisionNetwork(model), motion.joints, seed, jobs=os.cpu_count() or 1,
-                             progress=progress).single
+    single = evaluate_images(VisionNetwork(model), motion.joints, seed, jobs=os.cpu_count() or 1).single
     if single is None:
         raise TrainingError(f'{model.folder}: tells no 3D; leave it out')
     return single
@@ -158,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from selfpose_ros.benchmark.errors import BenchmarkError
     from selfpose_ros.benchmark.motion import read_motion
     from selfpose_ros.inference.errors import InferenceError
+    from selfpose_ros.io.errors import IoError
     from selfpose_ros.models.errors import ModelError
     parser = argparse.ArgumentParser(prog='python -m selfpose_training.compare', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,9 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = []
         for folder, run in zip(args.runs, runs, strict=True):
             display.say(f'{folder}')
-            figures.append(_measured(run.model, motion, args.seed, lambda *_: None))
+            figures.append(_measured(run.model, motion, args.seed))
         sys.stdout.write(table(runs, figures, latencies([r.model for r in runs])))
-    except (TrainingError, ModelError, InferenceError, BenchmarkError) as error:
+    except (TrainingError, IoError, ModelError, InferenceError, BenchmarkError) as error:
         sys.stderr.write(f'compare: error: {error}\n')
         return 2
     return 0

@@ -308,8 +308,7 @@ class _Training:
         begun = time.monotonic()
         network = self.average.network if self.average is not None else self.network
         criterion, figures = self._judged(network)
-        if (self._may_turn and self.step >= self.settings['cure_after'] * self.total
-                and figures.get('chirality', 1.) < -_CLEAR):
+        if self._may_turn and self.step >= self.settings['cure_after'] * self.total and _reversed(figures, _CLEAR):
             self._turn_round()
             self.display.say(f'step {self.step}: the depth was reversed, and was turned round')
             criterion, figures = self._judged(network)
@@ -476,8 +475,8 @@ def judge(method: Method, network: Lifter, batches: Sequence[Any]) -> tuple[floa
     return sum(s * c for s, c in zip(share, criteria, strict=True)) if batches else math.nan, out
 
 
-def _reversed(figures: Mapping[str, float]) -> bool:
-    return figures.get('chirality', 1.) < 0
+def _reversed(figures: Mapping[str, float], clear: float = 0.) -> bool:
+    return figures.get('chirality', 1.) < -clear
 
 
 def _finite(value: Any) -> Any:

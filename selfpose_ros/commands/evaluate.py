@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..models.card import Card
     from ..models.store import Model
 
@@ -129,12 +131,7 @@ def run(args: argparse.Namespace) -> int:
         found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel,
                          noise=1. if args.noise is None else args.noise,
                          correction=CorrectionConfig() if args.correction else None, progress=progress)
-    card = lifter.model.card
-    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
-            'motion': args.motion.name, **found.to_dict()}
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
-    sys.stdout.flush()
-    return 0
+    return _tell(args, model.card, {'motion': args.motion.name, **found.to_dict()}, _text)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -186,12 +183,7 @@ def _on_data(model: Model, args: argparse.Namespace) -> int:
     lifter = Lifter(model)
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = evaluate_recorded(lifter, recordings, every=every, progress=progress)
-    card = lifter.model.card
-    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
-            'data': args.data.name, **found.to_dict(), 'notes': notes}
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text(card, told))
-    sys.stdout.flush()
-    return 0
+    return _tell(args, model.card, {'data': args.data.name, **found.to_dict(), 'notes': notes}, _text)
 
 
 def _recordings(args: argparse.Namespace) -> list[Any]:
@@ -209,7 +201,7 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
     from ..benchmark.keypoints import compare_keypoints
     from ..inference.errors import InputError
     from ..io.archive import read_keypoints
-    given = ' and '.join(f'--{n}' for n in ('motion', 'data') if getattr(args, n) is not None)
+    given = ' and '.join(f'--{n}' for n in ('motion', 'data', 'output') if getattr(args, n) is not None)
     if given or archive.suffix != '.npz':
         raise InputError(f'{args.model}: --reference compares two keypoint archives (.npz); '
                          + (f'leave out {given}' if given else 'name one in place of the model'))
@@ -232,7 +224,6 @@ def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
     if args.views is not None or args.travel or args.correction or args.noise is not None:
         raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views, '
                          '--travel, --noise and --correction')
-    count = args.pictures or 600
     shown: list[LiftedPicture] = []
 
     def show(image: Any, points: Any, pose: Any, true: Any) -> None:
@@ -240,14 +231,18 @@ def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
             shown.append(LiftedPicture(image, points, pose, true))
 
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = evaluate_images(VisionNetwork(model), joints, args.seed, count, os.cpu_count() or 1, progress,
-                                None if args.output is None else show)
+        found = evaluate_images(VisionNetwork(model), joints, args.seed, args.pictures or 600, os.cpu_count() or 1,
+                                progress, None if args.output is None else show)
     if args.output is not None:
         _draw(args.output, page(shown))
-    card = model.card
-    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256},
-            'data' if args.motion is None else 'motion': (args.motion or args.data).name, **found.to_dict()}
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else _text_of_images(card, told))
+    return _tell(args, model.card, {'data' if args.motion is None else 'motion': (args.motion or args.data).name,
+                                    **found.to_dict()}, _text_of_images)
+
+
+def _tell(args: argparse.Namespace, card: Card, found: dict[str, Any],
+          text: Callable[[Card, dict[str, Any]], str]) -> int:
+    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256}, **found}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text(card, told))
     sys.stdout.flush()
     return 0
 

@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
+from evaluation import PARAMETERS, evaluate
 from model_folder import write_lifter
 
-from selfpose_ros import cli
 from selfpose_ros.benchmark.motion import read_motion
 from selfpose_ros.core.synthetic import walker
 from selfpose_ros.inference.lifter import open_lifter
@@ -32,13 +32,7 @@ def motion_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def model(tmp_path_factory) -> Path:
-    return write_lifter(tmp_path_factory.mktemp('models') / 'm', parameters=4386)
-
-
-def evaluate(capsys, *arguments: object) -> tuple[int, str, str]:
-    status = cli.main(['evaluate', *map(str, arguments), '--quiet'])
-    out = capsys.readouterr()
-    return status, out.out, out.err
+    return write_lifter(tmp_path_factory.mktemp('models') / 'm', parameters=PARAMETERS)
 
 
 @pytest.mark.parametrize('arguments', [(), ('--seed', 3, '--views', 2, '--travel')])

@@ -13,10 +13,10 @@ import pytest
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 pytest.importorskip('torch')
+from evaluation import PARAMETERS, evaluate
 from model_folder import write_lifter
 from small_data import human36m, people, skipose
 
-from selfpose_ros import cli
 from selfpose_ros.demo.overlay import COLOURS
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_training.data.sources import read_data
@@ -33,13 +33,7 @@ def h36m(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def model(tmp_path_factory) -> Path:
-    return write_lifter(tmp_path_factory.mktemp('models') / 'm', parameters=4386)
-
-
-def evaluate(capsys, *arguments: object) -> tuple[int, str, str]:
-    status = cli.main(['evaluate', *map(str, arguments), '--quiet'])
-    out = capsys.readouterr()
-    return status, out.out, out.err
+    return write_lifter(tmp_path_factory.mktemp('models') / 'm', parameters=PARAMETERS)
 
 
 def test_the_figures_as_json_are_those_of_the_measurement(h36m: Path, model: Path, capsys):
@@ -103,6 +97,7 @@ def test_what_does_not_fit_together_is_one_sentence(h36m: Path, model: Path, tmp
     one_sentence(evaluate(capsys, model, '--data', tmp_path / 'no'), 'no such file or folder')
     one_sentence(evaluate(capsys, model), '--motion FILE or --data PATH is missing')
     one_sentence(evaluate(capsys, motion, '--reference', motion, '--data', h36m), 'leave out --data')
+    one_sentence(evaluate(capsys, motion, '--reference', motion, '-o', tmp_path / 'a.png'), 'leave out --output')
 
 
 def test_recordings_without_truth_say_what_to_give_instead(model: Path, tmp_path: Path, capsys):

@@ -143,14 +143,20 @@ def test_last_weights_when_asked_for(tmp_path):
     assert same(outcome.network.state_dict(), checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['network'])
 
 
-def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
-    """A detector that follows the network's own flag: reversed as it starts, right after one turn."""
+def follow_the_flag(monkeypatch, size):
+    """A detector that says +-size by the network's own flag; the flags that it saw."""
     seen = []
 
     def chirality(network, batch):
         seen.append(network.flipped)
-        return {'chirality': .1 if network.flipped else -.1}
+        return {'chirality': size if network.flipped else -size}
     monkeypatch.setattr(trainer, 'detect', chirality)
+    return seen
+
+
+def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
+    """A detector that follows the network's own flag: reversed as it starts, right after one turn."""
+    seen = follow_the_flag(monkeypatch, .1)
     monkeypatch.setattr(trainer, 'verdict', lambda figures: ['reversed'] if figures['chirality'] < 0 else [])
     outcome = run(tmp_path, cure_after=.5)                 # of 18 steps: evaluations at 6, 12 and 18
     assert outcome.flipped and outcome.network.flipped and outcome.collapsed == []
@@ -161,12 +167,7 @@ def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
 
 def test_a_sign_that_is_not_learnt_yet_is_left_alone_until_the_end(tmp_path, monkeypatch):
     """Slightly reversed as long as it is not turned: nothing happens on the way, and the model is turned."""
-    seen = []
-
-    def chirality(network, batch):
-        seen.append(network.flipped)
-        return {'chirality': .01 if network.flipped else -.01}
-    monkeypatch.setattr(trainer, 'detect', chirality)
+    seen = follow_the_flag(monkeypatch, .01)
     outcome = run(tmp_path, cure_after=.0)
     assert seen == [False] * 4 + [True] and outcome.flipped
     assert not checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['cured']

@@ -22,7 +22,7 @@ from .. import checkpoint, metrics
 from ..errors import TrainingError
 from ..evaluate import EVAL16
 from ..images.groups import GroupBatch, Groups, make_groups
-from ..losses.agreement import mv_procrustes, procrustes_rotation
+from ..losses.agreement import mv_procrustes, procrustes_rotation, unit_pose
 from ..losses.anatomy import chirality, chirality_score, drawn_out, limb_len, z_bound
 from ..losses.heat_map import heatmap_cross, heatmap_mse
 from ..losses.likelihood import laplace_nll
@@ -110,7 +110,7 @@ class HeatMap25DMethod(OfImages):
         # views agree about reversed bodies, too, and fall for them more often than not; later on it would only hide a
         # body that is reversed but for the knees
         told = min(max((s['stage'] + _TOLD - progress) / (_TOLD - _RAMP), 0.), 1.)
-        terms['chirality'] = ramp * told * s['chirality'] * chirality(_of_size_1(Y))
+        terms['chirality'] = ramp * told * s['chirality'] * chirality(unit_pose(Y))
         terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
         return terms
 
@@ -136,7 +136,7 @@ class HeatMap25DMethod(OfImages):
         seen = network((batch.image.flatten(0, 1) - MEAN) / STD)
         off, there = _errors(seen, batch)
         pose = _posed(seen, batch)
-        y = _of_size_1(pose.joints.flatten(0, 1))
+        y = unit_pose(pose.joints.flatten(0, 1))
         score = chirality_score(y)
         middle = seen.points - seen.points.mean(1, keepdim=True)
         out = {'pck_20': torch.tensor(pck(off, there, .2)), 'pck_10': torch.tensor(pck(off, there, .1)),
@@ -241,11 +241,6 @@ def _of_others(Y: Tensor, c: Tensor) -> Tensor:
     others = ~torch.eye(V, dtype=torch.bool, device=Y.device)[None, :, :, None, None]
     w = (c[:, None, :, :, None] + _FLOOR) * others
     return (turned * w).sum(2) / w.sum(2)
-
-
-def _of_size_1(Y: Tensor) -> Tensor:
-    """Poses (..., 17, 3) of root mean square distance 1 from the pelvis."""
-    return Y / Y.square().sum((-1, -2), keepdim=True).div(17).sqrt().clamp(min=1e-4)
 
 
 def _errors(seen: Seen, batch: GroupBatch) -> tuple[Tensor, Tensor]:
