@@ -1,66 +1,53 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What both lifecycle nodes share: parameters, transitions that say why they fail, diagnostics, the end."""
+"""What both lifecycle nodes share: transitions that say why they fail, diagnostics, the end."""
 from __future__ import annotations
 
-import dataclasses
 import math
+import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter as RosParameter
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ..core.errors import CoreError
 from ..inference.errors import InferenceError
 from ..models.errors import ModelError
+from .declared_node import DeclaredNode
 from .diagnostics import Entry, StateLog, array_from
-from .errors import NodeError, ParameterError
-from .parameters import Settings, checked, settings_from, table, unknown_names
+from .errors import NodeError
+from .parameters import Settings
 
 __all__ = ['ManagedNode']
 
+#: by then the publishers and subscriptions that a node makes at its start are made, s
+_SETTLED_S = 5.
 #: errors that the user can mend: their message is all there is to say
 _EXPECTED = (NodeError, CoreError, InferenceError, ModelError, OSError)
 
 
-class ManagedNode(LifecycleNode, Generic[Settings]):
+class ManagedNode(DeclaredNode[Settings]):
     """A lifecycle node over one settings class.
 
     Subclasses fill in `_configure`, `_activate`, `_deactivate`, `_cleanup` and `_entries`.
 
     Attributes:
-        settings: as of the last configure, later changes of `any_time` parameters included.
         error: why the last transition failed, '' if it did not.
     """
 
-    settings: Settings
-
     def __init__(self, name: str, settings: type[Settings], **kwargs: Any) -> None:
-        super().__init__(name, **kwargs)
-        self._kind: type[Settings] = settings
-        self.settings = settings()
+        super().__init__(name, settings, **kwargs)         # type: ignore[arg-type]  # mypy compares per class
         self.error = ''
-        self._configured = False
         self._running = False
+        self._since = math.inf
+        self._overrides_told = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: list[Any] = []
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._log = StateLog(self.get_logger())
-        for sentence in unknown_names(settings, getattr(self, '_parameter_overrides', {})):
-            self.get_logger().warning(sentence)
-        for p in table(settings):
-            default = list(p.default) if isinstance(p.default, tuple) else p.default
-            # any type: YAML writes 1 for 1.0 and [] for an empty list, launch files 'a,b'; `checked` sorts it out
-            given = self.declare_parameter(p.name, default, ParameterDescriptor(
-                description=p.sentence, dynamic_typing=True, additional_constraints=p.allowed))
-            if not given.value and isinstance(p.default, tuple):        # [] alone has no type, or that of bytes
-                self.set_parameters([RosParameter(p.name, RosParameter.Type.STRING_ARRAY, [])])
-        self.add_on_set_parameters_callback(self._on_set)
 
     # -- for subclasses
 
@@ -106,8 +93,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters and make ready."""
         def climb() -> None:
-            self.settings = settings_from(self._kind, {p.name: self.get_parameter(p.name).value
-                                                       for p in table(self._kind)})
+            self._read_settings()
             self._configure()
             self.every(self.settings.diagnostics_period_s, self._report)
             self._configured = True
@@ -121,6 +107,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             super(ManagedNode, self).on_activate(state)
             self._activate()
             self._running = True
+            self._since = time.monotonic()
 
         return self._transition('activate', climb)
 
@@ -185,28 +172,13 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._cleanup()
         self._configured = False
 
-    # -- parameters, diagnostics
-
-    def _on_set(self, changes: list[RosParameter]) -> SetParametersResult:
-        known = {p.name: p for p in table(self._kind)}
-        mine = {c.name: c.value for c in changes if c.name in known}
-        try:
-            new = {name: checked(known[name], value) for name, value in mine.items()}
-            late = [name for name in new if not known[name].any_time and new[name] != getattr(self.settings, name)]
-            if late and self._configured:
-                raise ParameterError(f'parameter {late[0]} takes effect when the node is configured; deactivate '
-                                     'it and clean it up first')
-            if self._configured:
-                self.settings = dataclasses.replace(self.settings, **new)
-                self._changed()
-        except ParameterError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _changed(self) -> None:
-        """Parameters that may change at any time did."""
+    # -- diagnostics
 
     def _report(self) -> None:
         entries = self._entries()
         self._diagnostics.publish(array_from(entries, self.get_name(), self.get_clock().now().to_msg()))
         self._log.note(entries)
+        if not self._overrides_told and time.monotonic() - self._since > _SETTLED_S:
+            self._overrides_told = True
+            for sentence in self._overrides_unused():
+                self.get_logger().warning(sentence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,10 +29,10 @@ _YAML_WIDTH = 112
 
 
 def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None, high: float | None = None,
-        choices: Sequence[str] = (), any_time: bool = False) -> Any:
+        choices: Sequence[str] = (), any_time: bool = False, read_only: bool = False) -> Any:
     return field(default=default, metadata={
         'sentence': sentence, 'unit': unit, 'low': low, 'high': high, 'choices': tuple(choices),
-        'any_time': any_time})
+        'any_time': any_time, 'read_only': read_only})
 
 
 _BACKEND = ('What runs {}: onnxruntime (CPU), tensorrt (NVIDIA GPU, or an error that says why not), or auto = tensorrt '
@@ -70,7 +71,8 @@ class Pose2DSettings:
                                unit='s', low=0.1, high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
-    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.')
+    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
+                          read_only=True)
 
     def __post_init__(self) -> None:
         camera_names(self.cameras)
@@ -131,7 +133,8 @@ class FusionSettings:
                                unit='s', low=0.1, high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
-    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.')
+    autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
+                          read_only=True)
 
     def __post_init__(self) -> None:
         camera_names(self.cameras)
@@ -163,6 +166,7 @@ class Parameter:
         kind: 'bool' | 'int' | 'double' | 'string' | 'string[]'.
         unit: '' for none.  low, high: inclusive range, None = open.  choices: allowed words.
         any_time: takes effect at once; else at the next configure.
+        read_only: takes effect when the node is started, and cannot be set afterwards.
     """
 
     name: str
@@ -174,6 +178,19 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     any_time: bool = False
+    read_only: bool = False
+
+    @property
+    def changes_at(self) -> str:
+        """'any time' | 'configure' | 'start'."""
+        return 'start' if self.read_only else 'any time' if self.any_time else 'configure'
+
+    @property
+    def constraints(self) -> str:
+        """What may be set and when it takes effect, in words."""
+        when = {'start': 'takes effect when the node is started', 'any time': 'takes effect at once',
+                'configure': 'takes effect when the node is configured'}[self.changes_at]
+        return f'{self.allowed}; {when}' if self.allowed else when
 
     @property
     def allowed(self) -> str:
@@ -232,7 +249,8 @@ def checked(parameter: Parameter, value: Any) -> Any:
         wrong = isinstance(value, bool) or not isinstance(value, (int, float))
         value = value if wrong else float(value)
     elif kind == 'int':
-        wrong = isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value)
+        wrong = (isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
+                 or value != int(value))
         value = value if wrong else int(value)
     else:
         wrong = not isinstance(value, {'bool': bool, 'string': str}[kind])
@@ -266,7 +284,7 @@ def unknown_names(settings: type[Pose2DSettings] | type[FusionSettings], given: 
     out = []
     for name in sorted(set(given) - set(known)):
         if name in ('use_sim_time', 'start_type_description_service') or name.startswith('qos_overrides.'):
-            continue
+            continue                                       # of the latter see `QosOverrides`
         near = difflib.get_close_matches(name, known, 1)
         out.append(f'parameter {name} is not known here and has no effect'
                    + (f'; did you mean {near[0]}?' if near else ''))
@@ -314,5 +332,5 @@ def markdown_table(node: str) -> str:
     for p in table(NODES[node]):
         default = '`[]`' if p.default == () else "`''`" if p.default == '' else f'`{_yaml_value(p.default)}`'
         rows.append(f'| `{p.name}` | {p.kind} | {default} | {p.allowed.replace("|", "/")} | '
-                    f'{"any time" if p.any_time else "configure"} | {p.sentence} |')
+                    f'{p.changes_at} | {p.sentence} |')
     return '\n'.join(rows)

@@ -117,6 +117,15 @@ class World:
         self.until(lambda: name in self.status and words in self.status[name].message, f'{name}: {words}', each)
         return self.status[name]
 
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """The answer of a service."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready, f'service {name}')
+        future = client.call_async(request)
+        self.until(future.done, f'answer of {name}')
+        self.node.destroy_client(client)
+        return future.result()
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self.status[status.name] = status

@@ -22,29 +22,21 @@ from selfpose_ros.nodes.fusion_node import FusionNode
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
 
-def _call(world: World, kind: Any, name: str, request: Any) -> Any:
-    client = world.node.create_client(kind, name)
-    world.until(client.service_is_ready, f'service {name}')
-    future = client.call_async(request)
-    world.until(future.done, f'answer of {name}')
-    return future.result()
-
-
 def _change(world: World, node: str, transition: int) -> bool:
     request = ChangeState.Request()
     request.transition.id = transition
-    return bool(_call(world, ChangeState, f'/{node}/change_state', request).success)
+    return bool(world.call(ChangeState, f'/{node}/change_state', request).success)
 
 
 def _set(world: World, node: str, **values: Any) -> list[str]:
     request = SetParameters.Request(parameters=[
         Parameter(n, Parameter.Type.STRING_ARRAY if isinstance(v, list) else None, v).to_parameter_msg()
         for n, v in values.items()])
-    return [r.reason for r in _call(world, SetParameters, f'/{node}/set_parameters', request).results]
+    return [r.reason for r in world.call(SetParameters, f'/{node}/set_parameters', request).results]
 
 
 def _state(world: World, node: str) -> str:
-    return str(_call(world, GetState, f'/{node}/get_state', GetState.Request()).current_state.label)
+    return str(world.call(GetState, f'/{node}/get_state', GetState.Request()).current_state.label)
 
 
 def test_a_whole_life_and_a_second_one(world: World) -> None:
