@@ -31,6 +31,8 @@ unexport FASTDDS_DEFAULT_PROFILES_FILE ROS_DISCOVERY_SERVER ROS_DISTRO _ROS_WHEE
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 ROS_DOMAIN_ID := $(shell echo $$(( 1 + $$$$ % 100 )))
 export ROS_DOMAIN_ID
+# As the package itself does: tools of the test environment may load ONNX Runtime before it.
+export ORT_DISABLE_TELEMETRY ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test lint tensorrt-wheels clean

@@ -13,6 +13,7 @@ import tempfile
 # machine. Linux hands out the ports of domains above 101 to anybody. `make test` has chosen a domain already.
 for _name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(_name, '1')                # before numpy is loaded; systems of 51 unknowns only spin on more
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')   # tests import onnxruntime before they import the package
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('ROS_LOG_DIR', os.path.join(tempfile.gettempdir(), 'selfpose_ros_test_log'))

@@ -44,6 +44,8 @@ ROS = re.compile(r'rclpy|rcl_\w+|rosidl_\w+|ament_\w+|launch|launch_ros|ros2\w+|
 #: trains may start it, inside a function.
 TRAINING = 'selfpose_training'
 NOWHERE = {TRAINING, 'torch', 'tensorboard'}
+#: imported by `inference.onnx_runtime` alone, by a name that it puts together
+DOOR, BEHIND_IT = 'inference.onnx_runtime', 'onnxruntime'
 #: rooms that the training may import; the benchmark holds the protocol that it draws its virtual cameras from
 TRAINING_MAY = {'core', 'io', 'models', 'inference', 'benchmark'}
 
@@ -109,6 +111,8 @@ def forbidden(i: Import, room: str) -> str:
     """Why this room must not import that, or ''."""
     if i.top == TRAINING and room == 'commands' and i.late:
         return ''
+    if i.top == BEHIND_IT:
+        return f'only {DOOR} may'
     if i.top in NOWHERE:
         return 'training is not part of the running system'
     if i.top == PACKAGE:
@@ -134,6 +138,8 @@ def training_violations(root: Path) -> list[str]:
     for file in sorted((root / 'training').rglob('*.py')):
         for i in imports(file, root):
             room = (*i.module.split('.'), '')[1] if i.top == PACKAGE else ''
+            if i.top == BEHIND_IT:
+                found.append(f'{file.relative_to(root)}:{i.line}: {i.module}: only {DOOR} may')
             if ROS.fullmatch(i.top) or (room and room in ROOMS and room not in TRAINING_MAY):
                 found.append(f'{file.relative_to(root)}:{i.line}: {i.module}: training and the nodes never meet')
     return found
@@ -146,7 +152,7 @@ def test_nothing_goes_through_a_wall():
 
 @pytest.mark.parametrize('code', [
     'import rclpy', 'from selfpose_ros.nodes import messages', 'def f():\n    import std_msgs',
-    'import selfpose_ros.commands.run', 'from selfpose_ros.demo.film import Film'])
+    'import selfpose_ros.commands.run', 'def f():\n    import onnxruntime', 'from selfpose_ros.demo.film import Film'])
 def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     (tmp_path / 'training').mkdir()
     (tmp_path / 'training' / 'x.py').write_text(code)
@@ -164,6 +170,8 @@ def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     ('io/x.py', 'from selfpose_ros.nodes import messages'),
     ('io/x.py', 'def f():\n    from sensor_msgs.msg import Image'),
     ('inference/x.py', 'import cv_bridge'),
+    ('inference/x.py', 'def f():\n    import onnxruntime'),
+    ('commands/x.py', 'from onnxruntime.transformers.float16 import convert_float_to_float16'),
     ('models/x.py', 'import torch'),
     ('nodes/x.py', 'from ..commands import run'),
     ('nodes/x.py', 'class C:\n    def f(self):\n        import selfpose_training.fit'),

@@ -19,7 +19,10 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from selfpose_ros.inference.errors import InferenceError
+from selfpose_ros.inference.session import OrtSession
 from selfpose_ros.models.card import CARD, MODEL, parse_card
+from selfpose_ros.models.errors import ModelError
 
 from .errors import TrainingError
 
@@ -116,27 +119,21 @@ def check_graph(graph: nn.Module, example: Callable[[int], Tensor], inputs: str,
     Raises:
         TrainingError: they differ, or ONNX Runtime cannot run it.
     """
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(str(part / MODEL), options, providers=['CPUExecutionProvider'])
+        session = OrtSession(part / MODEL)
         for n in BATCHES:
             given = example(n)
             with torch.no_grad():
                 out = graph(given)
             wanted = [x.numpy() for x in (out if isinstance(out, tuple) else (out,))]
-            found = session.run(list(outputs), {inputs: given.numpy()})
+            found = session.run({inputs: given.numpy()}, outputs)
             for name, a, b in zip(outputs, wanted, found, strict=True):
                 off = float(np.abs(a - b).max()) if a.shape == b.shape else float('inf')
                 if not off <= TOLERANCE * max(1., float(np.abs(a).max())):     # NaN, too
                     raise TrainingError(f'the exported network differs from PyTorch: {name} by {off:.3g} for a batch '
                                         f'of {n} (allowed {TOLERANCE:g}); it was not kept, check the network for '
                                         'chance and for numbers that are not finite')
-    except TrainingError:
-        raise
-    except Exception as error:                             # ONNX Runtime has a dozen classes without a base
+    except (ModelError, InferenceError) as error:
         raise TrainingError(f'ONNX Runtime cannot run the exported network ({_first(error)}); it was not '
                             'kept') from error
 

@@ -14,6 +14,7 @@ from ..models.card import CARD, HALF, sha256_of
 from ..models.errors import ModelError
 from ..models.store import Model, open_model, verify
 from .errors import BackendUnavailable
+from .onnx_runtime import onnx_runtime
 from .parity import Agreement, compare
 from .session import OrtSession, plain
 
@@ -64,7 +65,7 @@ def _compared(model: Model, file: Path) -> Agreement:
 def _converted(file: Path) -> bytes:
     try:
         import onnx
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+        convert_float_to_float16 = onnx_runtime('transformers.float16').convert_float_to_float16
     except ImportError as error:
         raise BackendUnavailable(f'the converter cannot be loaded ({plain(error)}); pip install onnx onnxruntime, on '
                                  'the machine that converts') from error

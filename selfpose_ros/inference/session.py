@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..models.errors import ModelError
 from .errors import BackendUnavailable, InferenceError, InputError
+from .onnx_runtime import onnx_runtime
 
 __all__ = ['Arrays', 'BackendReport', 'InferenceSession', 'OrtSession', 'TensorSpec', 'plain']
 
@@ -150,7 +151,7 @@ class OrtSession:
 def _load(file: Path, threads: int) -> tuple[Any, str]:
     """ONNX Runtime's own session, and the words for what computes."""
     try:
-        import onnxruntime
+        onnxruntime = onnx_runtime()
     except ImportError as error:
         raise BackendUnavailable(f'{file}: ONNX Runtime cannot be loaded ({plain(error)}); install it with '
                                  f'{_INSTALL}') from error
