@@ -47,6 +47,9 @@ INSTALL_REQUIRES = [
     'opencv-contrib-python>=4.5,<4.12',
     'PyYAML>=5.4',
     'rosbags>=0.10',
+    # for compressed bags; rosbags brings them, too
+    'lz4>=4',
+    'backports.zstd>=1; python_version < "3.14"',
     'rich>=12',
 ]
 # Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. From 0.7.2 on jax wants numpy 2; without
@@ -62,7 +65,7 @@ EXTRAS_REQUIRE = {
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
-    'dev': ['pytest>=8', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
+    'dev': ['pytest>=8', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1', 'hypothesis>=6.100'],
 }
 
 setup(

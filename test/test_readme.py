@@ -160,7 +160,7 @@ def test_levels_have_their_names() -> None:
 
 def test_diagnostics_say_so() -> None:
     said: list[str] = []
-    for file in (f for room in ('core', 'nodes') for f in (ROOT / 'selfpose_ros' / room).rglob('*.py')):
+    for file in (f for room in ('core', 'io', 'nodes') for f in (ROOT / 'selfpose_ros' / room).rglob('*.py')):
         said += [n.value for n in ast.walk(ast.parse(file.read_text(encoding='utf-8')))
                  if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     rows = _rows(_between('diagnostics'))

@@ -26,8 +26,8 @@ from ..inference.errors import BackendUnavailable
 from ..inference.pose2d import Pose2D
 from ..inference.pose2d.importing import Request, import_model
 from ..inference.pose2d.network import Found, VisionNetwork
-from ..inference.pose2d.pictures import DECODER, decoded
 from ..inference.pose2d.top_down import TopDown
+from ..io.pictures import DECODER, decoded
 from ..models.store import open_model
 from .errors import BenchmarkError
 from .rows import Row

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..core.skeleton import JOINT_SETS
     from ..inference.lifter_choice import LIFTER_HELP
     from ..inference.pose2d import MODEL_HELP
+    from ..io.ros_messages.images import MAX_MEGAPIXELS
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
     parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
                         help='FILE.npz, .csv or .trc for one recording; or a folder, for NAME.npz of each')
@@ -80,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '--offline')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
+    parser.add_argument('--max-megapixels', type=partial(_length, lowest=.1, highest=1e3), default=MAX_MEGAPIXELS,
+                        metavar='MPX', help='larger images and videos are refused before memory is taken for them '
+                                            f'(default: {MAX_MEGAPIXELS:g})')
     parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
     parser.add_argument('--json', action='store_true', help='the report as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress')
@@ -172,7 +176,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     check_pose2d(args.model)
     backend = chosen_backend(args)
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
-    options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics)
+    options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics, args.max_megapixels)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras, correction=args.correction)
     if args.correction and args.offline:

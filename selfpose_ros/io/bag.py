@@ -4,13 +4,14 @@
 
 Keypoint topics (`<camera>/keypoints` with `<camera>/keypoints_info`) are taken where there are any, else image
 topics, raw or compressed; of several images of one camera the rawest. `camera_info` beside them gives intrinsics.
+Depth images and videos are left out, with a note.
 Stamps are those of the headers; a header without stamp gets the time at which it was recorded.
 """
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,20 +22,23 @@ from numpy.typing import NDArray
 from ..core.camera import Intrinsics
 from ..core.observation import View2D
 from .bag_file import BagFile, Trouble
-from .bag_messages import BadMessage, KeypointsInfo, image_of, info_of, intrinsics_of, is_keypoints, view_of
+from .bag_messages import KeypointsInfo, info_of, is_keypoints, view_of
 from .detect import ImageStream, NetworkMaker, detect_people
-from .errors import IoError
+from .errors import BadMessage, IoError, NoPicture
 from .recording import Progress, Recording
+from .ros_messages.camera_info import intrinsics_of
+from .ros_messages.image_topics import COMPRESSED, RAW, info_topic, is_depth, is_rectified, unusable_kind
+from .ros_messages.images import MAX_MEGAPIXELS, ImageDecoder
 
 __all__ = ['read_bag']
 
 Image = NDArray[np.uint8]
 
 _CLOUD, _TEXT, _INFO = 'sensor_msgs/msg/PointCloud2', 'std_msgs/msg/String', 'sensor_msgs/msg/CameraInfo'
-_IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 #: last parts of image topics, the one to take first
-_IMAGE_NAMES = ('image_raw', 'image_color', 'image', 'image_rect_color', 'image_rect', 'image_mono')
-_LAST_PART = re.compile(rf'/({"|".join(_IMAGE_NAMES)}|keypoints)$')
+_IMAGE_NAMES = ('image_raw', 'image_raw_color', 'image_color', 'image', 'image_rect_color', 'image_rect',
+                'image_rect_raw', 'image_rect_gray', 'image_mono')
+_LAST_PART = re.compile(rf'((/raw|/rect|/rectified)?/({"|".join(_IMAGE_NAMES)})|/keypoints)$')
 #: a topic none of whose first messages can be used is given up
 _TRIES = 30
 
@@ -45,6 +49,7 @@ class _Reading:
 
     bag: BagFile
     notes: list[str]
+    max_megapixels: float
     trouble: defaultdict[str, Trouble] = field(default_factory=lambda: defaultdict(Trouble))
 
     def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, float, Any]]:
@@ -73,6 +78,7 @@ class _Reading:
 
 def read_bag(
     path: Path, make: NetworkMaker, *, topics: Sequence[str] = (), progress: Progress | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Recording:
     """One recording from a bag.
 
@@ -81,30 +87,33 @@ def read_bag(
         make: makes a 2D network, for image topics; see `detect.detect_people`.
         topics: those to read; empty = see the module.
         progress: see `recording.Progress`.
+        max_megapixels: larger images are left out, million px.
 
     Raises:
         IoError: no bag, nothing of use in it, a topic that is not there, or nothing on it that can be read.
     """
     bag = BagFile(path)
-    reading = _Reading(bag, list(bag.notes))
+    reading = _Reading(bag, list(bag.notes), max_megapixels)
     strange = [t for t in topics if t not in bag.topics]
     if strange:
         raise IoError(f'{path}: no topic {", ".join(strange)} in it, but {_listed(bag.counts)}; check --topics')
     wanted = topics or sorted(bag.topics)
     clouds = [t for t in wanted if bag.topics[t] == _CLOUD and is_keypoints(reading.first(t))]
-    images = [t for t in wanted
-              if bag.topics[t] in _IMAGES and bag.counts[t] and not t.endswith('/compressedDepth')]
+    unusable = {t: why for t in wanted if bag.counts[t] and (why := unusable_kind(t, bag.topics[t])) is not None}
+    images = [t for t in wanted if bag.topics[t] in (RAW, COMPRESSED) and bag.counts[t] and t not in unusable]
     useless = [t for t in topics if t not in (*clouds, *images)]
     if useless:
-        raise IoError(f'{path}: {", ".join(useless)} holds neither images nor keypoints; check --topics')
+        why = unusable.get(useless[0])
+        raise IoError(f'{path}: {", ".join(useless)} holds {why}' if why is not None else
+                      f'{path}: {", ".join(useless)} holds neither images nor keypoints; check --topics')
     if topics and clouds and images:
         raise IoError(f'{path}: {clouds[0]} holds keypoints and {images[0]} images; choose one kind with --topics')
     if clouds:
         return _from_keypoints(reading, clouds, progress)
-    if not images:
+    if not images and not unusable:
         raise IoError(f'{path}: neither images nor keypoints in it, but {_listed(bag.counts)}; record '
                       '<camera>/image_raw, or <camera>/keypoints and <camera>/keypoints_info')
-    return _from_images(reading, images, bool(topics), make, progress)
+    return _from_images(reading, images, unusable, bool(topics), make, progress)
 
 
 def _listed(counts: dict[str, int]) -> str:
@@ -157,23 +166,32 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
     return reading.recording([cameras[t] for t in used], views, infos[used[0]][0][1].joint_names)
 
 
-def _from_images(reading: _Reading, topics: Sequence[str], chosen: bool, make: NetworkMaker,
-                 progress: Progress | None) -> Recording:
+def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str, BadMessage], chosen: bool,
+                 make: NetworkMaker, progress: Progress | None) -> Recording:
     bag = reading.bag
     best: dict[str, tuple[str, tuple[int, int]]] = {}
-    for topic in sorted(topics, key=_rank):
-        size, why = _image_size(bag, topic)
+    left: dict[str, BadMessage] = dict(unusable)
+    for topic in sorted(topics, key=lambda t: _rank(reading, t)):
         taken = best.get(_source(topic))
-        if size is None and chosen:
-            raise IoError(f'{bag.path}: {topic} holds no image that can be used ({why}); check --topics')
         if taken and chosen:
             raise IoError(f'{bag.path}: {topic} and {taken[0]} are of the same camera; choose one with --topics')
-        if size is None:
-            reading.notes.append(f'{topic}: left out, no image that can be used ({why})')
-        elif taken is None:
-            best[_source(topic)] = topic, size
+        if taken:
+            continue
+        if is_depth(topic) and not chosen:                 # shown in colours or grey values of 8 bits, perhaps
+            left[topic] = BadMessage('a depth image, as its name says', 'name it in --topics if it shows people')
+            continue
+        found = _image_size(reading, topic)
+        if isinstance(found, BadMessage):
+            if chosen:
+                raise IoError(f'{bag.path}: {topic} holds no image that can be used ({found.why}); '
+                              f'{found.remedy or "check --topics"}')
+            left[topic] = found
+        else:
+            best[_source(topic)] = topic, found
+    sentences = _left_out({t: why for t, why in left.items() if _source(t) not in best or isinstance(why, NoPicture)})
     if not best:
-        raise IoError(f'{bag.path}: no image topic can be used: {"; ".join(reading.notes)}')
+        raise IoError(f'{bag.path}: no image topic can be used: {"; ".join(sentences)}')
+    reading.notes += sentences
     sizes = dict(sorted(best.values()))
     cameras = _cameras(list(sizes))
     streams = {}
@@ -181,49 +199,78 @@ def _from_images(reading: _Reading, topics: Sequence[str], chosen: bool, make: N
         streams[cameras[topic]] = ImageStream(
             lambda topic=topic: _images(reading, topic), bag.counts[topic],  # type: ignore[misc]
             _intrinsics(reading, topic, size))
-    found = detect_people(streams, make, progress=progress)
-    reading.notes += found.notes
-    return reading.recording(list(streams), found.views, found.joint_names)
+    found_people = detect_people(streams, make, progress=progress)
+    reading.notes += found_people.notes
+    return reading.recording(list(streams), found_people.views, found_people.joint_names)
 
 
-def _rank(topic: str) -> tuple[int, bool, str]:
+def _left_out(topics: Mapping[str, BadMessage]) -> list[str]:
+    """A sentence for each reason, with its topics."""
+    by_reason: dict[str, list[str]] = {}
+    for topic in sorted(topics):
+        by_reason.setdefault(str(topics[topic]), []).append(topic)
+    return [f'{", ".join(t)}: left out, {why}' for why, t in by_reason.items()]
+
+
+def _rank(reading: _Reading, topic: str) -> tuple[bool, int, bool, bool, str]:
+    """The smaller, the better: as raw as can be, but rectified where the raw image's lens cannot be used."""
     last = topic.removesuffix('/compressed').rsplit('/', 1)[-1]
     place = _IMAGE_NAMES.index(last) if last in _IMAGE_NAMES else len(_IMAGE_NAMES)
-    return place, topic.endswith('/compressed'), topic
+    rectified = is_rectified(topic)
+    return (not rectified and _lens_is_foreign(reading, topic), place, rectified, topic.endswith('/compressed'), topic)
 
 
-def _image_size(bag: BagFile, topic: str) -> tuple[tuple[int, int] | None, str]:
-    """(w, h) px of the first image that can be used, or None and why there is none."""
-    why = 'no message'
+def _lens_is_foreign(reading: _Reading, topic: str) -> bool:
+    message = _info(reading, topic)
+    try:
+        if message is not None:
+            intrinsics_of(message, (message.width, message.height) if message.width and message.height else (1, 1))
+    except BadMessage:
+        return True
+    return False
+
+
+def _image_size(reading: _Reading, topic: str) -> tuple[int, int] | BadMessage:
+    """(w, h) px of the first image that can be used, or why there is none."""
+    why = BadMessage('no message')
     trouble: defaultdict[str, Trouble] = defaultdict(Trouble)
-    for tries, (_, _, message) in enumerate(bag.messages([topic], trouble)):
+    decoder = ImageDecoder(topic, reading.max_megapixels)
+    for tries, (_, _, message) in enumerate(reading.bag.messages([topic], trouble)):
         try:
-            h, w = image_of(message).shape[:2]
-            return (w, h), ''
+            h, w = decoder.bgr(message).shape[:2]
+            return w, h
         except BadMessage as error:
-            why = str(error)
-        if tries >= _TRIES:
-            break
-    return None, trouble[topic].first or trouble[topic].broken_off or why
+            why = error
+        if tries >= _TRIES or isinstance(why, NoPicture):
+            return why
+    odd = trouble[topic].first or trouble[topic].broken_off
+    return BadMessage(odd) if odd else why
 
 
 def _images(reading: _Reading, topic: str) -> Iterator[tuple[float, Image]]:
+    decoder = ImageDecoder(topic, reading.max_megapixels)
     for _, recorded, message in reading.messages([topic]):
         try:
-            image = image_of(message)
+            image = decoder.bgr(message)
         except BadMessage as error:
             reading.trouble[topic].count(error)
         else:
             yield reading.stamp(topic, message, recorded), image
+    reading.trouble[topic].odd = decoder.note
+
+
+def _info(reading: _Reading, topic: str) -> Any:
+    """The first CameraInfo beside an image topic, or None."""
+    info = info_topic(topic)
+    return reading.first(info) if reading.bag.topics.get(info) == _INFO else None
 
 
 def _intrinsics(reading: _Reading, topic: str, size: tuple[int, int]) -> Intrinsics | None:
-    info = f'{topic.removesuffix("/compressed").rsplit("/", 1)[0]}/camera_info'
-    message = reading.first(info) if reading.bag.topics.get(info) == _INFO else None
+    message = _info(reading, topic)
     if message is None:
         return None
     try:
-        return intrinsics_of(message, size)
+        return intrinsics_of(message, size, is_rectified(topic))
     except BadMessage as error:
-        reading.notes.append(f'{info}: not used ({error}); the camera is calibrated from people')
+        reading.notes.append(f'{info_topic(topic)}: not used ({error.why}); the camera is calibrated from people')
         return None

@@ -3,20 +3,22 @@
 """A rosbag2 recording on disk: topics, messages, and what is damaged of it."""
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .bag_messages import BadMessage
-from .errors import IoError
+from .bag_metadata import BAG_SUFFIXES, bag_files, bag_name, is_bag_file
+from .bag_storage import Storage, opened_storage
+from .errors import BadMessage, IoError
+from .unpacking import ZSTD, Damaged, is_zstd, unpacked, unpacked_file
 
-__all__ = ['BAG_SUFFIXES', 'BagFile', 'Trouble', 'typestore']
+__all__ = ['BAG_SUFFIXES', 'BagFile', 'Trouble', 'is_bag_file', 'typestore']
 
-#: storage files of rosbag2
-BAG_SUFFIXES = frozenset(('.db3', '.mcap'))
+#: bytes of one message that is compressed by itself
+_MOST_BYTES = 2**29
 
 
 @dataclass
@@ -26,13 +28,15 @@ class Trouble:
     Attributes:
         bad: messages that could not be used.  first: why the first of them could not.
         unstamped: messages whose header has no stamp.
-        broken_off: '' or why reading ended early.
+        broken_off: '' or why a part of the bag could not be read.
+        odd: '' or a further sentence.
     """
 
     bad: int = 0
     first: str = ''
     unstamped: int = 0
     broken_off: str = ''
+    odd: str = ''
 
     def count(self, error: BadMessage) -> None:
         """One more bad message."""
@@ -47,7 +51,9 @@ class Trouble:
         if self.unstamped:
             out.append(f'{topic}: {self.unstamped} messages have no stamp and got the time of recording')
         if self.broken_off:
-            out.append(f'{topic}: the bag is damaged, what lies behind is lost ({self.broken_off})')
+            out.append(f'{topic}: the bag is damaged, a part of it is left out ({self.broken_off})')
+        if self.odd:
+            out.append(f'{topic}: {self.odd}')
         return out
 
 
@@ -65,31 +71,54 @@ class BagFile:
         """Look what is in it.
 
         Raises:
-            IoError: no bag, or one that cannot be opened.
+            IoError: no bag, or none of its files can be opened.
         """
         if not path.exists():
             raise IoError(f'{path}: no such bag; check the path')
         self.path = path
-        self.notes: list[str] = []
-        self._parts: tuple[Path, ...] = (path,)
-        if path.is_dir() and not (path / 'metadata.yaml').is_file():
-            self._parts = tuple(sorted(p for p in path.iterdir() if p.suffix in BAG_SUFFIXES))
-            if not self._parts:
-                raise IoError(f'{path}: no bag in it, neither metadata.yaml nor .db3 or .mcap; check the path')
-            self.notes.append(f'{path}: metadata.yaml is missing, the recording was not closed; its files are '
-                              'read one by one')
+        parts, self.notes = bag_files(path)
+        self._room: Any = None
+        self._storages: list[Storage] = []
+        failed: list[IoError] = []
+        for part in parts:
+            try:
+                self._storages.append(self._open(part))
+            except IoError as error:
+                failed.append(error)
+        if failed and not self._storages:
+            raise failed[0]
+        self.notes += [f'{error}; its messages are left out' for error in failed]
         self.topics: dict[str, str] = {}
         self.counts: dict[str, int] = {}
-        for part in self._parts:
-            with _opened(part) as reader:
-                for c in reader.connections:
-                    self.topics.setdefault(c.topic, c.msgtype)
-                    self.counts[c.topic] = self.counts.get(c.topic, 0) + c.msgcount
+        for storage in self._storages:
+            self.notes += storage.notes
+            for c in storage.channels:
+                if c.encoding != 'cdr':
+                    self.notes.append(f'{c.topic}: left out, its messages are not in CDR but in {c.encoding!r}')
+                elif self.topics.setdefault(c.topic, c.kind) == c.kind:
+                    self.counts[c.topic] = self.counts.get(c.topic, 0) + c.count
+
+    def _open(self, part: Path) -> Storage:
+        try:
+            packed = is_zstd(part)
+        except OSError as error:
+            raise IoError(f'{part}: the bag cannot be opened ({error.strerror}); check the path') from error
+        if not packed:
+            return opened_storage(part)
+        if self._room is None:                             # removed with this object, or at the end of the process
+            self._room = tempfile.TemporaryDirectory(prefix='selfpose_bag_')
+        file, whole = unpacked_file(part, Path(self._room.name))
+        if not whole:
+            self.notes.append(f'{part}: ends in the middle; what is whole is read')
+        try:
+            return opened_storage(file)
+        except IoError as error:
+            raise IoError(f'{part}: unpacked, but {str(error).removeprefix(f"{file}: ")}') from error
 
     @property
     def name(self) -> str:
         """Of the folder or file, without suffix."""
-        return self.path.resolve().name if self.path.is_dir() else self.path.stem
+        return bag_name(self.path)
 
     def messages(self, topics: Sequence[str], trouble: dict[str, Trouble]) -> Iterator[tuple[str, float, Any]]:
         """(topic, time of recording s, message) in the order of the bag.
@@ -98,23 +127,27 @@ class BagFile:
         which holds an entry for each of the topics.
         """
         types = typestore()
-        for part in self._parts:
-            with _opened(part) as reader:
-                chosen = [c for c in reader.connections if c.topic in topics and c.msgtype == self.topics[c.topic]]
-                stored = reader.messages(connections=chosen) if chosen else iter(())
-                while True:
-                    try:
-                        connection, ns, data = next(stored)
-                    except StopIteration:
-                        break
-                    except Exception as error:  # noqa: BLE001 - damaged files make the reader raise many kinds
-                        for topic in topics:
-                            trouble[topic].broken_off = _plain(error)
-                        break
-                    try:
-                        yield connection.topic, ns * 1e-9, _deserialised(types, data, connection.msgtype)
-                    except BadMessage as error:
-                        trouble[connection.topic].count(error)
+
+        def broken(why: str) -> None:
+            for topic in topics:
+                trouble[topic].broken_off = _plain(why)
+
+        for storage in self._storages:
+            stored = storage.messages(topics, broken)
+            while True:
+                try:
+                    channel, ns, data = next(stored)
+                except StopIteration:
+                    break
+                except OSError as error:
+                    broken(str(error))
+                    break
+                if channel.encoding != 'cdr' or channel.kind != self.topics[channel.topic]:
+                    continue
+                try:
+                    yield channel.topic, ns * 1e-9, _deserialised(types, data, channel.kind)
+                except BadMessage as error:
+                    trouble[channel.topic].count(error)
 
 
 @lru_cache(maxsize=1)
@@ -124,27 +157,16 @@ def typestore() -> Any:
     return get_typestore(Stores.ROS2_JAZZY)
 
 
-def _plain(error: BaseException) -> str:
+def _plain(error: object) -> str:
     return ' '.join(str(error).split()) or type(error).__name__
 
 
-def _deserialised(types: Any, data: Any, kind: str) -> Any:
+def _deserialised(types: Any, data: bytes, kind: str) -> Any:
     try:
+        if data.startswith(ZSTD):                          # compressed one by one; no CDR begins so
+            data = unpacked(data, 'zstd', _MOST_BYTES)
         return types.deserialize_cdr(data, kind)
+    except Damaged as error:
+        raise BadMessage(str(error)) from error
     except Exception as error:                             # whatever the bytes make it raise
         raise BadMessage(f'{len(data)} bytes are no {kind} ({_plain(error)})') from error
-
-
-@contextmanager
-def _opened(part: Path) -> Iterator[Any]:
-    from rosbags.rosbag2 import Reader
-    try:
-        reader = Reader(part)
-        reader.open()
-    except Exception as error:                             # the reader raises many kinds on damaged files
-        raise IoError(f'{part}: the bag cannot be opened ({_plain(error)}); try mcap recover and ros2 bag '
-                      'reindex, or record it again') from error
-    try:
-        yield reader
-    finally:
-        reader.close()

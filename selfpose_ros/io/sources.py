@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .bag_file import BAG_SUFFIXES
+from .bag_metadata import bag_name, is_bag_file
 from .detect import NetworkMaker
 from .errors import IoError
 from .recording import Progress, Recording
+from .ros_messages.images import MAX_MEGAPIXELS
 from .video import VIDEO_SUFFIXES
 
 __all__ = ['ReadOptions', 'Source', 'find_sources', 'read_source']
@@ -39,6 +40,7 @@ class ReadOptions:
         image_size: (w, h) px, for OpenPose: one for all cameras or one for each.
         joints: name of a joint set, for OpenPose and archives.
         topics: of a bag; empty = all that fit.
+        max_megapixels: larger images and videos are refused, million px.
         make: makes a 2D network, for images.
     """
 
@@ -47,6 +49,7 @@ class ReadOptions:
     image_size: tuple[tuple[int, int], ...] = ()
     joints: str | None = None
     topics: tuple[str, ...] = ()
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 def find_sources(paths: Sequence[Path], each_alone: bool = False) -> list[Source]:
@@ -98,16 +101,17 @@ def _kind(path: Path) -> list[Source]:
         return [Source('archive', path.stem, (path,))]
     if suffix in VIDEO_SUFFIXES:
         return [Source('videos', path.stem, (path,))]
-    if suffix in BAG_SUFFIXES:
-        return [Source('bag', path.stem, (path,))]
+    if is_bag_file(path):
+        return [Source('bag', bag_name(path), (path,))]
     if suffix == '.json':
         raise IoError(f'{path}: a single JSON file; give the folder that holds one for each frame')
-    raise IoError(f'{path}: neither an archive (.npz), a video, a bag (.mcap, .db3) nor a folder; check the path')
+    raise IoError(f'{path}: neither an archive (.npz), a video, a bag (.mcap, .db3, also with .zstd behind) nor a '
+                  'folder; check the path')
 
 
 def _folder(path: Path) -> list[Source]:
     name = path.resolve().name
-    if (path / 'metadata.yaml').is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir()):
+    if (path / 'metadata.yaml').is_file() or any(map(is_bag_file, path.iterdir())):
         return [Source('bag', name, (path,))]
     archives = sorted(path.glob('*.npz'))
     if archives:
@@ -133,7 +137,8 @@ def read_source(source: Source, options: ReadOptions, progress: Progress | None 
         return read_keypoints(source.paths[0], options.joints)
     if source.kind == 'videos':
         from .video import read_videos
-        return read_videos(source.paths, options.make, fps=options.fps, name=source.name, progress=progress)
+        return read_videos(source.paths, options.make, fps=options.fps, name=source.name, progress=progress,
+                           max_megapixels=options.max_megapixels)
     if source.kind == 'openpose':
         from .openpose import read_openpose
         if options.fps is None or not options.image_size:
@@ -142,4 +147,5 @@ def read_source(source: Source, options: ReadOptions, progress: Progress | None 
         return read_openpose(source.paths, options.fps, options.image_size, joints=options.joints,
                              name=source.name, progress=progress)
     from .bag import read_bag
-    return read_bag(source.paths[0], options.make, topics=options.topics, progress=progress)
+    return read_bag(source.paths[0], options.make, topics=options.topics, progress=progress,
+                    max_megapixels=options.max_megapixels)

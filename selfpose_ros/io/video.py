@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .detect import ImageStream, NetworkMaker, detect_people
 from .errors import IoError
 from .recording import Progress, Recording, names_of
+from .ros_messages.images import MAX_MEGAPIXELS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,15 +42,16 @@ class VideoReader:
         read: images grabbed so far.
     """
 
-    def __init__(self, path: Path, fps: float | None = None) -> None:
+    def __init__(self, path: Path, fps: float | None = None, max_megapixels: float = MAX_MEGAPIXELS) -> None:
         """Open it.
 
         Args:
             path: of the file.
             fps: frames a second; overrules the stamps of the file.
+            max_megapixels: videos of larger images are refused, million px.
 
         Raises:
-            IoError: no such file, no video, or a frame rate that is none.
+            IoError: no such file, no video, too large images, or a frame rate that is none.
         """
         if not path.is_file():
             raise IoError(f'{path}: no such file; check the path')
@@ -60,6 +62,11 @@ class VideoReader:
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise IoError(f'{path}: not a video that can be opened; convert it to mp4 or copy it again')
+        width, height = (int(self._capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > 1e6 * max_megapixels:
+            self.close()
+            raise IoError(f'{path}: its images of {width}x{height} px are more than the {max_megapixels:g} million '
+                          'that are allowed; shrink them, or raise --max-megapixels')
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         told = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps or (told if math.isfinite(told) and 0 < told <= 1000 else math.nan)
@@ -113,7 +120,7 @@ class VideoReader:
 
 def read_videos(
     paths: Sequence[Path], make: NetworkMaker, *, fps: float | None = None, name: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Recording:
     """One recording from one video for each camera; lengths and frame rates may differ.
 
@@ -123,6 +130,7 @@ def read_videos(
         fps: overrules the files' stamps.
         name: of the recording; default: of the folder around the files, or of the only file.
         progress: see `recording.Progress`.
+        max_megapixels: videos of larger images are refused, million px.
 
     Raises:
         IoError: a file cannot be read, or nothing comes out of it.
@@ -131,7 +139,7 @@ def read_videos(
     notes: dict[str, str] = {}
 
     def frames(path: Path) -> Iterator[tuple[float, Image]]:
-        with VideoReader(path, fps) as video:
+        with VideoReader(path, fps, max_megapixels) as video:
             yield from video
             if not video.read:
                 raise IoError(f'{path}: holds no image that can be decoded; copy or convert it again')
@@ -140,7 +148,7 @@ def read_videos(
 
     streams = {}
     for camera, path in zip(cameras, paths, strict=True):
-        with VideoReader(path, fps) as video:              # know a bad file before working through others
+        with VideoReader(path, fps, max_megapixels) as video:   # know a bad file before working through others
             streams[camera] = ImageStream(lambda path=path: frames(path), video.count)   # type: ignore[misc]
     found = detect_people(streams, make, progress=progress)
     if name is None:

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from ..io.ros_messages.image_topics import COMPRESSED, RAW, unusable_kind
 from .messages import seconds
 from .meters import Meter, received_share
 
-__all__ = ['CameraInput', 'Choice', 'choose', 'info_topic']
+__all__ = ['CameraInput', 'Choice', 'choose', 'durabilities']
 
 _RELIABLE, _BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_LATCHED, _VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
 #: images above this do not fit into Fast DDS's default shared memory segment
 _LARGE_BYTES = 512 * 1024
 
@@ -51,10 +52,10 @@ def choose(topic: str, here: Sequence[TopicEndpointInfo], beside: Sequence[Topic
     def reliable(offers: Sequence[TopicEndpointInfo]) -> bool:
         return all(o.qos_profile.reliability == _RELIABLE for o in offers)
 
-    raw = [o for o in here if o.topic_type == _RAW]
-    jpeg = [o for o in here if o.topic_type == _COMPRESSED]
+    raw = [o for o in here if o.topic_type == RAW]
+    jpeg = [o for o in here if o.topic_type == COMPRESSED]
     jpeg_topic = topic if jpeg else f'{topic}/compressed'
-    jpeg = jpeg or [o for o in beside if o.topic_type == _COMPRESSED]
+    jpeg = jpeg or [o for o in beside if o.topic_type == COMPRESSED]
     take_jpeg = bool(jpeg) and transport != 'raw' and (transport == 'compressed' or not raw or not reliable(raw))
     offers = jpeg if take_jpeg else raw if transport != 'compressed' else []
     if not offers:
@@ -63,10 +64,14 @@ def choose(topic: str, here: Sequence[TopicEndpointInfo], beside: Sequence[Topic
     return Choice(jpeg_topic if take_jpeg else topic, take_jpeg, ask)
 
 
-def info_topic(image_topic: str) -> str:
-    """The topic `camera_info` beside an image topic."""
-    folder, slash, last = image_topic.removesuffix('/compressed').rpartition('/')
-    return f'{folder}{slash}camera_info'
+def durabilities(offers: Sequence[TopicEndpointInfo]) -> frozenset[DurabilityPolicy]:
+    """What to ask for so that every publisher is heard, and what was published before, too, where it is kept.
+
+    A subscription that asks for transient local gets nothing from a volatile publisher, one that asks for volatile
+    nothing that was published before it. So where publishers differ, there are two subscriptions.
+    """
+    kept = [o.qos_profile.durability == _LATCHED and o.qos_profile.reliability == _RELIABLE for o in offers]
+    return frozenset([_LATCHED] * any(kept) + [_VOLATILE] * (not all(kept) or not kept))
 
 
 class CameraInput:
@@ -80,6 +85,7 @@ class CameraInput:
         arrivals: one event per image, value = stamp.
         skipped: images that a newer one replaced before a worker was free.
         info: newest CameraInfo.
+        obstacle: '' or why what is published under the image topic's name is of no use.
         image_bytes: of the newest image.
     """
 
@@ -88,6 +94,7 @@ class CameraInput:
         self.name, self.topic = name, node.resolve_topic_name(topic)
         self.info_topic = camera_info_topic
         self.choice: Choice | None = None
+        self.obstacle = ''
         self.info: CameraInfo | None = None
         self.arrivals, self.skipped, self.image_bytes = Meter(), 0, 0
         self._node, self._wake = node, wake
@@ -95,7 +102,7 @@ class CameraInput:
         # one image; a deque because it is filled and emptied by different threads
         self._newest: deque[Image | CompressedImage] = deque(maxlen=1)
         self._subscription: Any = None
-        self._info_subscription: Any = None
+        self._info_subscriptions: dict[DurabilityPolicy, Any] = {}
         self._last_arrival: float | None = None
 
     def look(self) -> Choice | None:
@@ -103,12 +110,11 @@ class CameraInput:
 
         A camera that died keeps its subscription: it may come back.
         """
-        if self._info_subscription is None:
-            self._info_subscription = self._node.create_subscription(
-                CameraInfo, self.info_topic, self._on_info, QoSProfile(depth=1, reliability=_BEST_EFFORT))
+        self._look_for_info()
         here = self._node.get_publishers_info_by_topic(self.topic)
         beside = self._node.get_publishers_info_by_topic(f'{self.topic}/compressed')
         choice = choose(self.topic, here, beside, *self._wanted)
+        self.obstacle = '' if choice else _obstacle(self.topic, here)
         if choice is None or choice == self.choice:
             return None
         if self._subscription is not None:
@@ -121,12 +127,24 @@ class CameraInput:
         self.choice = choice
         return choice
 
+    def _look_for_info(self) -> None:
+        """Ask for the CameraInfo with the durability that its publishers offer: some drivers send it once, latched."""
+        wanted = durabilities(self._node.get_publishers_info_by_topic(self.info_topic))
+        for durability in self._info_subscriptions.keys() - wanted:
+            self._node.destroy_subscription(self._info_subscriptions.pop(durability))
+        for durability in wanted - self._info_subscriptions.keys():
+            qos = QoSProfile(depth=1, durability=durability,
+                             reliability=_RELIABLE if durability == _LATCHED else _BEST_EFFORT)
+            self._info_subscriptions[durability] = self._node.create_subscription(
+                CameraInfo, self.info_topic, self._on_info, qos)
+
     def close(self) -> None:
         """End the subscriptions and forget the waiting image."""
-        for subscription in (self._subscription, self._info_subscription):
+        for subscription in (self._subscription, *self._info_subscriptions.values()):
             if subscription is not None:
                 self._node.destroy_subscription(subscription)
-        self._subscription = self._info_subscription = self.choice = None
+        self._subscription = self.choice = None
+        self._info_subscriptions.clear()
         self._newest.clear()
 
     def take(self) -> Image | CompressedImage | None:
@@ -165,3 +183,12 @@ class CameraInput:
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message
+
+
+def _obstacle(topic: str, here: Sequence[TopicEndpointInfo]) -> str:
+    """'' or a sentence: the topic is there, but holds no images."""
+    for kind in sorted({o.topic_type for o in here} - {RAW, COMPRESSED}):
+        unusable = unusable_kind(topic, kind)
+        return f'{topic}: {unusable}' if unusable else (
+            f'{topic} is of type {kind}, not of images; name a topic of type {RAW} or {COMPRESSED} in image_topics')
+    return ''

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
 from ..inference.backend import BACKENDS
+from ..io.ros_messages.images import MAX_MEGAPIXELS
 from .errors import ParameterError
 
 __all__ = [
@@ -63,6 +64,9 @@ class Pose2DSettings:
     engine_cache: str = _of('', _ENGINES)
     workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used. Where '
                        'a GPU takes the images of all cameras together, each camera has one.', low=1, high=64)
+    max_megapixels: float = _of(
+        MAX_MEGAPIXELS, 'Larger images are refused before memory is taken for them, million px.', unit='Mpx', low=0.1,
+        high=1000., any_time=True)
     max_people: int = _of(4, 'No more people than this are published per camera: the most confident ones.',
                           low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,

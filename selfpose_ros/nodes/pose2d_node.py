@@ -17,8 +17,9 @@ from ..core.observation import View2D
 from ..core.skeleton import JOINTS
 from ..inference.pose2d import Pose2D, make_pose2d, options_of
 from ..inference.session import InferenceSession
+from ..io.ros_messages.image_topics import info_topic
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
-from .camera_input import CameraInput, info_topic
+from .camera_input import CameraInput
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .managed_node import ManagedNode
@@ -63,9 +64,9 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             network = self._make_network(name, s)
             self.get_logger().info(f'camera {name}: {network.name} on {network.device} is ready '
                                    f'({i + 1} of {len(s.cameras)})')
+            source = CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake)
             self._cameras[name] = CameraLine(
-                ViewMaker(name, network, s.max_people, s.min_confidence),
-                CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake),
+                ViewMaker(name, network, s.max_people, s.min_confidence, s.max_megapixels, source.topic), source,
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
         self.every(_LOOK_S, self._look)
@@ -94,6 +95,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         for camera in self._cameras.values():
             camera.maker.max_people = self.settings.max_people
             camera.maker.min_confidence = self.settings.min_confidence
+            camera.maker.max_megapixels = self.settings.max_megapixels
 
     def _look(self) -> None:
         if self._workers is None:

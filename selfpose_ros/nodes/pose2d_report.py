@@ -65,6 +65,7 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
         'people': line.people, 'images': source.arrivals.total, 'views': line.views.total,
         'skipped_images': source.skipped, 'unusable_images': line.errors.total, 'old_stamps': maker.doubles,
         'clock_jumps': maker.jumps.total, 'image_size': size,
+        'bits_used': f'{maker.bits} of 16' if maker.bits else '8 of 8' if line.views.total else 'not known',
         'calibrated': 'by CameraInfo' if info is not None and info.intrinsics is not None else 'no, from people',
         'latency_p50_ms': 1e3 * line.views.percentile(50), 'latency_p95_ms': 1e3 * line.views.percentile(95),
     }, source.name)
@@ -73,6 +74,8 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
 def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> tuple[bytes, str, str]:
     source, maker = line.input, line.maker
     if source.choice is None:
+        if source.obstacle:
+            return ERROR, 'wrong', source.obstacle
         topics = visible()
         if source.topic in topics:
             return WARN, 'finding', f'{source.topic} has just been found'

@@ -13,9 +13,10 @@ from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from ..inference.errors import InferenceError
 from ..inference.pose2d import BatchingPose2D, Pose2D
-from ..inference.pose2d.pictures import Memory
+from ..io.ros_messages.image_topics import is_rectified
+from ..io.ros_messages.images import MAX_MEGAPIXELS
 from .errors import ImageError
-from .image_input import bgr_from, intrinsics_from
+from .image_input import ImageInput, intrinsics_from
 from .messages import seconds
 from .meters import Meter
 
@@ -31,7 +32,8 @@ class ViewMaker:
     Args:
         camera: its name.
         network: this camera's own instance.
-        max_people, min_confidence: see the parameters of pose2d_node; may be changed at any time.
+        max_people, min_confidence, max_megapixels: see the parameters of pose2d_node; may be changed at any time.
+        topic: of the images; its name tells whether they are rectified.
 
     Attributes:
         note: '' or a sentence on something odd that does not stop the work: no stamps, CameraInfo not usable.
@@ -43,13 +45,14 @@ class ViewMaker:
         SkeletonError: the network's joint names do not describe a body.
     """
 
-    def __init__(self, camera: str, network: Pose2D, max_people: int = 4, min_confidence: float = 0.) -> None:
+    def __init__(self, camera: str, network: Pose2D, max_people: int = 4, min_confidence: float = 0.,
+                 max_megapixels: float = MAX_MEGAPIXELS, topic: str = '') -> None:
         self.camera, self.network = camera, network
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self._map = joint_map(network.joint_names)
         self._batching = network if isinstance(network, BatchingPose2D) else None
-        self._memory = Memory()
+        self._images, self._rectified = ImageInput(camera, topic, max_megapixels, keep=True), is_rectified(topic)
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
 
@@ -70,7 +73,7 @@ class ViewMaker:
             return self._view(message, info, arrival_s)
 
     def _view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
-        image = bgr_from(message, self.camera, self._memory)
+        image = self._images.bgr(message)
         size = image.shape[1], image.shape[0]
         stamp = seconds(message.header.stamp)
         notes = []
@@ -90,7 +93,7 @@ class ViewMaker:
         known: Intrinsics | None = None
         if info is not None:
             try:
-                known = intrinsics_from(info, size, self.camera)
+                known = intrinsics_from(info, size, self.camera, self._rectified)
             except ImageError as error:
                 notes.append(str(error))
         self.note = '; '.join(notes)
@@ -113,6 +116,20 @@ class ViewMaker:
             depth, depth_sigma = told[best, :, 0], told[best, :, 1]
         return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known, depth,
                       depth_sigma)
+
+    @property
+    def max_megapixels(self) -> float:
+        """Larger images are refused, million px."""
+        return self._images.decoder.max_megapixels
+
+    @max_megapixels.setter
+    def max_megapixels(self, value: float) -> None:
+        self._images.decoder.max_megapixels = value
+
+    @property
+    def bits(self) -> int:
+        """Of the 16 bits of the images' values, how many are used; 0 = they have 8."""
+        return self._images.decoder.bits
 
     @property
     def prefers_batches(self) -> bool:

@@ -61,7 +61,7 @@ def test_the_person_is_followed_where_he_stands(result: measured.Pixels):
 
 
 def test_nothing_stays_wrapped(result: measured.Pixels):
-    assert measured.decoded.__module__ == 'selfpose_ros.inference.pose2d.pictures'
+    assert measured.decoded.__module__ == 'selfpose_ros.io.pictures'
 
 
 def test_the_row_and_the_picture(result: measured.Pixels, monkeypatch, tmp_path: Path):

@@ -7,6 +7,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import bag_files
 import cv2
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ import recorded
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.bag import read_bag
-from selfpose_ros.io.bag_messages import BadMessage, image_of, info_of, intrinsics_of, view_of
+from selfpose_ros.io.bag_messages import info_of, view_of
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
-from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.errors import BadMessage, IoError
 from selfpose_ros.io.recording import Recording
+from selfpose_ros.io.ros_messages.camera_info import intrinsics_of
+from selfpose_ros.io.ros_messages.images import ImageDecoder
 
 K = np.array([[500., 0, 320], [0, 510, 240], [0, 0, 1]])
 Network = recorded.BrightnessNetwork
@@ -222,15 +225,43 @@ def test_duplicates_and_disorder(tmp_path):
     assert [v.stamp for v in r.views] == [1, 2, 3, 4] and '1 views had the stamp' in r.notes[0]
 
 
-@pytest.mark.parametrize('share', [0., .05, .3, .7, .98])
-def test_bag_that_was_cut_off(tmp_path, storage, share):
+@pytest.mark.parametrize('share', [.3, .7, .98])
+@pytest.mark.parametrize('metadata', [True, False])
+def test_bag_that_was_cut_off_gives_what_lies_before(tmp_path, storage, share, metadata):
     write_bag(tmp_path / 'b', keypoints(400), storage)
-    file = next(p for p in (tmp_path / 'b').iterdir() if p.suffix in ('.mcap', '.db3'))
-    content = file.read_bytes()
-    file.write_bytes(content[:int(share * len(content))])
-    with pytest.raises(IoError, match='b: the bag cannot be opened .*; try mcap recover') as error:
+    cut(bag_file(tmp_path / 'b'), share)
+    if not metadata:
+        (tmp_path / 'b' / 'metadata.yaml').unlink()
+    r = read_bag(tmp_path / 'b', Network)
+    assert 800 * (share - .1) < len(r.views) <= 800
+    assert sum('messages' in n and 'are read' in n for n in r.notes) == 1, r.notes
+
+
+@pytest.mark.parametrize('compression', ['zstd', ''])
+def test_mcap_that_was_cut_off_in_a_later_chunk(tmp_path, compression):
+    """As a power cut leaves it: several chunks, the last of them in part, no index."""
+    path = bag_files.rechunked(tmp_path / 'b.mcap', keypoints(60), compression, per_chunk=20)
+    cut(path, .85)
+    r = read_bag(path, Network)
+    assert 80 < len(r.views) < 120 and any('its end is missing' in n for n in r.notes)
+
+
+@pytest.mark.parametrize('share', [0., .002])
+def test_bag_of_which_nothing_is_left(tmp_path, storage, share):
+    write_bag(tmp_path / 'b', keypoints(400), storage)
+    cut(bag_file(tmp_path / 'b'), share)
+    with pytest.raises(IoError, match=r'b\.(mcap|db3): the bag cannot be opened .*; (try|copy)') as error:
         read_bag(tmp_path / 'b', Network)
     assert '\n' not in str(error.value)
+
+
+def bag_file(folder):
+    return next(p for p in folder.iterdir() if p.suffix in ('.mcap', '.db3'))
+
+
+def cut(file, share):
+    content = file.read_bytes()
+    file.write_bytes(content[:int(share * len(content))])
 
 
 def test_bag_that_is_damaged_half_way_gives_what_lies_before(tmp_path):
@@ -242,7 +273,7 @@ def test_bag_that_is_damaged_half_way_gives_what_lies_before(tmp_path):
     file.write_bytes(content)
     r = read_bag(tmp_path / 'b', Network)
     assert 100 < len(r.views) < 3500
-    assert any(n.startswith('/cam1/keypoints: the bag is damaged, what lies behind is lost') for n in r.notes)
+    assert any(n.startswith('/cam1/keypoints: the bag is damaged, a part of it is left out') for n in r.notes)
 
 
 def test_storage_file_is_gone(tmp_path):
@@ -273,7 +304,7 @@ def test_depth_images_are_left_out(tmp_path):
                         np.zeros(48 * 256, np.uint8))
         bag._write('/cam1/depth/image_raw', depth, 1.)
     r = read_bag(tmp_path / 'b', Network)
-    assert r.cameras == ('cam1',) and "encoding '32FC1' is not known" in r.notes[0]
+    assert r.cameras == ('cam1',) and '/cam1/depth/image_raw: left out, a depth image' in r.notes[0]
     with pytest.raises(IoError, match='cam1/depth/image_raw holds no image that can be used'):
         read_bag(tmp_path / 'b', Network, topics=['/cam1/depth/image_raw'])
 
@@ -297,6 +328,10 @@ def test_writer_does_not_touch_what_is_there(tmp_path):
         read_bag(tmp_path / 'd', Network)
 
 
+def image_of(message):
+    return ImageDecoder().bgr(message)
+
+
 def raw(encoding, data, w, h, step, bigendian=0):
     class Message:
         pass
@@ -309,7 +344,7 @@ def raw(encoding, data, w, h, step, bigendian=0):
 @pytest.mark.parametrize('encoding, pixel, bgr', [
     ('bgr8', b'\x01\x02\x03', [1, 2, 3]), ('rgb8', b'\x01\x02\x03', [3, 2, 1]), ('mono8', b'\x07', [7, 7, 7]),
     ('rgba8', b'\x01\x02\x03\x04', [3, 2, 1]), ('bgra8', b'\x01\x02\x03\x04', [1, 2, 3]),
-    ('mono16', b'\x99\x07', [7, 7, 7]), ('rgb16', b'\x99\x01\x99\x02\x99\x03', [3, 2, 1])])
+    ('mono16', b'\x99\xc7', [199] * 3), ('rgb16', b'\x99\xc1\x99\x02\x99\x03', [3, 2, 193])])
 def test_encodings_with_padded_rows(encoding, pixel, bgr):
     row = pixel * 4 + b'\xff' * 5
     image = image_of(raw(encoding, row * 2, 4, 2, len(row)))
@@ -317,7 +352,7 @@ def test_encodings_with_padded_rows(encoding, pixel, bgr):
 
 
 def test_big_endian_and_bayer_and_yuv():
-    assert (image_of(raw('mono16', b'\x07\x99' * 4, 2, 2, 4, 1)) == 7).all()
+    assert (image_of(raw('mono16', b'\xc7\x99' * 4, 2, 2, 4, 1)) == 199).all()
     mosaic = np.zeros((8, 8), np.uint8)
     mosaic[::2, ::2] = 200                                 # only the red cells of an RGGB mosaic are lit
     b, g, r = image_of(raw('bayer_rggb8', mosaic.tobytes(), 8, 8, 8))[4, 4]
@@ -328,7 +363,7 @@ def test_big_endian_and_bayer_and_yuv():
 @pytest.mark.parametrize('bad, sentence', [
     (raw('bgr8', b'\x00' * 20, 4, 2, 12), '20 bytes in rows of 12 are too few for 4x2 px bgr8'),
     (raw('bgr8', b'', 0, 0, 0), 'too few'),
-    (raw('16UC1', b'\x00' * 16, 4, 2, 8), "encoding '16UC1' is not known")])
+    (raw('16UC1', b'\x00' * 16, 4, 2, 8), r'a depth image \(16UC1\)')])
 def test_images_that_are_none(bad, sentence):
     with pytest.raises(BadMessage, match=sentence):
         image_of(bad)
@@ -341,10 +376,10 @@ def test_lens_models_and_sizes(tmp_path):
     info = next(m for _, _, m in BagFile(tmp_path / 'b').messages(['/c/camera_info'], {}))
     assert intrinsics_of(info, (640, 480)).distortion.tolist() == [0, .01, .02, .03, .04]
     assert intrinsics_of(info, (320, 240)).K[:2].tolist() == [[250, 0, 159.75], [0, 255, 119.75]]
-    with pytest.raises(BadMessage, match='calibrated at 640x480 px, the image has 480x480'):
+    with pytest.raises(BadMessage, match='CameraInfo is for 640x480 px, the image has 480x480'):
         intrinsics_of(info, (480, 480))
     info.distortion_model = 'equidistant'
-    with pytest.raises(BadMessage, match="'equidistant' is not supported"):
+    with pytest.raises(BadMessage, match="'equidistant', which is not supported"):
         intrinsics_of(info, (640, 480))
 
 

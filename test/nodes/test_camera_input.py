@@ -18,7 +18,8 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from rclpy.qos import ReliabilityPolicy
 from ros_world import raw, stamp
 
-from selfpose_ros.nodes.camera_input import CameraInput, Choice, choose, info_topic
+from selfpose_ros.io.ros_messages.image_topics import info_topic
+from selfpose_ros.nodes.camera_input import CameraInput, Choice, choose
 from selfpose_ros.nodes.diagnostics import ERROR, OK, WARN, Entry, StateLog
 from selfpose_ros.nodes.meters import Meter, received_share
 from selfpose_ros.nodes.workers import Workers

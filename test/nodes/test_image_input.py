@@ -15,9 +15,13 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from ros_world import jpeg, raw
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
-from selfpose_ros.inference.pose2d import pictures
+from selfpose_ros.io import pictures
 from selfpose_ros.nodes.errors import ImageError
-from selfpose_ros.nodes.image_input import bgr_from, intrinsics_from
+from selfpose_ros.nodes.image_input import ImageInput, intrinsics_from
+
+
+def bgr_from(message: Image | CompressedImage, camera: str) -> np.ndarray:
+    return ImageInput(camera).bgr(message)
 
 
 def _scene() -> np.ndarray:
@@ -129,7 +133,7 @@ JPEG = jpeg(BGR, 1.).data.tobytes()
 
 @pytest.mark.parametrize(('message', 'words'), [
     (raw(BGR, 1., 'pixels'), "encoding 'pixels' cannot be turned into BGR"),
-    (raw(BGR, 1., '32FC1'), "encoding '32FC1' cannot be turned into BGR"),
+    (raw(BGR, 1., '32FC1'), 'a depth image (32FC1)'),
     (raw(BGR, 1., ''), "encoding '' cannot be turned into BGR"),
     (_cut(raw(BGR, 1.)), 'are too few for 64x48 px bgr8'),
     (_step(raw(BGR, 1.)), 'in rows of 10 are too few'),
@@ -142,7 +146,7 @@ JPEG = jpeg(BGR, 1.).data.tobytes()
     (CompressedImage(format='jpeg', data=b'\xff\xd8' + b'x' * 100 + b'\xff\xd9'), 'are no image'),
     (CompressedImage(format='jpeg', data=JPEG[:len(JPEG) // 2]), 'is cut off'),
     (CompressedImage(format='jpeg', data=jpeg(BGR[:1, :1], 1.).data), '1x1 px, too few'),
-    (CompressedImage(format='16UC1; compressedDepth png', data=JPEG), 'is a depth image'),
+    (CompressedImage(format='16UC1; compressedDepth png', data=JPEG), 'a depth image (16UC1; compressedDepth png)'),
 ])
 def test_what_is_no_picture_is_refused_by_name(message: Image | CompressedImage, words: str) -> None:
     with pytest.raises(ImageError) as told:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from selfpose_ros.io.bag_file import BAG_SUFFIXES
+from selfpose_ros.io.bag_metadata import is_bag_file
 
 from ..batch import Batch
 from ..errors import TrainingError
@@ -61,7 +61,7 @@ def kind_of(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix == '.npz':
         return _npz(path)
-    if suffix in BAG_SUFFIXES:
+    if is_bag_file(path):
         return 'bag'
     if suffix == '.mat':
         return 'mpi_inf_3dhp'
@@ -91,7 +91,7 @@ def _npz(path: Path) -> str:
 
 
 def _folder(path: Path) -> str:
-    if (path / 'metadata.yaml').is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir()):
+    if (path / 'metadata.yaml').is_file() or any(map(is_bag_file, path.iterdir())):
         return 'bag'
     if any(path.glob('data_?d_h36m*.npz')):
         return 'human36m'

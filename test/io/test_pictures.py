@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from selfpose_ros.inference.pose2d import pictures
+from selfpose_ros.io import pictures
 
 Y, X = np.mgrid[0:121, 0:97]
 #: odd sides, coloured, nothing symmetric
