@@ -40,7 +40,8 @@ EXAMPLES = """examples:
   selfpose reconstruct archives/ -o out/ --jobs 4 --json
   selfpose reconstruct json1/ json2/ -o out/ --fps 60 --image-size 1920x1080 --joints body25b
 
-exit status: 0 all done; 1 some recordings of several failed (they are listed); 2 nothing done."""
+exit status: 0 all done; 1 some recordings of several failed (they are listed), or a result holds no skeleton at all;
+2 nothing done."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
                     failed.append((str(job.source.paths[0]), error))
                 progress('recordings', done, len(jobs))
     _tell(sorted(reports, key=lambda r: r.name), sorted(failed), args.json)
-    return 1 if failed else 0
+    return 1 if failed or not all(r.cover for r in reports) else 0
 
 
 def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json: bool) -> None:

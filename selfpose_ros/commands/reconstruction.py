@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.check import Finding, Kind, Verdict
 from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import LEVEL_NAMES, MultiView, Skeleton3D
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
+from ..io.checked import checked
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
 from ..io.skeletons import Skeletons
@@ -61,6 +63,7 @@ class Report:
         rig_quality: 0 without a rig.  rig_reason: why there is none.
         scale_source: where the metre comes from.  scale_sigma: relative.
         notes: sentences on what was odd.
+        findings: of the check before the solver, see `core.check.Finding.to_dict`; their sentences are notes, too.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Report:
     scale_source: str
     scale_sigma: float
     notes: tuple[str, ...]
+    findings: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is None."""
@@ -145,16 +149,20 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
     """Read, reconstruct, write.
 
     Raises:
-        IoError: the source cannot be read or the result not be written.
+        IoError: the source cannot be read, the check before the solver refuses it, or the result cannot be written.
         CoreError: the source holds what the estimator cannot use.
     """
     recording = read_source(job.source, job.options, progress)
     if job.keypoints_out is not None:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)
+    recording = checked(recording)
     start = time.perf_counter()
     result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open())
     wall = time.perf_counter() - start
+    if not isinstance(result.rig, Rig):
+        reason = _reason(result.rig.reason, recording.findings, set(recording.image_size))
+        result = replace(result, rig=NotSolved(reason, result.rig.numbers))
     files = write_result(job.stem, result, job.formats)
     return _report(job, recording, result, wall, files)
 
@@ -167,6 +175,8 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
         notes.append(f'{recording.name}: one camera alone gives level 1 (lifted) at most; add cameras for metres '
                      'that are measured')
     reason = '' if isinstance(rig, Rig) else rig.reason
+    if isinstance(rig, Rig):
+        notes = _beside_the_rig(notes, recording, rig)
     if not result.cover:
         notes.append(f'{recording.name}: no skeleton in any of {len(best)} instants, the result holds NaN only'
                      f'{f": {reason}" if reason else ""}')
@@ -176,4 +186,26 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
         wall_s, int(np.unique(result.person[result.person > 0]).size), result.cover,
         {name: float((best == level).mean()) for level, name in sorted(LEVEL_NAMES.items(), reverse=True)},
         solved.quality if solved else 0., reason, solved.scale_source if solved else '',
-        solved.scale_sigma if solved else float('nan'), tuple(notes))
+        solved.scale_sigma if solved else float('nan'), tuple(notes), tuple(f.to_dict() for f in recording.findings))
+
+
+def _reason(solver: str, findings: Sequence[Finding], used: set[str]) -> str:
+    """Why there is no rig: what the check found, where it explains that, before what the solver met with."""
+    instead = [f.text for f in findings if f.verdict is Verdict.LEAVE_OUT and used & set(f.cameras)]
+    besides = [f.text for f in findings if f.verdict in (Verdict.EXPLAIN, Verdict.NOTE)]
+    return '; '.join([*instead, *besides] if instead else [*besides, solver])
+
+
+def _beside_the_rig(notes: Sequence[str], recording: Recording, rig: Rig) -> list[str]:
+    """The notes, and which cameras that deliver are not in the rig."""
+    out = list(notes)
+    seldom = {f.cameras[0]: f'{recording.name}: {f.text}' for f in recording.findings if f.kind is Kind.HARDLY_SEES}
+    for camera in recording.image_size:
+        if camera in rig.cameras:
+            continue
+        told = seldom.get(camera)
+        if told in out:
+            out[out.index(told)] += ', not part of the rig'
+        else:
+            out.append(f'{recording.name}: {camera} is not part of the rig')
+    return out

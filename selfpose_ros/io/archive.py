@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.camera import Intrinsics
+from ..core.check import in_pixels
 from ..core.errors import CoreError
 from ..core.observation import MultiView, View2D
 from ..core.skeleton import JOINT_SETS, JOINTS, joint_map
@@ -120,7 +121,7 @@ def _check_values(path: Path, keypoints: Array, confidence: Array, size: Array) 
     if not np.isfinite(size).all() or size.min() < 1:
         raise IoError(f'{path}: image_size must be at least 1x1 px, got {size.tolist()}; give width, height in px')
     finite = keypoints[np.isfinite(keypoints)]
-    if finite.size and np.abs(finite).max() <= 2 and size.min() > 16:
+    if finite.size and not in_pixels(float(finite.min()), float(finite.max()), size.min(0)):
         raise IoError(f'{path}: keypoints lie between {finite.min():.2f} and {finite.max():.2f}, not in pixels; '
                       'multiply them by the image size')
     c = confidence[np.isfinite(confidence)]

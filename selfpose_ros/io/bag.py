@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.camera import Intrinsics
+from ..core.check import Finding, clock_findings
 from ..core.observation import View2D
 from .bag_file import BagFile, Trouble
 from .bag_messages import KeypointsInfo, info_of, is_keypoints, view_of
@@ -51,16 +52,20 @@ class _Reading:
     notes: list[str]
     max_megapixels: float
     trouble: defaultdict[str, Trouble] = field(default_factory=lambda: defaultdict(Trouble))
+    times: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
     def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, float, Any]]:
         for topic in topics:                               # made here: later several threads write, each its own
             self.trouble[topic] = self.trouble[topic]
+            self.times.setdefault(topic, [])
         return self.bag.messages(topics, self.trouble)
 
     def stamp(self, topic: str, message: Any, recorded_s: float) -> float:
         stamp = message.header.stamp
         if stamp.sec or stamp.nanosec:
-            return float(stamp.sec + 1e-9 * stamp.nanosec)
+            self.times[topic].append((float(stamp.sec + 1e-9 * stamp.nanosec), recorded_s))
+            return self.times[topic][-1][0]
         self.trouble[topic].unstamped += 1
         return recorded_s
 
@@ -68,12 +73,16 @@ class _Reading:
         """The first good message of a topic, or None; leaves no trace in the trouble."""
         return next((m for _, _, m in self.bag.messages([topic], defaultdict(Trouble))), None)
 
-    def recording(self, cameras: Sequence[str], views: Sequence[View2D], names: Sequence[str]) -> Recording:
+    def recording(self, cameras: Mapping[str, str], views: Sequence[View2D], names: Sequence[str]) -> Recording:
+        """Of cameras by topic."""
         notes = [*self.notes, *(n for t in sorted(self.trouble) for n in self.trouble[t].notes(t))]
         if not views:
-            raise IoError(f'{self.bag.path}: no message of {", ".join(cameras)} can be used'
+            raise IoError(f'{self.bag.path}: no message of {", ".join(cameras.values())} can be used'
                           f'{f" ({notes[0]})" if notes else ""}; check what was recorded')
-        return Recording.of(self.bag.name, cameras, views, joint_names=names, notes=notes)
+        times = {camera: np.array(self.times[topic]).reshape(-1, 2).T for topic, camera in cameras.items()}
+        clocks = clock_findings({camera: (stamp, recorded) for camera, (stamp, recorded) in times.items()})
+        return Recording.of(self.bag.name, list(cameras.values()), views, joint_names=names, notes=notes,
+                            findings=[*self.findings, *clocks])
 
 
 def read_bag(
@@ -163,7 +172,7 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
             reading.trouble[topic].count(error)
         if progress is not None and (i % 200 == 0 or i == total):
             progress('reading messages', i, max(i, total))
-    return reading.recording([cameras[t] for t in used], views, infos[used[0]][0][1].joint_names)
+    return reading.recording({t: cameras[t] for t in used}, views, infos[used[0]][0][1].joint_names)
 
 
 def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str, BadMessage], chosen: bool,
@@ -199,9 +208,10 @@ def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str
         streams[cameras[topic]] = ImageStream(
             lambda topic=topic: _images(reading, topic), bag.counts[topic],  # type: ignore[misc]
             _intrinsics(reading, topic, size))
-    found_people = detect_people(streams, make, progress=progress)
-    reading.notes += found_people.notes
-    return reading.recording(list(streams), found_people.views, found_people.joint_names)
+    people = detect_people(streams, make, progress=progress)
+    reading.notes += people.notes
+    reading.findings += people.findings
+    return reading.recording({t: cameras[t] for t in sizes}, people.views, people.joint_names)
 
 
 def _left_out(topics: Mapping[str, BadMessage]) -> list[str]:

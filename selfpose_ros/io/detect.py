@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.camera import Intrinsics
+from ..core.check import Finding, PictureCheck
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from .errors import IoError
@@ -55,11 +56,12 @@ class ImageStream:
 
 @dataclass(frozen=True)
 class Detected:
-    """What came out: the views, the joints that the network knows, and what was odd."""
+    """What came out: the views, the joints that the network knows, what was odd, and what is wrong with the images."""
 
     views: tuple[View2D, ...]
     joint_names: tuple[str, ...]
     notes: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 class _Counter:
@@ -106,7 +108,7 @@ def detect_people(
         stop.set()                                         # after Ctrl-C or a failure the others need not go on
         pool.shutdown(wait=True, cancel_futures=True)
     return Detected(tuple(v for r in results for v in r.views), results[0].joint_names,
-                    tuple(n for r in results for n in r.notes))
+                    tuple(n for r in results for n in r.notes), tuple(f for r in results for f in r.findings))
 
 
 def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _Counter,
@@ -114,6 +116,7 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
     network = make()
     views: list[View2D] = []
     refused, images, reason = 0, 0, ''
+    check = PictureCheck(camera)
     try:
         names = tuple(network.joint_names)
         mapping = joint_map(names)
@@ -122,6 +125,7 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
                 break
             images += 1
             counter.one_more()
+            check.add(image)
             try:
                 people = network.infer(image)
             except RuntimeError as error:                  # this image gives nothing; the next one may
@@ -141,4 +145,4 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
     if images and not views:
         raise IoError(f'camera {camera}: the 2D network refused all {images} images, the first because: {reason}')
     notes = (f'camera {camera}: the 2D network refused {refused} of {images} images, the first because: {reason}',)
-    return Detected(tuple(views), names, notes if refused else ())
+    return Detected(tuple(views), names, notes if refused else (), tuple(check.findings()))

@@ -3,12 +3,13 @@
 """What was recorded: the 2D views of all cameras over time, whatever file they came from."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..core.check import Finding
 from ..core.observation import MultiView, View2D
 from ..core.skeleton import JOINTS, joint_map
 from ..core.view_buffer import ViewBufferConfig, replay
@@ -34,6 +35,7 @@ class Recording:
         joint_names: the joints of the source.
         rows: the instants, where the source says which views belong together; else None.
         notes: sentences on what was odd and what was done about it.
+        findings: what is wrong that the views do not show: pictures, stamps against the time of recording.
     """
 
     name: str
@@ -42,11 +44,12 @@ class Recording:
     joint_names: tuple[str, ...] = JOINTS
     rows: tuple[MultiView, ...] | None = None
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def of(
         cls, name: str, cameras: Sequence[str], views: Iterable[View2D], *, joint_names: Sequence[str] = JOINTS,
-        rows: Sequence[MultiView] | None = None, notes: Sequence[str] = (),
+        rows: Sequence[MultiView] | None = None, notes: Sequence[str] = (), findings: Sequence[Finding] = (),
     ) -> Recording:
         """A recording of these views in any order; a second view of a camera with the same stamp is left out.
 
@@ -83,7 +86,17 @@ class Recording:
             if camera not in sizes:
                 notes.append(f'{name}: camera {camera} gave nothing')
         return cls(name, tuple(cameras), tuple(kept), tuple(joint_names), None if rows is None else tuple(rows),
-                   tuple(notes))
+                   tuple(notes), tuple(findings))
+
+    def without(self, cameras: Collection[str]) -> Recording:
+        """The same without the views of some cameras, which keep their names. At least one other has views."""
+        if not cameras:
+            return self
+        rows = self.rows
+        if rows is not None:
+            kept = ([v for v in r.views if v.camera not in cameras] for r in rows)
+            rows = tuple(row(views, self.cameras) for views in kept if views)
+        return replace(self, views=tuple(v for v in self.views if v.camera not in cameras), rows=rows)
 
     @property
     def image_size(self) -> dict[str, tuple[int, int]]:

@@ -154,4 +154,4 @@ def read_videos(
     if name is None:
         name = paths[0].stem if len(paths) == 1 else paths[0].resolve().parent.name or 'videos'
     return Recording.of(name, cameras, found.views, joint_names=found.joint_names,
-                        notes=[*found.notes, *(notes[k] for k in sorted(notes))])
+                        notes=[*found.notes, *(notes[k] for k in sorted(notes))], findings=found.findings)

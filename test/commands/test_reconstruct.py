@@ -103,7 +103,7 @@ def test_offline_is_the_two_pass_reconstruction(tmp_path, monkeypatch, capsys):
         return [[] for _ in frames], NotSolved('a still person')
     monkeypatch.setattr(reconstruction, 'reconstruct_offline', offline)
     source = recorded.write_archive(tmp_path / 'a.npz')
-    assert selfpose(source, '-o', tmp_path / 'r.npz', '--offline', '--json') == 0
+    assert selfpose(source, '-o', tmp_path / 'r.npz', '--offline', '--json') == 1     # nothing in it: no success
     told = capsys.readouterr()
     (report,) = json.loads(told.out)['recordings']
     assert report['offline'] and report['rig_reason'] == 'a still person' and report['cover'] == 0
@@ -132,6 +132,54 @@ def test_videos_and_the_keypoints_that_they_leave(tmp_path, fake, monkeypatch):
     assert (first.joints[:, 0, 0, 1] == 2).all()
     assert selfpose(*videos, '-o', tmp_path / 'alone', '--each-alone') == 0
     assert sorted(p.name for p in (tmp_path / 'alone').iterdir()) == ['cam1.npz', 'cam2.npz']
+
+
+def test_the_check_before_the_solver_is_told_and_refuses(tmp_path, fake, capsys):
+    """A camera whose rows are of another clock; an image size that cannot be."""
+    arrays = recorded.archive(20)
+    stamp = arrays['stamp'][:, None] + np.array([0, 0, 1e6])
+    source = tmp_path / 'a.npz'
+    np.savez(source, **{**arrays, 'stamp': stamp})
+    assert selfpose(source, '-o', tmp_path / 'r.npz', '--json') == 0
+    told = capsys.readouterr()
+    (report,) = json.loads(told.out)['recordings']
+    (found,) = report['findings']
+    assert (found['kind'], found['cameras'], found['verdict']) == ('other clock', ['cam3'], 'leave out')
+    assert "note: a: cam3's stamps" in told.err and 'cam3 is left out' in told.err
+    assert report['instants'] == 20 and {len(i.views) for i in fake.instances[-1].seen} == {2}
+    np.savez(source, **{**arrays, 'image_size': np.tile([300, 200], (3, 1))})
+    assert selfpose(source, '-o', tmp_path / 'r2.npz', '--keypoints-out', tmp_path / 'k.npz') == 2
+    err = capsys.readouterr().err
+    assert 'joints lie outside of 300x200 px' in err and err.count('\n') == 1
+    assert not (tmp_path / 'r2.npz').exists() and (tmp_path / 'k.npz').exists()
+
+
+def test_why_there_is_no_rig_is_what_the_check_found(tmp_path, monkeypatch, capsys):
+    """Of two cameras of which one has other stamps: nobody has to walk about for that."""
+    monkeypatch.setattr(reconstruction, 'reconstruct_offline', lambda frames, *_, **__: (
+        [[] for _ in frames], NotSolved('walk where the cameras overlap', {})))
+    arrays = recorded.archive(20, V=2)
+    rows = {k: np.concatenate([v, v]) for k, v in arrays.items() if k in ('keypoints', 'confidence')}
+    rows['keypoints'][20:, 0] = rows['keypoints'][:20, 1] = np.nan
+    stamp = np.full((40, 2), np.nan)
+    stamp[:20, 0], stamp[20:, 1] = arrays['stamp'], arrays['stamp'] + 1000
+    np.savez(tmp_path / 'a.npz', **{**arrays, **rows, 'stamp': stamp})
+    assert selfpose(tmp_path / 'a.npz', '-o', tmp_path / 'r.npz', '--offline', '--json') == 1
+    (report,) = json.loads(capsys.readouterr().out)['recordings']
+    assert report['rig_reason'].startswith("cam2's stamps (1005.0 to 1005.8 s) have no instant in common")
+    assert 'walk' not in report['rig_reason']
+
+
+def test_cameras_that_are_not_part_of_the_rig_are_named(tmp_path, fake, capsys):
+    """The rig of the estimator above is of cam1 and cam2."""
+    arrays = recorded.archive(20)
+    arrays['keypoints'][2:, 2] = np.nan
+    np.savez(tmp_path / 'a.npz', **arrays)
+    assert selfpose(tmp_path / 'a.npz', '-o', tmp_path / 'r.npz') == 0
+    assert 'note: a: cam3: sees somebody in 2 of 20 instants, not part of the rig\n' in capsys.readouterr().err
+    recorded.write_archive(tmp_path / 'b.npz')
+    assert selfpose(tmp_path / 'b.npz', '-o', tmp_path / 'r.npz') == 0
+    assert 'note: b: cam3 is not part of the rig\n' in capsys.readouterr().err
 
 
 def test_one_camera_is_allowed_and_told(tmp_path, fake, monkeypatch, capsys):
@@ -229,7 +277,7 @@ def test_nothing_but_the_sentence_reaches_the_terminal(tmp_path):
 
 
 def test_recording_that_the_real_estimator_finds_empty(tmp_path, capsys):
-    assert selfpose(nobody(tmp_path / 'a.npz'), '-o', tmp_path / 'out', '--format', 'npz,csv,trc') == 0
+    assert selfpose(nobody(tmp_path / 'a.npz'), '-o', tmp_path / 'out', '--format', 'npz,csv,trc') == 1
     assert 'no skeleton in any of 6 instants' in capsys.readouterr().err
     assert len(list((tmp_path / 'out').iterdir())) == 3
 

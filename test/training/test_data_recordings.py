@@ -119,6 +119,19 @@ def test_bad_archive(tmp_path, changes, sentence):
         read_archives(archive(tmp_path / 'a.npz', **changes))
 
 
+def test_what_the_check_of_recordings_finds(tmp_path):
+    """As `selfpose reconstruct`: refused, or without the camera that is on another clock, with a note."""
+    kp = RNG(1).uniform(100, 700, (20, 3, 17, 2))
+    good, = read_archives(archive(tmp_path / 'a.npz', T=20, keypoints=kp))
+    assert good.views == 3 and good.notes == ()
+    with pytest.raises(TrainingError, match='joints lie outside of 300x200 px'):
+        read_archives(archive(tmp_path / 'a.npz', T=20, keypoints=kp, image_size=np.tile([300, 200], (3, 1))))
+    stamp = 5 + np.arange(20)[:, None] / 25 + np.array([0, 0, 1e6])
+    r, = read_archives(archive(tmp_path / 'a.npz', T=20, keypoints=kp, stamp=stamp))
+    assert r.views == 2 and len(r) == 20 and np.allclose(r.kp, kp[:, :2], atol=1e-3)
+    assert r.notes[0].endswith('cam3 is left out') and np.allclose(r.stamp, stamp[:, 0])
+
+
 def test_bag_of_keypoints(tmp_path):
     K = np.array([[500., 0, 320], [0, 500, 240], [0, 0, 1]])
     rng = RNG(0)

@@ -14,6 +14,7 @@ from selfpose_ros.core.errors import CoreError
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import joint_map
 from selfpose_ros.io.archive import read_keypoints
+from selfpose_ros.io.checked import checked
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.npz import NpzReader
 from selfpose_ros.io.recording import Recording
@@ -78,8 +79,13 @@ def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveT
     out of its instant; a note tells how many were.
 
     Raises:
-        TrainingError: no instant is left in which anybody is seen, or there are others than those of the truth.
+        TrainingError: the check of recordings refuses it, no instant is left in which anybody is seen, or there are
+            others than those of the truth.
     """
+    try:
+        recording = checked(recording, keep_cameras=truth is not None)
+    except IoError as error:
+        raise TrainingError(f'{name}: {error}') from error
     instants = recording.frames()
     cameras = [c for c in recording.cameras if c in recording.image_size]
     column = {c: v for v, c in enumerate(cameras)}
