@@ -16,6 +16,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..io.ros_messages.image_topics import COMPRESSED, RAW, unusable_kind
+from .graph import offers, rivals
 from .messages import seconds
 from .meters import Meter, received_share
 
@@ -23,6 +24,7 @@ __all__ = ['CameraInput', 'Choice', 'choose', 'durabilities']
 
 _RELIABLE, _BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 _LATCHED, _VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+_INFO = 'sensor_msgs/msg/CameraInfo'
 #: images above this do not fit into Fast DDS's default shared memory segment
 _LARGE_BYTES = 512 * 1024
 
@@ -34,6 +36,10 @@ class Choice:
     topic: str
     compressed: bool
     reliable: bool
+
+    def among(self, publishers: Sequence[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
+        """Those of the publishers of `topic` that send this kind of image."""
+        return [o for o in publishers if o.topic_type == (COMPRESSED if self.compressed else RAW)]
 
     @property
     def words(self) -> str:
@@ -49,18 +55,18 @@ def choose(topic: str, here: Sequence[TopicEndpointInfo], beside: Sequence[Topic
     A subscription that asks for more reliability than a publisher offers gets nothing; one that asks for less
     loses nine of ten raw images. So it asks for what all of them offer.
     """
-    def reliable(offers: Sequence[TopicEndpointInfo]) -> bool:
-        return all(o.qos_profile.reliability == _RELIABLE for o in offers)
+    def reliable(those: Sequence[TopicEndpointInfo]) -> bool:
+        return all(o.qos_profile.reliability == _RELIABLE for o in those)
 
     raw = [o for o in here if o.topic_type == RAW]
     jpeg = [o for o in here if o.topic_type == COMPRESSED]
     jpeg_topic = topic if jpeg else f'{topic}/compressed'
     jpeg = jpeg or [o for o in beside if o.topic_type == COMPRESSED]
     take_jpeg = bool(jpeg) and transport != 'raw' and (transport == 'compressed' or not raw or not reliable(raw))
-    offers = jpeg if take_jpeg else raw if transport != 'compressed' else []
-    if not offers:
+    taken = jpeg if take_jpeg else raw if transport != 'compressed' else []
+    if not taken:
         return None
-    ask = reliable(offers) if reliability == 'auto' else reliability == 'reliable'
+    ask = reliable(taken) if reliability == 'auto' else reliability == 'reliable'
     return Choice(jpeg_topic if take_jpeg else topic, take_jpeg, ask)
 
 
@@ -87,16 +93,17 @@ class CameraInput:
         info: newest CameraInfo.
         obstacle: '' or why what is published under the image topic's name is of no use.
         image_bytes: of the newest image.
+        rivals: '' or a sentence: several publishers on a topic that is one camera's.
     """
 
     def __init__(self, node: LifecycleNode, name: str, topic: str, camera_info_topic: str, transport: str,
                  reliability: str, wake: Callable[[], None]) -> None:
         self.name, self.topic = name, node.resolve_topic_name(topic)
-        self.info_topic = camera_info_topic
+        self.info_topic = node.resolve_topic_name(camera_info_topic)
         self.choice: Choice | None = None
         self.obstacle = ''
         self.info: CameraInfo | None = None
-        self.arrivals, self.skipped, self.image_bytes = Meter(), 0, 0
+        self.arrivals, self.skipped, self.image_bytes, self.rivals = Meter(), 0, 0, ''
         self._node, self._wake = node, wake
         self._wanted = transport, reliability
         # one image; a deque because it is filled and emptied by different threads
@@ -115,6 +122,9 @@ class CameraInput:
         beside = self._node.get_publishers_info_by_topic(f'{self.topic}/compressed')
         choice = choose(self.topic, here, beside, *self._wanted)
         self.obstacle = '' if choice else _obstacle(self.topic, here)
+        images = '' if choice is None else rivals(choice.topic, choice.among(
+            here if choice.topic == self.topic else beside))
+        self.rivals = images or rivals(self.info_topic, offers(self._node, self.info_topic, _INFO))
         if choice is None or choice == self.choice:
             return None
         if self._subscription is not None:
@@ -153,6 +163,11 @@ class CameraInput:
             return self._newest.popleft()
         except IndexError:
             return None
+
+    @property
+    def transport(self) -> str:
+        """'auto' | 'raw' | 'compressed', as the parameters want it."""
+        return self._wanted[0]
 
     @property
     def age_s(self) -> float:

@@ -25,11 +25,12 @@ class Entry:
     """One thing and how it is.
 
     Attributes:
-        name: what, e.g. 'camera cam1'; the node's name is put before it.
+        name: what, e.g. 'camera cam1'; the node's full name is put before it.
         level: OK, WARN or ERROR.
         state: a word for the kind of state; the log line comes when it changes.
         message: one sentence.
         values: figures by name, unit in the name.
+        camera: the camera that it is about, relative to the node's namespace; '' = the node itself.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Entry:
     state: str
     message: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    hardware_id: str = ''
+    camera: str = ''
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -46,12 +47,25 @@ def number(value: float, digits: int = 1) -> str:
 
 
 def array_from(entries: Sequence[Entry], node: str, stamp: Time) -> DiagnosticArray:
-    """The message of these entries."""
+    """The message of these entries.
+
+    Two hosts with a node and a camera of one name each differ by namespace alone, so both names are full ones. They are
+    written without the first slash: in the root namespace they are the node's and the camera's names.
+
+    Args:
+        node: fully qualified name.
+    """
+    space, _, name = node.strip('/').rpartition('/')
+
+    def full(relative: str) -> str:
+        return f'{space}/{relative}' if space else relative
+
     def text(value: Any) -> str:
         return number(value) if isinstance(value, float) else str(value)
 
     return DiagnosticArray(header=Header(stamp=stamp), status=[
-        DiagnosticStatus(level=e.level, name=f'{node}: {e.name}', message=e.message, hardware_id=e.hardware_id,
+        DiagnosticStatus(level=e.level, name=f'{full(name)}: {e.name}', message=e.message,
+                         hardware_id=full(e.camera or name),
                          values=[KeyValue(key=k, value=text(v)) for k, v in e.values.items()])
         for e in entries])
 

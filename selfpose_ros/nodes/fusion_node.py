@@ -3,6 +3,7 @@
 """Keypoints topics -> skeletons, markers, rig, TF, diagnostics: the node that understands."""
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -25,7 +26,8 @@ from .errors import NodeError
 from .fusion_outputs import FusionOutputs
 from .fusion_report import camera_entry, fusion_entry
 from .fusion_worker import FusionWorker, Result
-from .keypoints_input import LOCAL, KeypointsInput
+from .graph import offers
+from .keypoints_input import INFO_TYPE, LOCAL, KeypointsInput
 from .managed_node import ManagedNode
 from .meters import Meter
 from .parameters import FusionSettings
@@ -67,6 +69,8 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._local = tuple(local_cameras)
         self._make_estimator = make_estimator
         self._inputs: dict[str, KeypointsInput] = {}
+        # when somebody was last seen to publish the keypoints of a camera that is named nowhere, monotonic s
+        self._announced: dict[str, float] = {}
         self._worker: FusionWorker | None = None
         self._outputs: FusionOutputs | None = None
         self._lifter: Any = None
@@ -110,7 +114,7 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _deactivate(self) -> None:
         for source in self._inputs.values():
             source.close()
-        self._inputs = {}
+        self._inputs, self._announced = {}, {}
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
@@ -146,18 +150,30 @@ class FusionNode(ManagedNode[FusionSettings]):
         if self._worker is None or self._outputs is None:
             return
         if not self.settings.cameras:
-            for name in self._published() - set(self._inputs):
-                self.get_logger().info(f'camera {name}: its keypoints are published')
-                self._add_camera(name)
+            self._discover()
         for source in self._inputs.values():
             source.look()
         self._outputs.tend()
 
+    def _discover(self) -> None:
+        """Cameras that are named nowhere come with their publishers, and leave some time after them."""
+        now, announced = time.monotonic(), self._published() - set(self._local)
+        for name in sorted(announced - set(self._inputs)):
+            self.get_logger().info(f'camera {name}: its keypoints are published')
+            self._add_camera(name)
+        self._announced.update(dict.fromkeys(announced, now))
+        for name in [n for n, seen in self._announced.items() if now - seen > self.settings.leave_after_s]:
+            self.get_logger().info(f'camera {name}: nobody publishes its keypoints any more, it is taken for removed')
+            del self._announced[name]
+            self._inputs[name].close()
+            self._inputs = {n: source for n, source in self._inputs.items() if n != name}
+
     def _published(self) -> set[str]:
-        """Cameras of this node's namespace that announce keypoints."""
+        """Cameras of this node's namespace whose keypoints somebody announces."""
         space = self.get_namespace().rstrip('/') + '/'
         return {name[len(space):-len(_SUFFIX)] for name, kinds in self.get_topic_names_and_types()
-                if name.startswith(space) and name.endswith(_SUFFIX) and 'std_msgs/msg/String' in kinds}
+                if name.startswith(space) and name.endswith(_SUFFIX) and INFO_TYPE in kinds
+                and offers(self, name, INFO_TYPE)}
 
     # -- in the fusion's thread
 
@@ -209,11 +225,12 @@ class FusionNode(ManagedNode[FusionSettings]):
 
     def _entries(self) -> Sequence[Entry]:
         worker, inputs = self._worker, self._inputs
-        entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure),
+        entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure,
+                                self.starting),
                    *backend_entries(self._sessions())]
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
-                                     self.settings.stale_after_s) for name, source in inputs.items()]
+                                     self.settings, self.starting) for name, source in inputs.items()]
         return entries
 
     def _sessions(self) -> list[Any]:

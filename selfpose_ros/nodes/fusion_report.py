@@ -13,18 +13,20 @@ from .diagnostics import ERROR, OK, WARN, Entry, number
 from .fusion_worker import FusionWorker
 from .keypoints_input import KeypointsInput
 from .meters import Meter
+from .parameters import FusionSettings
 
 __all__ = ['camera_entry', 'fusion_entry']
 
 
 def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], latency: Meter, failures: Meter,
-                 failure: str) -> Entry:
+                 failure: str, starting: bool = False) -> Entry:
     """The state of the estimator.
 
     Args:
         worker: None = the node is not active.
         latency: one event per published instant, value = seconds from its stamp to its publication.
         failures: one event per defect met.  failure: a sentence on the last one.
+        starting: that nothing comes yet is no fault.
     """
     if worker is None:
         return Entry('fusion', OK, 'inactive', 'not active')
@@ -32,6 +34,8 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
     level, state, message = (OK if s.ok else WARN), f'level {s.level}', s.sentence
     if failures.values():
         level, state, message = ERROR, 'defect', failure
+    elif starting and not any(k.views.total for k in inputs):
+        level, state, message = OK, 'starting', 'waits for the first keypoints; pose2d_node may still be loading'
     elif not inputs:
         level, state = WARN, 'no cameras'
         message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'
@@ -51,13 +55,14 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
 
 
 def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
-                 stale_after_s: float) -> Entry:
+                 settings: FusionSettings, starting: bool = False) -> Entry:
     """The state of one camera's keypoints.
 
     Args:
         stream: what the view buffer knows.  status: what the estimator knows; None = nothing yet.
+        starting: that nothing comes yet is no fault.
     """
-    level, state, message = _camera_state(source, stream, status, stale_after_s)
+    level, state, message = _camera_state(source, stream, status, settings, starting)
     views = source.views.values()
     return Entry(f'camera {source.name}', level, state, message, {
         'topic': source.topic or 'this process', 'views_per_s': source.views.rate_hz(), 'age_s': source.age_s,
@@ -69,15 +74,21 @@ def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: Ca
 
 
 def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
-                  stale_after_s: float) -> tuple[bytes, str, str]:
+                  settings: FusionSettings, starting: bool) -> tuple[bytes, str, str]:
     if not source.subscribed:
+        if starting:
+            return OK, 'starting', f'waits for {source.topic}; pose2d_node may still be loading'
         return WARN, 'waiting', f'nobody publishes {source.topic}; start pose2d_node for this camera'
     if source.error:
         return ERROR, 'refused', source.error
     if math.isinf(source.age_s):
+        if starting or source.subscribed_s < settings.startup_s:
+            return OK, 'starting', 'waits for the first keypoints'
         return WARN, 'silent', 'no keypoints came yet; check pose2d_node'
-    if source.age_s > stale_after_s:
+    if source.age_s > settings.stale_after_s:
         return ERROR, 'gone', f'no keypoints for {source.age_s:.0f} s; check pose2d_node and the camera'
+    if source.rivals:
+        return WARN, 'rivals', source.rivals
     if source.nameless:
         return WARN, 'nameless', (f'keypoints come, but {source.topic}_info does not say what their columns are; '
                                   'publish joint_names and image_size there (transient local)')

@@ -16,13 +16,17 @@ from std_msgs.msg import String
 
 from ..core.observation import View2D
 from .errors import MessageError
+from .graph import offers, rivals
 from .messages import KeypointsInfo, view_of
 from .meters import Meter
 
-__all__ = ['KeypointsInput']
+__all__ = ['INFO_TYPE', 'KeypointsInput', 'LOCAL']
 
 _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                       durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_KEYPOINTS = 'sensor_msgs/msg/PointCloud2'
+#: of `<camera>/keypoints_info`
+INFO_TYPE = 'std_msgs/msg/String'
 #: messages that wait for the joint names; the two topics come in any order at the start
 _WAITING = 60
 _PATIENCE = 10
@@ -42,15 +46,17 @@ class KeypointsInput:
         refused: one event per message that could not be used.
         error: the last one's sentence, '' = all well since.
         subscribed: a publisher was found.
+        rivals: '' or a sentence: several publishers of the keypoints.
     """
 
     def __init__(self, node: LifecycleNode, name: str, topic: str, deliver: Callable[[View2D], None]) -> None:
         self.name, self.topic = name, node.resolve_topic_name(topic) if topic else LOCAL
-        self.views, self.refused, self.error = Meter(), Meter(), ''
+        self.views, self.refused, self.error, self.rivals = Meter(), Meter(), '', ''
         self.info: KeypointsInfo | None = None
         self._node, self._deliver = node, deliver
         self._subscriptions: list[Any] = []
         self._reliable: bool | None = None
+        self._subscribed_at = math.inf
         self._waiting: deque[PointCloud2] = deque(maxlen=_WAITING)
         self._last_arrival: float | None = None
 
@@ -58,6 +64,11 @@ class KeypointsInput:
     def subscribed(self) -> bool:
         """Views can come."""
         return self.topic == LOCAL or self._reliable is not None
+
+    @property
+    def subscribed_s(self) -> float:
+        """For how long, s; -inf = not subscribed, or of this process."""
+        return time.monotonic() - self._subscribed_at
 
     @property
     def age_s(self) -> float:
@@ -73,12 +84,13 @@ class KeypointsInput:
         """Look at who publishes and subscribe with the reliability that is offered."""
         if self.topic == LOCAL:
             return
-        offers = self._node.get_publishers_info_by_topic(self.topic)
-        reliable = all(o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in offers)
-        if not offers or reliable == self._reliable:
+        there = offers(self._node, self.topic, _KEYPOINTS)
+        reliable = all(o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in there)
+        self.rivals = rivals(self.topic, there)
+        if not there or reliable == self._reliable:
             return
         self.close()
-        self._reliable = reliable
+        self._reliable, self._subscribed_at = reliable, time.monotonic()
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         self._subscriptions = [
             self._node.create_subscription(String, f'{self.topic}_info', self._on_info, _LATCHED),
@@ -89,7 +101,7 @@ class KeypointsInput:
         """End the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._subscriptions, self._reliable = [], None
+        self._subscriptions, self._reliable, self._subscribed_at = [], None, math.inf
 
     def take(self, view: View2D) -> None:
         """A view from this process."""

@@ -3,6 +3,7 @@
 """What both lifecycle nodes share: transitions that say why they fail, diagnostics, the end."""
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import traceback
@@ -17,8 +18,9 @@ from ..core.errors import CoreError
 from ..inference.errors import InferenceError
 from ..models.errors import ModelError
 from .declared_node import DeclaredNode
-from .diagnostics import Entry, StateLog, array_from
+from .diagnostics import WARN, Entry, StateLog, array_from
 from .errors import NodeError
+from .graph import twins
 from .parameters import Settings
 
 __all__ = ['ManagedNode']
@@ -64,8 +66,13 @@ class ManagedNode(DeclaredNode[Settings]):
         """Give everything back; must be harmless when nothing was made."""
 
     def _entries(self) -> Sequence[Entry]:
-        """The present state, for /diagnostics and the log."""
-        return ()
+        """The present state, for /diagnostics and the log; first that of the node as a whole."""
+        raise NotImplementedError
+
+    @property
+    def starting(self) -> bool:
+        """It is not long since the node was activated: others may not be ready yet."""
+        return time.monotonic() - self._since < self.settings.startup_s
 
     def now_s(self) -> float:
         """The node's clock (simulated time if so set), s."""
@@ -130,6 +137,10 @@ class ManagedNode(DeclaredNode[Settings]):
         """Stop and give everything back, whatever the state; a second call does nothing."""
         self._drop()
         super().destroy_node()
+        # rclpy leaves it, and it would keep the node in the graph until Python collects this object
+        machine = getattr(self, '_state_machine', None)
+        if machine is not None:
+            machine.destroy_when_not_in_use()
 
     def bring_up(self) -> None:
         """Configure and activate.
@@ -162,6 +173,7 @@ class ManagedNode(DeclaredNode[Settings]):
 
     def _stop(self) -> None:
         self._running = False
+        self._since = math.inf
         self._deactivate()
 
     def _drop(self) -> None:
@@ -175,8 +187,13 @@ class ManagedNode(DeclaredNode[Settings]):
     # -- diagnostics
 
     def _report(self) -> None:
-        entries = self._entries()
-        self._diagnostics.publish(array_from(entries, self.get_name(), self.get_clock().now().to_msg()))
+        entries = list(self._entries())
+        doubled = twins(self)
+        if doubled:                                        # the first entry is about the node as a whole
+            first = entries[0]
+            entries[0] = dataclasses.replace(first, level=max(first.level, WARN), state=f'{first.state}, twins',
+                                             message=f'{doubled}; {first.message}')
+        self._diagnostics.publish(array_from(entries, self.get_fully_qualified_name(), self.get_clock().now().to_msg()))
         self._log.note(entries)
         if not self._overrides_told and time.monotonic() - self._since > _SETTLED_S:
             self._overrides_told = True

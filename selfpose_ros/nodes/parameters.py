@@ -38,6 +38,8 @@ def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None
 
 _BACKEND = ('What runs {}: onnxruntime (CPU), tensorrt (NVIDIA GPU, or an error that says why not), or auto = tensorrt '
             'where it works, else onnxruntime.')
+_STARTUP = ('For so long after the node was activated, what does not come yet is no fault: camera drivers and networks '
+            'may still be loading.')
 _ENGINES = 'Folder of the engines that TensorRT builds on this machine; empty = ~/.cache/selfpose_ros/engines.'
 
 
@@ -73,6 +75,7 @@ class Pose2DSettings:
                                 any_time=True)
     stale_after_s: float = _of(2., 'A camera without images for this long counts as gone in the diagnostics.',
                                unit='s', low=0.1, high=3600., any_time=True)
+    startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
@@ -135,6 +138,10 @@ class FusionSettings:
                                any_time=True)
     stale_after_s: float = _of(2., 'A camera without keypoints for this long counts as gone in the diagnostics.',
                                unit='s', low=0.1, high=3600., any_time=True)
+    leave_after_s: float = _of(
+        30., 'A camera that is not named in `cameras` is taken for removed when nobody has published its keypoints for '
+        'this long.', unit='s', low=0.1, high=86400., any_time=True)
+    startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',

@@ -22,6 +22,7 @@ from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_line
 from .camera_input import CameraInput
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
+from .graph import published
 from .managed_node import ManagedNode
 from .messages import KeypointsInfo, keypoints_from, optical_frame, time_from
 from .parameters import Pose2DSettings
@@ -157,7 +158,8 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         if self._workers is None:
             return [Entry('network', OK, 'inactive', 'not active'), *backends]
         lines = list(self._cameras.values())
-        return [network_entry(lines), *backends, *(camera_entry(line, self.settings.stale_after_s, self._visible)
+        return [network_entry(lines), *backends, *(camera_entry(line, self.settings.stale_after_s, self._visible,
+                                                                self.starting)
                                                    for line in lines)]
 
     def _sessions(self) -> list[InferenceSession]:
@@ -168,8 +170,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             self.get_logger().info(line)
 
     def _visible(self) -> list[str]:
-        return sorted(name for name, kinds in self.get_topic_names_and_types()
-                      if {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'} & set(kinds))
+        return published(self, ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
 
 
 def _network(camera: str, settings: Pose2DSettings) -> Pose2D:

@@ -47,14 +47,16 @@ class CameraLine:
         return self.input.take()
 
 
-def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> Entry:
+def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]],
+                 starting: bool = False) -> Entry:
     """The state of one camera.
 
     Args:
-        visible: the image topics that somebody publishes; asked only when this camera's is not among them.
+        visible: the image topics that somebody publishes; asked only when this camera's is not subscribed to.
+        starting: that nothing comes yet is no fault.
     """
     source, maker = line.input, line.maker
-    level, state, message = _state(line, stale_after_s, visible)
+    level, state, message = _state(line, stale_after_s, visible, starting)
     choice, info = source.choice, line.info
     size = 'not known' if info is None else f'{info.image_size[0]}x{info.image_size[1]}'
     return Entry(f'camera {source.name}', level, state, message, {
@@ -71,22 +73,29 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
     }, source.name)
 
 
-def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]]) -> tuple[bytes, str, str]:
+def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]],
+           starting: bool) -> tuple[bytes, str, str]:
     source, maker = line.input, line.maker
     if source.choice is None:
         if source.obstacle:
             return ERROR, 'wrong', source.obstacle
         topics = visible()
-        if source.topic in topics:
-            return WARN, 'finding', f'{source.topic} has just been found'
+        if {source.topic, f'{source.topic}/compressed'} & set(topics):
+            return _unsubscribed(source)
+        if starting:
+            return OK, 'starting', f'waits for images on {source.topic}; the camera driver may still be starting'
         seen = ', '.join(topics) or 'none'
         return WARN, 'waiting', (f'nobody publishes images on {source.topic}; start the camera driver, or name '
                                  f'its topic in image_topics (image topics now: {seen})')
     if math.isinf(source.age_s):
+        if starting:
+            return OK, 'starting', f'waits for the first image, {source.choice.words}'
         return WARN, 'silent', f'no image came yet, {source.choice.words}; check the camera driver'
     if source.age_s > stale_after_s:
         return ERROR, 'gone', (f'no image for {source.age_s:.0f} s, {source.choice.words}; the camera driver or '
                                'the network has stopped')
+    if source.rivals:
+        return WARN, 'rivals', source.rivals
     bad, good = len(line.errors.values()), len(line.views.values())
     if bad and not good:
         return ERROR, 'broken', f'no image can be used: {line.error}'
@@ -105,6 +114,15 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
     people = {0: 'nobody in sight', 1: '1 person'}.get(line.people, f'{line.people} people')
     return OK, 'ok', (f'{source.arrivals.rate_hz():.0f} images/s, {line.views.rate_hz():.0f} of them looked at, '
                       f'{people}')
+
+
+def _unsubscribed(source: CameraInput) -> tuple[bytes, str, str]:
+    """Images are published, and not subscribed to."""
+    transport = source.transport
+    if transport == 'auto':
+        return OK, 'finding', f'{source.topic} has just been found'
+    return WARN, 'transport', (f'nobody publishes {transport} images on {source.topic}, others are published; set '
+                               'image_transport to auto')
 
 
 def network_entry(lines: Sequence[CameraLine]) -> Entry:

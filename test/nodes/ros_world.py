@@ -85,13 +85,15 @@ class World:
     def make(self, kind: Callable[..., Any], up: bool = True, **kwargs: Any) -> Any:
         """A node under test with these parameters (and arguments in `args`), configured and active."""
         args = kwargs.pop('args', {})
-        given = {'diagnostics_period_s': 0.1, **kwargs}
+        given = {'diagnostics_period_s': 0.1, 'startup_s': 0., **kwargs}
         overrides = [Parameter(k, Parameter.Type.STRING_ARRAY if isinstance(v, list) else None, v)
                      for k, v in given.items()]
         node = kind(context=self.context, parameter_overrides=overrides, **args)
+        self.nodes.append(node)                            # destroyed at the end, also if it does not come up
         if up:
             node.bring_up()
-        return self.add(node)
+        self.executor.add_node(node)
+        return node
 
     def listen(self, topic: str, kind: Any, callback: Callable[[Any], None] | None = None,
                qos: QoSProfile | int = 50) -> list[Any]:
