@@ -65,8 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='frames a second: needed for OpenPose, overrules the stamps of videos')
     parser.add_argument('--image-size', type=_sizes, default=(), metavar='WxH[,WxH]',
                         help='for OpenPose: px, of all cameras or of each')
-    parser.add_argument('--joints', choices=sorted(JOINT_SETS), help='joint set of OpenPose files or of archives '
-                        'without joint_names')
+    parser.add_argument('--joints', type=_joint_set, choices=list(JOINT_SETS), metavar='SET',
+                        help='joint set of OpenPose files or of archives '
+                        f'without joint_names: {", ".join(JOINT_SETS)}')
     parser.add_argument('--topics', type=_words, default=(), metavar='T,T,...',
                         help='of a bag; default: all that fit')
     parser.add_argument('--each-alone', action='store_true',
@@ -98,6 +99,15 @@ def _length(text: str, lowest: float, highest: float) -> float:
     if not lowest <= value <= highest:
         raise argparse.ArgumentTypeError(f'{text!r} must be a number from {lowest:g} to {highest:g}')
     return value
+
+
+def _joint_set(text: str) -> str:
+    from ..core.errors import SkeletonError
+    from ..core.skeleton import set_name
+    try:
+        return set_name(text)
+    except SkeletonError:
+        return text                                        # argparse lists the choices
 
 
 def _words(text: str) -> tuple[str, ...]:

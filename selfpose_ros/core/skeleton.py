@@ -7,6 +7,7 @@ Order is that of Human3.6M as the literature uses it; see `JOINTS`. Left and rig
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SkeletonError
+from .joint_sets import BODY25, BODY25B, COCO17, COCO18, HALPE26, MEDIAPIPE33, SOURCE_SETS
 
 __all__ = [
-    'JOINTS', 'PARENTS', 'BONES', 'BONE_NAMES', 'MIRROR', 'SWAP_GROUPS', 'COCO17', 'HALPE26', 'BODY25',
-    'BODY25B', 'MEDIAPIPE33', 'JOINT_SETS', 'JointMap', 'joint_map',
+    'JOINTS', 'PARENTS', 'BONES', 'BONE_NAMES', 'MIRROR', 'SWAP_GROUPS', 'COCO17', 'COCO18', 'HALPE26', 'BODY25',
+    'BODY25B', 'MEDIAPIPE33', 'JOINT_SETS', 'USUAL_SETS', 'JointMap', 'joint_map', 'named_joints', 'set_name',
 ]
 
 Array = NDArray[np.float64]
@@ -34,39 +36,24 @@ MIRROR: tuple[int, ...] = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12,
 #: joints that a 2D network exchanges together when it confuses left and right
 SWAP_GROUPS: dict[str, tuple[int, ...]] = {'arms': (11, 12, 13, 14, 15, 16), 'legs': (1, 2, 3, 4, 5, 6)}
 
-COCO17: tuple[str, ...] = (
-    'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder', 'left_elbow',
-    'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle',
-    'right_ankle',
-)
-HALPE26: tuple[str, ...] = COCO17 + (
-    'head_top', 'neck', 'mid_hip', 'left_big_toe', 'right_big_toe', 'left_small_toe', 'right_small_toe',
-    'left_heel', 'right_heel',
-)
-BODY25: tuple[str, ...] = (
-    'nose', 'neck', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder', 'left_elbow', 'left_wrist',
-    'mid_hip', 'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee', 'left_ankle', 'right_eye',
-    'left_eye', 'right_ear', 'left_ear', 'left_big_toe', 'left_small_toe', 'left_heel', 'right_big_toe',
-    'right_small_toe', 'right_heel',
-)
-BODY25B: tuple[str, ...] = COCO17 + (
-    'neck', 'head_top', 'left_big_toe', 'left_small_toe', 'left_heel', 'right_big_toe', 'right_small_toe',
-    'right_heel',
-)
-MEDIAPIPE33: tuple[str, ...] = (
-    'nose', 'left_eye_inner', 'left_eye', 'left_eye_outer', 'right_eye_inner', 'right_eye', 'right_eye_outer',
-    'left_ear', 'right_ear', 'mouth_left', 'mouth_right', 'left_shoulder', 'right_shoulder', 'left_elbow',
-    'right_elbow', 'left_wrist', 'right_wrist', 'left_pinky', 'right_pinky', 'left_index', 'right_index',
-    'left_thumb', 'right_thumb', 'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
-    'left_heel', 'right_heel', 'left_foot_index', 'right_foot_index',
-)
-JOINT_SETS: dict[str, tuple[str, ...]] = {
-    'h36m17': JOINTS, 'coco17': COCO17, 'halpe26': HALPE26, 'body25': BODY25, 'body25b': BODY25B,
-    'mediapipe33': MEDIAPIPE33,
+#: name -> joints of the sets that sources use; see `core.joint_sets` for their order
+JOINT_SETS: dict[str, tuple[str, ...]] = {'h36m17': JOINTS} | SOURCE_SETS
+#: number of joints -> name of the set that has so many, where the source does not name one
+USUAL_SETS: dict[int, str] = {
+    15: 'mpi15', 16: 'mpii16', 17: 'coco17', 18: 'coco18', 25: 'body25', 26: 'halpe26', 33: 'mediapipe33',
+    133: 'wholebody133', 134: 'wholebody134', 135: 'body135', 136: 'halpe136',
 }
 
 _LIMBS = ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')
 _PAIRED = (*_LIMBS, 'ear', 'eye')
+#: names of the joints in the middle of the body; the first that a source has is taken
+_MIDDLE = {
+    'pelvis': ('pelvis', 'mid_hip', 'midhip', 'hip', 'root'), 'thorax': ('thorax',), 'spine': ('spine',),
+    'neck_nose': ('neck_nose', 'nose', 'neck', 'upper_neck'),
+    'head': ('head', 'head_top', 'headtop', 'top_head'),
+}
+#: all that the 17 can rest on
+_USED = frozenset((*JOINTS, *(f'{s}_{n}' for n in _PAIRED for s in 'lr'), *(n for m in _MIDDLE.values() for n in m)))
 #: the ears lie about a third of the way from the skull's top down: head top = ears + this x (ears - thorax)
 _EARS_TO_TOP = 0.6
 
@@ -125,8 +112,9 @@ class JointMap:
         conf, points = np.minimum(confidence, 1.), keypoints
         if not seen.all():
             conf, points = np.where(seen, conf, 0.), np.where(seen[..., None], keypoints, 0.)
-        out = self.weights @ points
-        lowest = np.where(self.needs, conf[..., None, :], np.inf).min(-1) * self.factor
+        used = np.flatnonzero(self.needs.any(0))           # a whole body has 100 joints of face and hands more
+        out = self.weights[:, used] @ points[..., used, :]
+        lowest = np.where(self.needs[:, used], conf[..., None, used], np.inf).min(-1) * self.factor
         if self.nose >= 0:                                # head from ears: unsure ears, then the nose stands in
             weak = (lowest[..., 10] < 0.3 * self.factor[10]) & (0.5 * conf[..., self.nose] > lowest[..., 10])
             out[..., 10, :] = np.where(weak[..., None], points[..., self.nose, :], out[..., 10, :])
@@ -134,18 +122,50 @@ class JointMap:
         return np.where((lowest > 0)[..., None], out, np.nan), lowest
 
 
+def set_name(text: str) -> str:
+    """The key of `JOINT_SETS` that a name means in any spelling: 'COCO-18', 'BODY_25B', 'coco_wholebody_133', ...
+
+    Raises:
+        SkeletonError: no such set.
+    """
+    key = _set_key(text)
+    if key not in JOINT_SETS:
+        names = sorted(JOINT_SETS, key=lambda n: [int(p) if p.isdigit() else p for p in re.split(r'(\d+)', n)])
+        raise SkeletonError(f'joint set {text!r} is not known; choose one of: {", ".join(names)}')
+    return key
+
+
+def _set_key(text: str) -> str:
+    return re.sub(r'[^a-z0-9]', '', text.lower()).replace('cocowholebody', 'wholebody')
+
+
+def named_joints(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Joint names as a source gives them: one by one, or as the name of a set, alone in the list or without one.
+
+    Raises:
+        SkeletonError: a text that is not the name of a set.
+    """
+    if isinstance(given, str):
+        return JOINT_SETS[set_name(given)]
+    names = tuple(str(n) for n in given)
+    return JOINT_SETS.get(_set_key(names[0]), names) if len(names) == 1 else names
+
+
 def joint_map(names: Sequence[str]) -> JointMap:
     """Map for a source with these joint names (any spelling of left/right; see `JOINT_SETS` for known sets).
 
+    Joints of faces, hands and feet may be among them, under any names; only those that the 17 rest on must differ.
+
     Raises:
-        SkeletonError: a limb joint is missing or a name occurs twice; the message names it.
+        SkeletonError: a limb joint is missing or one that is needed occurs twice; the message names it.
     """
     source = tuple(str(n) for n in names)
     plain = [_plain(n) for n in source]
-    double = sorted({n for n in plain if plain.count(n) > 1})
+    count = Counter(plain)
+    double = sorted(n for n in _USED if count[n] > 1)
     if double:
         raise SkeletonError(f'joint names: {", ".join(double)} given twice; every joint needs a name of its own')
-    at = {n: i for i, n in enumerate(plain)}
+    at = {n: plain.index(n) for n in count}
     missing = [f'{s}_{limb}' for limb in _LIMBS for s in 'lr' if f'{s}_{limb}' not in at]
     if missing:
         raise SkeletonError(
@@ -161,10 +181,8 @@ def joint_map(names: Sequence[str]) -> JointMap:
     for j, name in enumerate(JOINTS):
         if name in at:
             put(j, (name, 1.))
-    mid = {'pelvis': ('pelvis', 'mid_hip', 'midhip', 'hip', 'root'), 'thorax': ('thorax',), 'spine': ('spine',),
-           'neck_nose': ('neck_nose', 'nose', 'neck'), 'head': ('head', 'head_top', 'headtop', 'top_head')}
     for j, name in ((0, 'pelvis'), (8, 'thorax'), (7, 'spine'), (9, 'neck_nose'), (10, 'head')):
-        known = [n for n in mid[name] if n in at]
+        known = [n for n in _MIDDLE[name] if n in at]
         if known:
             weights[j] = 0
             put(j, (known[0], 1.))

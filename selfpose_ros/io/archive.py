@@ -3,9 +3,12 @@
 """Keypoint archives (npz): 2D joints of V cameras over T rows of time.
 
 `keypoints (T, V, J, 2)` px, NaN = not seen; `confidence (T, V, J)` 0..1; `stamp (T,)` or `(T, V)` s, rows in order
-of time, NaN = this camera gave no image; `image_size (V, 2)` w, h px; `joint_names (J,)`.
+of time, NaN = this camera gave no image; `image_size (V, 2)` w, h px; `joint_names (J,)`, or the name of a set.
+Several people: `keypoints (T, V, D, J, 2)` and `confidence (T, V, D, J)` hold up to D detections of each camera, in
+any order, NaN = no such detection; detections of one number in several cameras need not be the same person.
 Optional: `camera_names (V,)`; `K (V, 3, 3)` px (NaN or K[0, 0] = 0: unknown) and `distortion (V, N)`;
-`person (T, V)` identities: with it, several rows with the same stamps are several people of one instant;
+`person (T, V)` or `(T, V, D)` identities, -1 = none: with `(T, V)`, several rows with the same stamps are several
+people of one instant;
 `grouping` = 'stamps' says that the cameras ran free and that rows do not tell what belongs together.
 Everything else in the file, truth included, is left alone.
 """
@@ -21,8 +24,9 @@ from numpy.typing import NDArray
 from ..core.camera import Intrinsics
 from ..core.check import in_pixels
 from ..core.errors import CoreError
+from ..core.image_units import extent
 from ..core.observation import MultiView, View2D
-from ..core.skeleton import JOINT_SETS, JOINTS, joint_map
+from ..core.skeleton import JOINTS, joint_map, named_joints
 from .errors import IoError
 from .npz import NpzReader, write_npz
 from .recording import Recording, row
@@ -31,6 +35,9 @@ __all__ = ['joint_set', 'read_keypoints', 'write_keypoints']
 
 Array = NDArray[np.float64]
 
+#: whole numbers up to here are exact in float64, as which they are read
+_LARGEST_IDENTITY = 2. ** 53
+
 
 def joint_set(name: str) -> tuple[str, ...]:
     """The joints of a named set.
@@ -38,20 +45,21 @@ def joint_set(name: str) -> tuple[str, ...]:
     Raises:
         IoError: no such set.
     """
-    if name not in JOINT_SETS:
-        raise IoError(f'joint set {name!r} is not known; choose one of: {", ".join(sorted(JOINT_SETS))}')
-    return JOINT_SETS[name]
+    try:
+        return named_joints(name)
+    except CoreError as error:
+        raise IoError(str(error)) from error
 
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The checked arrays of one file; stamps (T, V)."""
+    """The checked arrays of one file; keypoints (T, V, D, J, 2), stamps (T, V), person (T, V, D)."""
 
     keypoints: Array
     confidence: Array
     stamps: Array
     size: Array
-    person: Array
+    person: NDArray[np.int64]
     cameras: tuple[str, ...]
     intrinsics: tuple[Intrinsics | None, ...]
     names: tuple[str, ...]
@@ -78,11 +86,10 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
     for first, end in zip(a.starts, [*a.starts[1:], len(points)], strict=True):
         here = []
         for v in np.nonzero(np.isfinite(a.stamps[first]))[0]:
-            there = np.isfinite(points[first:end, v]).any((1, 2))
+            there = np.isfinite(points[first:end, v]).any((2, 3))
             here.append(View2D(
                 a.cameras[v], a.stamps[first, v], points[first:end, v][there], certainty[first:end, v][there],
-                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there].astype(int),
-                a.intrinsics[v]))
+                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there], a.intrinsics[v]))
         instants.append(row(here, a.cameras))
     return Recording.of(path.stem, a.cameras, (v for i in instants for v in i.views), joint_names=a.names,
                         rows=None if a.free else instants)
@@ -90,40 +97,56 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
 
 def _load(path: Path, joints: str | None) -> _Arrays:
     with NpzReader(path) as z:
-        keypoints = z.array('keypoints', 'T V J 2')
-        confidence = z.array('confidence', 'T V J')
+        several = z.dimensions('keypoints') == 5
+        keypoints = z.array('keypoints', 'T V D J 2' if several else 'T V J 2')
+        confidence = z.array('confidence', 'T V D J' if several else 'T V J')
         stamp = z.array('stamp', 'T', 'T V')
         size = z.array('image_size', 'V 2')
-        names = joint_set(joints) if joints else tuple(z.array('joint_names', 'J', text=True))
+        names = joint_set(joints) if joints else _names(path, z)
         named = tuple(z.array('camera_names', 'V', text=True)) if 'camera_names' in z else ()
         K = z.array('K', 'V 3 3') if 'K' in z else None
         distortion = z.array('distortion', 'V N') if 'distortion' in z else None
-        person = z.array('person', 'T V') if 'person' in z else None
+        person = z.array('person', 'T V D' if several else 'T V') if 'person' in z else None
         free = 'grouping' in z and str(z.array('grouping', '', text=True)) == 'stamps'
-    rows, views, count = keypoints.shape[:3]
+    if not several:
+        keypoints, confidence = keypoints[:, :, None], confidence[:, :, None]
+    rows, views, _, count = keypoints.shape[:4]
     if not rows or not views:
         empty = 'cameras' if rows else 'rows'
         raise IoError(f'{path}: keypoints has no {empty}: its shape is {keypoints.shape}; nothing to do')
     if len(names) != count:
-        raise IoError(f'{path}: keypoints has {count} joints, but the joint set {joints} has {len(names)}; '
-                      'name the right one')
+        raise IoError(f'{path}: keypoints has {count} joints, but the joint set {joints or "that is named"} has '
+                      f'{len(names)}; name the right one')
     _check_values(path, keypoints, confidence, size)
     stamps = np.repeat(stamp[:, None], views, 1) if stamp.ndim == 1 else stamp
     cameras = named or tuple(f'cam{v + 1}' for v in range(views))
     known = tuple(_intrinsics(path, cameras[v], None if K is None else K[v],
                               None if distortion is None else distortion[v]) for v in range(views))
-    who = np.full((rows, views), -1.) if person is None else np.nan_to_num(person, nan=-1.)
+    who = np.full(keypoints.shape[:3], -1, np.int64)
+    if person is not None:
+        with np.errstate(invalid='ignore'):
+            real = np.abs(person) <= _LARGEST_IDENTITY
+        who = np.where(real, person, -1).astype(np.int64).reshape(who.shape)
     return _Arrays(keypoints, confidence, stamps, size, who, cameras, known, names,
-                   _instants(path, stamps, person is not None), free)
+                   _instants(path, stamps, person is not None and not several), free)
+
+
+def _names(path: Path, z: NpzReader) -> tuple[str, ...]:
+    names = z.array('joint_names', '' if z.dimensions('joint_names') == 0 else 'J', text=True)
+    try:
+        return named_joints(str(names)) if names.ndim == 0 else tuple(map(str, names))
+    except CoreError as error:
+        raise IoError(f'{path}: {error}') from error
 
 
 def _check_values(path: Path, keypoints: Array, confidence: Array, size: Array) -> None:
     if not np.isfinite(size).all() or size.min() < 1:
         raise IoError(f'{path}: image_size must be at least 1x1 px, got {size.tolist()}; give width, height in px')
-    finite = keypoints[np.isfinite(keypoints)]
-    if finite.size and not in_pixels(float(finite.min()), float(finite.max()), size.min(0)):
-        raise IoError(f'{path}: keypoints lie between {finite.min():.2f} and {finite.max():.2f}, not in pixels; '
-                      'multiply them by the image size')
+    for v in range(len(size)):
+        low, high = extent(keypoints[:, v], confidence[:, v])
+        if not in_pixels(low, high, size[v]):
+            raise IoError(f'{path}: keypoints lie between {low:.2f} and {high:.2f} in camera {v + 1}, not in pixels; '
+                          'multiply them by the image size')
     c = confidence[np.isfinite(confidence)]
     if c.size and (c.max() > 2 or c.min() < -1):           # some networks overshoot 1 a little; 87 is another unit
         raise IoError(f'{path}: confidence must lie in 0..1, got {c.min():.3g} to {c.max():.3g}; scale it')
@@ -167,22 +190,23 @@ def write_keypoints(path: Path, recording: Recording) -> None:
     """
     instants = recording.rows if recording.rows is not None else _gathered(recording)
     cameras = recording.cameras
-    first = np.cumsum([0, *(max([1, *(len(v.keypoints) for v in i.views)]) for i in instants)])
-    T, V = int(first[-1]), len(cameras)
-    keypoints, confidence = np.full((T, V, 17, 2), np.nan, np.float32), np.zeros((T, V, 17), np.float32)
-    stamp, person = np.full((T, V), np.nan), np.full((T, V), -1)
+    T, V, D = len(instants), len(cameras), max((len(v.keypoints) for i in instants for v in i.views), default=1) or 1
+    keypoints, confidence = np.full((T, V, D, 17, 2), np.nan, np.float32), np.zeros((T, V, D, 17), np.float32)
+    stamp, person = np.full((T, V), np.nan), np.full((T, V, D), -1)
     size = np.ones((V, 2), np.int64)
     known: dict[int, Intrinsics] = {}
     for i, instant in enumerate(instants):
         for view in instant.views:
-            v, rows = cameras.index(view.camera), slice(first[i], first[i] + len(view.keypoints))
-            stamp[first[i]:first[i + 1], v] = view.stamp
-            keypoints[rows, v], confidence[rows, v], person[rows, v] = view.keypoints, view.confidence, view.person
-            size[v] = view.image_size
+            v, there = cameras.index(view.camera), slice(len(view.keypoints))
+            stamp[i, v], size[v] = view.stamp, view.image_size
+            keypoints[i, v, there], confidence[i, v, there] = view.keypoints, view.confidence
+            person[i, v, there] = view.person
             if view.intrinsics is not None:
                 known.setdefault(v, view.intrinsics)
     arrays = {'keypoints': keypoints, 'confidence': confidence, 'stamp': stamp, 'image_size': size,
               'joint_names': np.array(JOINTS), 'camera_names': np.array(cameras), 'person': person}
+    if D == 1:                                             # what other programs read, too
+        arrays |= {k: arrays[k][:, :, 0] for k in ('keypoints', 'confidence', 'person')}
     if known:
         arrays['K'] = np.full((V, 3, 3), np.nan)
         arrays['distortion'] = np.zeros((V, max(len(k.distortion) for k in known.values())))

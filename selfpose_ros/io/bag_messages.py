@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..core.camera import Intrinsics
 from ..core.errors import CoreError
 from ..core.observation import View2D
-from ..core.skeleton import JointMap, joint_map
+from ..core.skeleton import JointMap, joint_map, named_joints
 from .errors import BadMessage
 
 __all__ = ['KeypointsInfo', 'info_of', 'is_keypoints', 'view_of']
@@ -43,7 +43,7 @@ def info_of(text: str) -> KeypointsInfo:
     """
     try:
         data = json.loads(text)
-        names = tuple(str(n) for n in data['joint_names'])
+        names = named_joints(data['joint_names'])
         w, h = (int(x) for x in data['image_size'])
         K, distortion = data.get('K'), data.get('distortion')
         known = None if K is None else Intrinsics(K, np.zeros(5) if distortion is None else distortion)

@@ -47,8 +47,9 @@ def write_trc(path: Path, result: Skeletons, *, millimetres: bool = False) -> li
     """One TRC file for each person, y up: its x, y, z are the world's x, z, -y; origin on the floor.
 
     The first person's file is `path`, the others' are `NAME_person<id>.trc`. A file has one frame of coordinates:
-    when a person is known in the world at some time (level 3), the instants before are left empty; when never, the
-    origin is the pelvis.
+    when a person is known in the world at some time (level 3), the instants before are not known; when never, the
+    origin is the pelvis. What is not known is NaN: OpenSim counts the columns of every row, and loses a blank one at
+    its end.
 
     Args:
         path: of the first person's file.
@@ -91,7 +92,7 @@ def _trc_of(path: Path, result: Skeletons, person: int, unit: str) -> None:
                    'Frame#\tTime\t' + '\t\t\t'.join(JOINTS) + '\t\t\n'
                    '\t\t' + '\t'.join(f'X{j}\tY{j}\tZ{j}' for j in range(1, J + 1)) + '\n\n')
         for i in range(T):
-            cells = '\t'.join(_cell(x, 2 if unit == 'mm' else 5) for x in joints[i].ravel())
+            cells = '\t'.join(_cell(x, 2 if unit == 'mm' else 5) or 'NaN' for x in joints[i].ravel())
             file.write(f'{i + 1}\t{result.stamp[i] - result.stamp[0]:.6f}\t{cells}\n')
 
 

@@ -3,9 +3,8 @@
 """npz files: arrays checked for shape and kind when they are read, whole or not at all when they are written."""
 from __future__ import annotations
 
+import math
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ['NpzReader', 'atomically', 'write_npz']
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, NotImplementedError)
+#: numbers that one array may have, 2 GiB of them as float64; and bytes of an array of text
+_MOST_NUMBERS, _MOST_TEXT_B = 1 << 28, 1 << 24
 
 
 @contextmanager
@@ -69,8 +69,8 @@ class NpzReader:
         if not path.is_file():
             raise IoError(f'{path}: no such file; check the path')
         try:
-            loaded = np.load(path, allow_pickle=False)
-        except _DAMAGED as error:
+            loaded = np.load(path, mmap_mode='r', allow_pickle=False)    # a single array is not read at all
+        except Exception as error:
             raise IoError(f'{path}: not a readable npz ({_plain(error)}); write or copy it again') from error
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise IoError(f'{path}: a single array, not an npz of named arrays; save it with numpy.savez')
@@ -102,19 +102,46 @@ class NpzReader:
             raise IoError(f'{self.path}: {key} is missing, expected with shape {self._any(shapes)} '
                           f'(the file holds {names})')
         try:
-            value = self._file[key]
-        except _DAMAGED as error:
-            raise IoError(f'{self.path}: {key} cannot be read ({_plain(error)}); '
-                          'write or copy the file again') from error
-        fits = value.dtype.kind in ('US' if text else 'fiub')
-        if not fits:
-            raise IoError(f'{self.path}: {key} must hold {"text" if text else "numbers"}, got {value.dtype}')
-        for shape in shapes:
-            sizes = self._match(shape.split(), value.shape)
-            if sizes is not None:
-                self.sizes.update(sizes)
-                return value.astype(str) if text else value.astype(float)
-        raise IoError(f'{self.path}: {key} must have shape {self._any(shapes)}, got {value.shape}')
+            actual, kind = self._declared(key)
+        except Exception as error:
+            raise self._unreadable(key, error) from error
+        if kind.hasobject:
+            raise IoError(f'{self.path}: {key} cannot be read (it holds Python objects); save plain arrays')
+        if kind.kind not in ('US' if text else 'fiub'):
+            raise IoError(f'{self.path}: {key} must hold {"text" if text else "numbers"}, got {kind}')
+        sizes = next((s for s in (self._match(shape.split(), actual) for shape in shapes) if s is not None), None)
+        if sizes is None:
+            raise IoError(f'{self.path}: {key} must have shape {self._any(shapes)}, got {actual}')
+        count = math.prod(actual)
+        if count > _MOST_NUMBERS or (text and count * kind.itemsize > _MOST_TEXT_B):
+            raise IoError(f'{self.path}: {key} is too large, {actual} of {kind}; cut the recording into parts')
+        try:
+            value = self._file[key].astype(str if text else float)
+        except Exception as error:
+            raise self._unreadable(key, error) from error
+        self.sizes.update(sizes)
+        return value
+
+    def dimensions(self, key: str) -> int | None:
+        """Number of dimensions of the array of a key; None: there is no such key, or it cannot be read."""
+        try:
+            return len(self._declared(key)[0]) if key in self else None
+        except Exception:  # noqa: BLE001 - see __init__; whoever reads it hears why
+            return None
+
+    def _declared(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and kind that the header of an array declares; nothing is allocated for it yet."""
+        name = key if key in self._file.zip.namelist() else f'{key}.npy'
+        with self._file.zip.open(name) as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, kind = read(member)
+            if kind.itemsize * math.prod(shape) > self._file.zip.getinfo(name).file_size and not kind.hasobject:
+                raise ValueError(f'it declares {shape} of {kind}, but is shorter')
+        return tuple(int(s) for s in shape), kind
+
+    def _unreadable(self, key: str, error: Exception) -> IoError:
+        return IoError(f'{self.path}: {key} cannot be read ({_plain(error)}); write or copy the file again')
 
     def _match(self, shape: Sequence[str], actual: tuple[int, ...]) -> dict[str, int] | None:
         if len(shape) != len(actual):

@@ -7,8 +7,9 @@ Keypoints of a camera travel on two topics, so that bags and other hosts have al
 - `<camera>/keypoints`, PointCloud2: a row per person, a column per joint, float32 fields `u v` (px, NaN = not
   seen), `confidence` (0..1) and `person` (the camera's own track, -1 = none). Header: that of the image. Where the
   2D network tells how far joints lie behind the pelvis, `depth` and `depth_sigma`, too: see `View2D`; NaN = not known.
-- `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns), `image_size` [w, h]
-  px, `K` and `distortion` (null = not calibrated), `camera`, `model`, `device`. Sent again whenever it changes.
+- `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns, or the name of a set of
+  `core.skeleton.JOINT_SETS`), `image_size` [w, h] px, `K` and `distortion` (null = not calibrated), `camera`, `model`,
+  `device`. Sent again whenever it changes.
 """
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from ..core.camera import Intrinsics
 from ..core.errors import CoreError
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
-from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
+from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map, named_joints
 from .clouds import cloud_from, columns_of, table_cloud
 from .errors import MessageError
 
@@ -100,7 +101,7 @@ class KeypointsInfo:
         """
         try:
             data = json.loads(text)
-            names = tuple(str(n) for n in data['joint_names'])
+            names = named_joints(data['joint_names'])
             w, h = (int(x) for x in data['image_size'])
             K, distortion = data.get('K'), data.get('distortion')
             known = None if K is None else Intrinsics(K, np.zeros(5) if distortion is None else distortion)

@@ -16,7 +16,10 @@ from selfpose_ros.core.skeleton import (
     MIRROR,
     PARENTS,
     SWAP_GROUPS,
+    USUAL_SETS,
     joint_map,
+    named_joints,
+    set_name,
 )
 
 LIMB = [JOINTS.index(f'{s}_{n}') for s in 'lr' for n in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
@@ -27,7 +30,8 @@ def body(names: tuple[str, ...]) -> np.ndarray:
     heights = {
         'ankle': 900, 'heel': 910, 'toe': 930, 'foot': 930, 'knee': 700, 'hip': 500, 'pelvis': 500, 'spine': 375,
         'wrist': 520, 'pinky': 540, 'index': 545, 'thumb': 535, 'elbow': 400, 'shoulder': 250, 'thorax': 250,
-        'nose': 170, 'neck': 240, 'mouth': 190, 'eye': 150, 'ear': 155, 'head': 60}
+        'nose': 170, 'neck': 240, 'mouth': 190, 'eye': 150, 'ear': 155, 'head': 60, 'face': 160, 'hand': 540,
+        'chest': 320}
     out = np.zeros((len(names), 2))
     for i, name in enumerate(names):
         left, right = name.startswith(('l_', 'left')), name.startswith(('r_', 'right'))
@@ -62,6 +66,60 @@ def test_known_joint_sets_give_a_body_with_left_on_the_left(name: str) -> None:
                                      ('neck_nose', 200, 60)):
         assert at[joint][0] == pytest.approx(500) and at[joint][1] == pytest.approx(height, abs=tolerance), joint
     assert at['head'][1] < at['neck_nose'][1] <= at['thorax'][1] < at['spine'][1] < at['pelvis'][1]
+
+
+@pytest.mark.parametrize(('name', 'like'), [
+    ('wholebody133', 'coco17'), ('halpe136', 'halpe26'), ('body135', 'body25b'), ('wholebody134', 'coco18')])
+def test_bodies_of_whole_body_sets_come_first(name: str, like: str) -> None:
+    whole, body_only = JOINT_SETS[name], JOINT_SETS[like]
+    assert whole[:len(body_only)] == body_only and len(set(whole)) == len(whole) == int(name[-3:])
+    px, conf = np.random.default_rng(1).uniform(0, 900, (4, len(whole), 2)), np.full((4, len(whole)), .7)
+    a = joint_map(whole).apply(px, conf)
+    b = joint_map(body_only).apply(px[:, :len(body_only)], conf[:, :len(body_only)])
+    assert np.allclose(a[0], b[0]) and np.allclose(a[1], b[1])
+
+
+def test_face_and_hand_joints_lie_where_their_sets_have_them() -> None:
+    """Ranges as the sets' authors publish them, counted from 0."""
+    def span(name: str, part: str) -> tuple[int, int]:
+        found = [i for i, n in enumerate(JOINT_SETS[name]) if n.startswith(part)]
+        assert found == list(range(found[0], found[-1] + 1))
+        return found[0], found[-1]
+    assert JOINT_SETS['wholebody133'][17:23] == (
+        'left_big_toe', 'left_small_toe', 'left_heel', 'right_big_toe', 'right_small_toe', 'right_heel')
+    assert [span('wholebody133', p) for p in ('face', 'left_hand', 'right_hand')] == [(23, 90), (91, 111), (112, 132)]
+    assert [span('halpe136', p) for p in ('face', 'left_hand', 'right_hand')] == [(26, 93), (94, 114), (115, 135)]
+    assert [span('body135', p) for p in ('left_hand', 'right_hand', 'face')] == [(25, 44), (45, 64), (65, 134)]
+
+
+def test_a_number_of_joints_means_one_set() -> None:
+    assert all(len(JOINT_SETS[name]) == count for count, name in USUAL_SETS.items())
+
+
+@pytest.mark.parametrize(('text', 'name'), [
+    ('coco18', 'coco18'), ('COCO-18', 'coco18'), ('BODY_25B', 'body25b'), ('Halpe 26', 'halpe26'),
+    ('coco_wholebody_133', 'wholebody133'), ('COCO-WholeBody133', 'wholebody133'), ('BODY_135', 'body135')])
+def test_sets_are_named_in_any_spelling(text: str, name: str) -> None:
+    assert set_name(text) == name and named_joints(text) == named_joints([text]) == JOINT_SETS[name]
+
+
+def test_sets_that_there_are_not() -> None:
+    with pytest.raises(SkeletonError, match="'body99' is not known; choose one of: body25, body25b, body135, "):
+        named_joints('body99')
+    assert named_joints(COCO17) == COCO17
+
+
+def test_joints_that_are_not_needed_may_share_a_name() -> None:
+    names = (*COCO17, *['face'] * 68, '', '')
+    assert np.flatnonzero(joint_map(names).needs.any(0)).max() < 17
+
+
+@pytest.mark.parametrize('name', ['body25', 'halpe26', 'body135', 'coco18'])
+def test_names_as_openpose_and_halpe_spell_them(name: str) -> None:
+    spelt = [n.replace('left_', 'L ').replace('right_', 'R ').title().replace(' ', '').replace('_', '')
+             for n in JOINT_SETS[name]]
+    assert 'LShoulder' in spelt
+    assert np.array_equal(joint_map(spelt).weights, joint_map(JOINT_SETS[name]).weights)
 
 
 def test_own_joints_go_through_unchanged() -> None:

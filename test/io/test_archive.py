@@ -3,12 +3,16 @@
 """Keypoint archives: what is written is read, and what is wrong is named."""
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 import recorded
 
 from selfpose_ros.core.observation import MultiView
-from selfpose_ros.core.skeleton import BODY25B, JOINTS
+from selfpose_ros.core.skeleton import BODY25B, JOINT_SETS, JOINTS
+from selfpose_ros.io import npz
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.recording import Recording
@@ -55,6 +59,96 @@ def test_rows_with_the_same_stamp_are_people(tmp_path):
     frames = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', stamp=stamp, person=person)).frames()
     assert [f.stamp for f in frames] == [0, 1, 2]
     assert all(v.person.tolist() == [4, 9] for f in frames for v in f.views)
+
+
+def several(T=4, V=2, D=3, **changes):
+    """Arrays of an archive with up to D detections of each camera."""
+    rng = np.random.default_rng(3)
+    a = recorded.archive(T, V, keypoints=rng.uniform(100, 900, (T, V, D, 17, 2)),
+                         confidence=rng.uniform(.3, 1, (T, V, D, 17)), **changes)
+    a['keypoints'][0, 0, 1], a['keypoints'][2, 1] = np.nan, np.nan
+    return a
+
+
+def test_several_detections_of_each_camera(tmp_path):
+    a = several()
+    np.savez(tmp_path / 'a.npz', **a)
+    r = read_keypoints(tmp_path / 'a.npz')
+    assert [[len(v.keypoints) for v in f.views] for f in r.frames()] == [[2, 3], [3, 3], [3, 0], [3, 3]]
+    view = r.frames()[0].views[0]
+    assert np.array_equal(view.keypoints, a['keypoints'][0, 0, [0, 2]]) and view.person.tolist() == [-1, -1]
+    np.savez(tmp_path / 'b.npz', **several(person=np.arange(24).reshape(4, 2, 3)))
+    assert read_keypoints(tmp_path / 'b.npz').frames()[0].views[0].person.tolist() == [0, 2]
+    for D in (0, 1):
+        np.savez(tmp_path / 'c.npz', **several() | {
+            k: a[k][:, :, :D] for k in ('keypoints', 'confidence')})
+        assert {len(v.keypoints) for v in read_keypoints(tmp_path / 'c.npz').views} <= {0, D}
+
+
+@pytest.mark.parametrize('changes, sentence', [
+    ({'confidence': np.ones((4, 2, 17))}, 'confidence must have shape (T, V, D, J) = (4, 2, 3, 17), got (4, 2, 17)'),
+    ({'person': np.zeros((4, 2))}, 'person must have shape (T, V, D) = (4, 2, 3), got (4, 2)'),
+    ({'stamp': np.array([0., 1, 1, 2])}, 'rows 1 and 2 have the same stamp')])
+def test_several_detections_that_do_not_fit(tmp_path, changes, sentence):
+    np.savez(tmp_path / 'a.npz', **several() | changes)
+    with pytest.raises(IoError) as error:
+        read_keypoints(tmp_path / 'a.npz')
+    assert sentence in str(error.value)
+
+
+def test_rows_and_detections_hold_the_same_people(tmp_path):
+    """The two forms of several people, and the one that is written."""
+    a = several()
+    np.savez(tmp_path / 'a.npz', **a)
+    rows = {k: a[k].swapaxes(1, 2).reshape(12, 2, *a[k].shape[3:]) for k in ('keypoints', 'confidence')}
+    np.savez(tmp_path / 'b.npz', **a | rows | {'stamp': a['stamp'].repeat(3), 'person': np.full((12, 2), -1)})
+    one, other = read_keypoints(tmp_path / 'a.npz'), read_keypoints(tmp_path / 'b.npz')
+    assert recorded.same_views(one.views, other.views)
+    assert recorded.instants(one.frames()) == recorded.instants(other.frames())
+    write_keypoints(tmp_path / 'c.npz', other)
+    with np.load(tmp_path / 'c.npz') as z:
+        assert z['keypoints'].shape == (4, 2, 3, 17, 2) and z['person'].shape == (4, 2, 3)
+    assert recorded.same_views(one.views, read_keypoints(tmp_path / 'c.npz').views)
+
+
+@pytest.mark.parametrize('name', ['wholebody133', 'halpe136', 'body135', 'coco18', 'mpii16'])
+def test_archives_name_their_joint_set_or_all_joints(tmp_path, name):
+    J = len(JOINT_SETS[name])
+    a = recorded.archive(T=3, J=J, joint_names=np.array(JOINT_SETS[name]))
+    np.savez(tmp_path / 'a.npz', **a)
+    np.savez(tmp_path / 'b.npz', **a | {'joint_names': np.array(name.upper())})
+    one, other = read_keypoints(tmp_path / 'a.npz'), read_keypoints(tmp_path / 'b.npz')
+    assert one.joint_names == other.joint_names == JOINT_SETS[name] and recorded.same_views(one.views, other.views)
+    wrist = JOINT_SETS[name].index('right_wrist')
+    assert np.array_equal(one.views[0].keypoints[0, 16], a['keypoints'][0, 0, wrist])
+
+
+def test_archive_that_declares_more_than_it_holds_is_not_allocated(tmp_path):
+    """A header is 128 bytes; what it declares would take the memory of any machine."""
+    path = recorded.write_archive(tmp_path / 'a.npz')
+    for shape in ((10 ** 9, 3, 17, 2), (10 ** 14, 3, 17, 2)):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {'descr': '<f8', 'fortran_order': False, 'shape': shape})
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / 'b.npz', 'w') as new:
+            for name in old.namelist():
+                new.writestr(name, header.getvalue() if name == 'keypoints.npy' else old.read(name))
+        with pytest.raises(IoError, match='keypoints cannot be read .*but is shorter'):
+            read_keypoints(tmp_path / 'b.npz')
+
+
+def test_archive_too_large_to_be_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, '_MOST_NUMBERS', 600)
+    with pytest.raises(IoError, match=r'keypoints is too large, \(6, 3, 17, 2\) of float64; cut the recording'):
+        read_keypoints(recorded.write_archive(tmp_path / 'a.npz'))
+
+
+@pytest.mark.parametrize('low, high', [(0, 1), (-1, 1)])
+def test_normalised_keypoints_are_refused_beside_odd_joints(tmp_path, low, high):
+    points = np.random.default_rng(0).uniform(low, high, (40, 3, 17, 2))
+    points[3, :, 4] = 300.
+    path = recorded.write_archive(tmp_path / 'a.npz', T=40, keypoints=points)
+    with pytest.raises(IoError, match='not in pixels; multiply them by the image size'):
+        read_keypoints(path)
 
 
 def test_other_joint_sets_are_mapped(tmp_path):

@@ -19,7 +19,7 @@ from visualization_msgs.msg import Marker
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.skeleton import BONES, COCO17, JOINTS
+from selfpose_ros.core.skeleton import BONES, COCO17, JOINT_SETS, JOINTS, joint_map
 from selfpose_ros.nodes import markers, messages
 from selfpose_ros.nodes.errors import MessageError
 from selfpose_ros.nodes.messages import KeypointsInfo
@@ -104,6 +104,19 @@ def test_another_network_s_joints_are_mapped_to_the_17() -> None:
     np.testing.assert_allclose(view.keypoints[0, JOINTS.index('r_knee')], rows[0, COCO17.index('right_knee')])
     np.testing.assert_allclose(view.keypoints[0, 0], rows[0, [11, 12]].mean(0))
     assert view.person.tolist() == [4]
+
+
+@pytest.mark.parametrize('name', sorted(JOINT_SETS))
+def test_every_joint_set_can_be_published(name: str) -> None:
+    names = JOINT_SETS[name]
+    for given in (list(names), name.upper()):
+        info = KeypointsInfo.parse(json.dumps({'joint_names': given, 'image_size': [640, 480]}), 'cam1', 'info')
+        assert info.joint_names == names
+    table = np.random.default_rng(0).uniform(.1, .9, (2, len(names), 4)).astype(np.float32)
+    cloud = messages.table_cloud(Header(), messages.KEYPOINT_FIELDS, table, len(names))
+    view = messages.view_of(cloud, info, 'keypoints')
+    expected, confidence = joint_map(names).apply(table[..., :2], table[..., 2])
+    assert np.allclose(view.keypoints, expected, atol=1e-5) and np.allclose(view.confidence, confidence, atol=1e-5)
 
 
 def test_nan_zero_infinite_and_absurd_joints_count_as_not_seen() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ...core.skeleton import JOINT_SETS
+from ...core.skeleton import JOINT_SETS, USUAL_SETS, named_joints
 from ...models.card import CARD, MODEL, parse_card, sha256_of
 from ...models.errors import ModelError
 from ...models.store import open_model
@@ -23,10 +23,6 @@ from ..session import OrtSession, TensorSpec
 from .network import VisionNetwork
 
 __all__ = ['Request', 'import_model']
-
-#: joints -> the set that has so many, where nobody says which
-_USUAL = {17: 'coco17', 26: 'halpe26'}
-
 
 @dataclass(frozen=True)
 class Request:
@@ -132,11 +128,9 @@ def _count(family: str, names: Mapping[str, str], outputs: Sequence[TensorSpec])
 
 def _joints(request: Request, count: int | None) -> tuple[str, ...]:
     given = request.joints
-    if len(given) == 1 and given[0] in JOINT_SETS:
-        return tuple(JOINT_SETS[given[0]])
     if given:
-        return given
-    usual = _USUAL.get(count or 17)
+        return named_joints(given)
+    usual = USUAL_SETS.get(count or 17)
     if usual is None:
         raise ModelError(f'{request.file}: has {count} joints, and nobody says which; name them (--joints), as a set '
                          f'({", ".join(JOINT_SETS)}) or one by one')
