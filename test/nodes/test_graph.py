@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_world import LATCHED, DotsNetwork, World, draw, jpeg, pose, raw, stamp
@@ -123,14 +123,14 @@ def test_images_of_the_other_transport_are_told(world: World, wanted: str, there
 # -- coming and leaving
 
 def test_a_camera_that_is_named_nowhere_leaves_and_comes_back(world: World) -> None:
+    reports = world.listen('/diagnostics', DiagnosticArray)
     node = fuse(world, leave_after_s=.3, stale_after_s=.2)
     a, b = Keypoints(world, 'a', 'one'), Keypoints(world, 'b', 'two')
     world.until(lambda: set(node._inputs) == {'a', 'b'}, 'both cameras', lambda: (a(), b()))
     a.end()
     world.until(lambda: set(node._inputs) == {'b'}, 'the end of a', b)
-    world.status.clear()
-    world.says('fusion_node: camera b', 'views/s', b)
-    assert 'fusion_node: camera a' not in world.status
+    world.until(lambda: [e.name for e in reports[-1].status] == ['fusion_node: fusion', 'fusion_node: camera b'],
+                'a report without a', b)
     assert not [i for i in world.node.get_subscriptions_info_by_topic('/a/keypoints') if i.node_name == 'fusion_node']
     again = Keypoints(world, 'a', 'three')
     again.at = b.at
