@@ -27,6 +27,8 @@ __all__ = ['ManagedNode']
 
 #: by then the publishers and subscriptions that a node makes at its start are made, s
 _SETTLED_S = 5.
+#: an answer is on its way for this long, s
+_ANSWER_S = .5
 #: errors that the user can mend: their message is all there is to say
 _EXPECTED = (NodeError, CoreError, InferenceError, ModelError, OSError)
 
@@ -38,11 +40,13 @@ class ManagedNode(DeclaredNode[Settings]):
 
     Attributes:
         error: why the last transition failed, '' if it did not.
+        finished: it was shut down by the lifecycle some moments ago: nothing can be done with it any more.
     """
 
     def __init__(self, name: str, settings: type[Settings], **kwargs: Any) -> None:
         super().__init__(name, settings, **kwargs)         # type: ignore[arg-type]  # mypy compares per class
         self.error = ''
+        self.finished = False
         self._running = False
         self._since = math.inf
         self._overrides_told = False
@@ -131,7 +135,12 @@ class ManagedNode(DeclaredNode[Settings]):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and give everything back."""
         self._drop()
+        # not at once: whoever asked is still to get an answer
+        self.create_timer(_ANSWER_S, self._finish, clock=self._steady)
         return super().on_shutdown(state)
+
+    def _finish(self) -> None:
+        self.finished = True
 
     def destroy_node(self) -> None:
         """Stop and give everything back, whatever the state; a second call does nothing."""

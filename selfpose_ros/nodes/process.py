@@ -18,7 +18,7 @@ __all__ = ['run_alone', 'serve']
 
 def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[str], *,
           bring_up: bool = False) -> int:
-    """Run nodes in this process until SIGINT or SIGTERM.
+    """Run nodes in this process until SIGINT or SIGTERM, or until all of them were shut down by their lifecycle.
 
     Args:
         make_nodes: called once ROS is up.
@@ -48,7 +48,8 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
                 node.bring_up()
             else:
                 node.get_logger().info('waits to be configured (lifecycle)')
-        executor.spin()
+        while rclpy.ok() and not all(node.finished for node in nodes):
+            executor.spin_once()
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except NodeError:

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
+from lifecycle_msgs.srv import ChangeState
 from ros_world import Process, World, raw
 from sensor_msgs.msg import Image, PointCloud2
 
@@ -107,3 +108,14 @@ def test_a_node_starts_by_itself_or_waits(world: World, start: Callable[..., Pro
         world.until(lambda: 'waits to be configured' in p.text, 'the line that says so')
     status: Any = p.end(signal.SIGTERM)
     assert status == 0 and 'Traceback' not in p.text, p.text
+
+
+def test_a_node_that_is_shut_down_ends_its_process(world: World, start: Callable[..., Process]) -> None:
+    """`ros2 lifecycle set /fusion_node shutdown`: the answer comes, then the process ends."""
+    p = start('-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args',
+              '-p', 'lifter:=none', '-p', 'rig_solver:=thread')
+    request = ChangeState.Request()
+    request.transition.label = 'shutdown'
+    world.until(lambda: 'fusion_node: fusion' in world.status, 'the first report')
+    assert world.call(ChangeState, '/fusion_node/change_state', request).success
+    assert p.wait() == 0 and 'Traceback' not in p.text, p.text
