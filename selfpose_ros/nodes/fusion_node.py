@@ -230,7 +230,8 @@ class FusionNode(ManagedNode[FusionSettings]):
                    *backend_entries(self._sessions())]
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
-                                     self.settings, self.starting) for name, source in inputs.items()]
+                                     self.settings, self.starting, worker.findings)
+                        for name, source in inputs.items()]
         return entries
 
     def _sessions(self) -> list[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..core.check import Finding, Verdict
 from ..core.estimator import CameraStatus
 from ..core.observation import LEVEL_NAMES
 from ..core.view_buffer import CameraStream
@@ -41,6 +42,8 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
         message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'
     elif not any(k.views.values() for k in inputs):
         level, state, message = WARN, 'no views', 'no keypoints come from any camera; see the cameras below'
+    elif rig is None and (wrong := [f.text for f in worker.findings if f.verdict is not Verdict.NOTE]):
+        level, state, message = WARN, 'check', f'{"; ".join(wrong)} ({s.sentence})'
     elif not s.ok:
         state = f'level {s.level}, look'
     return Entry('fusion', level, state, message, {
@@ -55,26 +58,28 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
 
 
 def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
-                 settings: FusionSettings, starting: bool = False) -> Entry:
+                 settings: FusionSettings, starting: bool = False, findings: Sequence[Finding] = ()) -> Entry:
     """The state of one camera's keypoints.
 
     Args:
         stream: what the view buffer knows.  status: what the estimator knows; None = nothing yet.
         starting: that nothing comes yet is no fault.
+        findings: of the check of all views.
     """
-    level, state, message = _camera_state(source, stream, status, settings, starting)
+    found = [f for f in findings if source.name in f.cameras]
+    level, state, message = _camera_state(source, stream, status, settings, starting, found)
     views = source.views.values()
     return Entry(f'camera {source.name}', level, state, message, {
         'topic': source.topic or 'this process', 'views_per_s': source.views.rate_hz(), 'age_s': source.age_s,
         'people': int(views[-1]) if views else 0, 'views': source.views.total, 'refused': source.refused.total,
         'late': stream.late if stream else 0, 'dropped': stream.dropped if stream else 0,
-        'used': bool(status and status.used),
+        'used': bool(status and status.used), 'check': '; '.join(f.text for f in found) or 'nothing found',
         'reprojection_px': number(status.reprojection_px if status else math.nan, 2),
     }, source.name)
 
 
 def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
-                  settings: FusionSettings, starting: bool) -> tuple[bytes, str, str]:
+                  settings: FusionSettings, starting: bool, found: Sequence[Finding]) -> tuple[bytes, str, str]:
     if not source.subscribed:
         if starting:
             return OK, 'starting', f'waits for {source.topic}; pose2d_node may still be loading'
@@ -94,6 +99,9 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
                                   'publish joint_names and image_size there (transient local)')
     if stream is not None and stream.note:
         return WARN, 'clock', stream.note
+    wrong = next((f for f in found if f.verdict is not Verdict.NOTE), None)
+    if wrong is not None:
+        return WARN, wrong.kind.value, wrong.text
     if status is not None and status.note:
         # that nobody is in view is no fault
         empty = not status.people and status.rate_hz > 0

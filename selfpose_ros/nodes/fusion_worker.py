@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.check import Finding, ViewCheck
 from ..core.estimator import EstimatorStatus
 from ..core.observation import MultiView, Skeleton3D, View2D
 from ..core.rig import Rig
@@ -25,6 +26,8 @@ _POLL_S = 0.02
 _MOST_VIEWS = 960
 #: instants that may wait for the estimator: one that is slower than the cameras must not fall behind without end
 _MOST_INSTANTS = 60
+#: instants after which what the check of the views counted weighs half, and between two looks at what follows from it
+_CHECK_WINDOW, _CHECK_EVERY = 900, 15
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class FusionWorker:
         instants: one event per instant fused, value = its number of views.
         skipped: instants and views left out because the estimator was behind.
         epochs: how often time began anew (clock jumped back, bag looped).
+        findings: what is wrong with what the cameras deliver, as a recording of it would be checked.
     """
 
     def __init__(self, config: ViewBufferConfig, make_estimator: Callable[[Rig | None], Any], rig: Rig | None,
@@ -72,6 +76,8 @@ class FusionWorker:
         self.known = rig
         self.instants, self.skipped, self.epochs = Meter(), 0, 0
         self.streams: Mapping[str, CameraStream] = {}
+        self.findings: tuple[Finding, ...] = ()
+        self._check = ViewCheck(_CHECK_WINDOW)
         self._buffer = ViewBuffer(config)
         self._views: deque[tuple[View2D, float | None]] = deque()
         self._changed = threading.Condition()
@@ -114,6 +120,7 @@ class FusionWorker:
             try:
                 if forget:
                     self._estimator.reset()
+                    self._begin_check()
                     self.known = None
                     self._read()
                 self._step(views)
@@ -130,6 +137,8 @@ class FusionWorker:
         now = self._now()
         if now is not None:
             due += self._buffer.poll(now)
+        if self._buffer.epoch != self.epochs:
+            self._begin_check()
         self.streams, self.epochs = self._buffer.cameras, self._buffer.epoch
         if len(due) > _MOST_INSTANTS:
             self.skipped += len(due) - _MOST_INSTANTS
@@ -137,7 +146,13 @@ class FusionWorker:
         for instant in due:
             self._fuse(instant)
 
+    def _begin_check(self) -> None:
+        self._check, self.findings = ViewCheck(_CHECK_WINDOW), ()
+
     def _fuse(self, instant: MultiView) -> None:
+        self._check.add(instant)
+        if self.instants.total % _CHECK_EVERY == 0:
+            self.findings = tuple(self._check.findings())
         people = self._estimator.update(instant)
         self._read()
         self.instants.add(len(instant.views))

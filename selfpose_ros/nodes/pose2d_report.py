@@ -109,6 +109,8 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
         return WARN, 'still', 'images come, but none is newer than the last; check the stamps of the camera driver'
     if not good:
         return OK, 'first', 'the first images are being looked at'
+    for found in maker.pictures.findings():
+        return WARN, found.kind.value, found.text
     if maker.note:
         return WARN, 'odd', maker.note
     people = {0: 'nobody in sight', 1: '1 person'}.get(line.people, f'{line.people} people')

@@ -9,6 +9,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.camera import Intrinsics
+from ..core.check import PictureCheck
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from ..inference.errors import InferenceError
@@ -22,6 +23,8 @@ from .meters import Meter
 
 __all__ = ['ViewMaker']
 
+#: images after which what the check of the pictures counted weighs half
+_CHECK_WINDOW = 300
 #: a stamp this far before the last one is a clock that jumped or a bag that began anew, not disorder; s
 _JUMP_S = 0.5
 
@@ -40,6 +43,7 @@ class ViewMaker:
         jumps: one event for each time the camera's clock jumped back.
         doubles: images that were left out because their stamp was not newer than the last.
         stuck: how many of those came in a row, up to now.
+        pictures: whether they show anything.
 
     Raises:
         SkeletonError: the network's joint names do not describe a body.
@@ -50,6 +54,7 @@ class ViewMaker:
         self.camera, self.network = camera, network
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
+        self.pictures = PictureCheck(camera, _CHECK_WINDOW)
         self._map = joint_map(network.joint_names)
         self._batching = network if isinstance(network, BatchingPose2D) else None
         self._images, self._rectified = ImageInput(camera, topic, max_megapixels, keep=True), is_rectified(topic)
@@ -90,6 +95,7 @@ class ViewMaker:
         elif self._size not in (None, size):
             self.network.reset()
         self._last, self._size, self.stuck = stamp, size, 0
+        self.pictures.add(image)
         known: Intrinsics | None = None
         if info is not None:
             try:

@@ -285,6 +285,24 @@ def _trigger(world: World, name: str, each: Callable[[], Any]) -> Trigger.Respon
     return future.result()
 
 
+def test_what_the_check_of_the_views_finds_is_said_until_it_is_mended(world: World) -> None:
+    node = fuse(world)
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b', info=False)
+    b.change = lambda kp, conf: np.add(kp, 30, out=kp)      # another picture than a's
+    b.text = json.dumps({'joint_names': JOINTS, 'image_size': [50, 40]})
+    b.tell()
+    both = lambda: (a(), b())  # noqa: E731
+    entry = world.says('fusion_node: camera b', "% of b's joints lie outside of 50x40 px", both)
+    assert entry.level == WARN and 'image size' not in world.status['fusion_node: camera a'].message
+    assert 'lie outside of 50x40 px' in values(entry)['check']
+    entry = world.says('fusion_node: fusion', "% of b's joints lie outside of 50x40 px", both)
+    assert entry.level == WARN and entry.message.endswith('(level 1 from 2 cameras)')
+    b.text = json.dumps({'joint_names': JOINTS, 'image_size': [320, 240]})
+    b.tell()
+    world.until(lambda: node._worker.findings == (), 'mended', both)
+    assert values(world.says('fusion_node: camera b', 'views/s', both))['check'] == 'nothing found'
+
+
 def test_save_reset_and_start_with_a_rig(world: World, tmp_path: Path) -> None:
     file = tmp_path / 'new' / 'rig.yaml'
     rigs = world.listen('/fusion_node/rig', String, qos=LATCHED)

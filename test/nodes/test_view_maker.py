@@ -3,6 +3,8 @@
 """One camera's images to views: stamps that lie, networks that fail, people beyond the number wanted."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from ros_world import DotsNetwork, draw, jpeg, pose, raw
 from sensor_msgs.msg import CameraInfo
 
+from selfpose_ros.core.check import Kind
 from selfpose_ros.core.errors import SkeletonError
 from selfpose_ros.inference.errors import InferenceError
 from selfpose_ros.inference.pose2d import People2D
@@ -89,3 +92,15 @@ class _NoBody(DotsNetwork):
 def test_a_network_without_a_body_is_refused_before_the_first_image() -> None:
     with pytest.raises(SkeletonError, match='missing among 2 names'):
         ViewMaker('cam1', _NoBody())
+
+
+def test_pictures_that_show_nothing_are_found() -> None:
+    def found(drawn: Callable[[int], np.ndarray]) -> list[Kind]:
+        maker = ViewMaker('cam1', DotsNetwork())
+        for n in range(15):
+            maker.view(raw(drawn(n), 10. + n / 10), None, 0.)
+        return [f.kind for f in maker.pictures.findings()]
+    assert found(lambda n: draw(pose(2. * n))) == []
+    assert found(lambda n: draw(pose())) == [Kind.FROZEN]
+    assert found(lambda n: draw(None)) == [Kind.BLACK]
+    assert found(lambda n: draw(None) + np.uint8(90)) == [Kind.UNIFORM]

@@ -1,8 +1,9 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures that show nothing: black, of one colour, or always the same one; some hundred pixels tell."""
+"""Pictures that show nothing: black, of one colour, or always the same one; some thousand pixels tell."""
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ __all__ = ['PictureCheck']
 Image = NDArray[np.uint8]
 
 #: pixels across and down that are looked at
-_GRID = 32
+_GRID = 64
 #: grey values: of 255; a lens cap with sensor noise is below these, a dim room with anything in it above
 _BLACK, _EVEN = 12., 2.5
 #: pictures before anything is said, and the share of them from which it is; a still scene has sensor noise
@@ -39,8 +40,9 @@ class PictureCheck:
         if self._window and self._images >= self._window:
             self._images, self._black, self._even, self._same = (
                 n / 2 for n in (self._images, self._black, self._even, self._same))
-        even = float(some.std(axis=(0, 1)).max()) < _EVEN
-        black = even and float(some.mean()) < _BLACK
+        mean, spread = cv2.meanStdDev(some)
+        even = float(spread.max()) < _EVEN
+        black = even and float(mean.mean()) < _BLACK
         self._images += 1
         self._black += black
         self._even += even and not black
