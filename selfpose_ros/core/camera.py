@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 #: Phones, webcams and machine-vision lenses of 45 to 75 degrees along the longer side give 0.65 to 1.2.
 FOCAL_PRIOR = (0.95, 0.25)
 
+#: what `Intrinsics.checked` lets pass: focal length / longer image side, principal point / longer image side, and
+#: coefficients; those of the rational model of narrow lenses reach hundreds
+_FOCAL_RANGE, _FAR, _MOST_DISTORTION = (.05, 100.), 10., 1e4
+
 #: OpenCV's five steps err by up to 2 px in the corners of a wide lens; these converge to 1e-5 px
 _UNDISTORT_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-6)
 
@@ -45,7 +49,8 @@ class Intrinsics:
         K = np.array(self.K, float)
         d = np.zeros(5) if self.distortion is None else np.array(self.distortion, float).ravel()
         if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-            raise CameraError(f'K must be a finite 3x3 matrix with positive focal lengths, got {K.tolist()}; '
+            raise CameraError('K must be a finite 3x3 matrix with positive focal lengths, got '
+                              f'{K.tolist() if K.size <= 9 else f"{K.size} numbers"}; '
                               'leave it out (or K[0] = 0 in CameraInfo) for an uncalibrated camera')
         if np.abs(K[2] - [0, 0, 1]).max() > 1e-9:
             raise CameraError(f'the last row of K must be 0 0 1, got {K[2].tolist()}; K is [fx 0 cx, 0 fy cy, '
@@ -54,11 +59,34 @@ class Intrinsics:
             full = next(n for n in (5, 8, 12, 14) if n >= d.size)
             d = np.pad(d, (0, full - d.size))
         if d.size > 14 or not np.isfinite(d).all():
-            raise CameraError(f'distortion must be up to 14 finite OpenCV coefficients, got {d.tolist()}')
+            raise CameraError('distortion must be up to 14 finite OpenCV coefficients, got '
+                              + (f'{d.size} of them' if d.size > 14 else str(d.tolist())))
         K.setflags(write=False)
         d.setflags(write=False)
         object.__setattr__(self, 'K', K)
         object.__setattr__(self, 'distortion', d)
+
+    def checked(self, image_size: tuple[int, int]) -> Intrinsics:
+        """These intrinsics, if a lens may have them in an image of (w, h) px.
+
+        Numbers that are merely finite are not enough where they come from strangers: products of them are not.
+
+        Raises:
+            CameraError: focal length, principal point or distortion are no lens's.
+        """
+        longer = max(image_size)
+        focal = self.K[0, 0], self.K[1, 1]
+        if not all(_FOCAL_RANGE[0] * longer <= f <= _FOCAL_RANGE[1] * longer for f in focal):
+            raise CameraError(f'K has focal lengths of {focal[0]:g} and {focal[1]:g} px in an image of '
+                              f'{image_size[0]}x{image_size[1]} px, which no lens has; give K in px of that image')
+        if np.abs(self.K[:2, 2]).max() > _FAR * longer or abs(self.K[0, 1]) + abs(self.K[1, 0]) > max(focal):
+            raise CameraError(f'K has its principal point at {self.K[0, 2]:g}, {self.K[1, 2]:g} px (skew '
+                              f'{self.K[0, 1]:g}) in an image of {image_size[0]}x{image_size[1]} px; K is [fx 0 cx, '
+                              '0 fy cy, 0 0 1] in pixels, row by row')
+        if np.abs(self.distortion).max() > _MOST_DISTORTION:
+            raise CameraError(f'a distortion coefficient is {np.abs(self.distortion).max():g}, which no lens has; '
+                              'calibrate the camera anew, or leave K out')
+        return self
 
     @property
     def focal_px(self) -> float:

@@ -3,8 +3,10 @@
 """Is all well: rates, agreement and staleness of every camera, and one sentence for the whole."""
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_low
 
 import numpy as np
 
@@ -61,8 +63,8 @@ class EstimatorStatus:
 
 
 
-#: a camera that has been silent for this long is called gone, s
-_GONE_S = 1.
+#: a camera that has been silent for this long, and for this many of its own periods, is called gone; s
+_GONE_S, _PATIENCE = 1., 2.5
 #: time constant of rates and residuals, s
 _TAU_S = 1.
 
@@ -71,6 +73,7 @@ _TAU_S = 1.
 class _Camera:
     newest: float = -np.inf
     period: float = np.nan
+    steps: deque[float] = field(default_factory=lambda: deque(maxlen=5))
     people: int = 0
     used: bool = False
     residual_px: float = np.nan
@@ -98,6 +101,8 @@ class HealthMonitor:
         for v in observation.views:
             c = self._cameras.setdefault(v.camera, _Camera())
             step = v.stamp - c.newest
+            if 0 < step < np.inf:
+                c.steps.append(step)
             if 0 < step < 2 * _GONE_S:
                 share = 1 - np.exp(-step / _TAU_S) if np.isfinite(c.period) else 1.
                 c.period = step if not np.isfinite(c.period) else c.period + share * (step - c.period)
@@ -126,11 +131,12 @@ class HealthMonitor:
         cameras = {}
         for name, c in sorted(self._cameras.items()):
             age = self._now - c.newest
-            gone = age > _GONE_S
+            own = median_low(c.steps) if c.steps else 0.        # a pause among them is no period
+            gone = age > max(_GONE_S, _PATIENCE * own)
             note = f'silent for {age:.1f} s: is it running?' if gone else '' if c.people else 'sees nobody'
             if name in self.left_out and not gone:
                 note = 'was moved: left out until it is placed anew against the others'
-            rate = 0. if gone or not np.isfinite(c.period) else 1 / c.period
+            rate = 0. if gone else 1 / c.period if np.isfinite(c.period) else 1 / own if own else 0.
             cameras[name] = CameraStatus(0 if gone else c.people, rate, age, c.used and not gone, c.residual_px, note)
         level = max((s.level for s in people), default=0)
         alive = [n for n, c in cameras.items() if not c.note.startswith('silent')]

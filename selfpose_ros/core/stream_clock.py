@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median_low
 
 from .observation import View2D
 
 __all__ = ['Admission', 'CameraClock', 'StreamClock']
 
 _LEAST_PERIOD_S = 2e-3                  # stamps in bursts are no frame rate
+_PATIENCE = 2.5                         # of its own periods: a slower camera is not gone between two views
+_FORGET = 2e-3                          # of what a camera's clock was ahead at best: per view
 
 
 @dataclass
@@ -23,8 +25,11 @@ class CameraClock:
         newest: stamp of its newest accepted view, s.
         period: median time between its views, s.
         lag: how far its views come behind the newest of all cameras: running maximum, s.
-        ahead: its stamps against the host's time of arrival: running mean, s.
+        ahead: its stamps against the host's time of arrival: running maximum, s; views that are late for a while do
+            not make its clock a slow one.
         arrived: host time of its newest view, s.
+        seen: stamp of its newest view, used or not, since time began anew for it, s.
+        recent: of its newest views, whether they came in time for their instant.
         views, late, dropped, note: see `view_buffer.CameraStream`.
     """
 
@@ -33,6 +38,8 @@ class CameraClock:
     lag: float | None = None
     ahead: float | None = None
     arrived: float | None = None
+    seen: float | None = None
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=30))
     steps: deque[float] = field(default_factory=lambda: deque(maxlen=15))
     views: int = 0
     late: int = 0
@@ -41,7 +48,7 @@ class CameraClock:
 
     def forget(self) -> None:
         """Time began anew for this camera."""
-        self.newest = self.period = self.lag = None
+        self.newest = self.period = self.lag = self.seen = None
         self.steps.clear()
 
 
@@ -72,14 +79,17 @@ class StreamClock:
         self._stayed: set[str] = set()                 # cameras that went on as before since then
 
     def alive(self, name: str) -> bool:
-        """Whether the camera delivered within `gone_after_s`, in the common time."""
+        """Whether it delivered within `gone_after_s`, or its own period if that is longer, in the common time."""
         c = self.cameras[name]
         if c.newest is None or self.newest is None:
             return False
         silent = self.newest - c.newest
         if self.now is not None and c.arrived is not None:
             silent = max(silent, self.now - c.arrived)
-        return silent <= self._gone_after_s
+        return silent <= self._patience_s(c)
+
+    def _patience_s(self, c: CameraClock) -> float:
+        return max(self._gone_after_s, _PATIENCE * (c.period or 0.))
 
     def living(self) -> Iterator[tuple[str, CameraClock]]:
         """The cameras that are alive."""
@@ -93,7 +103,11 @@ class StreamClock:
             if self._is_ahead(view, c, now_s):
                 c.dropped += 1
                 return Admission()
+        goes_on = c.seen is not None and view.stamp > c.seen
+        c.seen = view.stamp
         if self.newest is not None and abs(view.stamp - self.newest) > self._jump_s:
+            if view.stamp < self.newest and goes_on and all(v.camera != view.camera for v in self._pending):
+                return self._too_late(view, c)
             return self._other_time(view)
         if self._pending:
             self._stay(view.camera)
@@ -109,9 +123,9 @@ class StreamClock:
             return False
         lag = 0. if self.newest is None else max(self.newest - view.stamp, 0.)
         c.lag = lag if c.lag is None else max(lag, c.lag + .05 * (lag - c.lag))
-        if c.newest is not None and view.stamp - c.newest <= self._gone_after_s:
-            c.steps.append(view.stamp - c.newest)
-            c.period = max(median(c.steps), _LEAST_PERIOD_S)
+        if c.newest is not None:
+            c.steps.append(view.stamp - c.newest)               # one pause among them is no period
+            c.period = max(median_low(c.steps), _LEAST_PERIOD_S)
         c.newest, c.arrived, c.note = view.stamp, self.now, ''
         self.newest = view.stamp if self.newest is None else max(self.newest, view.stamp)
         return True
@@ -119,17 +133,27 @@ class StreamClock:
     def _is_ahead(self, view: View2D, camera: CameraClock, now_s: float) -> bool:
         """Stamps from the future that the other cameras do not share: they would make all others late."""
         ahead = view.stamp - now_s
-        camera.ahead = ahead if camera.ahead is None else camera.ahead + .2 * (ahead - camera.ahead)
+        camera.ahead = ahead if camera.ahead is None else max(ahead, camera.ahead + _FORGET * (ahead - camera.ahead))
         camera.arrived = now_s
         others = sorted(c.ahead for c in self.cameras.values()
                         if c is not camera and c.ahead is not None and c.arrived is not None
-                        and now_s - c.arrived <= self._gone_after_s)
+                        and now_s - c.arrived <= self._patience_s(c))
         if not others or ahead <= 0 or ahead - others[(len(others) - 1) // 2] <= self._agree_s:
             return False
         camera.note = (f'its clock is {ahead:.2f} s ahead of this host and of the other cameras; its views are '
                        'left out until the clocks are synchronised (chrony, PTP)')
         camera.forget()
         return True
+
+    def _too_late(self, view: View2D, c: CameraClock) -> Admission:
+        """A camera whose own stamps go on as before, far behind the others': it sends late, its clock is good."""
+        assert self.newest is not None
+        c.late += 1
+        c.arrived = self.now
+        c.recent.append(False)
+        c.note = (f'its views come {self.newest - view.stamp:.1f} s after those of the other cameras, too late for any '
+                  'instant; they are left out until it has caught up: look for what delays it (load, network)')
+        return Admission()
 
     def _other_time(self, view: View2D) -> Admission:
         """A view far from the other cameras' time: wait for who follows; then go there, or leave it out."""
@@ -163,8 +187,9 @@ class StreamClock:
         for name, view in newest.items():
             c, off = self.cameras[name], view.stamp - self.newest
             c.dropped += sum(v.camera == name for v in self._pending) - 1
+            jumped = 'jumped and ' if c.newest is not None or 'jumped' in c.note else ''
             side = 'ahead of' if off > 0 else 'behind'
-            c.note = (f"its clock jumped and is {abs(off):.1f} s {side} the other cameras'; its views are "
+            c.note = (f"its clock {jumped}is {abs(off):.1f} s {side} the other cameras'; its views are "
                       'left out until the clocks agree')
             c.forget()
         self._pending = list(newest.values())

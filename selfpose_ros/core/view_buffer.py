@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from .observation import MultiView, View2D
-from .stream_clock import Admission, StreamClock
+from .stream_clock import Admission, CameraClock, StreamClock
 
 __all__ = ['CameraStream', 'ViewBuffer', 'ViewBufferConfig', 'replay']
 
 _FIRST_PERIOD_S = 1 / 30.               # until a camera has shown its own
 _WHOLE_PERIOD = .95                     # views further apart than this share of a period are of different instants
 _NEARER = .15                           # worth another instant: nearer by this share of a period
+_FEW, _MANY = 10, .3                    # of so many views, this share that is late is worth a word
 _STEP_S = 1e-6                          # instants of interleaved cameras stay in order by at least this
 
 
@@ -29,7 +30,8 @@ class ViewBufferConfig:
 
     Attributes:
         max_wait_s: an instant waits no longer than this for a camera, after its first view came.
-        gone_after_s: a camera that was silent for this long is gone and not waited for, until it comes back.
+        gone_after_s: a camera that was silent for this long, and for its own period, is gone and not waited for, until
+            it comes back.
         jump_s: a stamp further away from the other cameras' than this is a clock that jumped, or a bag that loops.
     """
 
@@ -48,8 +50,8 @@ class CameraStream:
         views: given out or waiting in an instant.
         late: came after their instant had been given out, and were dropped.
         dropped: out of order, twice the same stamp, or by a clock that does not agree with the others'.
-        gone: silent for `gone_after_s`.
-        note: '' or a sentence: what is wrong with its clock.
+        gone: silent for `gone_after_s`, and for more than its own period.
+        note: '' or a sentence: what is wrong with its clock, or that most of its views come too late.
     """
 
     rate_hz: float
@@ -103,7 +105,9 @@ class ViewBuffer:
         out = self._begin_anew(admission) if admission.restart else []
         for v in admission.views:
             c = self._clock.cameras[v.camera]
-            if self._place(v):
+            fits = self._place(v)
+            c.recent.append(fits)
+            if fits:
                 c.views += 1
             else:
                 c.late += 1
@@ -134,7 +138,7 @@ class ViewBuffer:
             gone = not self._clock.alive(name) and not c.note
             rate = 0. if gone or c.period is None else 1. / c.period
             newest = float('nan') if c.newest is None else c.newest
-            out[name] = CameraStream(rate, newest, c.views, c.late, c.dropped, gone, c.note)
+            out[name] = CameraStream(rate, newest, c.views, c.late, c.dropped, gone, c.note or _delay(c))
         return out
 
     def _begin_anew(self, admission: Admission) -> list[MultiView]:
@@ -229,6 +233,14 @@ class ViewBuffer:
 
     def _give_all(self) -> list[MultiView]:
         return [self._give() for _ in range(len(self._open))]
+
+
+def _delay(c: CameraClock) -> str:
+    missed = len(c.recent) - sum(c.recent)
+    if len(c.recent) < _FEW or missed < _MANY * len(c.recent):
+        return ''
+    return (f'{missed} of its newest {len(c.recent)} views came after their instant had been given out, '
+            f'{c.lag or 0.:.2f} s behind the other cameras; raise max_wait_s, or look for what delays it')
 
 
 def replay(views: Iterable[View2D], config: ViewBufferConfig | None = None) -> Iterator[MultiView]:

@@ -3,7 +3,6 @@
 """Messages of a bag to values, without ROS: keypoint clouds and what describes them."""
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.camera import Intrinsics
 from ..core.errors import CoreError
+from ..core.keypoints_info import read_keypoints_text
 from ..core.observation import View2D
-from ..core.skeleton import JointMap, joint_map, named_joints
+from ..core.skeleton import JointMap, joint_map
 from .errors import BadMessage
 
 __all__ = ['KeypointsInfo', 'info_of', 'is_keypoints', 'view_of']
@@ -42,14 +42,10 @@ def info_of(text: str) -> KeypointsInfo:
         BadMessage: no JSON, a field is missing, or the joints are no body.
     """
     try:
-        data = json.loads(text)
-        names = named_joints(data['joint_names'])
-        w, h = (int(x) for x in data['image_size'])
-        K, distortion = data.get('K'), data.get('distortion')
-        known = None if K is None else Intrinsics(K, np.zeros(5) if distortion is None else distortion)
-        return KeypointsInfo(names, (w, h), known, joint_map(names))
-    except (CoreError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadMessage(f'{text[:60]!r} cannot be read ({type(error).__name__}: {error})') from error
+        told = read_keypoints_text(text)
+        return KeypointsInfo(told.joint_names, told.image_size, told.intrinsics, joint_map(told.joint_names))
+    except CoreError as error:
+        raise BadMessage(str(error)) from error
 
 
 def is_keypoints(cloud: Any) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import array
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,16 @@ from std_msgs.msg import Header
 
 from .errors import MessageError
 
-__all__ = ['cloud_from', 'columns_of', 'table_cloud']
+__all__ = ['MOST_BYTES', 'MOST_FIELDS', 'cloud_from', 'columns_of', 'table_cloud']
 
 Array = NDArray[np.float64]
 
 _TYPES = {PointField.INT8: 'i1', PointField.UINT8: 'u1', PointField.INT16: 'i2', PointField.UINT16: 'u2',
           PointField.INT32: 'i4', PointField.UINT32: 'u4', PointField.FLOAT32: 'f4', PointField.FLOAT64: 'f8'}
+
+
+#: a cloud beyond these is no table of people: a thousand of them with a hundred joints each have a fifth of that
+MOST_BYTES, MOST_FIELDS = 16 << 20, 64
 
 
 @lru_cache(maxsize=8)
@@ -47,17 +50,23 @@ def table_cloud(header: Header, names: tuple[str, ...], table: NDArray[np.float3
         is_dense=bool(np.isfinite(table).all()), fields=_fields(names), data=data)
 
 
-def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str) -> dict[str, Array]:
-    """The named fields of a cloud of any layout, each (height, width) float64.
+def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str,
+               rows: slice | NDArray[np.int64] = slice(None)) -> dict[str, Array]:
+    """The named fields of a cloud of any layout, each (height, width) float64, or those rows of it alone.
 
     Raises:
-        MessageError: a field is missing or no number, or there are fewer bytes than the cloud promises.
+        MessageError: a field is missing or no number, there are fewer bytes than the cloud promises, or more than any
+            table of people has.
     """
+    if len(cloud.data) > MOST_BYTES or len(cloud.fields) > MOST_FIELDS:
+        raise MessageError(f'{topic}: a cloud of {len(cloud.data)} bytes and {len(cloud.fields)} fields is no table of '
+                           f'people (at most {MOST_BYTES} bytes, {MOST_FIELDS} fields); publish the fields '
+                           f'{", ".join(names)}')
     fields = {f.name: f for f in cloud.fields}
     missing = [n for n in names if n not in fields]
     if missing:
         raise MessageError(f'{topic}: no field {", ".join(missing)} in the cloud (it has: '
-                           f'{", ".join(fields) or "none"}); publish the fields {", ".join(names)}')
+                           f'{", ".join(n[:20] for n in fields) or "none"}); publish the fields {", ".join(names)}')
     h, w, step = cloud.height, cloud.width, cloud.point_step
     order = '>' if cloud.is_bigendian else '<'
     for n in names:
@@ -66,12 +75,11 @@ def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str) -> dict[str
             raise MessageError(f'{topic}: field {n} of the cloud has datatype {fields[n].datatype} at offset '
                                f'{fields[n].offset} of a {step} byte point; publish float32 fields inside of it')
     if not h * w:
-        return {n: np.zeros((h, w)) for n in names}
+        return {n: np.zeros((h, w))[rows] for n in names}
     if cloud.row_step < w * step or len(cloud.data) < cloud.row_step * (h - 1) + w * step:
         raise MessageError(f'{topic}: {len(cloud.data)} bytes are too few for {h} x {w} points of {step} bytes; '
                            'the message is cut off')
-    dtype = np.dtype({'names': list(names), 'formats': [order + _TYPES[fields[n].datatype] for n in names],
-                      'offsets': [fields[n].offset for n in names], 'itemsize': step})
-    table: NDArray[Any] = np.ndarray((h, w), dtype, np.frombuffer(cloud.data, np.uint8),
-                                     strides=(cloud.row_step, step))
-    return {n: table[n].astype(float) for n in names}
+    # a field of its own each: one dtype of them all would have the size of a point, which may be of any size
+    data = np.frombuffer(cloud.data, np.uint8)
+    return {n: np.ndarray((h, w), order + _TYPES[fields[n].datatype], data, fields[n].offset,
+                          (cloud.row_step, step))[rows].astype(float) for n in names}

@@ -39,6 +39,8 @@ __all__ = ['FusionNode', 'main']
 #: how often publishers are looked for, s
 _LOOK_S = 0.25
 _SUFFIX = '/keypoints_info'
+#: cameras need not agree on whom they are surest of
+_ROWS_PER_PERSON = 4
 
 
 def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:
@@ -106,7 +108,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._outputs.open()
         self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
                                     partial(self._make_estimator or self._estimator, self._config), self._start_rig,
-                                    self._publish, self._failed, self.now_s)
+                                    self._publish, self._failed, self.now_s, s.max_age_s)
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)
         self._look()
@@ -144,7 +146,8 @@ class FusionNode(ManagedNode[FusionSettings]):
         else:
             topic = f'{name}/keypoints'
         assert self._worker is not None
-        self._inputs = {**self._inputs, name: KeypointsInput(self, name, topic, self._worker.submit)}
+        self._inputs = {**self._inputs, name: KeypointsInput(
+            self, name, topic, self._worker.submit, _ROWS_PER_PERSON * s.max_people)}
 
     def _look(self) -> None:
         if self._worker is None or self._outputs is None:
@@ -226,7 +229,7 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _entries(self) -> Sequence[Entry]:
         worker, inputs = self._worker, self._inputs
         entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure,
-                                self.starting),
+                                self.settings, self.starting),
                    *backend_entries(self._sessions())]
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),

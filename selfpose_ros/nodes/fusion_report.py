@@ -20,7 +20,7 @@ __all__ = ['camera_entry', 'fusion_entry']
 
 
 def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], latency: Meter, failures: Meter,
-                 failure: str, starting: bool = False) -> Entry:
+                 failure: str, settings: FusionSettings, starting: bool = False) -> Entry:
     """The state of the estimator.
 
     Args:
@@ -31,7 +31,7 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
     """
     if worker is None:
         return Entry('fusion', OK, 'inactive', 'not active')
-    s, rig = worker.status, worker.rig
+    s, rig, late = worker.status, worker.rig, len(worker.late.values())
     level, state, message = (OK if s.ok else WARN), f'level {s.level}', s.sentence
     if failures.values():
         level, state, message = ERROR, 'defect', failure
@@ -40,8 +40,12 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
     elif not inputs:
         level, state = WARN, 'no cameras'
         message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'
-    elif not any(k.views.values() for k in inputs):
+    elif all(k.rhythm.silent(settings.stale_after_s) for k in inputs) or not any(k.views.total for k in inputs):
         level, state, message = WARN, 'no views', 'no keypoints come from any camera; see the cameras below'
+    elif late:
+        level, state, message = WARN, 'late', (
+            f'{late} results of the last seconds came later than max_age_s and were left out; use fewer cameras or '
+            f'people, a faster machine, or a higher max_age_s ({s.sentence})')
     elif rig is None and (wrong := [f.text for f in worker.findings if f.verdict is not Verdict.NOTE]):
         level, state, message = WARN, 'check', f'{"; ".join(wrong)} ({s.sentence})'
     elif not s.ok:
@@ -49,7 +53,7 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
     return Entry('fusion', level, state, message, {
         'level': s.level, 'level_name': LEVEL_NAMES.get(s.level, '?'),
         'instants_per_s': worker.instants.rate_hz(), 'instants': worker.instants.total,
-        'skipped': worker.skipped, 'clock_jumps': worker.epochs,
+        'skipped': worker.skipped, 'late_results': worker.late.total, 'clock_jumps': worker.epochs,
         'rig': 'trusted' if rig is not None else 'solving' if s.solving else 'none', 'rig_reason': s.rig_reason,
         'rig_quality': number(s.rig_quality, 2), 'rig_cameras': ', '.join(rig.cameras) if rig is not None else '',
         'scale_source': s.scale_source or 'none', 'scale_sigma': number(s.scale_sigma, 3),
@@ -90,7 +94,7 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
         if starting or source.subscribed_s < settings.startup_s:
             return OK, 'starting', 'waits for the first keypoints'
         return WARN, 'silent', 'no keypoints came yet; check pose2d_node'
-    if source.age_s > settings.stale_after_s:
+    if source.rhythm.silent(settings.stale_after_s):
         return ERROR, 'gone', f'no keypoints for {source.age_s:.0f} s; check pose2d_node and the camera'
     if source.rivals:
         return WARN, 'rivals', source.rivals
@@ -99,6 +103,8 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
                                   'publish joint_names and image_size there (transient local)')
     if stream is not None and stream.note:
         return WARN, 'clock', stream.note
+    if source.crowd:
+        return WARN, 'crowded', source.crowd
     wrong = next((f for f in found if f.verdict is not Verdict.NOTE), None)
     if wrong is not None:
         return WARN, wrong.kind.value, wrong.text

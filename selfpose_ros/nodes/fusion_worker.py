@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..core.estimator import EstimatorStatus
 from ..core.observation import MultiView, Skeleton3D, View2D
 from ..core.rig import Rig
 from ..core.view_buffer import CameraStream, ViewBuffer, ViewBufferConfig
+from .freshness import Freshness
 from .meters import Meter
 
 __all__ = ['FusionWorker', 'Result']
@@ -28,6 +30,8 @@ _MOST_VIEWS = 960
 _MOST_INSTANTS = 60
 #: instants after which what the check of the views counted weighs half, and between two looks at what follows from it
 _CHECK_WINDOW, _CHECK_EVERY = 900, 15
+#: an estimator that cannot be made is tried again after this, s
+_TRY_AGAIN_S = 1.
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,25 @@ class FusionWorker:
         failed: called with what the estimator (a defect) or `deliver` raised; the estimator then begins anew
             with the rig it had.
         now_s: the node's clock; 0 = simulated time that has not begun: then the stamps alone count.
+        max_age_s: results older than this are not delivered, and instants not even fused; 0 = all are.
 
     Attributes:
         status: newest.  rig: newest, None = none that is trusted.
         known: the last rig that was trusted, or the one to start from; the estimator may be checking it.
         instants: one event per instant fused, value = its number of views.
         skipped: instants and views left out because the estimator was behind.
+        late: one event per result that was older than `max_age_s` when it could have been handed on, and was not.
         epochs: how often time began anew (clock jumped back, bag looped).
         findings: what is wrong with what the cameras deliver, as a recording of it would be checked.
     """
 
     def __init__(self, config: ViewBufferConfig, make_estimator: Callable[[Rig | None], Any], rig: Rig | None,
                  deliver: Callable[[Result], None], failed: Callable[[Exception], None],
-                 now_s: Callable[[], float]) -> None:
+                 now_s: Callable[[], float], max_age_s: float = 0.) -> None:
         self._make = make_estimator
         self._deliver, self._failed = deliver, failed
         self._now: Callable[[], float | None] = lambda: now_s() or None
-        self._estimator = make_estimator(rig)
+        self._estimator: Any = make_estimator(rig)
         self.status: EstimatorStatus = self._estimator.status
         self.rig: Rig | None = self._estimator.rig
         self.known = rig
@@ -79,16 +85,24 @@ class FusionWorker:
         self.findings: tuple[Finding, ...] = ()
         self._check = ViewCheck(_CHECK_WINDOW)
         self._buffer = ViewBuffer(config)
-        self._views: deque[tuple[View2D, float | None]] = deque()
+        # an instant may wait for a camera, and must not be late for that alone
+        self._fresh = Freshness(max(max_age_s, 2 * config.max_wait_s) if max_age_s else 0.)
+        self._views: deque[tuple[View2D, float, float | None]] = deque()
+        self._next_try = 0.
         self._changed = threading.Condition()
         self._forget = self._ending = False
         self._thread = threading.Thread(target=self._run, name='fusion', daemon=True)
         self._thread.start()
 
-    def submit(self, view: View2D) -> None:
-        """Hand over a view; returns at once."""
+    @property
+    def late(self) -> Meter:
+        """See the class."""
+        return self._fresh.late
+
+    def submit(self, view: View2D, received: float | None = None) -> None:
+        """Hand over a view that came at the monotonic time `received`, s (None = now); returns at once."""
         with self._changed:
-            self._views.append((view, self._now()))
+            self._views.append((view, time.monotonic() if received is None else received, self._now()))
             if len(self._views) > _MOST_VIEWS:
                 self._views.popleft()
                 self.skipped += 1
@@ -106,7 +120,8 @@ class FusionWorker:
             self._ending = True
             self._changed.notify()
         self._thread.join()
-        self._estimator.close()
+        if self._estimator is not None:
+            self._estimator.close()
 
     def _run(self) -> None:
         while True:
@@ -119,43 +134,67 @@ class FusionWorker:
                 forget, self._forget = self._forget, False
             try:
                 if forget:
-                    self._estimator.reset()
                     self._begin_check()
                     self.known = None
+                if self._estimator is None:
+                    self._begin_anew()
+                elif forget:
+                    self._estimator.reset()
                     self._read()
                 self._step(views)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the skeletons
-                self._failed(error)
-                self._estimator.close()
-                self._estimator = self._make(self.known)
-                self._read()
+                self._give_up(error)
 
-    def _step(self, views: deque[tuple[View2D, float | None]]) -> None:
-        due: list[MultiView] = []
-        for view, arrival_s in views:
-            due += self._buffer.add(view, arrival_s)
+    def _give_up(self, error: Exception) -> None:
+        """Report what was raised and throw the estimator away; the next views get a new one."""
+        failed, self._estimator = self._estimator, None
+        for action in (lambda: self._failed(error), lambda: failed is not None and failed.close()):
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - it is about the first error
+                continue
+
+    def _begin_anew(self) -> None:
+        """A new estimator with the rig that is known; one that cannot be made is tried once a second."""
+        if time.monotonic() >= self._next_try:
+            self._next_try = time.monotonic() + _TRY_AGAIN_S
+            self._estimator = self._make(self.known)
+            self._next_try = 0.
+            self._read()
+
+    def _step(self, views: deque[tuple[View2D, float, float | None]]) -> None:
+        due: list[tuple[MultiView, float]] = []
+        for view, received, arrival_s in views:
+            self._fresh.observe(view.stamp, received, arrival_s)
+            due += ((instant, received) for instant in self._buffer.add(view, arrival_s))
         now = self._now()
         if now is not None:
-            due += self._buffer.poll(now)
+            due += ((instant, time.monotonic()) for instant in self._buffer.poll(now))
         if self._buffer.epoch != self.epochs:
             self._begin_check()
         self.streams, self.epochs = self._buffer.cameras, self._buffer.epoch
         if len(due) > _MOST_INSTANTS:
             self.skipped += len(due) - _MOST_INSTANTS
             due = due[-_MOST_INSTANTS:]
-        for instant in due:
-            self._fuse(instant)
+        if self._estimator is None:
+            self.skipped += len(due)
+            return
+        for instant, received in due:
+            if not self._fresh.is_late(instant.stamp, received, self._now()):
+                self._fuse(instant, received)
 
     def _begin_check(self) -> None:
         self._check, self.findings = ViewCheck(_CHECK_WINDOW), ()
 
-    def _fuse(self, instant: MultiView) -> None:
+    def _fuse(self, instant: MultiView, received: float) -> None:
         self._check.add(instant)
         if self.instants.total % _CHECK_EVERY == 0:
             self.findings = tuple(self._check.findings())
         people = self._estimator.update(instant)
         self._read()
         self.instants.add(len(instant.views))
+        if self._fresh.is_late(instant.stamp, received, self._now()):
+            return
         stamp = people[0].stamp if people else instant.stamp         # older than the instant with a smoother's lag
         self._deliver(Result(stamp, tuple(people), self.status, self.rig))
 

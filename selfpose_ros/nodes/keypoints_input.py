@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -16,8 +16,9 @@ from std_msgs.msg import String
 
 from ..core.observation import View2D
 from .errors import MessageError
+from .freshness import Rhythm, received_at
 from .graph import offers, rivals
-from .messages import KeypointsInfo, view_of
+from .messages import MOST_PEOPLE, KeypointsInfo, view_of
 from .meters import Meter
 
 __all__ = ['INFO_TYPE', 'KeypointsInput', 'LOCAL']
@@ -29,6 +30,10 @@ _KEYPOINTS = 'sensor_msgs/msg/PointCloud2'
 INFO_TYPE = 'std_msgs/msg/String'
 #: messages that wait for the joint names; the two topics come in any order at the start
 _WAITING = 60
+#: and so many bytes of them
+_WAITING_BYTES = 4 << 20
+#: too many people in a message are told for so long, s
+_CROWDED_S = 10.
 _PATIENCE = 10
 #: a camera of this process is not subscribed to: its views come as they are
 LOCAL = ''
@@ -39,26 +44,31 @@ class KeypointsInput:
 
     Args:
         topic: of the keypoints; `LOCAL` = views are handed over with `take`.
-        deliver: called with each view; from the executor's thread, or from that of whoever calls `take`.
+        deliver: called with each view and the monotonic time at which it came, s; from the executor's thread, or from
+            that of whoever calls `take`.
+        most_people: of a message with more people the surest are taken.
 
     Attributes:
         views: one event per view, value = number of people.
         refused: one event per message that could not be used.
         error: the last one's sentence, '' = all well since.
+        crowded: one event per message with more people than are taken, value = how many there were.
+        rhythm: of the messages.
         subscribed: a publisher was found.
         rivals: '' or a sentence: several publishers of the keypoints.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, topic: str, deliver: Callable[[View2D], None]) -> None:
+    def __init__(self, node: LifecycleNode, name: str, topic: str, deliver: Callable[[View2D, float], None],
+                 most_people: int = MOST_PEOPLE) -> None:
         self.name, self.topic = name, node.resolve_topic_name(topic) if topic else LOCAL
         self.views, self.refused, self.error, self.rivals = Meter(), Meter(), '', ''
+        self.crowded, self.rhythm = Meter(_CROWDED_S), Rhythm()
         self.info: KeypointsInfo | None = None
-        self._node, self._deliver = node, deliver
+        self._node, self._deliver, self._most_people = node, deliver, most_people
         self._subscriptions: list[Any] = []
         self._reliable: bool | None = None
         self._subscribed_at = math.inf
-        self._waiting: deque[PointCloud2] = deque(maxlen=_WAITING)
-        self._last_arrival: float | None = None
+        self._waiting: deque[tuple[PointCloud2, float]] = deque(maxlen=_WAITING)
 
     @property
     def subscribed(self) -> bool:
@@ -73,7 +83,14 @@ class KeypointsInput:
     @property
     def age_s(self) -> float:
         """Since the newest message came, s; inf = none ever came."""
-        return math.inf if self._last_arrival is None else time.monotonic() - self._last_arrival
+        return self.rhythm.age_s
+
+    @property
+    def crowd(self) -> str:
+        """'' or a sentence: messages hold more people than are taken."""
+        counts = self.crowded.values()
+        return '' if not counts else (f'up to {max(counts):.0f} people in a message: the {self._most_people} surest '
+                                      'are taken; raise max_people, or let the 2D network report fewer')
 
     @property
     def nameless(self) -> bool:
@@ -92,9 +109,10 @@ class KeypointsInput:
         self.close()
         self._reliable, self._subscribed_at = reliable, time.monotonic()
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        on_keypoints: Any = self._on_keypoints              # rclpy's types leave out what it calls with two arguments
         self._subscriptions = [
             self._node.create_subscription(String, f'{self.topic}_info', self._on_info, _LATCHED),
-            self._node.create_subscription(PointCloud2, self.topic, self._on_keypoints,
+            self._node.create_subscription(PointCloud2, self.topic, on_keypoints,
                                            QoSProfile(depth=30, reliability=policy))]
 
     def close(self) -> None:
@@ -105,9 +123,12 @@ class KeypointsInput:
 
     def take(self, view: View2D) -> None:
         """A view from this process."""
-        self._last_arrival = time.monotonic()
+        self.rhythm.beat()
+        self._hand_on(view, time.monotonic())
+
+    def _hand_on(self, view: View2D, received: float) -> None:
         self.views.add(len(view.keypoints))
-        self._deliver(view)
+        self._deliver(view, received)
 
     def _on_info(self, message: String) -> None:
         try:
@@ -115,22 +136,30 @@ class KeypointsInput:
         except MessageError as error:
             self.info, self.error = None, str(error)
         waiting, self._waiting = self._waiting, deque(maxlen=_WAITING)
-        for cloud in waiting:
-            self._on_keypoints(cloud)
+        for cloud, received in waiting:
+            self._use(cloud, received)
 
-    def _on_keypoints(self, cloud: PointCloud2) -> None:
-        self._last_arrival = time.monotonic()
+    def _on_keypoints(self, cloud: PointCloud2, about: Mapping[str, Any]) -> None:
+        self.rhythm.beat()
+        self._use(cloud, received_at(about))
+
+    def _use(self, cloud: PointCloud2, received: float) -> None:
         if self.info is None:
             if self.error:
                 self.refused.add()
             else:
-                self._waiting.append(cloud)
+                self._waiting.append((cloud, received))
+                while sum(len(c.data) for c, _ in self._waiting) > _WAITING_BYTES:
+                    self._waiting.popleft()
+                    self.refused.add()
             return
         try:
-            view = view_of(cloud, self.info, self.topic)
+            view = view_of(cloud, self.info, self.topic, self._most_people)
         except MessageError as error:
             self.refused.add()
             self.error = str(error)
             return
         self.error = ''
-        self.take(view)
+        if cloud.height > self._most_people:
+            self.crowded.add(cloud.height)
+        self._hand_on(view, received)

@@ -18,6 +18,7 @@ from ..core.errors import CoreError
 from ..inference.errors import InferenceError
 from ..models.errors import ModelError
 from .declared_node import DeclaredNode
+from .defects import Defects
 from .diagnostics import WARN, Entry, StateLog, array_from
 from .errors import NodeError
 from .graph import twins
@@ -41,10 +42,15 @@ class ManagedNode(DeclaredNode[Settings]):
     Attributes:
         error: why the last transition failed, '' if it did not.
         finished: it was shut down by the lifecycle some moments ago: nothing can be done with it any more.
+        defects: exceptions of callbacks, which end no node.
     """
 
     def __init__(self, name: str, settings: type[Settings], **kwargs: Any) -> None:
+        self.defects = Defects(self.get_logger, lambda: self.context.ok())  # rclpy's constructor makes callbacks
         super().__init__(name, settings, **kwargs)         # type: ignore[arg-type]  # mypy compares per class
+        for service in self.services:                       # those of lifecycle nodes are made in another way
+            if not hasattr(service.callback, '__wrapped__'):
+                service.callback = self.defects.guard_service(service.srv_name, service.callback)
         self.error = ''
         self.finished = False
         self._running = False
@@ -89,15 +95,26 @@ class ManagedNode(DeclaredNode[Settings]):
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call back in real time while the node is configured, also when simulated time stands still."""
-        def guarded() -> None:
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - it would end the executor, and with it every camera
-                if self.context.ok():
-                    self.get_logger().error(f'defect of this program:\n{traceback.format_exc()}',
-                                            throttle_duration_sec=10.)
+        self._timers_made.append(self.create_timer(period_s, callback, clock=self._steady))
 
-        self._timers_made.append(self.create_timer(period_s, guarded, clock=self._steady))
+    # -- every callback of a node ends here with its exceptions
+
+    def create_subscription(self, msg_type: Any, topic: str, callback: Callable[..., None], *args: Any,
+                            **kwargs: Any) -> Any:
+        """As rclpy's; an exception of the callback ends nothing."""
+        return super().create_subscription(msg_type, topic, self.defects.guard(f'the callback of {topic}', callback),
+                                           *args, **kwargs)
+
+    def create_timer(self, timer_period_sec: float, callback: Callable[..., None], *args: Any, **kwargs: Any) -> Any:
+        """As rclpy's; an exception of the callback ends nothing."""
+        where = f'the timer of {getattr(callback, "__name__", "something").strip("_")}'
+        return super().create_timer(timer_period_sec, self.defects.guard(where, callback), *args, **kwargs)
+
+    def create_service(self, srv_type: Any, srv_name: str, callback: Callable[..., Any], *args: Any,
+                       **kwargs: Any) -> Any:
+        """As rclpy's; an exception of the callback ends nothing, and the caller gets an answer."""
+        return super().create_service(srv_type, srv_name, self.defects.guard_service(srv_name, callback), *args,
+                                      **kwargs)
 
     # -- transitions
 
@@ -196,12 +213,17 @@ class ManagedNode(DeclaredNode[Settings]):
     # -- diagnostics
 
     def _report(self) -> None:
-        entries = list(self._entries())
-        doubled = twins(self)
-        if doubled:                                        # the first entry is about the node as a whole
-            first = entries[0]
-            entries[0] = dataclasses.replace(first, level=max(first.level, WARN), state=f'{first.state}, twins',
-                                             message=f'{doubled}; {first.message}')
+        entries: list[Entry] = []
+        try:
+            entries += self._entries()
+            doubled = twins(self)
+            if doubled:                                    # the first entry is about the node as a whole
+                first = entries[0]
+                entries[0] = dataclasses.replace(first, level=max(first.level, WARN), state=f'{first.state}, twins',
+                                                 message=f'{doubled}; {first.message}')
+        except Exception as error:  # noqa: BLE001 - the report of it must still come
+            self.defects.caught('the report of the state', error)
+        entries.append(self.defects.entry())
         self._diagnostics.publish(array_from(entries, self.get_fully_qualified_name(), self.get_clock().now().to_msg()))
         self._log.note(entries)
         if not self._overrides_told and time.monotonic() - self._since > _SETTLED_S:

@@ -21,22 +21,24 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Transform, TransformStamped, Twist
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
 from std_msgs.msg import Header
 
 from ..core.camera import Intrinsics
 from ..core.errors import CoreError
+from ..core.keypoints_info import read_keypoints_text
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
-from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map, named_joints
-from .clouds import cloud_from, columns_of, table_cloud
+from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
+from .clouds import MOST_FIELDS, cloud_from, columns_of, table_cloud
 from .errors import MessageError
 
 __all__ = [
-    'DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'SKELETON_FIELDS', 'camera_info_from_rig', 'joint_state_from',
-    'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from',
-    'skeletons_of', 'time_from', 'transforms_from', 'view_of',
+    'DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'MOST_PEOPLE', 'SKELETON_FIELDS', 'camera_info_from_rig',
+    'joint_state_from', 'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text',
+    'skeletons_from', 'skeletons_of', 'stamp_of', 'time_from', 'transforms_from', 'view_of',
 ]
 
 KEYPOINT_FIELDS = ('u', 'v', 'confidence', 'person')
@@ -45,11 +47,35 @@ DEPTH_FIELDS = ('depth', 'depth_sigma')
 SKELETON_FIELDS = ('x', 'y', 'z', 'confidence', 'sigma', 'views', 'person', 'level')
 #: a joint this many image sizes away from the image is a defect of whoever sent it, not an extrapolation
 _FAR = 10.
+#: so many rows of a cloud are used where nobody asks for fewer
+MOST_PEOPLE = 200
+#: stamps are signed 32 bits; an hour is left for what is computed from them
+_LAST_SECOND = 2**31 - 3600
+#: depths that are surer than this share of a torso are a defect, too
+_LEAST_SIGMA = 1e-3
+#: float32 counts up to this
+_MOST_IDENTITY = 2.**24
+#: rows of a cloud that are looked at together
+_AT_ONCE = 4096
 
 
 def seconds(stamp: Time) -> float:
     """Seconds of a message's stamp."""
     return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def stamp_of(header: Header, topic: str) -> float:
+    """Seconds of a header's stamp.
+
+    Raises:
+        MessageError: it is no time that a message can be given back: before 1970, beyond 2038, or with too many
+            nanoseconds.
+    """
+    sec, nanosec = header.stamp.sec, header.stamp.nanosec
+    if not (0 <= sec < _LAST_SECOND and nanosec < 1_000_000_000):
+        raise MessageError(f'{topic}: the stamp {sec} s + {nanosec} ns is no time; set header.stamp to the time at '
+                           'which the image was taken')
+    return sec + 1e-9 * nanosec
 
 
 def time_from(stamp_s: float) -> Time:
@@ -97,24 +123,13 @@ class KeypointsInfo:
         """Read the JSON of `topic`, published for `camera`.
 
         Raises:
-            MessageError: it cannot be read, a field is missing, or the joint names are no body.
+            MessageError: it is too long or cannot be read, a field is missing, or the joint names are no body.
         """
         try:
-            data = json.loads(text)
-            names = named_joints(data['joint_names'])
-            w, h = (int(x) for x in data['image_size'])
-            K, distortion = data.get('K'), data.get('distortion')
-            known = None if K is None else Intrinsics(K, np.zeros(5) if distortion is None else distortion)
-            if w < 1 or h < 1:
-                raise MessageError(f'{topic}: image_size is {w}x{h}; send the size of the image in px')
-            return cls(camera, names, (w, h), known, str(data.get('model', '')), str(data.get('device', '')))
+            told = read_keypoints_text(text)
+            return cls(camera, told.joint_names, told.image_size, told.intrinsics, told.model, told.device)
         except CoreError as error:
             raise MessageError(f'{topic}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, MessageError):
-                raise
-            raise MessageError(f'{topic}: cannot read {text[:60]!r} ({type(error).__name__}: {error}); send JSON '
-                               'with joint_names and image_size') from error
 
 
 def keypoints_from(view: View2D, header: Header) -> PointCloud2:
@@ -127,33 +142,51 @@ def keypoints_from(view: View2D, header: Header) -> PointCloud2:
     return table_cloud(header, names, table, len(JOINTS))
 
 
-def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str) -> View2D:
-    """The view of one keypoints message.
+def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str, most_people: int = MOST_PEOPLE) -> View2D:
+    """The view of one keypoints message; of more than `most_people` rows those that are the surest, in their order.
 
     Raises:
-        MessageError: the fields or bytes do not fit, or the number of columns is not that of the joint names.
+        MessageError: the fields or bytes do not fit, the stamp is no time, or the number of columns is not that of the
+            joint names.
     """
     if cloud.width != len(info.joint_names) and cloud.height * cloud.width:
         raise MessageError(f'{topic}: {cloud.width} columns, but {topic}_info names {len(info.joint_names)} '
                            'joints; publish both from the same network')
-    deep = {f.name for f in cloud.fields}.issuperset(DEPTH_FIELDS)
-    columns = columns_of(cloud, KEYPOINT_FIELDS + DEPTH_FIELDS if deep else KEYPOINT_FIELDS, topic)
+    stamp = stamp_of(cloud.header, topic)
+    deep = {f.name for f in cloud.fields[:MOST_FIELDS]}.issuperset(DEPTH_FIELDS)
+    names = KEYPOINT_FIELDS + DEPTH_FIELDS if deep else KEYPOINT_FIELDS
+    if cloud.height * cloud.width == 0:
+        columns = columns_of(cloud, names, topic, slice(0))
+    elif cloud.height > most_people:
+        columns = columns_of(cloud, names, topic, _surest(cloud, most_people, topic))
+    else:
+        columns = columns_of(cloud, names, topic)
     points = np.stack([columns['u'], columns['v']], -1).reshape(-1, len(info.joint_names), 2)
     size = np.array(info.image_size, float)
     with np.errstate(invalid='ignore'):
         points = np.where((np.abs(points - size / 2) < _FAR * size).all(-1, keepdims=True), points, np.nan)
     confidence = columns['confidence'].reshape(points.shape[:2])
-    person = np.nan_to_num(columns['person'].reshape(points.shape[:2])[:, 0], nan=-1., posinf=-1., neginf=-1.)
+    person = columns['person'].reshape(points.shape[:2])[:, :1].ravel()
+    person = np.where((person >= 0) & (person < _MOST_IDENTITY), person, -1.)            # which a NaN is not
     try:
         told = None
         if deep:
             raw = np.stack([columns[n] for n in DEPTH_FIELDS], -1).reshape(points.shape)
-            told, _ = info.joints.apply(raw, confidence)
+            good = (np.abs(raw[..., 0]) <= _FAR) & (raw[..., 1] >= _LEAST_SIGMA) & (raw[..., 1] <= _FAR)
+            told, _ = info.joints.apply(np.where(good[..., None], raw, np.nan), confidence)
         keypoints, confidence = info.joints.apply(points, confidence)
-        return View2D(info.camera, seconds(cloud.header.stamp), keypoints, confidence, info.image_size,
+        return View2D(info.camera, stamp, keypoints, confidence, info.image_size,
                       person.astype(np.int64), info.intrinsics, *(() if told is None else (told[..., 0], told[..., 1])))
     except CoreError as error:
         raise MessageError(f'{topic}: {error}') from error
+
+
+def _surest(cloud: PointCloud2, most: int, topic: str) -> NDArray[np.int64]:
+    """Which rows have the highest sums of confidence, in the order of the cloud; without a copy of the others."""
+    sums = np.concatenate([
+        np.clip(np.nan_to_num(columns_of(cloud, ('confidence',), topic, slice(i, i + _AT_ONCE))['confidence'], nan=0.),
+                0., 1.).sum(1) for i in range(0, cloud.height, _AT_ONCE)])
+    return np.sort(np.argsort(-sums, kind='stable')[:most])
 
 
 def skeletons_from(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str) -> PointCloud2:

@@ -73,8 +73,11 @@ class Pose2DSettings:
                           low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
                                 any_time=True)
-    stale_after_s: float = _of(2., 'A camera without images for this long counts as gone in the diagnostics.',
-                               unit='s', low=0.1, high=3600., any_time=True)
+    max_age_s: float = _of(0.5, 'Images and keypoints older than this are left out and counted, not sent as if they '
+                           'were new: cameras and network are too much for this machine then. 0 = all are sent.',
+                           unit='s', low=0., high=60., any_time=True)
+    stale_after_s: float = _of(2., 'A camera without images for this long, and for three of its own periods, counts as '
+                               'gone in the diagnostics.', unit='s', low=0.1, high=3600., any_time=True)
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
@@ -109,7 +112,11 @@ class FusionSettings:
         0., 'Distance between two cameras, which sets the metric scale if no height is given; 0 = not known. With '
         'neither, the average adult sets it.', unit='m', low=0., high=1000.)
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
-    max_people: int = _of(4, 'No more people than this are followed.', low=1, high=50)
+    max_people: int = _of(4, 'No more people than this are followed; of a message with more than four times as many '
+                          'the surest are taken.', low=1, high=50)
+    max_age_s: float = _of(0.5, 'Results older than this (and than twice `max_wait_s`) are left out and counted, not '
+                           'sent as if they were new: what fuses is too slow then. 0 = all are sent.', unit='s', low=0.,
+                           high=60.)
     lag_s: float = _of(0., 'Results are this much older and smoother, in the light of later images; 0 = no delay.',
                        unit='s', low=0., high=1.)
     lifter: str = _of(
@@ -136,8 +143,8 @@ class FusionSettings:
                            any_time=True)
     marker_size_m: float = _of(0.05, 'Diameter of the joints in ~/markers.', unit='m', low=0.001, high=1.,
                                any_time=True)
-    stale_after_s: float = _of(2., 'A camera without keypoints for this long counts as gone in the diagnostics.',
-                               unit='s', low=0.1, high=3600., any_time=True)
+    stale_after_s: float = _of(2., 'A camera without keypoints for this long, and for three of its own periods, counts '
+                               'as gone in the diagnostics.', unit='s', low=0.1, high=3600., any_time=True)
     leave_after_s: float = _of(
         30., 'A camera that is not named in `cameras` is taken for removed when nobody has published its keypoints for '
         'this long.', unit='s', low=0.1, high=86400., any_time=True)

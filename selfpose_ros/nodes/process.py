@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -13,7 +14,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from .errors import NodeError
 from .managed_node import ManagedNode
 
-__all__ = ['run_alone', 'serve']
+__all__ = ['run_alone', 'serve', 'spin']
+
+#: what the executor raises at every turn must not take a core, s
+_PAUSE_S = .01
 
 
 def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[str], *,
@@ -48,8 +52,7 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
                 node.bring_up()
             else:
                 node.get_logger().info('waits to be configured (lifecycle)')
-        while rclpy.ok() and not all(node.finished for node in nodes):
-            executor.spin_once()
+        spin(executor, nodes)
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except NodeError:
@@ -62,6 +65,20 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
     finally:
         _end(nodes, executor)
     return 0
+
+
+def spin(executor: SingleThreadedExecutor, nodes: Sequence[ManagedNode]) -> None:
+    """Spin until the context ends, or all nodes were shut down. What rclpy itself raises ends none of them."""
+    while executor.context.ok() and not all(node.finished for node in nodes):
+        try:
+            executor.spin_once()
+        except (ExternalShutdownException, ROSInterruptException):
+            raise
+        except Exception as error:
+            if not executor.context.ok():
+                raise
+            nodes[0].defects.caught('the executor', error)
+            time.sleep(_PAUSE_S)
 
 
 def _end(nodes: Sequence[ManagedNode], executor: SingleThreadedExecutor) -> None:

@@ -3,6 +3,7 @@
 """Threads that work on the newest item of each of several sources, no source in two threads at once."""
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,11 +23,13 @@ S = TypeVar('S', bound=Source)
 
 
 class Workers(Generic[S]):
-    """A pool over fixed sources that serves them in rounds.
+    """A pool over fixed sources that serves them in rounds, one item of each source a round.
 
-    A round is what waits when the last one has been handed out: one item of each source, all of about the same
-    time. So when there is more than can be worked on, the items of one instant are done together and those of the
-    next are left out together, rather than every source's at another time.
+    A round begins with what waits when the last one has been handed out: items of about the same time. So when there is
+    more than can be worked on, the items of one instant are done together and those of the next are left out together,
+    rather than every source's at another time. A source that had nothing then may still join while the round lasts, and
+    a source that had its turn waits for the next one as long as any of the others has something: none of them takes
+    the others' share by having items more often.
 
     Args:
         work: called with a source and its item, in a worker thread.
@@ -40,6 +43,7 @@ class Workers(Generic[S]):
         self._work, self._failed, self._limit = work, failed, limit
         self._changed = threading.Condition()
         self._round: list[tuple[S, Any]] = []
+        self._served: set[int] = set()                     # had their turn in this round
         self._busy: set[int] = set()
         self._ending = False
         # one that has nothing to do costs nothing
@@ -66,21 +70,24 @@ class Workers(Generic[S]):
         with self._changed:
             while not self._ending:
                 if len(self._busy) < self._limit():
-                    if not self._round:
-                        self._take(self._sources)
+                    # whoever had nothing when the round began, or had its last item in work, may join
+                    self._join()
                     if all(id(s) in self._busy for s, _ in self._round):
-                        # a slow source has kept its item of this round waiting: the others need not wait, too
-                        held = {id(s) for s, _ in self._round} | self._busy
-                        self._take([s for s in self._sources if id(s) not in held])
+                        # all others had their turn, or have nothing: they need not wait for a slow one either
+                        self._served = set()
+                        self._join()
                     for i, (source, _) in enumerate(self._round):
                         if id(source) not in self._busy:
                             self._busy.add(id(source))
+                            self._served.add(id(source))
                             return self._round.pop(i)
                 self._changed.wait()
         return None
 
-    def _take(self, sources: Sequence[S]) -> None:
-        taken = [(source, source.take()) for source in sources]
+    def _join(self) -> None:
+        """Take what waits of the sources that had no turn in this round."""
+        held = {id(s) for s, _ in self._round} | self._served | self._busy
+        taken = [(source, source.take()) for source in self._sources if id(source) not in held]
         self._round += [(source, item) for source, item in taken if item is not None]
 
     def _run(self) -> None:
@@ -89,7 +96,8 @@ class Workers(Generic[S]):
             try:
                 self._work(source, item)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would stop the cameras
-                self._failed(source, error)
+                with contextlib.suppress(Exception):
+                    self._failed(source, error)
             with self._changed:
                 self._busy.discard(id(source))
                 # an item that came meanwhile woke nobody who could have taken it

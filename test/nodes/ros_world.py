@@ -20,6 +20,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -68,7 +69,11 @@ class World:
 
     def _spin(self) -> None:
         try:
-            self.executor.spin()
+            while self.context.ok():
+                try:
+                    self.executor.spin()
+                except InvalidHandle:                      # a transition from the test's thread destroyed what it held
+                    continue
         except ExternalShutdownException:
             return
         except Exception as error:

@@ -147,6 +147,37 @@ def test_cameras_that_are_too_many_are_served_in_step() -> None:
     assert [r[0] for r in rounds] == list(range(0, 40, 4)), 'the newest, and none twice'
 
 
+@pytest.mark.parametrize(('rates', 'capacity'), [((60., 15., 15., 15.), 35.), ((60., 10., 10., 10.), 35.),
+                                                 ((120., 5., 30., 30.), 40.), ((60., 60., 15., 15.), 70.)])
+def test_a_quick_camera_takes_no_share_of_the_others(rates: tuple[float, ...], capacity: float) -> None:
+    """In virtual time, one image at a time: each camera gets what it sends, or an equal share of what is left."""
+    sources, ended, now = [_Source(str(r)) for r in rates], threading.Event(), 0.
+
+    def work(source: _Source, item: int) -> None:
+        nonlocal now
+        source.done.append(item)
+        before, now = now, now + 1 / capacity
+        for s, rate in zip(sources, rates, strict=True):
+            if int(now * rate + .37) > int(before * rate + .37):
+                s.newest = int(now * rate)
+        if now > 30.:
+            ended.set()
+
+    sources[0].newest = 0
+    workers = Workers(sources, work, lambda s, e: None, lambda: 1)
+    workers.wake()
+    assert ended.wait(20)
+    workers.close()
+    left, share = capacity, {}
+    for n, rate in sorted(enumerate(rates), key=lambda pair: pair[1]):
+        share[n] = min(rate, left / (len(rates) - len(share)))
+        left -= share[n]
+    got = [len(s.done) / 30 for s in sources]
+    # an image that comes while the same camera's last one still waits replaces it: some of the slow ones' are lost so
+    assert all(got[n] >= .85 * share[n] for n in share), (got, share)
+    assert got[0] <= 1.25 * share[0] + 1, (got, share)
+
+
 def test_a_slow_camera_delays_nobody_else() -> None:
     """Its next item waits for it; the others go on with theirs."""
     slow, quick = _Source('slow', 0), _Source('quick', 0)

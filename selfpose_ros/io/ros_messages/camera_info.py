@@ -33,7 +33,7 @@ def intrinsics_of(message: Any, image_size: tuple[int, int], rectified: bool = F
     Raises:
         BadMessage: another part of the sensor, a lens model that is not supported, or numbers that are no camera.
     """
-    K, d = np.array(message.k, float).reshape(3, 3), np.array(message.d, float)
+    K, d = np.array(message.k, float).reshape(3, 3), np.array(message.d[:15], float)     # more than 14 are refused
     if rectified:
         P = np.array(message.p, float).reshape(3, 4)[:, :3]
         if P[0, 0] != 0:
@@ -48,7 +48,7 @@ def intrinsics_of(message: Any, image_size: tuple[int, int], rectified: bool = F
                          f'publish rectified images, {_OTHERWISE}')
     K = _seen(K, message, image_size)
     try:
-        return Intrinsics(K, d)
+        return Intrinsics(K, d).checked(image_size)
     except CameraError as error:
         raise BadMessage(f'CameraInfo cannot be used: {error}') from error
 

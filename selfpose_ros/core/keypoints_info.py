@@ -1,0 +1,118 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON that says what the columns of a camera's keypoints are, read with bounds: it comes from strangers."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .camera import Intrinsics
+from .errors import ObservationError
+from .skeleton import named_joints
+
+__all__ = ['KeypointsText', 'read_keypoints_text']
+
+#: more characters than this are not even parsed; 512 names take a quarter of it
+_MOST_CHARACTERS = 65536
+_MOST_JOINTS, _LONGEST_NAME = 512, 64
+_MOST_PX = 65536
+_ASK = 'send JSON with joint_names and image_size'
+
+
+@dataclass(frozen=True)
+class KeypointsText:
+    """What the text says.
+
+    Attributes:
+        joint_names: (J,) the columns, in any spelling.  image_size: (w, h) px.
+        intrinsics: None = not calibrated.  model, device: what made the keypoints, '' = not said.
+    """
+
+    joint_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    intrinsics: Intrinsics | None = None
+    model: str = ''
+    device: str = ''
+
+
+def read_keypoints_text(text: str) -> KeypointsText:
+    """Read and check the text.
+
+    Takes milliseconds at the most, whatever the text is.
+
+    Raises:
+        CoreError: too long, no JSON, a field is missing, or holds what it cannot hold.
+    """
+    if len(text) > _MOST_CHARACTERS:
+        raise ObservationError(f'{len(text)} characters are more than the {_MOST_CHARACTERS} that may be sent; {_ASK}')
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # that of an integer with too many digits speaks of a function of Python
+        why = 'lists within lists without end' if isinstance(error, RecursionError) else (
+            str(error) if isinstance(error, json.JSONDecodeError) else 'a number with too many digits')
+        raise ObservationError(f'cannot read {text[:60]!r} ({why}); {_ASK}') from error
+    missing = [n for n in ('joint_names', 'image_size') if not isinstance(data, Mapping) or n not in data]
+    if missing:
+        raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}; {_ASK}')
+    size = _size(data['image_size'])
+    return KeypointsText(_names(data['joint_names']), size, _intrinsics(data, size),
+                         *(v[:_LONGEST_NAME] if isinstance(v, str) else ''
+                           for v in (data.get('model'), data.get('device'))))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and len(value) <= _LONGEST_NAME:               # the name of a set
+        return named_joints(value)
+    if not isinstance(value, list) or not all(isinstance(n, str) for n in value):
+        raise ObservationError(f'joint_names is {_shown(value)}, must be a list of names, or the name of a set; {_ASK}')
+    if len(value) > _MOST_JOINTS or any(len(n) > _LONGEST_NAME for n in value):
+        raise ObservationError(f'{len(value)} joint names of up to {max(map(len, value))} characters; at most '
+                               f'{_MOST_JOINTS} of {_LONGEST_NAME} can be used')
+    return named_joints(value)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2 or not all(_is_number(x) for x in value):
+        raise ObservationError(f'image_size is {_shown(value)}, must be [width, height] of the image in px; {_ASK}')
+    w, h = value
+    if not (1 <= w <= _MOST_PX and 1 <= h <= _MOST_PX):                       # NaN is not, either
+        raise ObservationError(f'image_size is {_digits(w)}x{_digits(h)}; send the size of the image in px, 1 to '
+                               f'{_MOST_PX} a side')
+    return int(w), int(h)
+
+
+def _intrinsics(data: Mapping[str, Any], size: tuple[int, int]) -> Intrinsics | None:
+    K, distortion = data.get('K'), data.get('distortion')
+    if K is None:
+        return None
+    if not (isinstance(K, list) and len(K) == 3 and all(isinstance(r, list) and len(r) == 3 for r in K)
+            and all(_is_number(x) for row in K for x in row)):
+        raise ObservationError(f'K is {_shown(K)}, must be 3 x 3 numbers, or null for an uncalibrated camera')
+    if distortion is not None and not (isinstance(distortion, list) and all(_is_number(x) for x in distortion)):
+        raise ObservationError(f'distortion is {_shown(distortion)}, must be a list of coefficients, or null')
+    try:
+        return Intrinsics(np.array(K, float), np.array(distortion or np.zeros(5), float)).checked(size)
+    except OverflowError as error:
+        raise ObservationError('K or distortion holds a number with hundreds of digits; send what the camera was '
+                               'calibrated to, or null') from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _digits(value: float) -> str:
+    text = str(value)
+    return text if len(text) < 20 else f'{text[:8]}... ({len(text)} digits)'
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value of any size."""
+    if isinstance(value, (list, dict)):
+        return f'a {type(value).__name__} of {len(value)}'
+    return repr(value)[:60]
