@@ -55,7 +55,10 @@ INSTALL_REQUIRES = [
 # Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. From 0.7.2 on jax wants numpy 2; without
 # the bound pip finds that out by downloading a dozen releases of 80 MB each.
 MEDIAPIPE = ['mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2']
+#: `colcon test` looks for pytest here, or in `tests_require`; without it, it runs unittest, which finds no test
+TEST = ['pytest>=8', 'hypothesis>=6.100']
 EXTRAS_REQUIRE = {
+    'test': TEST,
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
     # distribution and breaks the environment. On a robot, ROS itself provides all of these.
     'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
@@ -65,8 +68,7 @@ EXTRAS_REQUIRE = {
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
-    'dev': ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML',
-            'setuptools>=70.1'],
+    'dev': [*TEST, 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
 }
 
 setup(

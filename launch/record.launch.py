@@ -19,7 +19,8 @@ IMAGES = r'.*/image(_raw|_color|_rect|_rect_color)?(/compressed)?|.*/camera_info
 
 def _record(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = context.launch_configurations
-    topics = f'({PRODUCT}|{IMAGES})' if given['images'] == 'true' else f'({PRODUCT})'
+    # rosbag2 looks for the expression anywhere in a name: without its ends, /rig takes all of /right
+    topics = f'^({PRODUCT}|{IMAGES})$' if given['images'] == 'true' else f'^({PRODUCT})$'
     output = ['--output', given['output']] if given['output'] else []
     clock = ['--use-sim-time'] if given['use_sim_time'] == 'true' else []
     return [ExecuteProcess(cmd=['ros2', 'bag', 'record', *output, *clock, '--regex', topics], output='screen')]
