@@ -214,6 +214,33 @@ def test_colcon_puts_the_commands_where_ros_looks(setup_arguments: dict[str, Any
         assert function in {n.name for n in body if isinstance(n, ast.FunctionDef)}, target
 
 
+def test_colcon_finds_pytest_among_the_requirements_of_the_tests(setup_arguments: dict[str, Any],
+                                                                 manifest: ElementTree.Element):
+    # where it does not, `colcon test` runs unittest, which finds none of these tests and is content
+    assert any(re.match(r'pytest\b(?!-)', r) for r in setup_arguments['extras_require']['test'])
+    assert set(setup_arguments['extras_require']['test']) <= set(setup_arguments['extras_require']['dev'])
+    assert 'python3-pytest' in {e.text for e in manifest.findall('test_depend')}
+
+
+def test_colcon_test_runs_the_tests(tmp_path: Path):
+    """Built and tested as on a robot, a few of the tests only."""
+    if importlib.util.find_spec('colcon_core') is None:
+        pytest.skip('colcon is not installed: pip install colcon-common-extensions')
+    for file in tracked():
+        target = tmp_path / 'src' / 'selfpose_ros' / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+    result = tmp_path / 'build' / 'selfpose_ros' / 'pytest.xml'
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTEST_ADDOPTS'}
+    for words in (['build'], ['test', '--pytest-args', 'test/test_walls.py', '-k', 'lets_through']):
+        done = subprocess.run([sys.executable, '-m', 'colcon', *words], cwd=tmp_path, capture_output=True, text=True,
+                              check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+    suites = list(ElementTree.parse(result).getroot().iter('testsuite'))
+    assert sum(int(s.get('tests', 0)) for s in suites) >= 5
+    assert sum(int(s.get('errors', 0)) + int(s.get('failures', 0)) for s in suites) == 0
+
+
 def test_fast_dds_profile_holds_large_images():
     space = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
     root = ElementTree.parse(ROOT / 'config' / 'fastdds_large_images.xml').getroot()
