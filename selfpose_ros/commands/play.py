@@ -115,12 +115,13 @@ def _cameras(videos: Sequence[Path], names: Sequence[str] | None) -> tuple[str, 
 
 @contextmanager
 def _node(namespace: str) -> Iterator[Any]:
-    import rclpy
     from rclpy.context import Context
     from rclpy.exceptions import InvalidNamespaceException
     from rclpy.node import Node
     from rclpy.signals import SignalHandlerOptions
     from rclpy.validate_namespace import validate_namespace
+
+    from ..nodes.ros_start import start_ros
     namespace = f'/{namespace.strip("/")}'
     try:
         validate_namespace(namespace)
@@ -128,7 +129,7 @@ def _node(namespace: str) -> Iterator[Any]:
         raise IoError(f'--namespace {namespace}: {" ".join(str(error).split())}') from error
     context = Context()
     # signals are ours: they end the playing, and only then is ROS shut down
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    start_ros(context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = Node('selfpose_play', namespace=namespace, context=context, start_parameter_services=False)
         try:

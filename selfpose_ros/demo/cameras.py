@@ -64,8 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Publish the images of one film; returns the exit status."""
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    from ..nodes.ros_start import start_ros
     images = Path((arguments or sys.argv[1:])[0])
-    rclpy.init(args=[])
+    start_ros()
     node = rclpy.create_node('demo_cameras')
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -55,7 +55,9 @@ class Observer:
         from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import PointCloud2
         from std_msgs.msg import String
-        rclpy.init(args=[])
+
+        from ..nodes.ros_start import start_ros
+        start_ros()
         self._node = rclpy.create_node('demo_observer')
         stream = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -22,6 +22,7 @@ from .defects import Defects
 from .diagnostics import WARN, Entry, StateLog, array_from
 from .errors import NodeError
 from .graph import twins
+from .memory import give_back, keep_large_blocks_apart
 from .parameters import Settings
 
 __all__ = ['ManagedNode']
@@ -47,6 +48,7 @@ class ManagedNode(DeclaredNode[Settings]):
 
     def __init__(self, name: str, settings: type[Settings], **kwargs: Any) -> None:
         self.defects = Defects(self.get_logger, lambda: self.context.ok())  # rclpy's constructor makes callbacks
+        keep_large_blocks_apart()
         super().__init__(name, settings, **kwargs)         # type: ignore[arg-type]  # mypy compares per class
         for service in self.services:                       # those of lifecycle nodes are made in another way
             if not hasattr(service.callback, '__wrapped__'):
@@ -208,6 +210,8 @@ class ManagedNode(DeclaredNode[Settings]):
             self.destroy_timer(timer)
         self._timers_made.clear()
         self._cleanup()
+        if self._configured:
+            give_back()
         self._configured = False
 
     # -- diagnostics

@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from .errors import NodeError
 from .managed_node import ManagedNode
+from .ros_start import start_ros
 
 __all__ = ['run_alone', 'serve', 'spin']
 
@@ -33,13 +34,9 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
         0, or 2 if a node could not be brought up (it has logged why).
 
     Raises:
-        NodeError: ROS refuses the arguments.
+        NodeError: ROS does not start, see `start_ros`.
     """
-    try:
-        rclpy.init(args=list(ros_args))
-    except Exception as error:  # RCLError, UnknownROSArgsError and others: their classes are private
-        raise NodeError(f'ROS cannot start with the arguments {" ".join(ros_args[1:]) or "(none)"}: '
-                        f'{" ".join(str(error).split())}') from error
+    start_ros(ros_args)
     nodes: list[ManagedNode] = []
     # MultiThreadedExecutor loses most messages at the rates of four cameras
     executor = SingleThreadedExecutor()

@@ -3,7 +3,9 @@
 """`selfpose run` and the nodes' own commands as processes: they come up, they work, they end, they explain."""
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +79,26 @@ def test_a_wrong_command_line_says_what_to_do(capfd: pytest.CaptureFixture[str],
     assert cli.main(['run', *words]) == 2
     said = capfd.readouterr().err
     assert expected in said and 'Traceback' not in said
+
+
+RUN = ('-m', 'selfpose_ros', 'run', '--cameras', 'a')
+NODE = ('-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())')
+
+
+@pytest.mark.parametrize(('words', 'name', 'value', 'expected'), [
+    (RUN, 'HOME', '/proc/nohome', "'/proc/nohome/.ros/log': 2); set ROS_LOG_DIR to a folder that can be written"),
+    (NODE, 'ROS_LOG_DIR', '/dev/null/log', 'set ROS_LOG_DIR to a folder that can be written'),
+    (NODE, 'ROS_DOMAIN_ID', 'abc', "ROS_DOMAIN_ID is 'abc'; set it to a whole number from 0 to 232"),
+    (RUN, 'ROS_DOMAIN_ID', '233', "ROS_DOMAIN_ID is '233'"),
+])
+def test_an_environment_in_which_ros_cannot_start_is_told_and_not_the_arguments(
+        words: tuple[str, ...], name: str, value: str, expected: str) -> None:
+    kept = {k: v for k, v in os.environ.items() if not (name == 'HOME' and k == 'ROS_LOG_DIR')}
+    done = subprocess.run([sys.executable, *words], env={**kept, name: value}, capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert expected in said and 'ROS cannot start: ' in said and 'argument' not in said, done.stderr
 
 
 def test_a_parameter_file_that_is_no_yaml(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""ROS in this process: started, or one sentence on what stands in its way."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import rclpy
+
+from .errors import NodeError
+
+__all__ = ['start_ros']
+
+_LAST_DOMAIN = 232
+
+
+def start_ros(args: Sequence[str] = (), **options: Any) -> None:
+    """`rclpy.init`.
+
+    Args:
+        args: command line, program name first; what lies after `--ros-args` is for ROS.
+        options: of `rclpy.init`.
+
+    Raises:
+        NodeError: it does not start; the message says what to do: about its log, its domain, or the arguments.
+    """
+    domain = os.environ.get('ROS_DOMAIN_ID', '')
+    if domain and not (domain.isdecimal() and int(domain) <= _LAST_DOMAIN):        # else found out by the first node
+        raise NodeError(f'ROS cannot start: ROS_DOMAIN_ID is {domain!r}; set it to a whole number from 0 to '
+                        f'{_LAST_DOMAIN}, the same on all hosts, best below 102')
+    try:
+        rclpy.init(args=list(args), **options)
+    except Exception as error:  # RCLError, UnknownROSArgsError and others: their classes are private
+        raise NodeError(f'ROS cannot start{_why(error, args[1:])}') from error
+
+
+def _why(error: Exception, arguments: Sequence[str]) -> str:
+    told = ' '.join(str(error).split())
+    text = re.sub(r', at \S+:\d+$', '', told)
+    if re.search(r'\blogging\b|log director', text):
+        return f': it has no place for its log ({text}); set ROS_LOG_DIR to a folder that can be written'
+    if '/arguments.c:' in told or 'Args' in type(error).__name__ or 'parameter' in text:
+        return f' with the arguments {" ".join(arguments) or "(none)"}: {text}'
+    return f' ({text}); check the environment variables that begin with ROS_ and RMW_'
