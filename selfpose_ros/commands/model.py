@@ -160,11 +160,7 @@ def _tried(name: str) -> tuple[str, bool]:
             return model.card.sha256, check_golden(model, OrtSession(model.file))
         network = VisionNetwork(model)
         w, h = network.vision.size
-        grey = np.full((h, w, 3), 114, np.uint8)
-        if network.vision.about.top_down:
-            network.poses(grey, np.array([[0., 0., w - 1., h - 1.]]))
-        else:
-            network.find(grey)
+        network.look(np.full((h, w, 3), 114, np.uint8))
         return model.card.sha256, check_golden(model, network.session)
     except (InputError, OutputError) as error:             # that the graph refuses its own inputs counts, too
         raise ModelError(str(error)) from error
@@ -175,6 +171,7 @@ def _import(args: argparse.Namespace) -> int:
 
     from ..inference.pose2d import options_of
     from ..inference.pose2d.importing import Request, import_model
+    from ..inference.pose2d.network import VisionNetwork
     from ..models.errors import ModelError
     picture = _picture(args.picture)
     size = None
@@ -185,11 +182,15 @@ def _import(args: argparse.Namespace) -> int:
         except ValueError:
             raise ModelError(f'--size {args.size}: write it as WIDTHxHEIGHT, for instance 192x256') from None
     joints = tuple(j.strip() for j in args.joints.split(',')) if args.joints else ()
+    told: list[tuple[int, str]] = []
+
+    def trial(network: VisionNetwork, folder: Path) -> None:
+        told.append(_looked(network, picture))
+        cv2.imwrite(str(folder / 'check.png'), picture)
+
     network = import_model(Request(args.file, args.output, args.preset, joints, size, _tensors(args.tensor),
-                                   options_of(args.decode), args.name, args.licence))
-    check = args.output / 'check.png'
-    found, words = _looked(network, picture)
-    cv2.imwrite(str(check), picture)
+                                   options_of(args.decode), args.name, args.licence), trial)
+    (found, words), check = told[0], args.output / 'check.png'
     card = network.model.card
     _say(args, {'folder': str(args.output), 'kind': card.kind, 'family': card.task, 'joints': len(card.joints),
                 'sha256': card.sha256, 'people': found, 'picture': str(check)},

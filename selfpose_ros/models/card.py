@@ -133,7 +133,7 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f'{path}: cannot be read ({error}); copy the folder again') from error
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:       # a date that is none, lists without end
         raise ModelError(f'{path}: not YAML ({" ".join(str(error).split())}); copy the folder again') from error
     return parse_card(raw, str(path))
 

@@ -27,6 +27,7 @@ import yaml
 
 from .card import CARD, GOLDEN, HALF, MODEL, Card, read_card, sha256_of
 from .errors import ModelError
+from .onnx_weights import outside_files
 
 __all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
 
@@ -96,6 +97,10 @@ def verify(model: Model) -> None:
         if found != told:
             raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {told[:12]}...: the file is '
                              'damaged or another one; copy the model folder again')
+    outside = outside_files(model.file)
+    if outside:
+        raise ModelError(f'{model.file}: has weights in other files ({", ".join(outside)}), which no hash covers and '
+                         'no copy takes along; make the folder with selfpose model import, which takes them in')
 
 
 def versions(entry: Path) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def _read_versions(entry: Path) -> dict[str, Any]:
     path = entry / VERSIONS
     try:
         raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ModelError(f'{path}: cannot be read ({" ".join(str(error).split())}); give a version folder below '
                          f'{entry} instead') from error
     current = raw.get('current') if isinstance(raw, dict) else None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from model_folder import card, write_model
 
@@ -101,3 +102,30 @@ def test_the_room_loads_no_engine():
             'print(sorted({"torch", "onnxruntime", "onnx", "rclpy"} & set(sys.modules)))')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
+
+
+@pytest.mark.parametrize('text', ['created: 2026-13-45', '[' * 4000, 'a: !!python/name:os.system', '? [1]\n: 2', '\0',
+                                  '&a [*a]',
+                                  'sha256: 0x' + 'f' * 9000, '- 1', 'name: {a: b', '1: 2', 'kind: .nan'])
+def test_a_card_that_yaml_chokes_on_is_one_sentence(tmp_path: Path, text: str):
+    (tmp_path / 'card.yaml').write_text(text)
+    with pytest.raises(ModelError) as error:
+        read_card(tmp_path)
+    assert '\n' not in str(error.value) and str(tmp_path / 'card.yaml') in str(error.value)
+
+
+def test_any_damage_to_a_card_ends_in_an_error_of_ours(tmp_path: Path):
+    """Characters changed, left out, put in; seeded, so that a failure can be repeated."""
+    sound = write_model(tmp_path / 'm') / 'card.yaml'
+    text, rng = sound.read_bytes(), np.random.default_rng(3)
+    for _ in range(150):
+        broken = bytearray(text)
+        for _ in range(rng.integers(1, 6)):
+            at = rng.integers(len(broken))
+            broken[at:at + rng.integers(0, 9)] = rng.choice(list(b':-[]{}&*!|>%@`?,#\'" \n\t0a\xff\x00'), 2).astype(
+                np.uint8).tobytes()
+        sound.write_bytes(broken)
+        try:
+            read_card(tmp_path / 'm')
+        except ModelError as error:
+            assert '\n' not in str(error)

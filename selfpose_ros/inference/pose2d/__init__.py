@@ -106,7 +106,11 @@ def options_of(texts: Sequence[str]) -> dict[str, Any]:
             raise InputError(f'option {text!r} of the 2D network: write it as name=value')
         if name.strip() == 'backend':
             raise InputError(f'option {text!r} of the 2D network: is a parameter of its own, set backend there')
-        out[name.strip()] = yaml.safe_load(value)
+        try:
+            out[name.strip()] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise InputError(f'option {text!r} of the 2D network: {value!r} is no value in YAML; put it into '
+                             'quotes') from error
     return out
 
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from ...core.skeleton import JOINT_SETS, USUAL_SETS, named_joints
 from ...models.card import CARD, MODEL, parse_card, sha256_of
 from ...models.errors import ModelError
+from ...models.onnx_weights import write_whole
 from ...models.store import open_model
 from ...models.vision import FAMILIES, PRESETS
+from ..errors import InferenceError
 from ..golden import write_golden
 from ..session import OrtSession, TensorSpec
-from .network import VisionNetwork
+from .network import VisionNetwork, check_layout
 
 __all__ = ['Request', 'import_model']
 
@@ -50,42 +54,73 @@ class Request:
     licence: str = 'not told'
 
 
-def import_model(request: Request) -> VisionNetwork:
+def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] | None = None) -> VisionNetwork:
     """Make the model folder; it is there whole or not at all. The file itself stays where it is.
+
+    Weights that lie in other files than the graph are taken into `model.onnx`. What is tried is what was written.
+
+    Args:
+        request: what is to be imported.
+        trial: called with the network, which has seen a grey image by then, and the folder, before it gets its name;
+            may put files there. What it raises ends the import.
 
     Raises:
         ModelError: the graph is not of this family, or the folder exists or cannot be written.
+        InferenceError: the network does not run, or what it gives cannot be read as this family's.
         BackendUnavailable: ONNX Runtime is missing.
     """
     if request.preset not in PRESETS:
         raise ModelError(f'{request.preset!r} is no family that can be imported; choose one of: {", ".join(PRESETS)}')
     if request.folder.exists():
         raise ModelError(f'{request.folder}: exists; choose another folder, or remove it')
-    if not request.file.is_file():
+    if request.file.is_dir():
+        raise ModelError(f'{request.file}: is a folder; name the ONNX file of the network')
+    if not request.file.exists():
         raise ModelError(f'{request.file}: no such file; name the ONNX file of the network')
-    session = OrtSession(request.file)
-    card = _card(request, session.inputs, session.outputs)
-    parse_card(card, str(request.file))
     part = request.folder.with_name(f'.{request.folder.name}.{os.getpid()}.part')
+    made = [p for p in part.parents if not p.exists()]
     try:
         part.mkdir(parents=True)
-        shutil.copyfile(request.file, part / MODEL)
-        (part / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding='utf-8')
-        try:
-            network = VisionNetwork(open_model(part), session=session)
-            write_golden(network.model, session, part)
-        except ModelError as error:
-            raise ModelError(str(error).replace(str(part / MODEL), str(request.file))) from error
+        session = _written(request, part)
+        network = VisionNetwork(open_model(part), session=session)
+        write_golden(network.model, session, part)
+        _look(network)
+        if trial is not None:
+            trial(network, part)
         os.rename(part, request.folder)
+        made = []
+    except (ModelError, InferenceError) as error:
+        text = str(error).replace(str(part / MODEL), str(request.file))
+        raise type(error)(text if str(request.file) in text else f'{request.file}: {text}') from error
     except OSError as error:
         raise ModelError(f'{request.folder}: cannot be written ({error.strerror or error}); choose another folder or '
                          'free the space') from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for folder in made:                                # parents of a folder that did not come about
+            with suppress(OSError):
+                folder.rmdir()
     return VisionNetwork(open_model(request.folder), session=session)
 
 
-def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> dict[str, Any]:
+def _written(request: Request, part: Path) -> OrtSession:
+    """Graph and card in a folder; the session is of the graph that was written."""
+    write_whole(request.file, part / MODEL)
+    session = OrtSession(part / MODEL)
+    card = _card(request, session.inputs, session.outputs, sha256_of(part / MODEL))
+    parse_card(card, str(request.file))
+    (part / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding='utf-8')
+    return session
+
+
+def _look(network: VisionNetwork) -> None:
+    """One grey image, so that what comes out is read as it will be read."""
+    w, h = network.vision.size
+    network.look(np.full((h, w, 3), 114, np.uint8))
+
+
+def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec],
+          sha256: str) -> dict[str, Any]:
     preset = deepcopy(PRESETS[request.preset])
     family = FAMILIES[preset['family']]
     unknown = sorted(set(request.tensors) - {'image', *family.roles})
@@ -99,14 +134,17 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
         names.update(dict.fromkeys(names, outputs[0].name))
     image['tensor'] = request.tensors.get('image', image['tensor'])
     names.update({k: v for k, v in request.tensors.items() if k != 'image'})
-    shape = next((t.shape for t in inputs if t.name == image['tensor']), ())
+    given = next((t for t in inputs if t.name == image['tensor']), None)
+    if given is not None:
+        check_layout(request.file, given)                  # a size that is read from another layout is none
+    shape = () if given is None else given.shape
     if request.size is not None:
         image['size'] = list(request.size)
     elif len(shape) == 4 and shape[2] is not None and shape[3] is not None:
         image['size'] = [shape[3], shape[2]]
     preset['decode'].update(request.decode)
     card = {'name': request.name or request.folder.name, 'kind': family.kind, **preset, 'method': 'imported',
-            'source': request.file.name, 'licence': request.licence, 'sha256': sha256_of(request.file)}
+            'source': request.file.name, 'licence': request.licence, 'sha256': sha256}
     if family.kind == 'pose2d':
         card['joints'] = list(_joints(request, _count(preset['family'], names, outputs)))
     return card

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from ..session import InferenceSession, TensorSpec
 from . import decode
 from .geometry import Placement, letterbox, person_crop, warp, whole_pixels
 
-__all__ = ['Found', 'VisionNetwork']
+__all__ = ['Found', 'VisionNetwork', 'check_layout']
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -95,12 +96,7 @@ class VisionNetwork:
             raise ModelError(f'{file}: nothing is known to give to the input {_told(by_name.values())}; export the '
                              'network without it')
         w, h = v.size
-        if image.dtype != _FLOAT or len(image.shape) != 4:
-            raise ModelError(f'{file}: the input must be (N, 3, H, W) {_FLOAT}, the graph has {image.text}; export it '
-                             'so')
-        if image.shape[1] not in (None, 3):
-            layout = 'channels last (N, H, W, 3)' if image.shape[3] == 3 else f'{image.shape[1]} channels'
-            raise ModelError(f'{file}: the input {image.text} has {layout}; (N, 3, H, W) is needed: export it so')
+        check_layout(file, image)
         if image.shape[2] not in (None, h) or image.shape[3] not in (None, w):
             raise ModelError(f'{file}: the card says {w} x {h} px (image: size), the graph takes {image.text}; put '
                              f'[{image.shape[3]}, {image.shape[2]}] on the card')
@@ -210,6 +206,14 @@ class VisionNetwork:
             raise OutputError(f'{self.model.file}: {points.shape[1]} joints came out, the card names {self.joints}')
         return points, score
 
+    def look(self, image_bgr: Pixels) -> None:
+        """Run it on an image, the whole of it for a top-down network, and decode what comes out, as for a trial."""
+        h, w = image_bgr.shape[:2]
+        if self.vision.about.top_down:
+            self.poses(image_bgr, np.array([[0., 0., w - 1., h - 1.]]))
+        else:
+            self.find(image_bgr)
+
     def find(self, image_bgr: Pixels) -> Found:
         """People in the whole image. One-stage networks and detectors."""
         v, place = self.vision, self.whole(image_bgr)
@@ -232,6 +236,21 @@ class VisionNetwork:
         if points is None or confidence is None:
             return Found(corners, score)
         return Found(corners, score, place.to_image(points), confidence)
+
+
+def check_layout(file: Path, image: TensorSpec) -> None:
+    """Whether the input of a graph takes images as they are given here, whatever their size.
+
+    Raises:
+        ModelError: it is not (N, 3, H, W) float32.
+    """
+    shape = image.shape
+    if len(shape) == 4 and shape[1] != 3 and (shape[3] == 3 or shape[1] is not None):
+        layout = 'channels last (N, H, W, 3)' if shape[3] == 3 else f'{shape[1]} channels'
+        raise ModelError(f'{file}: the input {image.text} has {layout}; (N, 3, H, W) is needed: export it so')
+    if image.dtype != _FLOAT or len(shape) != 4:
+        raise ModelError(f'{file}: the input must be (N, 3, H, W) {_FLOAT}, the graph has {image.text}; export it '
+                         'so')
 
 
 def _told(tensors: object) -> str:
