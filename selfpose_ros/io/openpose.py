@@ -218,8 +218,9 @@ def _sets(cameras: Sequence[_Camera], joints: str | None) -> list[tuple[str, ...
     if joints:
         names = joint_set(joints)
         if 3 * len(names) not in every:
+            right = f', as in --joints {USUAL_SETS[most // 3]}' if most in usual else ''
             raise IoError(f'{path}: {most} numbers for a person, expected 3 for each of {len(names)} joints; name the '
-                          'right set with --joints')
+                          f'right set with --joints{right}')
         return [names] * len(cameras)
     if most % 3:
         raise IoError(f'{path}: {most} numbers for a person, expected 3 for each joint; run OpenPose with --write_json '

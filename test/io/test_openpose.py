@@ -52,7 +52,7 @@ def test_joint_sets(tmp_path):
     odd = recorded.openpose_folder(tmp_path / 'odd', {0: [body(1, 21)]}, 21)
     with pytest.raises(IoError, match='21 joints belong to no set .* name it with --joints'):
         read_openpose([odd], 30, SIZE)
-    with pytest.raises(IoError, match='54 numbers for a person, expected 3 for each of 25 joints'):
+    with pytest.raises(IoError, match='54 numbers for a person, expected 3 for each of 25 joints.*--joints coco18'):
         read_openpose([eighteen], 30, SIZE, joints='body25')
 
 
