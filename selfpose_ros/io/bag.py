@@ -186,15 +186,14 @@ def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str
             raise IoError(f'{bag.path}: {topic} and {taken[0]} are of the same camera; choose one with --topics')
         if taken:
             continue
-        if is_depth(topic) and not chosen:                 # shown in colours or grey values of 8 bits, perhaps
-            left[topic] = BadMessage('a depth image, as its name says', 'name it in --topics if it shows people')
-            continue
         found = _image_size(reading, topic)
         if isinstance(found, BadMessage):
             if chosen:
                 raise IoError(f'{bag.path}: {topic} holds no image that can be used ({found.why}); '
                               f'{found.remedy or "check --topics"}')
             left[topic] = found
+        elif is_depth(topic) and not chosen:               # of 8 bits: distances as grey values or colours
+            left[topic] = BadMessage('a depth image, as its name says', 'name it in --topics if it shows people')
         else:
             best[_source(topic)] = topic, found
     sentences = _left_out({t: why for t, why in left.items() if _source(t) not in best or isinstance(why, NoPicture)})

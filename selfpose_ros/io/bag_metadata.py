@@ -78,7 +78,7 @@ def _named(metadata: Path) -> list[str]:
         text = file.read(_MOST_BYTES + 1)
     if len(text) > _MOST_BYTES:
         raise ValueError(f'it is larger than {_MOST_BYTES >> 20} MB')
-    content: Any = yaml.safe_load(text)
+    content: Any = yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
     if not isinstance(content, dict) or not isinstance(content.get('rosbag2_bagfile_information'), dict):
         raise ValueError('it is empty' if content is None else 'it holds no rosbag2_bagfile_information')
     content = content['rosbag2_bagfile_information']

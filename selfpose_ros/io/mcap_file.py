@@ -155,6 +155,7 @@ class McapStorage:
 def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
     at = len(MCAP)
     loose: _Span | None = None
+    whole = ''                                             # what is said if the end comes
     while True:
         file.seek(at)
         head = file.read(_HEAD)
@@ -164,7 +165,7 @@ def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
         op, length = struct.unpack('<BQ', head)
         end = at + _HEAD + length
         if op == _FOOTER:
-            found.ended = '' if end + len(MCAP) <= size else found.ended
+            found.ended = whole if end + len(MCAP) <= size else found.ended
             return
         if op == 0 or _LAST < op < 0x80 or (end > size and op not in (_CHUNK, _MESSAGE)) or (
                 op == _MESSAGE and not 22 <= length <= _MOST_BYTES):
@@ -172,7 +173,7 @@ def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
             again = _behind(file, size, at)
             if again is None:
                 return
-            found.ended, at, loose = 'a part of it is damaged', again, None
+            whole, at, loose = 'a part of it is damaged', again, None
             continue
         if op == _CHUNK:
             span = _chunk(file, at, min(end, size))
