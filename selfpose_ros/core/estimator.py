@@ -469,7 +469,8 @@ class Estimator:
             solution, tracks, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
             baseline_pair=pair, keep=old if same else None, hold=h.seen > _SETTLED_ROWS)
         self._reason = '' if level >= 3 else (
-            f'only {rows} instants so far: keep moving' if rows < _TRUSTED_ROWS else
+            f'only {rows} instants so far show half of a body in two cameras, {_TRUSTED_ROWS} are needed'
+            if rows < _TRUSTED_ROWS else
             f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: keep moving')
         self._people.adopt(self._model, h.newest(10), not same, h.newest_lifted(10))
         self._drift.reset()

@@ -435,3 +435,18 @@ def test_a_rig_that_a_homography_explains_is_doubted_not_refused_where_a_lifter_
     np.testing.assert_allclose(doubted.state.R, plain.state.R, atol=1e-6)
     assert doubted.rotation_sigma_deg[1] == pytest.approx(2.5 * plain.rotation_sigma_deg[1], rel=1e-6)
     assert isinstance(solve(replace(tracks, lifted=None, lifted_sigma=None)), NotSolved)
+
+
+def test_a_refusal_of_several_people_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joints that lie together, but not as closely as the noise of the network lets them, are no disagreement."""
+    tracks, config = tracks_of(scene(3, 1.).frames), SolverConfig(crowd=True)
+    assert isinstance(solve(tracks, config), Solution)
+    monkeypatch.setattr(solver, '_MISFIT', .1)
+    out = solve(tracks, config)
+    assert isinstance(out, NotSolved) and 'several people are in sight' in out.reason
+    assert 'do not agree' not in out.reason and out.numbers['disagreement'] < .03
+    assert f'{out.numbers["cost"] / .1:.1f} times as much as noise explains' in out.reason
+    assert isinstance(solve(tracks), Solution)              # one person alone is not judged by it
+    monkeypatch.setattr(solver, '_DISAGREE', 1e-4)
+    out = solve(tracks, config)
+    assert isinstance(out, NotSolved) and 'do not agree on one person' in out.reason

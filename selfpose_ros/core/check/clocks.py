@@ -46,16 +46,17 @@ def clock_findings(times: Mapping[str, tuple[Array, Array]]) -> list[Finding]:
         off = usual - delay[camera]
         if camera not in others and spread[camera] <= _STEADY * abs(off):
             found.append(clock_finding(camera, off, _ends(times[camera][0]), others,
-                                       _ends(np.concatenate([times[c][0] for c in others]))))
+                                       _ends(np.concatenate([times[c][0] for c in others])),
+                                       'the times of recording'))
     return found
 
 
 def clock_finding(camera: str, off_s: float, ends: tuple[float, float], others: tuple[str, ...],
-                  other_ends: tuple[float, float]) -> Finding:
-    """The stamps of a camera, from ends[0] to ends[1] s, are `off_s` after those of the others."""
+                  other_ends: tuple[float, float], witness: str) -> Finding:
+    """The stamps of a camera, from ends[0] to ends[1] s, are `off_s` after those of the others, by some witness."""
     return Finding(Kind.OTHER_CLOCK, (camera,), {
         'off': abs(off_s), 'side': 'ahead of' if off_s > 0 else 'behind', 'range': time_range(*ends),
-        'others': others, 'other_range': time_range(*other_ends)})
+        'others': others, 'other_range': time_range(*other_ends), 'witness': witness})
 
 
 def time_range(first: float, last: float) -> str:

@@ -53,7 +53,7 @@ _TABLE: dict[Kind, tuple[Verdict, str]] = {
     Kind.CORNER: (Verdict.EXPLAIN, 'all joints of {cameras} lie in the upper left {part:.0%} of width and height '
                   'of the images; is the image size that of the images that the 2D network saw?'),
     Kind.OTHER_CLOCK: (Verdict.LEAVE_OUT, '{whose} stamps ({range}) are {off:.1f} s {side} those of {others} '
-                       '({other_range}) for images of the same time: another clock, to be synchronised (chrony, PTP), '
+                       '({other_range}) by {witness}: another clock, to be synchronised (chrony, PTP), '
                        'or a driver that does not stamp by the time of day'),
     Kind.NOTHING_IN_COMMON: (Verdict.LEAVE_OUT, '{whose} stamps ({range}) have {common} with those of {others} '
                              '({other_range}): another clock, other frame numbers, or another recording'),

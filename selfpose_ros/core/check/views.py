@@ -119,7 +119,7 @@ class ViewCheck:
             c = self._counts.cameras[n]
             if self._off(n) and others:
                 found.append(clock_finding(n, c.off if c.ahead > c.behind else -c.off, (c.first, c.last),
-                                           tuple(others), self._ends(others)))
+                                           tuple(others), self._ends(others), 'the rows that they are given in'))
         main = max(self._groups(others), default=[],
                    key=lambda g: (len(g), sum(self._counts.cameras[n].seeing for n in g)))
         for n in others:

@@ -386,9 +386,14 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
                'reprojection_px': r.robust_px, 'cost': r.cost}
     off = _disagreement(r.state, p)
-    if off > (_DISAGREE / 2 if config.crowd else _DISAGREE) or (config.crowd and r.cost > _MISFIT and N >= 5):
+    if off > (_DISAGREE / 2 if config.crowd else _DISAGREE):
         return NotSolved(f'the cameras do not agree on one person (joints are off by {100 * off:.0f} % of the body): '
                          'different people, or a camera that moves?', {**numbers, 'disagreement': off})
+    if config.crowd and r.cost > _MISFIT and N >= 5:
+        # small residuals, but larger than the noise of the network: some of the views show somebody else
+        return NotSolved(f'several people are in sight, and who is who in the views is uncertain (joints are off by '
+                         f'{100 * off:.0f} % of the body, but {r.cost / _MISFIT:.1f} times as much as noise explains): '
+                         'let one of them walk, or be alone, for some seconds', {**numbers, 'disagreement': off})
     if forward < 0:
         return NotSolved('the body found would bend its knees backwards (a mirrored world): keep moving',
                          {**numbers, 'forward_m': forward})
