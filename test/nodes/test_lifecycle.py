@@ -25,8 +25,11 @@ from selfpose_ros.nodes.errors import NodeError
 from selfpose_ros.nodes.fusion_node import FusionNode
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
-#: that further lives of a node with four cameras may cost, MB; with MediaPipe it went up by 300 in as many
-MORE_MB = {'': 10., 'rendered_pose': 10., 'mediapipe': 60.}
+#: that further lives of a node with four cameras may cost, MB
+MORE_MB = 10.
+#: of the whole process with MediaPipe, MB, whose first lives differ by 100: 200 to 320, 560 to 580 if nothing is given
+#: back
+MOST_MB = 400.
 
 
 def _change(world: World, node: str, transition: int) -> bool:
@@ -151,4 +154,5 @@ def test_cleaned_up_and_configured_again_it_needs_no_more_memory(model: str, nee
                           timeout=300, env={**os.environ, 'PYTHONPATH': str(script.parents[2])})
     assert done.returncode == 0, done.stderr
     used = [float(line) for line in done.stdout.split()]
-    assert len(used) == lives and min(used[-3:]) < max(used[:3]) + MORE_MB[model], used
+    assert len(used) == lives
+    assert min(used[-3:]) < (MOST_MB if model == 'mediapipe' else max(used[:3]) + MORE_MB), used
