@@ -12,7 +12,8 @@ from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
 def generate_launch_description() -> LaunchDescription:
     """The fusion node."""
     return LaunchDescription([
-        *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level', 'rviz'),
+        *arguments('cameras', 'person_height_m', 'rig_file', 'params_file', 'namespace', 'use_sim_time', 'autostart',
+                   'respawn', 'log_level', 'rviz'),
         lifecycle_node('fusion_node'),
         rviz(),
     ])

@@ -15,6 +15,7 @@ from selfpose_ros.nodes.launching import arguments, lifecycle_node
 def generate_launch_description() -> LaunchDescription:
     """The 2D node."""
     return LaunchDescription([
-        *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level'),
+        *arguments('cameras', 'image_topics', 'model', 'workers', 'params_file', 'namespace', 'use_sim_time',
+                   'autostart', 'respawn', 'log_level'),
         lifecycle_node('pose2d_node'),
     ])

@@ -12,7 +12,8 @@ from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
 def generate_launch_description() -> LaunchDescription:
     """Both nodes."""
     return LaunchDescription([
-        *arguments('cameras', 'params_file', 'namespace', 'use_sim_time', 'log_level', 'rviz'),
+        *arguments('cameras', 'image_topics', 'person_height_m', 'rig_file', 'model', 'workers', 'params_file',
+                   'namespace', 'use_sim_time', 'autostart', 'respawn', 'log_level', 'rviz'),
         lifecycle_node('pose2d_node'),
         lifecycle_node('fusion_node'),
         rviz(),

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from selfpose_ros.nodes.parameters import NODES, table
+from selfpose_ros.nodes.parameters import NODES, settings_from, table
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(f.name for f in (ROOT / 'launch').glob('*.launch.py'))
@@ -134,6 +134,66 @@ def test_a_node_that_ends_ends_the_launch_and_one_that_dies_makes_it_fail(launch
 
     assert [type(a).__name__ for a in end(0)] == ['Shutdown']
     assert end(-2, is_shutdown=True) == []
+    with pytest.raises(launching.LaunchError, match='pose2d_node died with status 2'):
+        end(2)
+
+
+OWN = {'pose2d_node': ('image_topics', 'model', 'workers', 'autostart'),
+       'fusion_node': ('person_height_m', 'rig_file', 'autostart')}
+
+
+@pytest.mark.parametrize('file', [f for f in FILES if STARTS[f]])
+def test_arguments_of_single_parameters_reach_their_node_in_its_types(launching: Any, file: str):
+    given = {'image_topics': '/a/image, /b/image', 'model': '123', 'workers': '3', 'person_height_m': '2',
+             'rig_file': '~/.ros/rig.yaml', 'autostart': 'false'}
+    wanted = {'image_topics': ['/a/image', '/b/image'], 'model': "'123'", 'workers': 3, 'person_height_m': 2.,
+              'rig_file': '~/.ros/rig.yaml', 'autostart': False}
+    names = {n for node in STARTS[file] for n in OWN[node]}
+    declared, started = launch(file, **{n: given[n] for n in names})
+    assert set(given) & set(declared) == names
+    for executable, node in nodes(started).items():
+        own, = node['parameters']
+        assert own == {n: wanted[n] for n in OWN[executable]}
+        assert {n: type(v) for n, v in own.items()} == {n: type(wanted[n]) for n in own}
+
+
+@pytest.mark.parametrize('file', [f for f in FILES if STARTS[f]])
+def test_the_defaults_that_arguments_tell_are_those_of_the_nodes(launching: Any, file: str):
+    """To leave an argument out is the same as to give what its description tells."""
+    declared, _ = launch(file)
+    for node in STARTS[file]:
+        told = {n: declared[n].kwargs['description'].rpartition(' else ')[2] for n in OWN[node]}
+        _, started = launch(file, **{n: '' if t == 'empty' else t for n, t in told.items()})
+        own = (nodes(started)[node]['parameters'] or [{}])[0]
+        assert settings_from(NODES[node], own) == NODES[node]()
+        assert {n for n, t in told.items() if t != 'empty'} == set(own) != set()
+
+
+@pytest.mark.parametrize(('argument', 'says'), [
+    ({'workers': 'many'}, "parameter workers is 'many', must be a whole number"),
+    ({'person_height_m': '180'}, 'parameter person_height_m is 180, must be 0 to 2.5 m'),
+    ({'image_topics': 'a,,b'}, "image_topics: empty name in 'a,,b'")])
+def test_a_value_that_the_node_would_refuse_is_refused_before_it_starts(
+        launching: Any, argument: dict[str, str], says: str):
+    with pytest.raises(launching.LaunchError, match=re.escape(says)):
+        launch('selfpose.launch.py', **argument)
+
+
+def test_a_node_that_died_is_started_again_on_request_and_not_for_a_users_error(launching: types.ModuleType):
+    _, started = launch('pose2d.launch.py')
+    assert 'respawn' not in nodes(started)['pose2d_node']
+    _, started = launch('pose2d.launch.py', respawn='true')
+    assert nodes(started)['pose2d_node']['respawn'] is True and nodes(started)['pose2d_node']['respawn_delay'] > 0
+    handler = next(s for s in started if type(s).__name__ == 'RegisterEventHandler').args[0]
+    action = handler.kwargs['on_exit'][0]
+
+    def end(returncode: int) -> list[Recorded]:
+        event = types.SimpleNamespace(returncode=returncode)
+        context = types.SimpleNamespace(is_shutdown=False, locals=types.SimpleNamespace(event=event))
+        return action.kwargs['function'](context, *action.kwargs['args'])
+
+    assert end(1) == end(-11) == []
+    assert [type(a).__name__ for a in end(0)] == ['Shutdown'], 'its lifecycle ended it'
     with pytest.raises(launching.LaunchError, match='pose2d_node died with status 2'):
         end(2)
 

@@ -3,7 +3,8 @@
 """What the launch files are made of: their arguments, the nodes, rviz.
 
 Arguments exist only for what differs from robot to robot; everything else is a parameter of the nodes, with its
-default there, and is set in a parameter file. Needs `launch` and `launch_ros`, which come with ROS, not from PyPI.
+default there, and is set in a parameter file. An argument that is not given leaves a parameter as it is in that file,
+or else to the node's own default. Needs `launch` and `launch_ros`, which come with ROS, not from PyPI.
 
 The nodes configure and activate themselves (parameter `autostart`). Launch does not do it by transition events: an
 event sent before discovery is through is lost, and the node would stay inactive for ever.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.event_handlers import OnProcessExit
@@ -20,10 +22,36 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 
+from .errors import ParameterError
+from .parameters import NODES, Parameter, checked, table
+
 __all__ = ['ARGUMENTS', 'LaunchError', 'arguments', 'lifecycle_node', 'rviz']
 
 PACKAGE = 'selfpose_ros'
 YES_NO = ('true', 'false')
+#: node -> its parameters by name
+_TABLES = {node: {p.name: p for p in table(settings)} for node, settings in NODES.items()}
+#: parameters that are arguments, too
+_PARAMETERS = ('image_topics', 'model', 'workers', 'person_height_m', 'rig_file', 'autostart')
+#: a node that died is started again after so long, s
+_RESPAWN_S = 2.
+#: a node's exit status when its parameters cannot be used: a second start would not help
+_USER_ERROR = 2
+
+
+def _described(name: str) -> str:
+    parameter = next(t[name] for t in _TABLES.values() if name in t)
+    return f'{parameter.sentence} Not given: as in params_file, else {_default_text(parameter)}'
+
+
+def _default_text(parameter: Parameter) -> str:
+    """The default of a parameter as a launch file is given it; 'empty' for none."""
+    default = parameter.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    return ','.join(default) or 'empty' if isinstance(default, tuple) else str(default) or 'empty'
+
+
 #: argument -> (default, choices or None, what it is); an empty default leaves the matter to the nodes
 ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
     'cameras': ('', None, 'names of the cameras, separated by commas: cam1,cam2,cam3; empty: from params_file'),
@@ -32,6 +60,8 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
     'use_sim_time': ('', ('', *YES_NO), 'take the time from /clock: simulation, or a bag played with --clock'),
     'log_level': ('', ('', 'debug', 'info', 'warn', 'error', 'fatal'), 'log level of the nodes'),
     'rviz': ('false', YES_NO, 'show the skeletons in rviz2'),
+    'respawn': ('false', YES_NO, 'start a node again that has died; else its death ends everything'),
+    **{name: ('', ('', *YES_NO) if name == 'autostart' else None, _described(name)) for name in _PARAMETERS},
 }
 
 
@@ -50,7 +80,7 @@ def arguments(*names: str) -> list[LaunchDescriptionEntity]:
 
 
 def lifecycle_node(executable: str) -> LaunchDescriptionEntity:
-    """One of the nodes; when it ends, everything ends, with status 1 if it died."""
+    """One of the nodes; when it ends, everything ends, with status 1 if it died and is not to be started again."""
     return OpaqueFunction(function=_start, args=[executable])
 
 
@@ -59,7 +89,35 @@ def rviz() -> LaunchDescriptionEntity:
     return OpaqueFunction(function=_start_rviz)
 
 
-def _parameters(given: dict[str, str]) -> list[Any]:
+def _value(parameter: Parameter, text: str) -> Any:
+    """What the node is given for an argument.
+
+    Raises:
+        LaunchError: it cannot be used.
+    """
+    name, kind = parameter.name, parameter.kind
+    try:
+        if kind == 'string[]':
+            value = [v.strip() for v in text.split(',')]
+            if not all(value):
+                raise LaunchError(f'{name}: empty name in {text!r}; write {name}:=first,second,third')
+            return [_quoted(v) for v in value]
+        value = checked(parameter, text if kind == 'string' else yaml.safe_load(text))
+    except (ParameterError, yaml.YAMLError) as error:
+        raise LaunchError(' '.join(str(error).split())) from error
+    return _quoted(value) if kind == 'string' else value
+
+
+def _quoted(text: str) -> str:
+    """As it must be for launch_ros, which reads strings as YAML: 123 and no would become something else."""
+    try:
+        plain = yaml.safe_load(text) == text
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else "'{}'".format(text.replace("'", "''"))
+
+
+def _parameters(given: dict[str, str], executable: str) -> list[Any]:
     """Parameter sources in the order of rising precedence: the file, then the arguments."""
     sources: list[Any] = []
     if given['params_file']:
@@ -68,11 +126,7 @@ def _parameters(given: dict[str, str]) -> list[Any]:
             raise LaunchError(f'params_file: there is no file {path}; give the path of a YAML parameter file')
         sources.append(str(path))
     own: dict[str, Any] = {'use_sim_time': given['use_sim_time'] == 'true'} if given['use_sim_time'] else {}
-    if given['cameras']:
-        cameras = [name.strip() for name in given['cameras'].split(',')]
-        if not all(cameras):
-            raise LaunchError(f'cameras: empty name in {given["cameras"]!r}; write cameras:=cam1,cam2,cam3')
-        own['cameras'] = cameras
+    own |= {name: _value(parameter, given[name]) for name, parameter in _TABLES[executable].items() if given.get(name)}
     return [*sources, own] if own else sources
 
 
@@ -93,18 +147,20 @@ def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEnt
         # for this node's logger alone: the middleware's own debug output would bury it
         logger = '.'.join([*given['namespace'].strip('/').split('/'), executable]).lstrip('.')
         ros_arguments = ['--log-level', f'{logger}:={given["log_level"]}']
+    again: dict[str, Any] = {'respawn': True, 'respawn_delay': _RESPAWN_S} if given['respawn'] == 'true' else {}
     node = LifecycleNode(
         package=PACKAGE, executable=executable, name=executable, namespace=given['namespace'],
-        parameters=_parameters(given), ros_arguments=ros_arguments, output='screen', emulate_tty=True)
-    end = OnProcessExit(target_action=node, on_exit=[OpaqueFunction(function=_end, args=[executable])])
+        parameters=_parameters(given, executable), ros_arguments=ros_arguments, output='screen', emulate_tty=True,
+        **again)
+    end = OnProcessExit(target_action=node, on_exit=[OpaqueFunction(function=_end, args=[executable, bool(again)])])
     return [RegisterEventHandler(end), node]
 
 
-def _end(context: LaunchContext, label: str) -> list[LaunchDescriptionEntity]:
+def _end(context: LaunchContext, label: str, respawn: bool) -> list[LaunchDescriptionEntity]:
     """One node ended: end the rest, once. A second shutdown while one is under way is an error of launch_ros."""
-    if context.is_shutdown:
-        return []
     status = context.locals.event.returncode
+    if context.is_shutdown or (respawn and status not in (0, _USER_ERROR)):
+        return []
     if status:
         raise LaunchError(f'{label} died with status {status}; its own last message says why')
     return [Shutdown(reason=f'{label} has ended')]
