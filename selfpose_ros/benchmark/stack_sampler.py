@@ -22,7 +22,7 @@ _FUNCTIONS = {
     ('people', '_match'): 'matching', ('people', '_newcomers'): 'newcomers', ('people', '_skeleton'): 'output',
     ('people', '_measurement'): 'noise of the joints', ('filtering', 'predict'): 'prediction',
     ('filtering', '_system'): 'update: linearisation', ('filtering', 'update'): 'update: solving',
-    ('noise', 'best_permutation'): 'update: left or right', ('triangulation', 'triangulate'): 'triangulation',
+    ('sides', 'agreed_permutation'): 'update: left or right', ('triangulation', 'triangulate'): 'triangulation',
     ('estimator', '_main_row'): 'who calibrates', ('estimator', '_schedule'): 'handing over a solve',
     ('estimator', '_collect'): 'taking over a rig',
 }

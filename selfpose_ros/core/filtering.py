@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from .fusion.triangulation import triangulate
-from .noise import PERMUTATIONS, best_permutation
+from .sides import PERMUTATIONS, agreed_permutation
 from .skeleton import BONES
 
-__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'smooth_back']
+__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'predicted', 'smooth_back', 'spread_of']
 
 Array = NDArray[np.float64]
 State = tuple[Array, Array, Array, Array, Array]
@@ -136,12 +136,7 @@ class SkeletonFilter:
 
     def predict(self, dt: float) -> None:
         """Constant velocity over `dt` s, white acceleration."""
-        self.x = self.x + dt * self.v
-        q = self.acc2[:, None, None] * _EYE3 * (ACCELERATION_STEP_S / max(dt, 1e-3))
-        pv_t = self.pv.swapaxes(1, 2)
-        self.pp = self.pp + dt * (self.pv + pv_t) + dt * dt * self.vv + q * (dt ** 4 / 4)
-        self.pv = self.pv + dt * self.vv + q * (dt ** 3 / 2)
-        self.vv = self.vv + q * dt ** 2
+        self.x, self.v, self.pp, self.pv, self.vv = predicted(self.state, dt, self.acc2)
         self.pred = self.state
 
     def pixels(self, offset: Array | None = None) -> Array:
@@ -155,7 +150,7 @@ class SkeletonFilter:
         cfg = self.config
         shift = m.offset[:, None, None] * self.v[None] if np.any(m.offset) else None
         kp, sigma = m.kp, m.sigma
-        best = best_permutation(self.pixels(m.offset), kp, sigma) if m.unswap else _NONE
+        best = agreed_permutation(self.pixels(m.offset), kp, sigma) if m.unswap else _NONE
         if best.any():
             index = PERMUTATIONS[best]
             kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)
@@ -250,7 +245,22 @@ class SkeletonFilter:
     @property
     def sigma(self) -> Array:
         """(17,) m, per axis."""
-        return np.sqrt(np.maximum(np.einsum('jii->j', self.pp) / 3, 0))
+        return spread_of(self.state)
+
+
+def spread_of(state: State) -> Array:
+    """(17,) m: standard deviation of the positions of a state, per axis."""
+    return np.asarray(np.sqrt(np.maximum(np.einsum('jii->j', state[2]) / 3, 0)))
+
+
+def predicted(state: State, dt: float, acc2: Array) -> State:
+    """A state `dt` s on at constant velocity, white acceleration of variances acc2 (17,) m^2/s^4 (see
+    `ACCELERATION_STEP_S`).
+    """
+    x, v, pp, pv, vv = state
+    q = acc2[:, None, None] * _EYE3 * (ACCELERATION_STEP_S / max(dt, 1e-3))
+    return (x + dt * v, v, pp + dt * (pv + pv.swapaxes(1, 2)) + dt * dt * vv + q * (dt ** 4 / 4),
+            pv + dt * vv + q * (dt ** 3 / 2), vv + q * dt ** 2)
 
 
 def _add_lifted(H: Array, g: Array, x: Array, bones: Array, info: Array) -> None:

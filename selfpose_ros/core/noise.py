@@ -3,8 +3,7 @@
 """What a 2D network's errors are like, learned from the residuals of a solved rig.
 
 A confidence is only a number until it is known what error goes with it: networks differ by an order of magnitude, and
-some (MediaPipe) say little about their outliers. `calibrate` measures it per recording; `undo_swaps` finds views in
-which the network exchanged left and right.
+some (MediaPipe) say little about their outliers. `calibrate` measures it per recording.
 """
 from __future__ import annotations
 
@@ -16,29 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from .body import BONE_A, BONE_B, MIRROR_BONE
-from .rig.bundle import BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise, pixels, robust_cost, robust_weight
-from .skeleton import MIRROR, SWAP_GROUPS
+from .rig.bundle import BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise, robust_weight
 
-__all__ = ['NoiseModel', 'PERMUTATIONS', 'best_permutation', 'calibrate', 'lag_one_correlation', 'measure_bone_sigma',
-           'undo_swaps']
+__all__ = ['NoiseModel', 'calibrate', 'lag_one_correlation', 'measure_bone_sigma']
 
 Array = NDArray[np.float64]
 
 #: px per pixel of image side and unit confidence, before anything is known: about 5 px in a 1000 px image
 _PRIOR_SHARE = 0.005
-
-
-def _permutations() -> NDArray[np.int64]:
-    out = np.tile(np.arange(17), (4, 1))
-    for k, groups in enumerate(((), ('arms',), ('legs',), ('arms', 'legs'))):
-        for g in groups:
-            i = np.array(SWAP_GROUPS[g])
-            out[k, i] = np.array(MIRROR)[i]
-    return out
-
-
-#: (4, 17) source joint of each joint: as seen, arms exchanged, legs exchanged, both
-PERMUTATIONS = _permutations()
 
 
 @dataclass(frozen=True)
@@ -146,21 +130,3 @@ def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array
         return .6, .04
     a, b = r[1:][both], r[:-1][both]
     return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), 0., .9)), step
-
-
-def best_permutation(px: Array, kp: Array, sigma: Array, *, margin: float = 6., scale: float = 3.) -> NDArray[np.int64]:
-    """Which of `PERMUTATIONS` explains predicted pixels px (..., 17, 2) best; 0 unless another is better by `margin`
-    (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17).
-    """
-    inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
-    d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
-    cost = robust_cost((d * d).sum(-1), scale, 'gm').sum(-1)              # ..., 4
-    best = cost.argmin(-1)
-    return np.where(cost[..., 0] - cost.min(-1) > margin, best, 0)
-
-
-def undo_swaps(state: BundleState, problem: BundleProblem) -> tuple[BundleProblem, NDArray[np.int64]]:
-    """The problem with exchanged observations put right, and the (N, V, 17) source index of each joint."""
-    index = PERMUTATIONS[best_permutation(pixels(state, problem.centre), problem.kp, problem.sigma)]
-    kp = np.take_along_axis(problem.kp, index[..., None], 2)
-    return replace(problem, kp=kp, sigma=np.take_along_axis(problem.sigma, index, 2)), index

@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import MainPerson
+from .cuts import Followed, Instant, Piece, continuous
 from .estimator import Estimator, EstimatorConfig
+from .filtering import spread_of
 from .fusion.trajectory import MotionModel, estimate_trajectory
 from .history import History, tracks_from_rows
 from .lifting import LiftedViews, Lifter, pinhole
 from .model import RigModel, model_from_solution
-from .noise import undo_swaps
 from .observation import MultiView, Skeleton3D
-from .people import People, Row, row_of
+from .people import People, Person, Row, row_of
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
 from .rig.clocks import solve_with_clocks
 from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
+from .uncertainty import uncertainty
 
 __all__ = ['reconstruct_offline']
 
@@ -34,8 +36,8 @@ _FEWEST_ROWS = 12
 _FRAMES = 300
 #: a person that was not seen for this long has a gap in the trajectory, s
 _GAP_S = 1.
-#: shown across holes of at most this, s
-_BRIDGE_S = .4
+#: fewer have no acceleration to be smooth in: they are shown as the filter has them
+_FEWEST_INSTANTS = 3
 
 
 def reconstruct_offline(
@@ -68,8 +70,8 @@ def reconstruct_offline(
         return out, model
     followed = _follow(frames, model, config, lifter, tell)
     out = [[] for _ in frames]
-    for k, (identity, rows) in enumerate(sorted(followed.items())):
-        for n, skeleton in _trajectory(identity, rows, frames, model):
+    for k, (identity, person) in enumerate(sorted(followed.items())):
+        for n, skeleton in _trajectory(identity, person, model):
             out[n].append(skeleton)
         tell('trajectories', (k + 1) / len(followed))
     return out, model.rig()
@@ -126,11 +128,12 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
 
 
 def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
-            tell: Progress) -> dict[int, list[tuple[int, float, Row, Array]]]:
-    """Who is seen where: per person (index of the frame, stamp, views, causal joints (17, 3))."""
+            tell: Progress) -> dict[int, Followed]:
+    """Who is seen where, by identity."""
     people, main = People(config.max_people, lifter=lifter), MainPerson()
     people.model = model
-    out: dict[int, list[tuple[int, float, Row, Array]]] = {}
+    out: dict[int, list[Instant]] = {}
+    last: dict[int, Person] = {}
     for n, f in enumerate(frames):
         single = all(len(v.keypoints) <= 1 for v in f.views)
         chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
@@ -140,52 +143,48 @@ def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfi
         for p in people.everybody:
             if p.views:
                 row = {c: row_of(by_name[c], k) for c, k in p.views.items()}
-                out.setdefault(p.identity, []).append((n, f.stamp, row, p.filter.x.copy()))
+                out.setdefault(p.identity, []).append(Instant(n, f.stamp, row, p.filter.state))
+                last[p.identity] = p
         if n % 25 == 0:
             tell('following people', (n + 1) / len(frames))
-    return {i: rows for i, rows in out.items() if len(rows) >= 5}
+    return {i: Followed(at, last[i].filter.lengths, last[i].filter.config.bone_sigma_m)
+            for i, at in out.items() if len(at) >= 5}
 
 
-def _trajectory(identity: int, rows: list[tuple[int, float, Row, Array]], frames: Sequence[MultiView],
-                model: RigModel) -> list[tuple[int, Skeleton3D]]:
-    out: list[tuple[int, Skeleton3D]] = []
-    cuts = [0, *[i for i in range(1, len(rows)) if rows[i][1] - rows[i - 1][1] > _GAP_S], len(rows)]
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
-        if b - a >= 3:
-            out += _segment(identity, rows[a:b], model)
-    return out
+def _trajectory(identity: int, person: Followed, model: RigModel) -> list[tuple[int, Skeleton3D]]:
+    at = person.instants
+    gaps = [0, *[i for i in range(1, len(at)) if at[i].stamp - at[i - 1].stamp > _GAP_S], len(at)]
+    pieces = [p for a, b in zip(gaps[:-1], gaps[1:], strict=True)
+              for p in continuous(replace(person, instants=at[a:b]), model)]
+    return [found for piece in pieces for found in _smoothed(identity, piece, model)]
 
 
-def _segment(identity: int, rows: list[tuple[int, float, Row, Array]], model: RigModel) -> list[tuple[int, Skeleton3D]]:
+def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, Skeleton3D]]:
     late = dict(zip(model.cameras, model.clock_offset_s, strict=True))
     timed: list[tuple[float, Row]] = [
-        (s, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in r.items()}) for _, s, r, _ in rows]
+        (i.stamp, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in i.row.items()}) for i in piece.instants]
     tracks = tracks_from_rows(timed, model.cameras, model.image_size, (None,) * len(model.cameras))
     problem = _problem(tracks, model)
-    state = BundleState(model.R, model.t, model.focal, np.stack([x for *_, x in rows]), model.bones)
-    rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
-    result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
-                                 unswap=lambda s, p: undo_swaps(s, p)[0])
-    X, sigma = result.state.X, np.hypot(result.sigma * _SIGMA_FACTOR,
-                                      _RIG_LEVER_M * np.deg2rad(model.rotation_sigma_deg.max()))
-    velocity = np.gradient(X, tracks.stamp, axis=0)
-    seen = np.isfinite(result.problem.sigma).sum(1)
-    out = []
-    for i, (n, stamp, _, _) in enumerate(rows):
-        known = sigma[i] < .25
-        out.append((n, Skeleton3D(
-            identity, stamp, np.where(known[:, None], X[i], np.nan), np.where(known, sigma[i], np.nan),
-            np.where(known, 1 / (1 + (sigma[i] / .06) ** 2), 0.), np.where(known, seen[i], 0).astype(np.int64), 3,
-            np.where(known[:, None], velocity[i], np.nan))))
-    return out
+    if len(piece.instants) < _FEWEST_INSTANTS:
+        X, velocity = (np.stack([state[k] for state in piece.states]) for k in (0, 1))
+        spread, seen = np.stack([spread_of(state) for state in piece.states]), np.isfinite(problem.sigma).sum(1)
+    else:
+        state = BundleState(model.R, model.t, model.focal, np.stack([x for x, *_ in piece.states]), model.bones)
+        rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
+        result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
+                                     unswap=True)
+        X, spread, seen = result.state.X, result.sigma, np.isfinite(result.problem.sigma).sum(1)
+        velocity = np.gradient(X, tracks.stamp, axis=0)
+    u = uncertainty(spread, model)
+    known = u.known[..., None]
+    X, velocity = np.where(known, X, np.nan), np.where(known, velocity, np.nan)
+    sigma, seen = np.where(u.known, u.sigma, np.nan), np.where(u.known, seen, 0).astype(np.int64)
+    return [(a.frame, Skeleton3D(identity, a.stamp, X[i], sigma[i], u.confidence[i], seen[i], 3, velocity[i]))
+            for i, a in enumerate(piece.instants)]
 
 
 #: errors that last longer than a few frames cannot be told from slow movements: they are not smoothed away
 _MOST_CORRELATION = .5
-#: posterior spread against true error, measured on the validation split
-_SIGMA_FACTOR = 1.1
-#: how far off a body is for each radian that the cameras may be: measured likewise, m
-_RIG_LEVER_M = .1
 
 
 def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:

@@ -22,8 +22,9 @@ from .model import RigModel
 from .observation import MultiView, Skeleton3D, View2D
 from .quick import median
 from .skeleton import BONES
+from .uncertainty import place_sigma, uncertainty
 
-__all__ = ['People', 'Person', 'Row', 'row_of']
+__all__ = ['People', 'Person', 'Row', 'measurement_of', 'row_of', 'with_memory']
 
 Array = NDArray[np.float64]
 Row = Mapping[str, tuple[float, Array, Array]]
@@ -39,12 +40,8 @@ _CONFIRM = 3
 #: what a lifter says counts once in this time, s: its errors last. With lifted poses alone; with a rig that is not
 #: trusted, or two views, which leave depth open; with a rig. Measured, validation split
 _LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
-#: one camera tells the distance by the body's size alone: relative error, and how fast the place becomes unsure, m/s
-_SIZE_SIGMA, _UNSURE_M_S = .06, .25
 #: how well the bones of somebody are known of whom there are lifted poses alone, m
 _LIFTED_BONE_M = .04
-#: a joint less certain than this is not known, m
-_UNKNOWN_M = .30
 #: a detection whose median joint is further from the prediction, in body sizes, is somebody else
 _GATE = .35
 
@@ -132,21 +129,8 @@ class People:
         return self._next - 1
 
     def _measurement(self, now: float, row: Row) -> Measurement:
-        m = self.model
-        assert m is not None
-        V = len(m.cameras)
-        kp, confidence, offset = np.zeros((V, 17, 2)), np.zeros((V, 17)), np.zeros(V)
-        for v, c in enumerate(m.cameras):
-            if c in row and c not in self.left_out:
-                stamp, points, conf = row[c]
-                kp[v] = points
-                confidence[v] = conf
-                offset[v] = stamp - m.clock_offset_s[v] - now
-        offset[np.abs(offset) < 1e-4] = 0.
-        sigma = m.noise.sigma(confidence)
-        seen = np.isfinite(sigma)
-        kp[~seen] = 0.
-        return Measurement(kp, sigma, offset)
+        assert self.model is not None
+        return measurement_of(self.model, now, row, self.left_out)
 
     def _start(self, now: float, row: Row, bones: Array, bone_sigma: float) -> Person | None:
         m = self.model
@@ -208,7 +192,7 @@ class People:
     def _step(self, p: Person, now: float, row: Row) -> None:
         dt = now - p.stamp
         if dt > 0:
-            p.filter.config = _with_memory(p.filter.config, self.model, dt)
+            p.filter.config = with_memory(p.filter.config, self.model, dt)
             p.filter.predict(dt)
         p.stamp, p.row = now, row
         if row:
@@ -360,30 +344,17 @@ class People:
                   views: NDArray[np.int64]) -> Skeleton3D:
         m = self.model
         assert m is not None
-        # what the cameras' own uncertainty adds: all joints are off together, and the rig gets better while it runs
-        lever = _LIFTED_LEVER_M if m.lifted else _RIG_LEVER_M
-        rig = lever * np.deg2rad(float(m.rotation_sigma_deg.max()))
-        sigma = np.hypot(spread * _SIGMA_FACTOR, rig)
-        known = sigma < _UNKNOWN_M
-        confidence, level = 1 / (1 + (sigma / .06) ** 2), m.level
+        u, level = uncertainty(spread, m), m.level
+        sigma, known = u.sigma, u.known
         if self.lifted is not None and now > p.pair_seen:
-            sigma = np.hypot(sigma, self._place_sigma(p, x, now))
+            # the nearest of the cameras that see him
+            seen_by = [m.cameras.index(c) for c in p.views if c in m.cameras] or [0]
+            near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[0] + m.t[v, 2]))
+            sigma = np.hypot(sigma, place_sigma(x, m, near, now - p.pair_seen))
             if now - p.pair_seen > _COAST_S:
                 level = 1                                           # one camera and a lifter
         return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
-                          np.where(known, confidence, 0.), np.where(known, views, 0), level,
-                          np.where(known[:, None], v, np.nan))
-
-    def _place_sigma(self, p: Person, x: Array, now: float) -> Array:
-        """What one camera leaves open of where a body (17, 3) m is, all of its joints together: (17,) m per axis."""
-        m = self.model
-        assert m is not None
-        v = [m.cameras.index(c) for c in p.views if c in m.cameras] or [0]
-        far = float((x[0] @ m.R[v].swapaxes(1, 2) + m.t[v])[:, 2].min())
-        size = min(_SIZE_SIGMA * abs(far), _UNSURE_M_S * (now - p.pair_seen))
-        # a guessed focal length stretches everything along the view, from where the body was seen first
-        stretched = m.depth_sigma * np.abs((x - m.origin) @ m.R[0, 2])
-        return np.asarray(np.hypot(size, stretched) / np.sqrt(3))
+                          u.confidence, np.where(known, views, 0), level, np.where(known[:, None], v, np.nan))
 
 
 def _stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:
@@ -391,14 +362,7 @@ def _stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array
             np.stack([s for _, s in known.values()]))
 
 
-#: the filter takes the errors of successive frames for independent, which they are not: measured, validation split
-_SIGMA_FACTOR = 1.05
-#: how far off a body is for each radian that the cameras may be, in the clip's own frame: measured likewise, m
-#: with lifted poses alone the filter knows most of it
-_RIG_LEVER_M, _LIFTED_LEVER_M = .25, .09
-
-
-def _with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:
+def with_memory(config: FilterConfig, model: RigModel | None, dt: float) -> FilterConfig:
     assert model is not None
     memory = .7 * model.noise.correlation_at(dt)
     if abs(memory - config.memory) < .05:
@@ -411,6 +375,23 @@ def _ideal(view: View2D) -> View2D:
         return view
     return View2D(view.camera, view.stamp, ideal_px(view.keypoints, view.intrinsics), view.confidence, view.image_size,
                   view.person)
+
+
+def measurement_of(model: RigModel, now: float, row: Row, left_out: frozenset[str] = frozenset()) -> Measurement:
+    """What the views of a row, but those `left_out`, say at the instant `now` s."""
+    V = len(model.cameras)
+    kp, confidence, offset = np.zeros((V, 17, 2)), np.zeros((V, 17)), np.zeros(V)
+    for v, c in enumerate(model.cameras):
+        if c in row and c not in left_out:
+            stamp, points, conf = row[c]
+            kp[v] = points
+            confidence[v] = conf
+            offset[v] = stamp - model.clock_offset_s[v] - now
+    offset[np.abs(offset) < 1e-4] = 0.
+    sigma = model.noise.sigma(confidence)
+    seen = np.isfinite(sigma)
+    kp[~seen] = 0.
+    return Measurement(kp, sigma, offset)
 
 
 def row_of(view: View2D, k: int) -> tuple[float, Array, Array]:

@@ -12,7 +12,6 @@ from test_bundle import exact, shaken
 
 from selfpose_ros.core.fusion import trajectory
 from selfpose_ros.core.fusion.trajectory import MotionModel, estimate_trajectory
-from selfpose_ros.core.noise import undo_swaps
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
 
@@ -184,7 +183,7 @@ def test_exchanged_legs_are_put_right_on_the_way() -> None:
     a = list(SWAP_GROUPS['legs'])
     good = p.kp.copy()
     p.kp[10:18, 1, a] = good[10:18, 1, [MIRROR[j] for j in a]]
-    out = estimate_trajectory(p, started(s), stamp, unswap=lambda q, r: undo_swaps(q, r)[0])
+    out = estimate_trajectory(p, started(s), stamp, unswap=True)
     assert np.array_equal(out.problem.kp, good)
     assert np.linalg.norm(out.state.X[:, a] - s.X[:, a], axis=-1).max() < .015
 

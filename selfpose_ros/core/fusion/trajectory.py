@@ -19,7 +19,8 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from .. import rotation
 from ..body import BONE_LOG_SIGMA, MIRROR_BONE
-from ..rig.bundle import BundleProblem, BundleState, linearise, robust_weight
+from ..rig.bundle import BundleProblem, BundleState, linearise, pixels, robust_cost, robust_weight
+from ..sides import PERMUTATIONS, permutations_in_time, renamed
 from ..skeleton import BONES
 
 __all__ = ['ACCELERATION_SIGMA', 'ACCELERATION_STEP_S', 'MotionModel', 'Trajectory', 'estimate_trajectory']
@@ -100,8 +101,7 @@ def _stencil(stamp: Array) -> list[Array]:
 
 def estimate_trajectory(
     problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *,
-    cameras: bool = False, rounds: int = 8, unswap: Callable[[BundleState, BundleProblem], BundleProblem] | None = None,
-    align: Callable[[BundleState], Array] | None = None,
+    cameras: bool = False, rounds: int = 8, unswap: bool = False, align: Callable[[BundleState], Array] | None = None,
 ) -> Trajectory:
     """Gauss-Newton with re-weighting from `state` (its X must be finite).
 
@@ -109,22 +109,23 @@ def estimate_trajectory(
         problem: observations at (N,) instants; sigmas calibrated.
         stamp: (N,) s, strictly increasing, N >= 3.
         cameras: adjust cameras and bones along.
-        unswap: called now and then to undo exchanged left and right in the observations.
+        unswap: put right what is exchanged left and right in the observations, see `sides.permutations_in_time`.
         align: pixels (N, V, 17, 2) that move observations taken at other times to the instants, from the present state.
     """
     model = model or MotionModel()
-    s, p, base_kp = state.copy(), problem, problem.kp
+    s, p, named = state.copy(), problem, problem
     pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
     coef = _stencil(stamp)
     work = _Work(model, coef, pair_len, problem.bone_sigma)
     if cameras:
         s = work.rescale(s, p)
     for i in range(rounds):
-        if unswap is not None and i in (1, 3):
-            p = unswap(s, p)
-            base_kp = p.kp if align is None else base_kp
         if align is not None and i >= 1:
-            p = replace(p, kp=base_kp + align(s))
+            p = named = replace(problem, kp=problem.kp + align(s))
+        if unswap and i in (1, 3):
+            order, _ = permutations_in_time(pixels(s, p.centre), named.kp, named.sigma, stamp, work.turning(s.X))
+        if unswap and i >= 1:
+            p, _ = renamed(named, order)
         s = work.step(s, p, cameras and i >= 2)
     sigma, cov = work.uncertainty(s, p, cameras)
     return Trajectory(s, sigma, cov, p)
@@ -215,6 +216,24 @@ class _Work:
         Hcc[L, L] = np.diag((JL * JL).sum(0)) + self._bone_prior()
         gc[L] = (JL * rb * wb).sum(0) + self._bone_prior() @ (np.log(self.L) - self._mean(p))
         return bands.ab, g, Hxc, Hcc, gc
+
+    def turning(self, X: Array) -> Array:
+        """What it costs (N-1, 4) to turn the body X (N, 17, 3) by each of `PERMUTATIONS` from one instant to the
+        next, by the accelerations that come and go with it; below 0 where the body itself jumps from side to side.
+        """
+        N = len(X)
+        out = np.zeros((N - 1, 4))
+        usual = self._effort(*(X[i:N - 2 + i] for i in range(3)))
+        for k, order in enumerate(PERMUTATIONS[1:], 1):
+            Y = X[:, order]
+            out[:-1, k] += self._effort(X[:-2], Y[1:-1], Y[2:]) - usual           # turned after the first of three
+            out[1:, k] += self._effort(X[:-2], X[1:-1], Y[2:]) - usual            # after the second
+        return out
+
+    def _effort(self, *of: Array) -> Array:
+        """Cost (N-2,) of the accelerations of three successive bodies (N-2, 17, 3) each."""
+        acc = sum(c[:, None, None] * x for c, x in zip(self.coef, of, strict=True)) / self.acc.reshape(-1, 17, 3)
+        return robust_cost((acc ** 2).sum(-1), self.model.tail, 'cauchy').sum(-1)
 
     def _bone_prior(self) -> Array:
         pair = np.zeros((len(_PAIRS), len(_PAIRS)))

@@ -20,7 +20,8 @@ from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
 from ..fusion.lifted import align_views, depth_agreement
 from ..fusion.triangulation import triangulate
-from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma, undo_swaps
+from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma
+from ..sides import undo_swaps
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust, pixels
 from .initial import factorise, from_lifted, from_pairs
@@ -357,11 +358,12 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     prior = NoiseModel.prior(tracks.image_size)
+    named, named_conf = p, conf
     for k in range(3):
-        p, index = undo_swaps(r.state, p)
-        conf = np.take_along_axis(conf, index, 2)
+        p, index = undo_swaps(r.state, named)                      # each time from what the network said
+        conf = np.take_along_axis(named_conf, index, 2)
         noise, _ = calibrate(r.state, p, conf, prior)
-        p = replace(p, sigma=noise.sigma(conf))
+        p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
         if len(rows) >= 40:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25,

@@ -1,0 +1,142 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Left and right: in which views a 2D network exchanged them, and when it is the skeleton that is turned round.
+
+A network exchanges sides in one view, now and then, for a few frames. What all views name alike is therefore evidence:
+when every one of them seems exchanged against a skeleton, the skeleton is wrong and not the views. Both are weighed in
+one probability: of the pixels, of as many exchanges as that takes, and, over time, of the movement that it takes.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .rig.bundle import BundleProblem, BundleState, pixels, robust_cost
+from .skeleton import MIRROR, SWAP_GROUPS
+
+__all__ = ['PERMUTATIONS', 'agreed_permutation', 'best_permutation', 'permutations_in_time', 'renamed',
+           'undo_swaps']
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+#: cost of an exchange in one view at one instant, in units of the robust cost (half squared sigmas, nats): about one in
+#: a hundred views has one of three kinds
+_EXCHANGE = 6.
+#: the same over time: share of the time that a view is exchanged, and how long that lasts, s (the benchmark's network,
+#: training split, as it is drawn and as it is found again with the true cameras)
+_SHARE, _LASTS_S = .01, .12
+#: residuals beyond about this many sigmas tell no more
+_SCALE = 3.
+
+
+def _permutations() -> Index:
+    out = np.tile(np.arange(17), (4, 1))
+    for k, groups in enumerate(((), ('arms',), ('legs',), ('arms', 'legs'))):
+        for g in groups:
+            i = np.array(SWAP_GROUPS[g])
+            out[k, i] = np.array(MIRROR)[i]
+    return out
+
+
+#: (4, 17) source joint of each joint: as seen, arms exchanged, legs exchanged, both
+PERMUTATIONS = _permutations()
+#: one exchange after another: [s, f] is what s and f together are. Its own inverse
+_TOGETHER = np.arange(4)[:, None] ^ np.arange(4)
+_COST = np.array([0., _EXCHANGE, _EXCHANGE, _EXCHANGE])
+
+
+def _costs(px: Array, kp: Array, sigma: Array, scale: float = _SCALE) -> Array:
+    """Robust cost (..., 4) of predicted pixels px (..., 17, 2) against kp (..., 17, 2), sigma (..., 17) by order."""
+    inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
+    d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
+    return np.asarray(robust_cost((d * d).sum(-1), scale, 'gm').sum(-1))
+
+
+def best_permutation(px: Array, kp: Array, sigma: Array, *, margin: float = _EXCHANGE, scale: float = _SCALE) -> Index:
+    """Which of `PERMUTATIONS` explains predicted pixels px (..., 17, 2) best, each view by itself; 0 unless another is
+    better by `margin` (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17).
+    """
+    cost = _costs(px, kp, sigma, scale)                                   # ..., 4
+    best = cost.argmin(-1)
+    return np.where(cost[..., 0] - cost.min(-1) > margin, best, 0)
+
+
+def agreed_permutation(px: Array, kp: Array, sigma: Array) -> Index:
+    """Which of `PERMUTATIONS` puts each view's names right (..., V), all views of an instant together.
+
+    Views that are exchanged against the prediction px (..., V, 17, 2) are put right, unless it takes fewer exchanges
+    that the prediction is turned round: then the others are, and what most views name stands.  kp (..., V, 17, 2),
+    sigma (..., V, 17).
+    """
+    cost = _costs(px, kp, sigma)
+    if not (cost[..., 0] - cost.min(-1) > _EXCHANGE).any():                # the rule
+        return np.zeros(cost.shape[:-1], np.int64)
+    each = cost[..., _TOGETHER] + _COST[:, None]                           # ..., V, s, turned
+    total = each.min(-2).sum(-2)                                           # ..., turned
+    turned = np.where(total[..., 0] - total.min(-1) > _EXCHANGE, total.argmin(-1), 0)
+    chosen = np.take_along_axis(each, turned[..., None, None, None], -1)[..., 0]
+    return np.asarray(chosen.argmin(-1))
+
+
+def _change_costs(dt: Array) -> Array:
+    """Cost (N-1, 4, 4) of going from one order to another within dt (N-1,) s: a Markov chain in continuous time."""
+    gone = 1 - np.exp(-np.asarray(dt) / _LASTS_S)
+    p = np.empty((len(dt), 4, 4))
+    p[:, :, 1:] = (_SHARE / 3 * gone)[:, None, None]
+    p[:, :, 0] = ((1 - _SHARE) * gone)[:, None]
+    p[:, range(4), range(4)] += (1 - gone)[:, None]
+    return np.asarray(-np.log(p))
+
+
+def _cheapest(unary: Array, change: Array) -> Index:
+    """States (N, ...) of least cost: unary (N, ..., K), change (N-1, ..., K, K) from earlier to later (Viterbi)."""
+    n = len(unary)
+    came = np.zeros(unary.shape, np.int64)
+    total = unary[0]
+    for i in range(1, n):
+        every = total[..., :, None] + change[i - 1]
+        came[i] = every.argmin(-2)
+        total = every.min(-2) + unary[i]
+    out = np.empty(unary.shape[:-1], np.int64)
+    out[-1] = total.argmin(-1)
+    for i in range(n - 1, 0, -1):
+        out[i - 1] = np.take_along_axis(came[i], out[i][..., None], -1)[..., 0]
+    return out
+
+
+def permutations_in_time(px: Array, kp: Array, sigma: Array, stamp: Array, turning: Array) -> tuple[Index, Index]:
+    """Which of `PERMUTATIONS` puts each view's names right (N, V), and by which the prediction is turned round (N,).
+
+    Args:
+        px: (N, V, 17, 2) predicted px.  kp: (N, V, 17, 2) px, sigma (N, V, 17) px: as the network gave them.
+        stamp: (N,) s.
+        turning: (N-1, 4) what a body pays that is turned by each of the permutations between two instants (motion).
+    """
+    cost = _costs(px, kp, sigma)                                           # N,V,s
+    n, V, f = np.arange(len(cost)), np.arange(cost.shape[1]), np.arange(4)
+    change = _change_costs(np.diff(stamp))
+    # exchanges of each view if the prediction is turned by f; then by what it is turned when
+    unary = cost[:, :, _TOGETHER].swapaxes(-1, -2)                         # N,V,f,s
+    unary[0] += -np.log([1 - _SHARE, _SHARE / 3, _SHARE / 3, _SHARE / 3])
+    s = _cheapest(unary, change[:, None, None])                            # N,V,f
+    of = np.take_along_axis(unary, s[..., None], -1)[..., 0].sum(1)        # N,f
+    step = change[n[:-1, None, None, None], s[:-1, :, :, None], s[1:, :, None, :]].sum(1)       # N-1,f,f
+    turned = _cheapest(of, step + turning[:, f[:, None] ^ f])
+    return s[n[:, None], V, turned[:, None]], turned
+
+
+def undo_swaps(state: BundleState, problem: BundleProblem) -> tuple[BundleProblem, Index]:
+    """The problem with exchanged observations put right, instant by instant, and the (N, V, 17) source index of each
+    joint; see `agreed_permutation`.
+    """
+    return renamed(problem, agreed_permutation(pixels(state, problem.centre), problem.kp, problem.sigma))
+
+
+def renamed(problem: BundleProblem, permutation: Index) -> tuple[BundleProblem, Index]:
+    """The problem with observations in these orders (N, V), and the (N, V, 17) source index of each joint."""
+    index = PERMUTATIONS[permutation]
+    kp = np.take_along_axis(problem.kp, index[..., None], 2)
+    return replace(problem, kp=kp, sigma=np.take_along_axis(problem.sigma, index, 2)), index
