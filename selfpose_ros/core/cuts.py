@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .filtering import FilterConfig, SkeletonFilter, State, predicted
 from .model import RigModel
 from .people import Row, measurement_of, with_memory
+from .sides import PERMUTATIONS
 
 __all__ = ['Followed', 'Instant', 'Piece', 'continuous']
 
@@ -28,7 +29,7 @@ _START_M = .3
 _SAME_INSTANTS, _SAME_M = 3, .001
 #: joints that so many others exceed, in sigmas per axis, are what one movement makes: of 3000 instants of the training
 #: split none comes beyond 2.3, with four views or with two; jumps to other poses lie at 4 to 15
-_JOINTS, _JUMP = 4, 3.3
+_JOINTS, _JUMP = 3, 3.3
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,12 @@ class _Passes:
         return out
 
     def apart(self, before: State, after: State, i: int) -> float:
-        """How far apart both sides are between instants i and i + 1, in sigmas per axis: the fourth of the joints."""
+        """How far apart both sides are between instants i and i + 1, in sigmas per axis: the third of the joints.
+
+        Where only left and right differ one of the two passes has them wrong, which is no movement.
+        """
         at = self.person.instants
         x, _, pp, _, _ = predicted(before, at[i + 1].stamp - at[i].stamp, self.acc2)
-        d = after[0] - x
-        e2 = np.einsum('ji,ji->j', d, np.linalg.solve(pp + after[2], d[..., None])[..., 0]) / 3
-        return float(np.sqrt(np.sort(e2)[-_JOINTS]))
+        d = after[0][PERMUTATIONS] - x
+        e2 = np.einsum('pji,pji->pj', d, np.linalg.solve(pp + after[2][PERMUTATIONS], d[..., None])[..., 0]) / 3
+        return float(np.sqrt(np.sort(e2, 1)[:, -_JOINTS].min()))

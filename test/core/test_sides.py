@@ -68,3 +68,97 @@ def test_problem_with_exchanged_views_is_put_right_with_its_sigmas() -> None:
     out, index = undo_swaps(s, replace(p, kp=kp, sigma=sg))
     assert np.array_equal(out.kp, good.kp) and np.array_equal(out.sigma, good.sigma)
     assert np.array_equal(index[3, 0], PERMUTATIONS[1]) and np.array_equal(index[0, 0], np.arange(17))
+
+
+# -- all views together
+
+def seen_turned(kinds: list[int], instants: int = 12) -> tuple[Array, Array, Array]:
+    """Predicted pixels, seen ones with each view's names in this order, and sigmas, where sides lie apart."""
+    _, p, _ = exact(4, 60, 2, sigma_px=3., fps=10.)
+    far = np.linalg.norm(p.kp - p.kp[:, :, SIDES], axis=-1)
+    clear = np.argsort(-np.minimum(far[..., 13], far[..., 3]).min(1))[:instants]
+    kp = p.kp[clear][:, :len(kinds)].copy()
+    px = kp.copy()
+    for v, kind in enumerate(kinds):
+        kp[:, v] = kp[:, v, PERMUTATIONS[kind]]
+    return px, kp, p.sigma[clear][:, :len(kinds)]
+
+
+@pytest.mark.parametrize('kinds, want', [
+    ([0, 0, 0, 0], [0, 0, 0, 0]), ([0, 3, 0, 0], [0, 3, 0, 0]), ([1, 0, 2, 0], [1, 0, 2, 0]),   # views that are wrong
+    ([3, 3, 3, 3], [0, 0, 0, 0]), ([1, 1, 1, 1], [0, 0, 0, 0]),   # a body that is
+    ([2, 2, 0, 2], [0, 0, 2, 0]), ([3, 3, 3, 1], [0, 0, 0, 2]),   # both
+    ([3, 3], [0, 0]), ([3, 0], [3, 0]), ([0, 1], [0, 1]), ([2], [2])])                               # two views, one
+def test_what_most_views_name_stands(kinds: list[int], want: list[int]) -> None:
+    """By view: how the names lie against the prediction, and what is exchanged of them."""
+    assert agreed_permutation(*seen_turned(kinds)).tolist() == [want] * 12
+
+
+def test_views_that_hardly_show_the_sides_do_not_count() -> None:
+    """Two of four views see one joint: what the other two name stands against the prediction."""
+    px, kp, sigma = seen_turned([3, 3, 0, 0])
+    sigma = sigma.copy()
+    sigma[:, 2:, 1:] = np.inf
+    assert not agreed_permutation(px, kp, sigma).any()
+
+
+# -- over time
+
+STAMP = np.arange(12) * .04
+
+
+def still(n: int = 12) -> Array:
+    """A body in whose motion a turn is far too dear."""
+    return np.where(np.arange(4) > 0, 1e3, 0.) + np.zeros((n - 1, 1))
+
+
+def test_exchanges_of_single_views_are_found_whatever_their_length() -> None:
+    """One view for one instant, another one from the third instant to the end, a third one in the arms alone."""
+    px, kp, sigma = seen_turned([0, 0, 0, 0])
+    kp[5, 0] = kp[5, 0, PERMUTATIONS[3]]
+    kp[3:, 1] = kp[3:, 1][:, PERMUTATIONS[3]]
+    kp[8:10, 2] = kp[8:10, 2][:, PERMUTATIONS[1]]
+    found, turned = permutations_in_time(px, kp, sigma, STAMP, still())
+    want = np.zeros((12, 4), int)
+    want[5, 0], want[3:, 1], want[8:10, 2] = 3, 3, 1
+    assert found.tolist() == want.tolist() and not turned.any()
+
+
+def test_a_body_that_is_turned_round_for_a_while_is_turned_back() -> None:
+    """All views against it in half of the instants, where turning costs something: the names stand, and are an
+    exchange of the one view that has it the other way round.
+    """
+    px, kp, sigma = seen_turned([0, 0, 0, 0])
+    px[4:10] = px[4:10][:, :, PERMUTATIONS[2]]
+    kp[6, 3] = kp[6, 3, PERMUTATIONS[2]]
+    turning = still()
+    turning[[3, 9], 2] = 10.
+    found, turned = permutations_in_time(px, kp, sigma, STAMP, turning)
+    want = np.zeros((12, 4), int)
+    want[6, 3] = 2
+    assert turned.tolist() == [0] * 4 + [2] * 6 + [0] * 2 and found.tolist() == want.tolist()
+
+
+def test_a_body_that_is_turned_from_the_start_costs_no_movement() -> None:
+    px, kp, sigma = seen_turned([1, 1])
+    found, turned = permutations_in_time(px, kp, sigma, STAMP, still())
+    assert not found.any() and (turned == 1).all()
+
+
+@pytest.mark.parametrize('cost, want', [(1e3, 0), (0., 3)])
+def test_two_views_that_both_change_are_a_turn_if_the_body_can(cost: float, want: int) -> None:
+    """For one instant, all of two views: two exchanges at once, which are rare, or a movement."""
+    px, kp, sigma = seen_turned([0, 0])
+    kp[6] = kp[6][:, PERMUTATIONS[3]]
+    turning = still()
+    turning[:, 3] = cost
+    found, turned = permutations_in_time(px, kp, sigma, STAMP, turning)
+    assert turned[6] == want and (found[6] == (3 - want)).all()
+
+
+def test_over_a_long_time_nothing_is_left_of_an_exchange() -> None:
+    """Half a minute apart an exchange is as likely as ever: each instant by itself."""
+    px, kp, sigma = seen_turned([0, 0, 0, 0])
+    kp[4, 2] = kp[4, 2, PERMUTATIONS[1]]
+    found, _ = permutations_in_time(px, kp, sigma, STAMP * 1e3, still())
+    assert found[4].tolist() == [0, 0, 1, 0] and found.sum() == 1

@@ -1,0 +1,170 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The rig in the world: a world that goes on, cameras that are placed anew, other resolutions, saved rigs."""
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scenes import rotation_errors, scene, tracks_of
+
+from selfpose_ros.core import rotation
+from selfpose_ros.core.model import RigModel, model_from_rig, model_from_solution
+from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig.bundle import pixels, residuals
+from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, problem_of, solve
+
+Array = NDArray[np.float64]
+
+
+@functools.cache
+def solved() -> tuple[Tracks, Solution, RigModel]:
+    """A walk of 5 s, its rig, and that rig in the world, of known height (so that metres are not the solver's)."""
+    tracks = tracks_of(scene(4, 5., 10., 1).frames)
+    solution = solve(tracks, SolverConfig(frames=40, first_frames=20))
+    assert isinstance(solution, Solution)
+    return tracks, solution, model_from_solution(solution, tracks, 3, height_m=1.45)
+
+
+def turned(model: RigModel, yaw_deg: float, shift: tuple[float, float, float]) -> tuple[RigModel, Array, Array]:
+    """The rig as it was saved in a world with another heading and origin: x' = Q x + shift."""
+    Q = rotation.exp(np.deg2rad([0., 0., yaw_deg]))
+    rig = model.rig()
+    moved = replace(rig, R=rig.R @ Q.T, t=rig.t - rig.R @ Q.T @ np.array(shift))
+    return model_from_rig(moved, model.noise, 3), Q, np.array(shift)
+
+
+def assert_same_place(a: RigModel, R: Array, t: Array, deg: float, m: float) -> None:
+    assert rotation.angle_deg(a.R, R).max() < deg
+    centres = -np.einsum('vji,vj->vi', R, t)
+    assert np.abs(a.rig().centres - centres).max() < m
+
+
+# -- a world that goes on
+
+def test_cameras_are_in_the_world_where_the_body_is() -> None:
+    """The state's own frame and the world show the same pictures."""
+    tracks, solution, model = solved()
+    s, p = solution.state, problem_of(tracks.rows(solution.rows), solution.noise)
+    X = (s.X * model.scale.factor) @ model.world.R.T + model.world.t
+    there = replace(s, R=model.R, t=model.t, X=X)
+    assert np.abs(pixels(there, p.centre) - pixels(s, p.centre)).max() < 1e-6
+
+
+@pytest.mark.parametrize('yaw_deg', [0., 40., -130.])
+@pytest.mark.parametrize('hold', [False, True])
+def test_a_world_goes_on_whatever_its_heading(yaw_deg: float, hold: bool) -> None:
+    """The same solution put into a world that was saved with another heading: to 2 degrees of tilt and 5 cm."""
+    tracks, solution, model = solved()
+    keep, _, _ = turned(model, yaw_deg, (2., -1., 0.))
+    again = model_from_solution(solution, tracks, 3, height_m=1.45, keep=keep, hold=hold)
+    assert_same_place(again, keep.R, keep.t, 2., .05)
+
+
+def test_up_is_measured_anew_and_heading_and_place_are_not() -> None:
+    """A world that was taken for level and is tipped by 8 degrees: up is put right, the heading stays to 2 degrees, the
+    body stays on its spot.
+    """
+    tracks, solution, model = solved()
+    keep, Q, shift = turned(model, 75., (1., 2., 0.))
+    tip = rotation.exp(np.deg2rad([5., -6., 0.]))
+    body = np.median(solution.state.X[:, 0], 0) * model.scale.factor
+    spot = Q @ (model.world.R @ body + model.world.t) + shift
+    tipped = replace(keep.rig(), R=keep.R @ tip.T, t=keep.t - keep.R @ tip.T @ (spot - tip @ spot))
+    again = model_from_solution(solution, tracks, 3, height_m=1.45, keep=model_from_rig(tipped, model.noise, 3))
+    assert_same_place(again, keep.R, keep.t, 2., .10)
+    there = again.world.R @ body + again.world.t
+    assert np.abs(there[:2] - spot[:2]).max() < .03
+    held = model_from_solution(solution, tracks, 3, height_m=1.45, keep=model_from_rig(tipped, model.noise, 3),
+                               hold=True)
+    assert_same_place(held, tipped.R, tipped.t, 1., .05)
+
+
+# -- a camera that is placed anew
+
+@pytest.mark.parametrize('saved', [False, True])
+def test_a_camera_placed_where_it_was_changes_nothing(saved: bool) -> None:
+    """The solution that the next solve starts from is in the rig's frame and scale: to rounding what it was."""
+    _, _, model = solved()
+    if saved:
+        model = turned(model, 100., (3., 1., .5))[0]
+    for v in range(len(model.cameras)):
+        s = model.with_camera(v, model.R[v], model.t[v]).solution.state
+        assert np.allclose(s.R, model.solution.state.R, atol=1e-12)
+        assert np.allclose(s.t, model.solution.state.t, atol=1e-12)
+
+
+@pytest.mark.parametrize('v', [0, 2])
+def test_a_camera_placed_anew_is_there_in_world_and_solution(v: int) -> None:
+    """Its pictures of the body are the same from the world's pose and from the solution's; the others' are what they
+    were.
+    """
+    _, solution, model = solved()
+    Q = rotation.exp(np.deg2rad([3., -12., 7.]))
+    new = model.with_camera(v, Q @ model.R[v], Q @ model.t[v] + [.2, -.1, .3])
+    s = new.solution.state
+    X = (s.X * model.scale.factor) @ model.world.R.T + model.world.t
+    there = pixels(replace(s, R=new.R, t=new.t, X=X), model.centre)
+    assert np.abs(pixels(s, model.centre) - there).max() < 1e-6
+    rest = [k for k in range(4) if k != v]
+    old = pixels(solution.state, model.centre)
+    assert np.abs(there - old)[:, rest].max() < 1e-6 and np.abs(there - old)[:, v].max() > 10.
+
+
+def test_a_solve_goes_on_from_a_camera_that_was_placed_anew() -> None:
+    """The last camera stands elsewhere from the fifth second on; what it was placed at starts the next solve: before
+    any step, it fits the new pictures to three times what remains in the end.
+    """
+    from selfpose_ros.core.synthetic import frames_of, observe
+    _, _, model = solved()
+    world = scene(4, 5., 10., 1)
+    truth, Q = world.rig, rotation.exp(np.deg2rad([0., 14., 0.]))
+    R, t = truth.R.copy(), truth.t.copy()
+    R[3], t[3] = Q @ R[3], Q @ t[3] + [.1, 0., .1]
+    bumped = replace(truth, R=R, t=t)
+    tracks = tracks_of(frames_of(observe(world.joints, bumped, 10., 7)))
+    # the bump of the truth, carried over to the model's world: x_cam changes alike in both
+    size = float(np.linalg.norm(model.rig().centres[1] - model.rig().centres[0])
+                 / np.linalg.norm(truth.centres[1] - truth.centres[0]))
+    placed = model.with_camera(3, Q @ model.R[3], Q @ model.t[3] + size * np.array([.1, 0., .1]))
+    rows = placed.solution.rows
+    p = problem_of(tracks.rows(rows), placed.noise)
+    off = np.sqrt(np.median(residuals(placed.solution.state, p)[:, 3]))
+    again = solve(tracks, SolverConfig(frames=40, first_frames=20), start=placed.solution, noise=placed.noise)
+    assert isinstance(again, Solution)
+    assert off < 5. and rotation_errors(again.state.R, R).max() < 3.
+
+
+# -- what else a model can do
+
+def test_another_resolution_is_the_same_camera() -> None:
+    _, _, model = solved()
+    half = model.with_size(1, (500, 500))
+    assert half is not None
+    assert half.focal[1] == pytest.approx(model.focal[1] / 2) and half.focal[0] == model.focal[0]
+    assert half.centre[1].tolist() == [250., 250.] and half.image_size[1].tolist() == [500, 500]
+    assert half.solution.state.focal[1] == pytest.approx(model.focal[1] / 2)
+    assert model.with_size(1, (640, 480)) is None and model.with_size(0, (1000, 1015)) is not None
+    assert model.image_size[1].tolist() == [1000, 1000]
+
+
+def test_a_saved_rig_comes_back_as_it_was() -> None:
+    """Rig to model to rig: poses, intrinsics with their own fy, clocks, and the world."""
+    rig = solved()[2].rig()
+    K = rig.K.copy()
+    K[:, 1, 1] *= 1.1
+    rig = replace(rig, K=K, clock_offset_s=np.array([0., .01, -.02, .03]))
+    model = model_from_rig(rig, solved()[2].noise, 2)
+    back: Rig = model.rig()
+    assert model.level == 2
+    for name in ('R', 't', 'K', 'clock_offset_s', 'image_size'):
+        assert np.allclose(getattr(back, name), getattr(rig, name), atol=1e-12)
+    # the first camera is the frame of its solution, in the world's metres
+    s = model.solution.state
+    assert np.allclose(s.R[0], np.eye(3)) and np.allclose(s.t[0], 0., atol=1e-12)
+    assert np.allclose(s.R @ model.world.R.T, rig.R) and np.allclose(s.t - rig.R @ model.world.t, rig.t)
+    pin = model.pinholes[rig.cameras[1]]
+    assert pin[0, 0] == pin[1, 1] == model.focal[1] and pin[:2, 2].tolist() == model.centre[1].tolist()
