@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ EXAMPLES = """examples:
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
 within 150 mm, CPS is the correct-pose score (0..300).
-exit status: 0 measured; 2 not measured, the sentence says why."""
+exit status: 0 measured; 1 nothing there that a figure could be of; 2 not measured, the sentence says why."""
 
 #: pictures on the page that --output draws, and what it may be
 _SHOWN, _IMAGES = 12, ('.png', '.jpg')
@@ -212,7 +213,7 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
         f'PCK@0.1 {found.pck_10:.1f} %, PCK@0.2 {found.pck_20:.1f} % of the torso, median distance '
         f'{found.median_px:.1f} px\n'))
     sys.stdout.flush()
-    return 0
+    return 0 if found.found else 1                         # nothing to compare: no success
 
 
 def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
@@ -244,7 +245,8 @@ def _tell(args: argparse.Namespace, card: Card, found: dict[str, Any],
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256}, **found}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text(card, told))
     sys.stdout.flush()
-    return 0
+    single = found.get('single')
+    return 0 if single is None or math.isfinite(single['n_mpjpe']) else 1
 
 
 def _draw(file: Path, image: Any) -> None:

@@ -77,6 +77,9 @@ def test_the_command_compares_archives(tmp_path: Path, capsys):
     assert 'PCK@0.1 0.0 %, PCK@0.2 100.0 %' in capsys.readouterr().out
     assert cli.main([*command, '--json']) == 0
     assert json.loads(capsys.readouterr().out)['images'] == 8
+    write_keypoints(tmp_path / 'found.npz', recording('found', lambda c, k: np.zeros((0, 17, 2))))
+    assert cli.main(command) == 1, 'nobody was found: no success'
+    assert 'somebody in 0% of 8 images' in capsys.readouterr().out
     assert cli.main(['evaluate', 'lifter', '--reference', str(tmp_path / 'reference.npz')]) == 2
     assert 'name one in place of the model' in capsys.readouterr().err
     assert cli.main([*command, '--motion', 'm.npz']) == 2
