@@ -101,7 +101,7 @@ setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         'console_scripts': [
-            'selfpose = selfpose_ros.cli:main',
+            'selfpose = selfpose_ros.cli:entry',
             'pose2d_node = selfpose_ros.nodes.start:pose2d',
             'fusion_node = selfpose_ros.nodes.start:fusion',
         ],

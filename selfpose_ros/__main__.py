@@ -3,7 +3,7 @@
 """`python -m selfpose_ros` is `selfpose`."""
 import sys
 
-from .cli import main
+from .cli import entry
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(entry())

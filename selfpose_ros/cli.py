@@ -22,7 +22,7 @@ from typing import NoReturn
 from . import __version__
 from .threads import one_thread
 
-__all__ = ['COMMANDS', 'is_expected', 'main']
+__all__ = ['COMMANDS', 'entry', 'is_expected', 'main']
 
 #: command -> (module in selfpose_ros.commands, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -110,5 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
+def entry() -> int:
+    """`main` as a process of its own, which ends with it."""
+    from .ending import no_more_signals
+    try:
+        return main()
+    finally:
+        no_more_signals()
+
+
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(entry())

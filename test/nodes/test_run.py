@@ -141,3 +141,15 @@ def test_a_node_that_is_shut_down_ends_its_process(world: World, start: Callable
     world.until(lambda: 'fusion_node: fusion' in world.status, 'the first report')
     assert world.call(ChangeState, '/fusion_node/change_state', request).success
     assert p.wait() == 0 and 'Traceback' not in p.text, p.text
+
+
+@pytest.mark.parametrize(('module', 'name', 'words'), [
+    ('selfpose_ros.nodes.start', 'fusion', ['node', '--ros-args', '-p', 'person_height_m:=180']),
+    ('selfpose_ros.cli', 'entry', ['selfpose', 'run'])])
+def test_a_signal_after_the_work_is_done_changes_nothing(start: Callable[..., Process], module: str, name: str,
+                                                         words: list[str]) -> None:
+    """`ros2 launch` sends Ctrl-C twice: a node that had ended cleanly counted as killed by the second one."""
+    p = start('-c', f'import os, signal, sys; from {module} import {name} as run; status = run()\n'
+              'for number in (signal.SIGINT, signal.SIGTERM): os.kill(os.getpid(), number)\n'
+              'sys.exit(status)', *words[1:])
+    assert p.wait() == 2 and 'Traceback' not in p.text, p.text
