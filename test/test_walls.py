@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may import whom. Read from the source (imports inside functions too) and tried in a process that refuses.
 
-    commands, benchmark, demo, nodes -> io, inference, models -> core
+    commands, benchmark, demo, nodes -> io, inference, models -> core; inference -> synthetic -> core
 
 The core is numpy, SciPy, OpenCV and the standard library; ROS lives in nodes, and inside functions of commands and
 demo; the command line starts with the standard library alone; training is imported by nobody but a command that trains.
@@ -26,12 +26,13 @@ PACKAGE = 'selfpose_ros'
 #: room -> the other rooms that it may import; what lies directly in the package is a room of its own, ''
 ROOMS = {
     'core': set(),
-    'inference': {'core', 'models'},
+    'synthetic': {'core'},
+    'inference': {'core', 'models', 'synthetic'},
     'models': {'core'},
     'io': {'core'},
     'nodes': {'core', 'inference', 'io', 'models'},
-    'demo': {'core', 'inference', 'io', 'models', 'nodes'},
-    'benchmark': {'core', 'inference', 'io', 'models'},
+    'demo': {'core', 'inference', 'io', 'models', 'nodes', 'synthetic'},
+    'benchmark': {'core', 'inference', 'io', 'models', 'synthetic'},
     'commands': {'benchmark', 'core', 'inference', 'io', 'models', 'nodes', 'demo'},
     '': {'commands'},
 }
@@ -47,7 +48,7 @@ NOWHERE = {TRAINING, 'torch', 'tensorboard'}
 #: imported by `inference.onnx_runtime` alone, by a name that it puts together
 DOOR, BEHIND_IT = 'inference.onnx_runtime', 'onnxruntime'
 #: rooms that the training may import; the benchmark holds the protocol that it draws its virtual cameras from
-TRAINING_MAY = {'core', 'io', 'models', 'inference', 'benchmark'}
+TRAINING_MAY = {'core', 'synthetic', 'io', 'models', 'inference', 'benchmark'}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from selfpose_ros.core.skeleton import PARENTS
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 from .data.motion import Change, MotionViews, Poses
 from .data.noise import NoiseSource

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from ..core.lifting import Lifter
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
-from ..core.synthetic import ring_rig, walker
-from ..core.synthetic.renderer import VirtualCamera
 from ..inference.errors import BackendUnavailable
 from ..inference.pose2d import Pose2D
 from ..inference.pose2d.importing import Request, import_model
@@ -29,6 +27,8 @@ from ..inference.pose2d.network import Found, VisionNetwork
 from ..inference.pose2d.top_down import TopDown
 from ..io.pictures import DECODER, decoded
 from ..models.store import open_model
+from ..synthetic import ring_rig, walker
+from ..synthetic.renderer import VirtualCamera
 from .errors import BenchmarkError
 from .rows import Row
 from .speed import scene as frames_of_walk, ticks

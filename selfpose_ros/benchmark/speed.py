@@ -15,7 +15,7 @@ from ..core.history import History
 from ..core.lifting import Lifter
 from ..core.observation import MultiView
 from ..core.rig.solver import SolverConfig, solve
-from ..core.synthetic import frames_of, observe, ring_rig, walker
+from ..synthetic import frames_of, observe, ring_rig, walker
 from .rows import Row
 from .stack_sampler import StackSampler
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.rig import Rig
-from ..core.synthetic import ring_rig, walker
-from ..core.synthetic.figure import drawn_joints
+from ..synthetic import ring_rig, walker
+from ..synthetic.figure import drawn_joints
 from .errors import DemoError
 
 __all__ = ['Film', 'Truth', 'make_film']
@@ -141,7 +141,7 @@ def _rendered(pieces: list[_Piece], workers: int | None):  # type: ignore[no-unt
 
 
 def _render(piece: _Piece) -> tuple[int, int, list[bytes]]:
-    from ..core.synthetic.renderer import VirtualCamera
+    from ..synthetic.renderer import VirtualCamera
     rig, c, truth, times, seed = piece
     cv2.setNumThreads(1)
     size = int(rig.image_size[c, 0]), int(rig.image_size[c, 1])

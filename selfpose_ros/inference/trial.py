@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ..core.lifting import norm2d
 from ..core.rig import Rig
-from ..core.synthetic import ring_rig, walker
-from ..core.synthetic.figure import drawn_joints
-from ..core.synthetic.renderer import VirtualCamera
 from ..models.card import GOLDEN
 from ..models.errors import ModelError
 from ..models.store import Model
+from ..synthetic import ring_rig, walker
+from ..synthetic.figure import drawn_joints
+from ..synthetic.renderer import VirtualCamera
 from .pose2d.network import VisionNetwork
 from .session import InferenceSession
 

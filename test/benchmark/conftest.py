@@ -10,7 +10,7 @@ import pytest
 
 from selfpose_ros.benchmark.motion import Motion, read_motion
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 FPS = 25.
 #: (name, style, frames, seed): the second is too short for a clip, the third is cut into two

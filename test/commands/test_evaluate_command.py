@@ -16,8 +16,8 @@ from evaluation import PARAMETERS, evaluate
 from model_folder import write_lifter
 
 from selfpose_ros.benchmark.motion import read_motion
-from selfpose_ros.core.synthetic import walker
 from selfpose_ros.inference.lifter import open_lifter
+from selfpose_ros.synthetic import walker
 from selfpose_training.evaluate import evaluate as measure
 
 

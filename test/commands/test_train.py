@@ -15,7 +15,7 @@ import pytest
 
 from selfpose_ros import cli
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 pytest.importorskip('torch')
 import torch

@@ -18,10 +18,10 @@ from recorded import write_archive
 
 from selfpose_ros import cli
 from selfpose_ros.core.observation import View2D
-from selfpose_ros.core.synthetic import observe, ring_rig, walker
 from selfpose_ros.io.archive import write_keypoints
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.recording import Recording
+from selfpose_ros.synthetic import observe, ring_rig, walker
 
 pytest.importorskip('torch')
 import torch

@@ -17,7 +17,7 @@ from selfpose_ros.core.history import History
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.solver import Tracks
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = np.ndarray
 

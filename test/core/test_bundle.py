@@ -15,7 +15,7 @@ from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M,
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.rig import Rig, bundle
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust, linearise, pixels, residuals
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

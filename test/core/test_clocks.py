@@ -17,7 +17,7 @@ from selfpose_ros.core.rig.bundle import BundleState
 from selfpose_ros.core.rig.clocks import ClockOffsets, clock_offsets, retimed
 from selfpose_ros.core.rig.drift import DriftMonitor, Resection, odd_one_out
 from selfpose_ros.core.rig.solver import Solution, Tracks
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from selfpose_ros.core.fusion.corrected import RunningLengths, correct_views, po
 from selfpose_ros.core.lifting import bone_information, place
 from selfpose_ros.core.model import with_level
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.sides import PERMUTATIONS
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 

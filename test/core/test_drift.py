@@ -16,7 +16,7 @@ from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.clocks import clock_offsets, solve_with_clocks
 from selfpose_ros.core.rig.drift import Resection, resect
 from selfpose_ros.core.rig.solver import solve
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 FPS = 20.
 

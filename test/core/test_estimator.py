@@ -21,8 +21,8 @@ from selfpose_ros.core.camera import project
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import NotSolved, Rig
-from selfpose_ros.core.synthetic import observe, ring_rig, walker
 from selfpose_ros.core.view_buffer import replay
+from selfpose_ros.synthetic import observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 

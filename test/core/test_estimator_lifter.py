@@ -17,7 +17,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.rig import NotSolved, Rig
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
 

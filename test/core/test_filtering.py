@@ -15,7 +15,7 @@ from selfpose_ros.core.filtering import FilterConfig, Measurement, SkeletonFilte
 from selfpose_ros.core.fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selfpose_ros.core.camera import Intrinsics, project
 from selfpose_ros.core.history import History, tracks_from_rows
 from selfpose_ros.core.observation import View2D
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

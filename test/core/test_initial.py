@@ -11,7 +11,7 @@ from test_triangulation import of_cameras, rays_of
 
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.initial import factorise, from_pairs
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView
 from selfpose_ros.core.people import People
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -29,7 +29,7 @@ from selfpose_ros.core.lifting import (
     place,
     ray_rotation,
 )
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

@@ -118,7 +118,7 @@ def test_a_solve_goes_on_from_a_camera_that_was_placed_anew() -> None:
     """The last camera stands elsewhere from the fifth second on; what it was placed at starts the next solve: before
     any step, it fits the new pictures to three times what remains in the end.
     """
-    from selfpose_ros.core.synthetic import frames_of, observe
+    from selfpose_ros.synthetic import frames_of, observe
     _, _, model = solved()
     world = scene(4, 5., 10., 1)
     truth, Q = world.rig, rotation.exp(np.deg2rad([0., 14., 0.]))

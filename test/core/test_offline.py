@@ -16,7 +16,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.rig import NotSolved, Rig
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 Result = list[list[Skeleton3D]]

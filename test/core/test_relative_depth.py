@@ -18,7 +18,7 @@ from selfpose_ros.core.lifting import LiftedViews, ray_rotation
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.relative_depth import FORESHORTENED, REFERENCE, pose_with_depth
 from selfpose_ros.core.skeleton import JOINTS, PARENTS
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
 

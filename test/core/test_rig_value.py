@@ -13,7 +13,7 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.errors import RigError
 from selfpose_ros.core.rig import NotSolved, Rig
-from selfpose_ros.core.synthetic import ring_rig
+from selfpose_ros.synthetic import ring_rig
 
 
 def test_saved_and_read_again_it_is_the_same() -> None:

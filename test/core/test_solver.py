@@ -16,7 +16,7 @@ from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import NotSolved, Rig, solver
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, solve
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
-from selfpose_ros.core.synthetic import ring_rig
+from selfpose_ros.synthetic import ring_rig
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.fusion.triangulation import triangulate
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.synthetic import ring_rig, walker
+from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
 

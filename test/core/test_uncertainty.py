@@ -14,8 +14,8 @@ from selfpose_ros.core.filtering import spread_of
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.people import People
-from selfpose_ros.core.synthetic import frames_of, observe, ring_rig, walker
 from selfpose_ros.core.uncertainty import UNKNOWN_M, Uncertainty, place_sigma, uncertainty
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
 

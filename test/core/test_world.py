@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_A, BONE_B, BONE_PRIOR_M, STATURE_PRIOR_M, stature_m
 from selfpose_ros.core.rig.world import body_forward_score, find_world, metric_scale
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
 

@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import ring_rig, walker
 from selfpose_ros.demo.accuracy import SCORED, align, pa_mm, rig_errors
 from selfpose_ros.demo.film import Truth
 from selfpose_ros.demo.record import BOUND_MM, Instant, Numbers, Record, verdict
+from selfpose_ros.synthetic import ring_rig, walker
 
 TURN = Rotation.from_rotvec([.3, -.8, 2.]).as_matrix()
 RIG = ring_rig(4, seed=1)

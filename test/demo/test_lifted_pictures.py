@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfpose_ros.core.synthetic import walker
 from selfpose_ros.demo.errors import DemoError
 from selfpose_ros.demo.lifted_pictures import LiftedPicture, page
+from selfpose_ros.synthetic import walker
 
 
 def body() -> tuple[np.ndarray, np.ndarray]:

@@ -19,8 +19,8 @@ from std_msgs.msg import Header, String
 
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import observe, ring_rig, walker
 from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, skeletons_of, time_from
+from selfpose_ros.synthetic import observe, ring_rig, walker
 
 START = 1000.
 RIG = ring_rig(4, seed=3)

@@ -88,7 +88,7 @@ def test_a_network_that_tells_depths_needs_no_lifter(world: World, tmp_path) -> 
     from selfpose_ros.core.estimator import Estimator
     from selfpose_ros.core.observation import MultiView
     from selfpose_ros.core.rotation import similarity_alignment
-    from selfpose_ros.core.synthetic import walker
+    from selfpose_ros.synthetic import walker
     X = walker(1., 15., 3, 'mixed')[7] @ np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]]).T      # z up to y down
     X = X - X[0] + [.2, .1, 3.]
     points = X[:, :2] / X[:, 2:] * 640 + [320, 240]

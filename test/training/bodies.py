@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfpose_ros.core.synthetic import STYLES, walker
+from selfpose_ros.synthetic import STYLES, walker
 from selfpose_training.batch import Batch
 from selfpose_training.networks.rotation import rodrigues
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.fit import fit
 from selfpose_training.networks import make_network

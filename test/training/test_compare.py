@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 from selfpose_training import compare
 from selfpose_training.compare import latencies, main, read_run, table
 from selfpose_training.errors import TrainingError

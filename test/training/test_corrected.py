@@ -9,7 +9,7 @@ import pytest
 from selfpose_ros.benchmark.motion import Motion, pieces
 from selfpose_ros.benchmark.protocol import Conditions, make_clip
 from selfpose_ros.core.correction import CorrectionConfig
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 from selfpose_training.corrected import WRONG, corrected, main, shown
 from selfpose_training.evaluate import evaluate, lift_clip
 

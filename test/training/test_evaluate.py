@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from selfpose_ros.benchmark.errors import BenchmarkError
 from selfpose_ros.benchmark.motion import Motion, pieces
 from selfpose_ros.benchmark.protocol import Conditions, make_clip
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 from selfpose_training import evaluate as evaluation
 from selfpose_training.evaluate import EVAL16, evaluate, lift_clip
 

@@ -19,10 +19,10 @@ from selfpose_ros import cli
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.relative_depth import pose_with_depth
 from selfpose_ros.core.skeleton import JOINTS, MIRROR
-from selfpose_ros.core.synthetic import walker
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.models.store import open_model
+from selfpose_ros.synthetic import walker
 from selfpose_training import checkpoint, losses
 from selfpose_training.collapse import verdict
 from selfpose_training.data.arrays import Drawing

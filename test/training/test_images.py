@@ -12,11 +12,11 @@ import torch
 
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.synthetic import walker
-from selfpose_ros.core.synthetic.figure import Cone
 from selfpose_ros.inference.pose2d.decode import yolox
 from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.models.store import open_model
+from selfpose_ros.synthetic import walker
+from selfpose_ros.synthetic.figure import Cone
 from selfpose_training.errors import TrainingError
 from selfpose_training.images import scenes
 from selfpose_training.images.album import Album, ImageBatch, Task, body_box, make_album, torso_px

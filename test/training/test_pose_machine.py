@@ -13,8 +13,8 @@ pytest.importorskip('torch', reason='the training needs torch: pip install selfp
 
 import torch
 
-from selfpose_ros.core.synthetic import walker
 from selfpose_ros.models.store import open_model
+from selfpose_ros.synthetic import walker
 from selfpose_training.batch import Batch
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.motion import MotionViews, Poses

@@ -12,7 +12,7 @@ pytest.importorskip('torch')
 import torch
 
 from selfpose_ros.core.rotation import angle_deg
-from selfpose_ros.core.synthetic import walker
+from selfpose_ros.synthetic import walker
 from selfpose_training import run
 from selfpose_training.collapse import detect, verdict
 from selfpose_training.data.arrays import Drawing

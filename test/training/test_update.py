@@ -17,11 +17,11 @@ pytest.importorskip('torch', reason='the training needs torch: pip install selfp
 import torch
 
 from selfpose_ros.core.skeleton import BONES, MIRROR
-from selfpose_ros.core.synthetic import observe, ring_rig, walker
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.store import open_model, versions
+from selfpose_ros.synthetic import observe, ring_rig, walker
 from selfpose_training import metrics, update as updating
 from selfpose_training.data.archives import recorded
 from selfpose_training.data.arrays import Drawing, EpochArrays

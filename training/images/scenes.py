@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from selfpose_ros.core.camera import project
-from selfpose_ros.core.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
-from selfpose_ros.core.synthetic.renderer import Light, VirtualCamera
-from selfpose_ros.core.synthetic.room import Room
+from selfpose_ros.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
+from selfpose_ros.synthetic.renderer import Light, VirtualCamera
+from selfpose_ros.synthetic.room import Room
 
 __all__ = ['Eye', 'Picture', 'Stage', 'draw_eye', 'draw_light', 'draw_look', 'draw_stage', 'take']
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CameraError
-from ..skeleton import BONES
+from ..core.errors import CameraError
+from ..core.skeleton import BONES
 from .figure import Cone, Ellipsoid, Look, body_parts
 from .room import Room
 

@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeded people, rigs, noise, occlusion and drop-outs: for tests, demo and benchmark."""
 from .gait import STYLES, body_offsets, walker
-from .scene import frames_of, observe, ring_rig
+from .views import frames_of, observe, ring_rig
 
 __all__ = ['STYLES', 'body_offsets', 'frames_of', 'observe', 'ring_rig', 'walker']

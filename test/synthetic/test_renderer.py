@@ -10,9 +10,9 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.errors import CameraError, ObservationError
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import ring_rig, walker
-from selfpose_ros.core.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
-from selfpose_ros.core.synthetic.renderer import VirtualCamera
+from selfpose_ros.synthetic import ring_rig, walker
+from selfpose_ros.synthetic.figure import Cone, Ellipsoid, Look, body_parts, drawn_joints
+from selfpose_ros.synthetic.renderer import VirtualCamera
 
 SIZE = (320, 240)
 K = np.array([[300., 0, 160], [0, 300., 120], [0, 0, 1]])

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ObservationError
-from ..skeleton import JOINTS
+from ..core.errors import ObservationError
+from ..core.skeleton import JOINTS
 
 __all__ = ['Cone', 'Ellipsoid', 'Look', 'body_parts', 'drawn_joints']
 

@@ -9,7 +9,7 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.skeleton import BONES, JOINTS, MIRROR
-from selfpose_ros.core.synthetic import STYLES, body_offsets, frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic import STYLES, body_offsets, frames_of, observe, ring_rig, walker
 
 A, B = [a for a, _ in BONES], [b for _, b in BONES]
 L_HIP, R_HIP, L_ANKLE, R_ANKLE = (JOINTS.index(n) for n in ('l_hip', 'r_hip', 'l_ankle', 'r_ankle'))

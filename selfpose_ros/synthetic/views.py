@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..camera import Intrinsics, project
-from ..errors import ObservationError
-from ..observation import MultiView, View2D
-from ..rig import Rig
-from ..skeleton import BONES, SWAP_GROUPS
+from ..core.camera import Intrinsics, project
+from ..core.errors import ObservationError
+from ..core.observation import MultiView, View2D
+from ..core.rig import Rig
+from ..core.skeleton import BONES, SWAP_GROUPS
 
 __all__ = ['frames_of', 'observe', 'ring_rig']
 

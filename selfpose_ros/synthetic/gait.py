@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ObservationError
-from . import motion
+from ..core.errors import ObservationError
+from . import motion_plan
 
 __all__ = ['STYLES', 'body_offsets', 'walker']
 
@@ -92,7 +92,7 @@ def walker(
     dt = 1. / (fps * every)
     grid = np.arange(-int(1. / dt), count * every + int(3. / dt)) * dt
     rng = np.random.default_rng([int(seed), 12])
-    plan = motion.plan(rng, grid, style, np.asarray(start, float), path_m, speed_m_s)
+    plan = motion_plan.plan(rng, grid, style, np.asarray(start, float), path_m, speed_m_s)
     ankles, foot_yaw = _feet(plan, grid, body, _STEP_S * rng.uniform(.88, 1.1), rng.uniform(0, 1))
     pelvis, rotation = _pelvis(plan, ankles, body, dt)
     first = int(1. / dt)
@@ -100,7 +100,7 @@ def walker(
     return _pose(plan, ankles, foot_yaw, pelvis, rotation, body, keep)
 
 
-def _feet(plan: motion.Plan, grid: Array, body: _Body, step_s: float, phase: float) -> tuple[Array, Array]:
+def _feet(plan: motion_plan.Plan, grid: Array, body: _Body, step_s: float, phase: float) -> tuple[Array, Array]:
     """Ankle targets (2, N, 3) m and foot directions (2, N) rad of right and left leg; phase: 0..1 of two steps."""
     n, dt = len(grid), grid[1] - grid[0]
     width = np.array([-.9, .9]) * body.hip
@@ -125,12 +125,12 @@ def _feet(plan: motion.Plan, grid: Array, body: _Body, step_s: float, phase: flo
         if far < .03 and turn < .12:
             continue
         u = np.arange(swing + 1) / swing
-        s = motion.ease(u)
+        s = motion_plan.ease(u)
         ankle[leg, i:i + swing + 1, :2] = old + s[:, None] * (goal - old)
         ankle[leg, i + swing:, :2] = goal
         yaws[leg, i:i + swing + 1] = old_yaw + s * (yaw - old_yaw)
         yaws[leg, i + swing:] = yaw
-        arc = np.sin(np.pi * motion.ease(np.linspace(0, 1, roll + swing + 1))) ** 2
+        arc = np.sin(np.pi * motion_plan.ease(np.linspace(0, 1, roll + swing + 1))) ** 2
         ankle[leg, i - roll:i + swing + 1, 2] += _LIFT_M * min(1., .4 + far + .3 * turn) * arc
         at[leg] = goal, yaw
     for leg in (0, 1):                                     # knee lifts of the exercises
@@ -138,23 +138,23 @@ def _feet(plan: motion.Plan, grid: Array, body: _Body, step_s: float, phase: flo
     return ankle, yaws
 
 
-def _pelvis(plan: motion.Plan, ankles: Array, body: _Body, dt: float) -> tuple[Array, Array]:
+def _pelvis(plan: motion_plan.Plan, ankles: Array, body: _Body, dt: float) -> tuple[Array, Array]:
     """Pelvis position (N, 3) m, as high as the feet let it, and rotation (N, 3, 3)."""
     forward = np.stack([np.cos(plan.yaw), np.sin(plan.yaw)], -1)
     left = np.stack([-forward[:, 1], forward[:, 0]], -1)
     stride = ((ankles[0, :, :2] - ankles[1, :, :2]) * forward).sum(-1)           # right foot ahead
     lifted = ankles[0, :, 2] - ankles[1, :, 2]                                   # right foot in the air
-    side = motion.smooth(.2 * lifted, .1 / dt)                                   # weight goes over the other foot
+    side = motion_plan.smooth(.2 * lifted, .1 / dt)                                   # weight goes over the other foot
     floor = plan.floor + plan.sway + side[:, None] * left - (.35 * plan.squat * body.thigh)[:, None] * forward
-    yaw = plan.yaw + motion.smooth(.25 * stride, .05 / dt)
-    roll = motion.smooth(-.3 * lifted, .08 / dt)
-    rotation = motion.rot_z(yaw) @ motion.rot_x(roll) @ motion.rot_y(.25 * plan.lean)
+    yaw = plan.yaw + motion_plan.smooth(.25 * stride, .05 / dt)
+    roll = motion_plan.smooth(-.3 * lifted, .08 / dt)
+    rotation = motion_plan.rot_z(yaw) @ motion_plan.rot_x(roll) @ motion_plan.rot_y(.25 * plan.lean)
     reach = .985 * (body.thigh + body.shank)
     hips = floor + np.array([[-1.], [1.]])[..., None] * body.hip * left
     d2 = ((ankles[..., :2] - hips) ** 2).sum(-1)
     lift = np.maximum(ankles[..., 2] - body.ankle, 0.)                           # a lifted foot may hang bent
     z = (body.ankle + lift + np.sqrt(np.maximum(reach ** 2 - d2, (.6 * reach) ** 2))).min(0)
-    z = motion.smooth(z, .06 / dt) - plan.squat * (.9 * body.thigh)
+    z = motion_plan.smooth(z, .06 / dt) - plan.squat * (.9 * body.thigh)
     return np.concatenate([floor, z[:, None]], -1), rotation
 
 
@@ -173,7 +173,7 @@ def _leg(hip: Array, ankle: Array, forward: Array, thigh: float, shank: float) -
     return knee, hip + d * axis
 
 
-def _pose(plan: motion.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rotation: Array, body: _Body,
+def _pose(plan: motion_plan.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rotation: Array, body: _Body,
           keep: slice) -> Array:
     """Joints (T, 17, 3) at the kept instants."""
     p, rot = pelvis[keep], rotation[keep]
@@ -186,15 +186,15 @@ def _pose(plan: motion.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rota
         out[:, hip + 1], out[:, hip + 2] = _leg(out[:, hip], ankles[leg, keep], front, body.thigh, body.shank)
     ahead = ankles[..., :2] - pelvis[:, :2]
     swing = (ahead * np.stack([np.cos(plan.yaw), np.sin(plan.yaw)], -1)).sum(-1)[:, keep]    # right, left foot
-    upright = motion.rot_z(plan.yaw[keep])
+    upright = motion_plan.rot_z(plan.yaw[keep])
     twist = plan.twist[keep] - .15 * (swing[0] - swing[1])
     bend, lean = plan.bend[keep], plan.lean[keep]
-    low = upright @ motion.rot_z(.4 * twist) @ motion.rot_x(.5 * bend) @ motion.rot_y(.5 * lean)
-    trunk = upright @ motion.rot_z(twist) @ motion.rot_x(bend) @ motion.rot_y(lean)
+    low = upright @ motion_plan.rot_z(.4 * twist) @ motion_plan.rot_x(.5 * bend) @ motion_plan.rot_y(.5 * lean)
+    trunk = upright @ motion_plan.rot_z(twist) @ motion_plan.rot_x(bend) @ motion_plan.rot_y(lean)
     up = np.array([0, 0, 1.])
     out[:, 7] = p + low @ (body.spine * up)
     out[:, 8] = out[:, 7] + trunk @ (body.thorax * up)
-    head = upright @ motion.rot_z(plan.look[keep, 0]) @ motion.rot_y(.35 * lean + plan.look[keep, 1])
+    head = upright @ motion_plan.rot_z(plan.look[keep, 0]) @ motion_plan.rot_y(.35 * lean + plan.look[keep, 1])
     tilt = np.array([.35, 0, np.sqrt(1 - .35 ** 2)])       # neck_nose lies before the line from thorax to head
     out[:, 9] = out[:, 8] + head @ (body.neck * tilt)
     back = np.array([-.2, 0, np.sqrt(1 - .04)])
@@ -202,9 +202,9 @@ def _pose(plan: motion.Plan, ankles: Array, foot_yaw: Array, pelvis: Array, rota
     for arm, (joint, side) in enumerate(((14, -1.), (11, 1.))):
         out[:, joint] = out[:, 8] + trunk @ np.array([0, side * body.shoulder, 0])
         flexion = plan.arm_flexion[arm, keep] + .9 * swing[1 - arm]              # against the leg of the same side
-        upper = (trunk @ motion.rot_x(side * plan.arm_abduction[arm, keep]) @ motion.rot_y(-flexion)
-                 @ motion.rot_z(-side * plan.arm_turn[arm, keep]))
+        upper = (trunk @ motion_plan.rot_x(side * plan.arm_abduction[arm, keep]) @ motion_plan.rot_y(-flexion)
+                 @ motion_plan.rot_z(-side * plan.arm_turn[arm, keep]))
         elbow = np.maximum(plan.elbow[arm, keep] + .35 * np.maximum(swing[1 - arm], -.3), .05)
         out[:, joint + 1] = out[:, joint] + upper @ (-body.upper_arm * up)
-        out[:, joint + 2] = out[:, joint + 1] + upper @ motion.rot_y(-elbow) @ (-body.forearm * up)
+        out[:, joint + 2] = out[:, joint + 1] + upper @ motion_plan.rot_y(-elbow) @ (-body.forearm * up)
     return out
