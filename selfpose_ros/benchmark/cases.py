@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.estimator import Estimator, EstimatorConfig
+from ..core.causal import estimate_causally
+from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
@@ -123,12 +124,7 @@ def reconstruct(clip: Clip, config: EstimatorConfig, offline: bool, lifter: Lift
     if offline:
         people, rig = reconstruct_offline(frames, config, lifter=lifter)
     else:
-        estimator = Estimator(config, lifter=lifter)
-        try:
-            people = [estimator.update(f) for f in frames]
-            rig = estimator.rig or NotSolved(estimator.status.rig_reason or estimator.status.sentence)
-        finally:
-            estimator.close()
+        people, rig = estimate_causally(frames, config, lifter=lifter)
     cameras = tuple(v.camera for v in frames[0].views)
     return Skeletons.of([f.stamp for f in frames], people, cameras, rig)
 

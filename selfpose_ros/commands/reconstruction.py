@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.causal import estimate_causally
 from ..core.check import Finding, Kind, Verdict
-from ..core.estimator import Estimator, EstimatorConfig
+from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
-from ..core.observation import LEVEL_NAMES, MultiView, Skeleton3D
+from ..core.observation import LEVEL_NAMES
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
@@ -126,23 +127,11 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
                 progress(what, round(100 * share), 100)
         people, rig = reconstruct_offline(frames, config, told, lifter=lifter)
     else:
-        people, rig = _causal(frames, config, progress, lifter)
-    return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
-
-
-def _causal(frames: Sequence[MultiView], config: EstimatorConfig, progress: Progress | None,
-            lifter: Lifter | None) -> tuple[list[list[Skeleton3D]], Rig | NotSolved]:
-    estimator = Estimator(config, lifter=lifter)
-    people = []
-    try:
-        for i, frame in enumerate(frames):
-            people.append(estimator.update(frame))
+        def instant(n: int) -> None:
             if progress is not None:
-                progress('reconstructing', i + 1, len(frames))
-        status = estimator.status
-        return people, estimator.rig or NotSolved(status.rig_reason or status.sentence)
-    finally:
-        estimator.close()
+                progress('reconstructing', n, len(frames))
+        people, rig = estimate_causally(frames, config, instant, lifter=lifter)
+    return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
 
 
 def run_job(job: Job, progress: Progress | None = None) -> Report:

@@ -14,13 +14,14 @@ from .fusion.lifted import depth_agreement
 from .health import CameraStatus, EstimatorStatus, HealthMonitor
 from .history import History, tracks_from_rows
 from .lifting import Lifted, Lifter, pinhole
-from .model import RigModel, lifted_model, model_from_rig, model_from_solution, with_level
+from .model import RigModel, common_cameras, lifted_model, model_from_rig, model_from_solution, with_level
 from .noise import NoiseModel
 from .observation import MultiView, Skeleton3D, View2D
 from .people import People, Row, row_of
 from .quick import median
-from .rig import NotSolved, Rig
+from .rig import NotSolved, Rig, SolveFailed
 from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
+from .rig.largest import TRUSTED_DEG
 from .rig.solver import Solution, SolverConfig
 from .solving import RigWorker
 
@@ -61,8 +62,10 @@ class EstimatorConfig:
 _GROWTH = 1.4
 #: and, once it has settled, every so many seconds
 _MAINTENANCE_S = 30.
-#: levels: predicted error of the cameras' rotations that is good enough to publish; instants below which it is a guess
-_TRUSTED_DEG, _GUESS_ROWS, _TRUSTED_ROWS = 3.5, 12, 20
+#: after a solve that broke the next one waits for this long, doubled each time, s
+_RETRY_S = 2.
+#: levels: instants below which a rig is a guess, and from which it may be published
+_GUESS_ROWS, _TRUSTED_ROWS = 12, 20
 #: rows after which the world frame stays where it is
 _SETTLED_ROWS = 300
 #: instants that a first idea of the rig from lifted poses rests on at most; it is not renewed after so many
@@ -71,6 +74,8 @@ _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 _AGREE_TWO, _AGREE = .5, .1
 #: a saved rig is watched for this long; residuals (median per axis, sigmas) of a rig that fits are below; s
 _CHECK_S, _FITS = 1.5, 1.3
+#: it is waited for this long for all of its cameras, and, while two of them show somebody, for all to agree, s
+_WAIT_S, _CHECK_MOST_S = 3., 4.5
 #: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
 _WATCHED_ROWS = 100
 #: a moved camera that does not come to rest for this long is placed where it was last, s
@@ -91,13 +96,16 @@ class Estimator:
         self.config, self._lifter = config or EstimatorConfig(), lifter
         self._worker = RigWorker(self.config.rig_solver)
         self._saved = rig
+        self._world = 0
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, people: People | None = None) -> None:
+        """From nothing; with people, who keep their identities and are found anew."""
         self._worker.cancel()
         self._history = History()
         self._main = MainPerson()
-        self._people = People(self.config.max_people, self.config.lag_s, self._lifter, self.config.correction)
+        self._people = people or People(self.config.max_people, self.config.lag_s, self._lifter, self.config.correction)
+        self._people.without_rig()
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
         self._next_lifted = 1
@@ -106,14 +114,16 @@ class Estimator:
         self._reason = 'waiting for the first views'
         self._next_rows, self._next_time = 1, -np.inf
         self._now = -np.inf
-        self._asked: tuple[str, ...] = ()
         self._last: list[Skeleton3D] = []
-        self._pending = self._saved
+        self._pending, self._waited_s = self._saved, 0.
         self._checking: float | None = None
+        self._checked_s = 0.
         self._drift = DriftMonitor()
         self._moved: dict[str, Resection] = {}
         self._watched, self._retry = -np.inf, -np.inf
         self._tried, self._crowd = 0, False
+        self._doubted = False
+        self._fault, self._faults = '', 0
 
     @property
     def rig(self) -> Rig | None:
@@ -121,9 +131,14 @@ class Estimator:
         return self._model.rig() if self._model is not None and self._model.level >= 3 else None
 
     @property
+    def world(self) -> int:
+        """Number of the frame that skeletons of level 3 are in: another number, another frame, and another rig."""
+        return self._world
+
+    @property
     def status(self) -> EstimatorStatus:
         """Health after the newest update."""
-        return self._health.status(self._last, self._model, self._reason, self._worker.busy)
+        return self._health.status(self._last, self._model, self._reason, self._worker.busy, self._fault)
 
     def reset(self) -> None:
         """Forget people, history and rig."""
@@ -144,12 +159,13 @@ class Estimator:
         if now <= self._now:
             if self._now - now <= 1.:
                 return []
-            self._restart()
+            self._restart(now)
+        step = min(now - self._now, .2)
         self._now = now
         self._people.tell(observation)
         self._health.lifts = self._people.lifted is not None
         self._health.views(observation)
-        self._take_saved(observation)
+        self._take_saved(observation, step)
         self._resized(observation)
         if self._followed_in_3d(observation):
             # who is where is known better from the skeletons than from one view at a time, and it costs less
@@ -159,6 +175,7 @@ class Estimator:
             found = None
             row, index = self._main_row(observation)
         if row:
+            self._people.main_in_sight(now)
             self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index],
                               self._lifted(row, observation))
         self._collect(now)
@@ -168,7 +185,7 @@ class Estimator:
         if self._model is not None:
             self._last = self._people.update(observation, row, index) if found is None else found
             self._health.residuals(self._people, self._model, now)
-            self._check_saved(now)
+            self._check_saved(now, step, row)
             self._watch(observation)
         return self._last
 
@@ -245,27 +262,38 @@ class Estimator:
             for p in self._people.everybody:
                 p.filter.set_rig(now.R, now.t, now.focal, now.centre)
 
-    def _check_saved(self, now: float) -> None:
-        """A rig that was saved is trusted after as long as it takes to know, or given up."""
+    def _check_saved(self, now: float, step_s: float, row: Row) -> None:
+        """A rig that was saved is trusted after as long as it takes to know, or given up.
+
+        A camera that sees nobody, or somebody else, is not waited for: those that show the person decide.
+        """
         model = self._model
-        if self._checking is None or model is None or len(model.solution.rows):
+        if self._checking is None or model is None or model.solution.frames:
             return
-        e = self._health.agreement(model.cameras)
-        if e is None:
+        self._checked_s += step_s if sum(c in model.cameras for c in row) > 1 else 0.
+        found = self._health.agreement(model.cameras)
+        late = self._checked_s > _CHECK_MOST_S
+        if len(found) < (min(2, len(model.cameras)) if late else len(model.cameras)):
+            if late:
+                self._give_up_saved('its cameras do not see one person in one place')
             return
-        if now - self._checking > _CHECK_S and e < _FITS:
+        e = float(np.median(list(found.values())))
+        if (late or now - self._checking > _CHECK_S) and e < _FITS:
             self._model = self._people.model = with_level(model, 3)
             self._checking, self._reason = None, ''
-        elif now - self._checking > 2 * _CHECK_S:
-            self._model, self._checking = None, None
-            self._people.clear()
-            self._reason = (f'the saved rig does not fit the views any more (residuals of {e:.1f} sigmas): '
-                            'it is solved anew')
+            self._world += 1
+        elif late or now - self._checking > 2 * _CHECK_S:
+            self._give_up_saved(f'residuals of {e:.1f} sigmas')
+
+    def _give_up_saved(self, why: str) -> None:
+        self._model, self._checking = None, None
+        self._people.clear()
+        self._reason = f'the saved rig does not fit the views any more ({why}): it is solved anew'
 
     def _watch(self, observation: MultiView) -> None:
         """Cameras that were moved are left out, and placed anew against the skeleton of the others."""
         model, people = self._model, self._people
-        if model is None or model.level < 3 or not people.everybody or 0 < len(model.solution.rows) < _WATCHED_ROWS:
+        if model is None or model.level < 3 or not people.everybody or 0 < model.solution.frames < _WATCHED_ROWS:
             return
         p, now = people.everybody[0], observation.stamp
         if p.seen != now:
@@ -305,14 +333,18 @@ class Estimator:
         """Of three cameras or more, the one that does not fit the others, from the newest second."""
         model, h = self._model, self._history
         assert model is not None
-        tracks = tracks_from_rows([(s, r) for s, r in h.newest(30) if s > self._now - 1.2], tuple(here),
-                                  np.array([h.image_size[c] for c in here]), (None,) * len(here))
-        seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
-        sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
-        v = [model.cameras.index(c) for c in here]
-        odd = odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v], model.centre[v])
+        rows = [(s, r) for s, r in h.newest(30) if s > self._now - 1.2]
+        here = [c for c in here if any(c in r for _, r in rows)]
+        odd = -1
+        if len(here) > 2:
+            tracks = tracks_from_rows(rows, tuple(here), np.array([h.image_size[c] for c in here]), (None,) * len(here))
+            seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
+            sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
+            v = [model.cameras.index(c) for c in here]
+            odd = odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v], model.centre[v])
         if odd < 0:                                      # no single camera explains it: the rig itself is to be mended
             self._drift.settle()
+            self._doubted = True
             self._next_rows, self._next_time = self._history.seen + 1, -np.inf
             return []
         return [here[odd]]
@@ -351,35 +383,41 @@ class Estimator:
         self._health.left_out = self._people.left_out
 
     def _begin_again(self, reason: str) -> None:
+        """Without the rig; who is seen stays who he is."""
         now = self._now
-        self._begin()
-        self._pending = self._saved = None
+        self._saved = None
+        self._begin(self._people)
         self._now, self._reason = now, reason
 
-    def _restart(self) -> None:
-        model, saved = self._model, self._saved
-        self._begin()
-        self._saved = saved
+    def _restart(self, now: float) -> None:
+        """A clock that jumped back: history and filters cannot go on; cameras and people have not changed."""
+        model, people = self._model, self._people
+        people.clock_jumped(now - self._now)
+        self._begin(people)
         if model is not None and model.level >= 3:
             self._model = model
             self._people.model = model
             self._next_time = -np.inf
 
-    def _take_saved(self, observation: MultiView) -> None:
-        """A saved rig is taken up when all of its cameras are there, at level 2: views of today must agree first."""
+    def _take_saved(self, observation: MultiView, step_s: float) -> None:
+        """A saved rig is taken up when all of its cameras are there, or two that were waited with long enough, at
+        level 2: views of today must agree first.
+        """
         if self._pending is None or (self._model is not None and not self._model.lifted):
             return
         size = {v.camera: v.image_size for v in observation.views}
-        if not set(self._pending.cameras) <= set(size):
+        there = [c for c in self._pending.cameras if c in size]
+        self._waited_s += step_s if len(there) > 1 else 0.
+        if len(there) < len(self._pending.cameras) and (len(there) < 2 or self._waited_s < _WAIT_S):
             return
-        rig, self._pending = self._pending, None
+        rig, self._pending = self._pending.only(there), None
         wrong = [c for c, s in zip(rig.cameras, rig.image_size.tolist(), strict=True) if tuple(s) != size[c]]
         if wrong:
             self._reason = f'the saved rig has another image size for {", ".join(wrong)}: it is solved anew'
             return
         self._model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 2)
         self._people.model = self._model
-        self._checking = observation.stamp
+        self._checking, self._checked_s = observation.stamp, 0.
         self._reason = 'the saved rig is being checked against the views'
 
     def _main_row(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
@@ -411,12 +449,14 @@ class Estimator:
                 or now < self._next_time or h.span_s < self.config.solve_first_s:
             return
         cameras = h.often_seen()
+        if self._model is not None and self._model.level >= 3:      # those that have a place stay in the rig
+            cameras = tuple(c for c in h.cameras if c in cameras or (
+                c in self._model.cameras and h.views_of(c) >= _TRUSTED_ROWS))
         if len(cameras) < 2:
             return
         known = self._model is not None and not self._model.lifted and self._model.cameras == cameras
         start = self._model.solution if self._model is not None and known else None
         settled = h.seen > 2 * _SETTLED_ROWS
-        self._asked = cameras
         self._next_rows = max(h.seen + 1, int(np.ceil(h.seen * _GROWTH)))
         if settled:
             self._next_rows, self._next_time = h.seen + 1, now + _MAINTENANCE_S
@@ -426,13 +466,22 @@ class Estimator:
         result = self._worker.poll(now)
         if result is None:
             return
-        if isinstance(result, NotSolved):
-            if self._model is None or self._model.lifted:
-                self._reason = result.reason
-                if 'disagreement' in result.numbers:
-                    self._other_people()
+        if isinstance(result, Solution):
+            try:
+                self._adopt(result)
+            except (np.linalg.LinAlgError, ValueError) as error:     # it has no place in the world: as good as broken
+                result = SolveFailed(f'a solved rig could not be placed, it is solved again: {error}')
+        if isinstance(result, SolveFailed):                          # it says nothing of the views: what there is stays
+            self._faults += 1
+            self._fault = result.reason
+            self._next_rows = self._history.seen + 1
+            self._next_time = now + min(_RETRY_S * 2. ** (self._faults - 1), _MAINTENANCE_S)
             return
-        self._adopt(result)
+        self._fault, self._faults = '', 0
+        if isinstance(result, NotSolved) and (self._model is None or self._model.lifted):
+            self._reason = result.reason
+            if 'disagreement' in result.numbers:
+                self._other_people()
 
     def _other_people(self) -> None:
         """The cameras look at different people: the next likely choice of one person per camera is tried."""
@@ -449,41 +498,48 @@ class Estimator:
             self._people.clear()
 
     def _adopt(self, solution: Solution) -> None:
-        old, h = self._model, self._history
+        old, h, cameras = self._model, self._history, solution.tracks.cameras
         if old is not None and old.lifted:
             old = None
-        tracks = h.tracks(self._asked)
-        sigma, rows = float(solution.rotation_sigma_deg.max()), len(solution.rows)
+        sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
-        if sigma < _TRUSTED_DEG and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
+        if sigma < TRUSTED_DEG and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
             level = 3
-        if level < 3 and self._model is not None and self._model.lifted and self._contradicts(solution):
+        if level < 3 and self._model is not None and self._model.lifted and _contradicts(solution):
             return                                                  # a few instants fit many rigs
-        if old is not None and old.cameras == self._asked and (
-                sigma > 1.3 * float(old.rotation_sigma_deg.max()) or level < old.level):
-            return                                              # what is there is better: nothing is taken back
+        if old is not None and self._keeps(old, solution, level):
+            return                                                  # what is there is better: nothing is taken back
         # a frame that was published goes on; up and floor get better for a while, then they stay
-        same = old is not None and old.level >= 3 and old.cameras == self._asked
-        pair = self._baseline_pair(self._asked)
-        self._model = model_from_solution(
-            solution, tracks, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
-            baseline_pair=pair, keep=old if same else None, hold=h.seen > _SETTLED_ROWS)
+        same = old is not None and old.level >= 3 and len(common_cameras(cameras, old.cameras)[0]) > 1
+        model = model_from_solution(
+            solution, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
+            baseline_pair=self._baseline_pair(cameras), keep=old if same else None, hold=h.seen > _SETTLED_ROWS)
+        if same and old is not None and not self._doubted:
+            model = model.with_cameras_of(old)
+        self._model = model
         self._reason = '' if level >= 3 else (
             f'only {rows} instants so far show half of a body in two cameras, {_TRUSTED_ROWS} are needed'
             if rows < _TRUSTED_ROWS else
             f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: keep moving')
         self._people.adopt(self._model, h.newest(10), not same, h.newest_lifted(10))
         self._drift.reset()
+        self._doubted = False
+        if level >= 3 and not same:
+            self._world += 1
 
-    def _contradicts(self, solution: Solution) -> bool:
-        """Bodies of a solution do not lie in depth as the lifter sees them."""
-        tracks, s = self._history.tracks(self._asked), solution.state
-        if tracks.lifted is None or tracks.lifted_sigma is None or self._history.seen > self._history.most_rows:
-            return False                                            # rows are thinned out by now
-        lifted = tracks.rows(solution.rows)
-        assert lifted.lifted is not None and lifted.lifted_sigma is not None
-        return depth_agreement(s.X, s.R, lifted.lifted, lifted.lifted_sigma) < (
-            _AGREE if len(tracks.cameras) > 2 else _AGREE_TWO)
+    def _keeps(self, old: RigModel, solution: Solution, level: int) -> bool:
+        """The model that there is is better than what a solution makes."""
+        if old.level < 3 and old.cameras != solution.tracks.cameras:
+            return False
+        alive = {c for _, views in self._history.newest(30) for c in views}
+        if sum(c in alive for c in old.cameras) < 2:
+            return False                                            # it is of cameras that are gone
+        if level < old.level:
+            return True
+        here, there = common_cameras(solution.tracks.cameras, old.cameras)
+        if len(here) < 2 or self._doubted:
+            return False
+        return float(solution.rotation_sigma_deg[here].max()) > 1.3 * float(old.rotation_sigma_deg[there].max())
 
     def _baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         names = self.config.baseline_cameras
@@ -491,3 +547,12 @@ class Estimator:
             return cameras.index(names[0]), cameras.index(names[1])
         return 0, min(1, len(cameras) - 1)
 
+
+
+def _contradicts(solution: Solution) -> bool:
+    """Bodies of a solution do not lie in depth as the lifter sees them."""
+    tracks, s = solution.tracks, solution.state
+    if tracks.lifted is None or tracks.lifted_sigma is None or not np.isfinite(tracks.lifted).any():
+        return False
+    return depth_agreement(s.X, s.R, tracks.lifted, tracks.lifted_sigma) < (
+        _AGREE if len(tracks.cameras) > 2 else _AGREE_TWO)

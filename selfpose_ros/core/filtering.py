@@ -96,12 +96,8 @@ class SkeletonFilter:
         self.pp = np.zeros((17, 3, 3))
         self.pv = np.zeros((17, 3, 3))
         self.vv = np.zeros((17, 3, 3))
-        self.residual: Array | None = None
         self.lost = np.zeros(17, np.int64)
         self.pred = self.state
-        self.used = np.zeros((len(R), 17))
-        self.e2 = np.zeros((len(R), 17))
-        self.r = np.zeros((len(R), 17, 2))
 
     @property
     def state(self) -> State:
@@ -110,7 +106,8 @@ class SkeletonFilter:
 
     def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
         self.R, self.t, self.focal, self.centre = R, t, focal, centre
-        self.residual = None
+        self.residual: Array | None = None
+        self.used, self.e2, self.r = np.zeros((len(R), 17)), np.zeros((len(R), 17)), np.zeros((len(R), 17, 2))
 
     def set_bone_sigma(self, sigma_m: float) -> None:
         """How exactly bones keep their length, m; the trunk's bend and are softer."""

@@ -90,10 +90,10 @@ class HealthMonitor:
         #: one camera is enough: there is a lifter
         self.lifts = False
 
-    def agreement(self, cameras: Sequence[str]) -> float | None:
-        """Median over cameras of the smoothed residual, sigmas per axis; None before every camera has one."""
-        e = [self._cameras[c].surprise for c in cameras if c in self._cameras]
-        return float(np.median(e)) if len(e) == len(cameras) and np.isfinite(e).all() else None
+    def agreement(self, cameras: Sequence[str]) -> dict[str, float]:
+        """By camera its smoothed residual, sigmas per axis; those that have none yet are left out."""
+        return {c: self._cameras[c].surprise for c in cameras
+                if c in self._cameras and np.isfinite(self._cameras[c].surprise)}
 
     def views(self, observation: MultiView) -> None:
         """Rates and people of the cameras."""
@@ -126,8 +126,8 @@ class HealthMonitor:
                 c.used |= bool(used[v])
 
     def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
-               solving: bool) -> EstimatorStatus:
-        """What is going on, in one value."""
+               solving: bool, fault: str = '') -> EstimatorStatus:
+        """What is going on, in one value; `fault`: a sentence on a defect that somebody should look at."""
         cameras = {}
         for name, c in sorted(self._cameras.items()):
             age = self._now - c.newest
@@ -141,6 +141,8 @@ class HealthMonitor:
         level = max((s.level for s in people), default=0)
         alive = [n for n, c in cameras.items() if not c.note.startswith('silent')]
         sentence, ok = self._sentence(level, people, cameras, alive, model, reason)
+        if fault:
+            sentence, ok = f'{sentence}; {fault}', False
         if model is None:
             return EstimatorStatus(level, sentence, ok, cameras, 0., reason, '', 0., solving)
         return EstimatorStatus(level, sentence, ok, cameras, model.quality if model.level >= 3 else 0.,

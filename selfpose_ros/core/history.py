@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .camera import Intrinsics, ideal_px
 from .observation import View2D
 from .resample import move_in_time
+from .rig.largest import saw_enough
 from .rig.solver import Tracks
 
 __all__ = ['History', 'tracks_from_rows']
@@ -58,9 +59,12 @@ class History:
 
     def often_seen(self) -> tuple[str, ...]:
         """Cameras that saw the person often enough to be placed: the others must not keep these from a rig."""
-        rows = len(self._rows)
-        count = {c: sum(c in r.views for r in self._rows) for c in self.cameras}
-        return tuple(c for c in self.cameras if count[c] >= min(max(4, .15 * rows), rows))
+        count = np.array([self.views_of(c) for c in self.cameras], np.int64)
+        return tuple(c for c, enough in zip(self.cameras, saw_enough(count, len(self._rows)), strict=True) if enough)
+
+    def views_of(self, camera: str) -> int:
+        """Rows in which a camera saw the person."""
+        return sum(camera in r.views for r in self._rows)
 
     def add(self, stamp: float, views: list[tuple[View2D, int]], lifted: Mapping[str, Lifted] | None = None) -> None:
         """Views with the index of the person's detection in each, and by camera what a lifter made of them."""

@@ -3,6 +3,7 @@
 """The present idea of the rig in the world: what the estimator fuses views with, good enough to publish or not yet."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -76,6 +77,29 @@ class RigModel:
         t_rig = (ts + Rs @ self.world.t) / self.scale.factor
         return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, R=R_rig, t=t_rig)))
 
+    def with_cameras_of(self, other: RigModel) -> RigModel:
+        """This model, with the cameras that it lacks as another one of the same world has them; cameras by name."""
+        more = [v for v, c in enumerate(other.cameras) if c not in self.cameras]
+        if not more:
+            return self
+        names = (*self.cameras, *(other.cameras[v] for v in more))
+        order = sorted(range(len(names)), key=lambda v: names[v])
+
+        def both(mine: Array, theirs: Array) -> Array:
+            return np.concatenate([mine, theirs[more]])[order]
+        R, t = both(self.R, other.R), both(self.t, other.t)
+        focal, size = both(self.focal, other.focal), np.concatenate([self.image_size, other.image_size[more]])[order]
+        sigma = both(self.rotation_sigma_deg, other.rotation_sigma_deg)
+        s, seen = self.solution, self.solution.tracks
+        state = replace(s.state, R=R @ self.world.R, t=(t + R @ self.world.t) / self.scale.factor, focal=focal)
+        solution = replace(s, state=state, tracks=seen.with_unseen(tuple(names[v] for v in order), size),
+                           covariance=np.zeros((7 * len(names),) * 2), rotation_sigma_deg=sigma,
+                           clock_offset_s=both(self.clock_offset_s, other.clock_offset_s))
+        return replace(self, cameras=tuple(names[v] for v in order), R=R, t=t, focal=focal,
+                       centre=both(self.centre, other.centre), image_size=size,
+                       distortion=both(self.distortion, other.distortion), rotation_sigma_deg=sigma, solution=solution,
+                       aspect=both(self.aspect, other.aspect))
+
     def with_size(self, v: int, size: tuple[int, int]) -> RigModel | None:
         """The same camera, whose pictures come at another resolution (w, h) px; None when they show another part."""
         share = np.array(size) / self.image_size[v]
@@ -103,7 +127,7 @@ class RigModel:
         K[:, 2, 2] = 1.
         return Rig(self.cameras, K, self.distortion, self.image_size, self.R, self.t, self.quality, self.scale.source,
                    self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.solution.reprojection_px,
-                   self.clock_offset_s, len(self.solution.rows), self.stamp)
+                   self.clock_offset_s, self.solution.frames, self.stamp)
 
 
 def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]:
@@ -113,20 +137,21 @@ def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]
 
 
 def model_from_solution(
-    solution: Solution, tracks: Tracks, level: int, *, height_m: float = 0., baseline_m: float = 0.,
+    solution: Solution, level: int, *, height_m: float = 0., baseline_m: float = 0.,
     baseline_pair: tuple[int, int] = (0, 1), keep: RigModel | None = None, hold: bool = False,
 ) -> RigModel:
     """Put a solution into the world.
 
     Args:
-        keep: a model whose world frame goes on: heading and place stay, up and floor are measured anew.
+        keep: a model whose world frame goes on, with two cameras or more of the solution's: heading and place stay, up
+            and floor are measured anew.
         hold: up and floor stay, too.
     """
-    s = solution.state
+    s, tracks = solution.state, solution.tracks
     centres = -np.einsum('vji,vj->vi', s.R, s.t)
     scale = metric_scale(s.bones, centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
-    world = find_world(X, s.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep, tracks)
+    world = find_world(X, s.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
     known = tracks.intrinsics
     if keep is not None and not hold:
         world = _turned_alike(find_world(X, s.R[0][2]), world, np.median(X[:, 0], axis=0))
@@ -138,16 +163,24 @@ def model_from_solution(
                     float(tracks.stamp[-1]), np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
 
 
-def _same_world(solution: Solution, scale: float, keep: RigModel, tracks: Tracks) -> World:
+def common_cameras(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Where the cameras that both name stand in each."""
+    both = [c for c in a if c in b]
+    return [a.index(c) for c in both], [b.index(c) for c in both]
+
+
+def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:
     """World frame in which the body is where the kept model saw it, at the instants of the solution."""
-    s, rows = solution.state, solution.rows
-    pick = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), 60)).astype(int))
-    kp, conf = tracks.kp[rows[pick]], tracks.confidence[rows[pick]]
+    s, n = solution.state, solution.frames
+    pick = np.unique(np.linspace(0, n - 1, min(n, 60)).astype(int))
+    here, there = common_cameras(solution.tracks.cameras, keep.cameras)
+    tracks = solution.tracks.rows(pick).views(np.array(here))
+    kp, conf, focal, centre = tracks.kp, tracks.confidence, keep.focal[there], keep.centre[there]
     seen = np.isfinite(kp).all(-1) & (conf > 0)
     sigma = keep.noise.sigma(np.where(seen, conf, 1.))
-    rays = (np.nan_to_num(kp) - keep.centre[:, None]) / keep.focal[:, None, None]
-    weight = np.where(seen, (keep.focal[:, None] / sigma) ** 2, 0.)
-    old = triangulate(rays, weight, keep.R, keep.t, rounds=4, scale=4.).reshape(-1, 3)
+    rays = (np.nan_to_num(kp) - centre[:, None]) / focal[:, None, None]
+    weight = np.where(seen, (focal[:, None] / sigma) ** 2, 0.)
+    old = triangulate(rays, weight, keep.R[there], keep.t[there], rounds=4, scale=4.).reshape(-1, 3)
     new = (s.X[pick] * scale).reshape(-1, 3)
     ok = np.isfinite(old).all(-1)
     old, new = old[ok], new[ok]
@@ -176,7 +209,8 @@ def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     V = len(rig.cameras)
     s = BundleState(rig.R @ rig.R[0].T, rig.t - (rig.R @ rig.R[0].T) @ rig.t[0], rig.K[:, 0, 0].copy(),
                     np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
-    solution = Solution(s, np.zeros(0, np.int64), np.zeros((7 * V, 7 * V)), rig.rotation_sigma_deg, noise, np.nan,
+    none = Tracks(rig.cameras, np.zeros(0), np.zeros((0, V, 17, 2)), np.zeros((0, V, 17)), rig.image_size, (None,) * V)
+    solution = Solution(s, none, np.zeros((7 * V, 7 * V)), rig.rotation_sigma_deg, noise, np.nan,
                         rig.reprojection_px, 0., 0, clock_offset_s=rig.clock_offset_s)
     world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
     return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
@@ -240,7 +274,7 @@ def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: in
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
     V = len(names)
     state = BundleState(turn, found.t - turn @ found.t[a], focal, np.zeros((0, 17, 3)), bones)
-    solution = Solution(state, np.zeros(0, np.int64), np.zeros((7 * V, 7 * V)), found.sigma_deg,
+    solution = Solution(state, tracks.rows(np.zeros(0, np.int64)), np.zeros((7 * V, 7 * V)), found.sigma_deg,
                         NoiseModel.prior(tracks.image_size), np.nan, np.nan, 0., 0)
     guessed = V == 1 and (known[0] is None or known[0].source != 'known')
     return RigModel(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import MainPerson
+from .causal import estimate_causally
 from .cuts import Followed, Instant, Piece, continuous
-from .estimator import Estimator, EstimatorConfig
+from .estimator import EstimatorConfig
 from .filtering import spread_of
 from .fusion.trajectory import MotionModel, estimate_trajectory
 from .history import History, tracks_from_rows
@@ -21,7 +22,7 @@ from .observation import MultiView, Skeleton3D
 from .people import People, Person, Row, row_of
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
-from .rig.clocks import solve_with_clocks
+from .rig.largest import solve_largest
 from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
 from .uncertainty import uncertainty
 
@@ -52,8 +53,9 @@ def reconstruct_offline(
         lifter: see `Estimator`; one more first guess of the rig, and poses where there is none.
 
     Returns:
-        The people at every instant (as `Estimator.update` gives them), and the rig or the reason why there is none:
-        then the people are what the causal estimator makes of the recording.
+        The people at every instant (as `Estimator.update` gives them), and the rig of as many cameras as have one, or
+        the reason why there is none. Where the whole recording has no rig, people and rig are what the causal estimator
+        makes of it (`causal`).
     """
     config = config or EstimatorConfig()
     tell = progress or (lambda what, share: None)
@@ -62,14 +64,11 @@ def reconstruct_offline(
     model = _solve(history, config, lifter, any(len(v.keypoints) > 1 for f in frames for v in f.views))
     tell('rig', 1.)
     if isinstance(model, NotSolved):
-        estimator = Estimator(replace(config, rig_solver='inline'), lifter=lifter)
-        out = []
-        for i, f in enumerate(frames):
-            out.append(estimator.update(f))
-            tell('causal estimate', (i + 1) / len(frames))
-        return out, model
+        people, rig = estimate_causally(frames, replace(config, rig_solver='inline'),
+                                        lambda n: tell('causal estimate', n / len(frames)), lifter=lifter)
+        return people, rig or model
     followed = _follow(frames, model, config, lifter, tell)
-    out = [[] for _ in frames]
+    out: list[list[Skeleton3D]] = [[] for _ in frames]
     for k, (identity, person) in enumerate(sorted(followed.items())):
         for n, skeleton in _trajectory(identity, person, model):
             out[n].append(skeleton)
@@ -114,16 +113,13 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
     solver = SolverConfig(frames=_FRAMES, crowd=crowd)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
-    solution = solve_with_clocks(tracks, solver)
+    solution = solve_largest(tracks, solver, min_quality=config.min_quality)
     if isinstance(solution, NotSolved):
         return solution
-    if solution.quality < config.min_quality:
-        return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: '
-                         'more movement, or more cameras', {'quality': solution.quality})
-    names = config.baseline_cameras
-    pair = (tracks.cameras.index(names[0]), tracks.cameras.index(names[1])) \
-        if len(names) == 2 and set(names) <= set(tracks.cameras) else (0, 1)
-    return model_from_solution(solution, tracks, 3, height_m=config.person_height_m, baseline_m=config.baseline_m,
+    names, cameras = config.baseline_cameras, solution.tracks.cameras
+    pair = (cameras.index(names[0]), cameras.index(names[1])) \
+        if len(names) == 2 and set(names) <= set(cameras) else (0, 1)
+    return model_from_solution(solution, 3, height_m=config.person_height_m, baseline_m=config.baseline_m,
                                baseline_pair=pair)
 
 

@@ -35,6 +35,9 @@ _PAIR_A, _PAIR_B = np.array([*(a for a, _ in BONES), 1]), np.array([*(b for _, b
 _COAST_S, _FORGET_S = .4, 1.
 #: somebody new who is not seen again within this was none, s
 _DOUBT_S = .2
+#: somebody lost is found again within this distance, and what he can have walked since, m, m/s; where no view shows
+#: more than one body and one is followed, within this one
+_STRAY_M, _FAST_M_S, _ALONE_M = .5, 3., 1.5
 #: ticks in which somebody new must be seen by two cameras before he is believed
 _CONFIRM = 3
 #: what a lifter says counts once in this time, s: its errors last. With lifted poses alone; with a rig that is not
@@ -83,12 +86,32 @@ class People:
         self.lifted = LiftedViews(lifter) if lifter is not None else None
         self.everybody: list[Person] = []
         self._next = 1
+        #: identity of the main person, who outlives any rig, and when a camera showed him last, s
+        self._main, self._main_seen = 0, -np.inf
         #: cameras that were moved: their views are matched, but say nothing about where people are
         self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
+        self._alone = False                             # one body in the views, one person followed: the newest tick
 
     def clear(self) -> None:
+        """Nobody is followed any more; the main person keeps his identity as long as a camera shows him."""
         self.everybody.clear()
+
+    def without_rig(self) -> None:
+        """As `clear`; cameras are anywhere again."""
+        self.clear()
+        self.left_out, self.model = frozenset(), None
+
+    def main_in_sight(self, now: float) -> None:
+        """A camera shows the main person, whether or not he is followed in 3D."""
+        if now - self._main_seen > _FORGET_S:
+            self._main = 0
+        self._main_seen = now
+
+    def clock_jumped(self, by_s: float) -> None:
+        """Stamps go on from another time; filters cannot."""
+        self.clear()
+        self._main_seen += by_s
 
     def tell(self, observation: MultiView) -> None:
         """Views whose 2D network told depths are poses by themselves; without a lifter, too."""
@@ -103,26 +126,66 @@ class People:
 
         Args:
             rows: newest views of the main person, oldest first.
-            moved: the world frame is another one: people other than the main one are found anew.
+            moved: the world frame is another one: people other than the main one are carried into it by what the
+                cameras saw of them.
             lifted: what a lifter made of the rows' views.
         """
         if self.lifted is not None:
             self.lifted.know(rows, lifted)
-        self.model = model
-        main = self.everybody[0] if self.everybody else None
-        others = [] if moved else self.everybody[1:]
+        old, self.model = self.model, model
+        main = self._shown_by(rows)
+        fresh = self._replay(rows) if rows else None
+        if fresh is not None:
+            fresh.identity = main.identity if main else self._main_identity(fresh.stamp)
+            fresh.confirmed = True
+        others = [p for p in self.everybody if fresh is None or p is not main]
+        if moved:
+            others = [p for p in others if self._carry(p, old)]
         for p in others:
             p.filter.set_rig(model.R, model.t, model.focal, model.centre)
             p.past.clear()
-        fresh = self._replay(rows) if rows else None
-        if fresh is not None:
-            fresh.identity = main.identity if main else self._take_identity()
-            fresh.confirmed = True
-            self.everybody = [fresh, *others]
-        elif main is not None:
-            self.everybody = [] if moved else [main, *others]
-            if not moved:
-                main.filter.set_rig(model.R, model.t, model.focal, model.centre)
+        self.everybody = [*([fresh] if fresh is not None else []), *others]
+        self._note_main()
+
+    def _shown_by(self, rows: Sequence[tuple[float, Row]]) -> Person | None:
+        """Who of those who are followed is seen in the rows: of several, not always the first."""
+        for p in self.everybody:
+            for row in (r for stamp, r in rows if stamp == p.stamp):
+                if any(np.array_equal(p.row[c][1], row[c][1], equal_nan=True) for c in row if c in p.row):
+                    return p
+        return self.everybody[0] if self.everybody else None
+
+    def _carry(self, p: Person, old: RigModel | None) -> bool:
+        """Somebody into another world frame, in place: by his newest views, else as a camera of both sees him."""
+        m = self.model
+        assert m is not None
+        again = self._start(p.stamp, p.row, p.filter.lengths[:16], .08) if p.row else None
+        if again is not None:
+            p.filter = again.filter
+            return True
+        both = [c for c in m.cameras if old is not None and c in old.cameras]
+        if old is None or not both:
+            return False
+        c = next((c for c in both if c in p.views), both[0])
+        a, b = old.cameras.index(c), m.cameras.index(c)
+        X = (p.filter.x @ old.R[a].T + old.t[a] - m.t[b]) @ m.R[b]
+        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, p.filter.lengths[:16], float(p.filter.lengths[16]),
+                           p.filter.config)
+        f.start(X, .3)
+        p.filter = f
+        return True
+
+    def _main_identity(self, now: float) -> int:
+        """That of the main person, unless he has been out of all cameras' sight: then of somebody new."""
+        if not self._main or now - self._main_seen > _FORGET_S:
+            self._main = self._take_identity()
+        self._main_seen = max(self._main_seen, now)
+        return self._main
+
+    def _note_main(self) -> None:
+        if self.everybody and self.everybody[0].confirmed:
+            self._main = self.everybody[0].identity
+            self._main_seen = max(self._main_seen, self.everybody[0].seen)
 
     def _take_identity(self) -> int:
         self._next += 1
@@ -230,11 +293,12 @@ class People:
         if not self.everybody and main_row:
             first = self._start(now, main_row, m.bones, .008)
             if first is not None:
-                first.identity, first.confirmed, first.views = self._take_identity(), True, dict(main_index)
+                first.identity, first.confirmed, first.views = self._main_identity(now), True, dict(main_index)
                 self.everybody.append(first)
                 self._step(first, now, main_row)
-        elif len(self.everybody) < self.most:
+        elif len(self.everybody) < self.most or any(len(p.views) < 2 for p in self.everybody):
             self._newcomers(views, now)
+        self._note_main()
         shown = [p for p in self.everybody if p.confirmed and now - p.seen <= _COAST_S]
         if not self.lag_s:
             return [self._skeleton(p, now, self._corrected(p), p.filter.v, p.filter.sigma, self._measured(p, now))
@@ -288,7 +352,7 @@ class People:
             C = np.matmul(x, f.R.swapaxes(1, 2)) + f.t[:, None]
             predicted.append(C[..., :2] / np.maximum(C[..., 2:], .2) * f.focal[:, None, None] + f.centre[:, None])
         P = np.stack(predicted)                                          # N,V,17,2
-        alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
+        alone = self._alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
         around = P[0] - P[0].mean(1, keepdims=True)
         size = 3.4 * np.sqrt((around * around).sum((1, 2)) / 17)         # of the first person in each view, px
         for view in views:
@@ -322,23 +386,40 @@ class People:
         K[:, :2, 2], K[:, 2, 2] = m.centre, 1.
         P = K @ np.concatenate([m.R, m.t[..., None]], -1)
         for group in group_views([_ideal(v) for v in views], P[[index[v.camera] for v in views]], free):
-            if len(self.everybody) >= self.most:
-                return
             self._newcomer({views[i].camera: row_of(views[i], k) for i, k in group.items()},
                            {views[i].camera: k for i, k in group.items()}, now)
 
     def _newcomer(self, row: Row, index: Mapping[str, int], now: float) -> None:
         m = self.model
         assert m is not None
-        if len(self.everybody) >= self.most:
-            return
         size = float(np.mean(m.bones / BONE_PRIOR_M))
         found = self._start(now, row, BONE_PRIOR_M * size, .08)
         if found is None:
             return
+        lost = self._lost_near(found, index, now)
+        if lost is not None:
+            # not somebody new: his filter went astray, or he went on while nobody saw him
+            f = SkeletonFilter(m.R, m.t, m.focal, m.centre, lost.filter.lengths[:16], float(lost.filter.lengths[16]),
+                               lost.filter.config)
+            f.start(found.filter.x, .15)
+            lost.filter, lost.views, lost.stamp = f, dict(index), now
+            lost.past.clear()
+            self._step(lost, now, row)
+            return
+        if len(self.everybody) >= self.most:
+            return
         found.identity, found.views = self._take_identity(), dict(index)
         self._step(found, now, row)
         self.everybody.append(found)
+
+    def _lost_near(self, found: Person, index: Mapping[str, int], now: float) -> Person | None:
+        """Who of those that hardly a camera shows any more, where he was expected, can be the one who was found."""
+        middle = found.filter.x[0]
+        lost = [(float(np.linalg.norm(p.filter.x[0] - middle)), p) for p in self.everybody
+                if p.confirmed and len(p.views) < min(2, len(index))]
+        reach = _ALONE_M if self._alone else _STRAY_M
+        near = [(d, p) for d, p in lost if d < reach + _FAST_M_S * (now - p.seen)]
+        return min(near, key=lambda q: q[0])[1] if near else None
 
     def _skeleton(self, p: Person, now: float, x: Array, v: Array, spread: Array,
                   views: NDArray[np.int64]) -> Skeleton3D:

@@ -12,8 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
-from .rig import NotSolved
-from .rig.clocks import solve_with_clocks
+from .rig import NotSolved, SolveFailed
+from .rig.largest import solve_largest
 from .rig.solver import Solution, SolverConfig, Tracks
 
 __all__ = ['RigWorker', 'WORKERS']
@@ -48,11 +48,17 @@ def _one_thread() -> Iterator[None]:
                 os.environ[n] = value
 
 
+def _failed(error: Exception) -> SolveFailed:
+    return SolveFailed(f'defect of this program, the solve of the rig is tried again: {type(error).__name__}: {error}')
+
+
 class RigWorker:
     """At most one solve at a time.
 
     In line, the result is held back for as long as a solve of that size takes (`delay_s`), counted in time of the
     stream: a replay then shows what a robot would have seen, and gives the same result every time.
+
+    Whatever a solve raises becomes a `SolveFailed`: an estimator outlives it.
     """
 
     def __init__(self, where: str = 'inline') -> None:
@@ -80,16 +86,19 @@ class RigWorker:
     def submit(self, now: float, tracks: Tracks, config: SolverConfig, start: Solution | None) -> None:
         """Begin; the caller has checked `busy`."""
         noise = start.noise if start is not None and start.noise.measured else None
-        if self.where == 'inline':
-            self._result = solve_with_clocks(tracks, config, start=start, noise=noise)
-            self._due = now + self.delay_s(tracks, config)
-            return
-        with _one_thread():
-            try:
-                self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
-            except BrokenProcessPool:                        # it was killed since the last solve
-                self.close()
-                self._future = self._start().submit(solve_with_clocks, tracks, config, start=start, noise=noise)
+        try:
+            if self.where == 'inline':
+                self._result = solve_largest(tracks, config, start=start, noise=noise)
+                self._due = now + self.delay_s(tracks, config)
+                return
+            with _one_thread():
+                try:
+                    self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
+                except BrokenProcessPool:                    # it was killed since the last solve
+                    self.close()
+                    self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
+        except Exception as error:  # noqa: BLE001 - a defect of the solver must not cost people and rig
+            self._result, self._due = _failed(error), now
 
     def _start(self) -> Executor:
         if self._executor is None:
@@ -113,7 +122,9 @@ class RigWorker:
                 return future.result()
             except BrokenProcessPool:                        # killed, out of memory: the next solve gets a new process
                 self.close()
-                return NotSolved('the process that solves the rig ended unexpectedly: it is started anew', {})
+                return SolveFailed('the process that solves the rig ended unexpectedly: it is started anew')
+            except Exception as error:  # noqa: BLE001 - as in `submit`
+                return _failed(error)
         return None
 
     def cancel(self) -> None:

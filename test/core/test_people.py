@@ -240,3 +240,64 @@ def test_the_order_of_detections_does_not_matter() -> None:
         assert len(x) == len(y)
         for s in x:
             assert min(np.nanmax(np.abs(s.joints - o.joints)) for o in y) < 1e-3
+
+
+# -- identities outlive rigs
+
+def turned_room() -> Rig:
+    """The room in another world frame: turned by 90 degrees about the vertical, and shifted."""
+    turn, shift = np.array([[0., -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([1., 2., 0.])
+    return replace(room(), R=room().R @ turn.T, t=room().t - (room().R @ turn.T) @ shift)
+
+
+def test_everybody_keeps_his_identity_when_the_world_changes() -> None:
+    """Two people, and a rig in another frame: the same two identities, each on the same person as before, at once."""
+    X, frames = crossing()
+    people = new_people()
+    before = {s.person: nearest(s, X[19])[0] for s in feed(people, frames[:20])[-1]}
+    people.adopt(model_from_rig(turned_room(), NoiseModel.prior(room().image_size), 2), [], True)
+    turn, shift = np.array([[0., -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([1., 2., 0.])
+    for i, out in enumerate(feed(people, frames[20:26]), 20):
+        after = {s.person: nearest(s, X[i] @ turn.T + shift) for s in out}
+        assert {k: who for k, (who, _) in after.items()} == before and len(before) == 2
+        assert max(far for _, far in after.values()) < .15
+
+
+def test_a_provisional_rig_keeps_the_main_person_whatever_becomes_of_his_filter() -> None:
+    """Rows that show too little to begin a filter with: carried along, not found anew under another number."""
+    _, frames = alone()
+    people = new_people()
+    first = feed(people, frames[:10])[-1][0].person
+    empty: Row = {}
+    other = model_from_rig(turned_room(), NoiseModel.prior(room().image_size), 2)
+    people.adopt(other, [(frames[9].stamp, empty)], True)
+    assert [s.person for o in feed(people, frames[10:20]) for s in o] == [first] * 10
+
+
+def test_without_a_rig_for_a_while_the_main_person_stays_who_he_is() -> None:
+    """Seen all the time, the rig was given up for 2 s: the same identity; not seen for 2 s: another."""
+    _, frames = alone()
+    for seen, same in ((True, True), (False, False)):
+        people = new_people()
+        model = people.model
+        first = feed(people, frames[:10])[-1][0].person
+        people.without_rig()
+        for f in frames[10:40]:
+            if seen:
+                people.main_in_sight(f.stamp)
+        people.model = model
+        f = frames[40]
+        people.main_in_sight(f.stamp)
+        out = people.update(f, {v.camera: row_of(v, 0) for v in f.views}, {v.camera: 0 for v in f.views})
+        assert len(out) == 1 and (out[0].person == first) == same
+
+
+def test_whose_filter_went_astray_is_found_again_under_his_number() -> None:
+    """Thrown 0.8 m off, so that no camera shows him where he is expected: himself again, nobody new."""
+    X, frames = alone()
+    people = new_people()
+    first = feed(people, frames[:15])[-1][0].person
+    people.everybody[0].filter.x = people.everybody[0].filter.x + np.array([.8, 0., 0.])
+    out = feed(people, frames[15:30])
+    assert {s.person for o in out for s in o} == {first}
+    assert nearest(out[-1][0], X[29][None])[1] < .08

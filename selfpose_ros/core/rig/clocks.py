@@ -118,7 +118,8 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
     try:
         solution = solve(tracks, config, start=start, noise=noise)
     except np.linalg.LinAlgError:                          # all joints in one point, say: nothing that has a shape
-        return NotSolved('the joints have no shape that could be measured: is the 2D network working?', {})
+        return NotSolved('the joints have no shape that could be measured: is the 2D network working?', {},
+                         one_camera=True)
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds

@@ -28,7 +28,7 @@ from .initial import factorise, from_lifted, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
 
-__all__ = ['Solution', 'SolverConfig', 'Tracks', 'evenly', 'problem_of', 'solve', 'usable_rows']
+__all__ = ['Solution', 'SolverConfig', 'Tracks', 'evenly', 'misfits', 'problem_of', 'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -82,6 +82,15 @@ class Tracks:
                        lifted=None if self.lifted is None else self.lifted[index],
                        lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[index])
 
+    def with_unseen(self, cameras: tuple[str, ...], image_size: NDArray[np.int64]) -> Tracks:
+        """The same instants in more cameras, the others of which have seen nothing."""
+        N, V = len(self.stamp), len(cameras)
+        at = [cameras.index(c) for c in self.cameras]
+        kp, conf = np.full((N, V, 17, 2), np.nan), np.zeros((N, V, 17))
+        kp[:, at], conf[:, at] = self.kp, self.confidence
+        known = dict(zip(self.cameras, self.intrinsics, strict=True))
+        return Tracks(cameras, self.stamp, kp, conf, image_size, tuple(known.get(c) for c in cameras))
+
     def views(self, index: NDArray[np.int64]) -> Tracks:
         return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
                        confidence=self.confidence[:, index], image_size=self.image_size[index],
@@ -108,7 +117,9 @@ class Solution:
     """A rig in the frame of its first camera, body of adult mean size.
 
     Attributes:
-        state: cameras, bones, and the body at `rows` of the tracks.
+        state: cameras, bones, and the body at the N instants of `tracks`.
+        tracks: the instants that it rests on, as they were solved: nobody looks them up elsewhere, where rows may have
+            been thinned or dropped since.
         rotation_sigma_deg: (V,) predicted error of the rotation relative to the first camera.
         noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.
         clock_offset_s: (V,) of the cameras' stamps against the first camera's; empty = none found.
@@ -118,7 +129,7 @@ class Solution:
     """
 
     state: BundleState
-    rows: NDArray[np.int64]
+    tracks: Tracks
     covariance: Array
     rotation_sigma_deg: Array
     noise: NoiseModel
@@ -128,6 +139,11 @@ class Solution:
     distinct: int
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def frames(self) -> int:
+        """Number of instants that it rests on; 0 = it was not solved but taken over from somewhere."""
+        return len(self.tracks.stamp)
 
     @property
     def quality(self) -> float:
@@ -191,14 +207,18 @@ def _distinct_poses(X: Array, steps: int = 5) -> int:
     return len(chosen)
 
 
-def _disagreement(s: BundleState, p: BundleProblem) -> float:
-    """Median residual of a joint as a share of the body's size in that view: what a network's noise cannot be."""
+def misfits(s: BundleState, p: BundleProblem) -> Array:
+    """Median residual of a joint, by camera that sees any, as a share of the body's size in a view."""
     d = np.linalg.norm(pixels(s, p.centre) - p.kp, axis=-1)
     seen = np.isfinite(p.sigma)
     kp = np.where(seen[..., None], p.kp, np.nan)
     size = 3.4 * np.sqrt(np.nanmean(np.nanvar(kp[seen.sum(-1) >= 8], axis=-2).sum(-1)))
-    worst = [float(np.median(d[:, v][seen[:, v]])) for v in range(d.shape[1]) if seen[:, v].any()]
-    return max(worst) / float(size)
+    return np.array([np.median(d[:, v][seen[:, v]]) for v in range(d.shape[1]) if seen[:, v].any()]) / size
+
+
+def _disagreement(s: BundleState, p: BundleProblem) -> float:
+    """The worst camera's misfit: what a network's noise cannot be."""
+    return float(misfits(s, p).max())
 
 
 def _same_place(p: BundleProblem) -> str:
@@ -299,16 +319,16 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
     if seen_views.min() < max(1, min(4, len(first))):
         v = int(seen_views.argmin())
         return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: '
-                         'walk where all cameras overlap', {'frames': float(seen_views[v])})
+                         'walk where all cameras overlap', {'frames': float(seen_views[v])}, one_camera=True)
     flat = _same_place(p)
     if flat and (_still(p) or not _apart(tracks.rows(first), p)):
         return NotSolved(flat, {'frames': float(len(first))})
     found = _coarse(p, start, tracks.rows(first))
     if found is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
-                         {'frames': len(first)})
+                         {'frames': len(first)}, one_camera=True)
     chosen = evenly(rows, config.frames)
-    return _fine(tracks.rows(chosen), chosen, found[0], noise, config, found[1], _FLAT_DOUBT if flat else 1.)
+    return _fine(tracks.rows(chosen), found[0], noise, config, found[1], _FLAT_DOUBT if flat else 1.)
 
 
 def _coarse(p: BundleProblem, start: Solution | None,
@@ -351,8 +371,8 @@ def _rotation_apart(A: Array, B: Array) -> float:
     return float(rotation.angle_deg(A @ A[0].T, B @ B[0].T).max())
 
 
-def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: NoiseModel,
-          config: SolverConfig, rival_deg: float, doubt: float) -> Solution | NotSolved:
+def _fine(tracks: Tracks, best: BundleResult, noise: NoiseModel, config: SolverConfig,
+          rival_deg: float, doubt: float) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
     s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
@@ -364,19 +384,19 @@ def _fine(tracks: Tracks, rows: NDArray[np.int64], best: BundleResult, noise: No
         conf = np.take_along_axis(named_conf, index, 2)
         noise, _ = calibrate(r.state, p, conf, prior)
         p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
-        if len(rows) >= 40:
+        if len(tracks.stamp) >= 40:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25,
                    covariance=k == 2)
-    if len(rows) > 4:
+    if len(tracks.stamp) > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
-    return _judge(r, p, tracks, rows, noise, config, rival_deg, doubt)
+    return _judge(r, p, tracks, noise, config, rival_deg, doubt)
 
 
-def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.int64], noise: NoiseModel,
-           config: SolverConfig, rival_deg: float, doubt: float) -> Solution | NotSolved:
-    V, N = len(tracks.cameras), len(rows)
+def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel, config: SolverConfig,
+           rival_deg: float, doubt: float) -> Solution | NotSolved:
+    V, N = len(tracks.cameras), len(tracks.stamp)
     distinct = _distinct_poses(r.state.X)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
     rho = noise.correlation if N > 4 else 0.
@@ -390,21 +410,24 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, rows: NDArray[np.i
     off = _disagreement(r.state, p)
     if off > (_DISAGREE / 2 if config.crowd else _DISAGREE):
         return NotSolved(f'the cameras do not agree on one person (joints are off by {100 * off:.0f} % of the body): '
-                         'different people, or a camera that moves?', {**numbers, 'disagreement': off})
+                         'different people, or a camera that moves?', {**numbers, 'disagreement': off}, one_camera=True)
     if config.crowd and r.cost > _MISFIT and N >= 5:
         # small residuals, but larger than the noise of the network: some of the views show somebody else
         return NotSolved(f'several people are in sight, and who is who in the views is uncertain (joints are off by '
                          f'{100 * off:.0f} % of the body, but {r.cost / _MISFIT:.1f} times as much as noise explains): '
-                         'let one of them walk, or be alone, for some seconds', {**numbers, 'disagreement': off})
+                         'let one of them walk, or be alone, for some seconds', {**numbers, 'disagreement': off},
+                         one_camera=True)
     if forward < 0:
         return NotSolved('the body found would bend its knees backwards (a mirrored world): keep moving',
-                         {**numbers, 'forward_m': forward})
+                         {**numbers, 'forward_m': forward}, one_camera=True)
     z = np.einsum('vk,njk->nvj', r.state.R[:, 2], r.state.X) + r.state.t[:, 2][:, None]
     if (z < .2).mean() > .1:
-        return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers)
+        return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers,
+                         one_camera=True)
     if distinct < 2 and N >= 50:
         return NotSolved('the person has hardly moved: walk or turn about', numbers)
     if sigma.max() > config.max_rotation_sigma_deg:
         return NotSolved(f'the rotation of camera {tracks.cameras[int(sigma.argmax())]} is uncertain by '
-                         f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers)
-    return Solution(r.state, rows, cov, sigma, noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma)
+                         f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers,
+                         one_camera=True)
+    return Solution(r.state, tracks, cov, sigma, noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma)

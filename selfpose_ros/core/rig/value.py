@@ -3,8 +3,8 @@
 """The rig: cameras that stand still in one world frame, or the reason why there is none."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RigError
 
-__all__ = ['Rig', 'NotSolved']
+__all__ = ['NotSolved', 'Rig', 'SolveFailed']
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,13 @@ class Rig:
         """(V, 3) camera centres in the world, m."""
         return -np.einsum('vji,vj->vi', self.R, self.t)
 
+    def only(self, cameras: Sequence[str]) -> Rig:
+        """The same rig with some of its cameras, in their order."""
+        i = [self.cameras.index(c) for c in cameras]
+        return replace(self, cameras=tuple(cameras), **{
+            n: getattr(self, n)[i] for n in ('K', 'distortion', 'image_size', 'R', 't', 'rotation_sigma_deg',
+                                             'clock_offset_s')})
+
     @property
     def projection(self) -> Array:
         """(V, 3, 4) pinhole projection matrices (undistorted pixels)."""
@@ -112,10 +119,17 @@ class NotSolved:
     Attributes:
         reason: one sentence: what is missing and what to do.
         numbers: the figures that decided.
+        one_camera: a single camera may be the reason; without it the others may have a rig.
     """
 
     reason: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+    one_camera: bool = False
 
     def __bool__(self) -> bool:
         return False
+
+
+@dataclass(frozen=True)
+class SolveFailed(NotSolved):
+    """The solve itself broke: a defect, or no memory. It says nothing of the views, and is tried again."""
