@@ -13,7 +13,7 @@ from std_srvs.srv import Trigger
 
 from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
-from ..core.observation import View2D
+from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
 from ..core.view_buffer import ViewBufferConfig
 from ..inference.backend import ON_CPU, Backend
@@ -21,6 +21,7 @@ from ..inference.errors import InferenceError
 from ..inference.lifter_choice import LifterChoice
 from ..models.errors import ModelError
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
+from .debug_log import fusion_lines
 from .diagnostics import Entry
 from .errors import NodeError
 from .fusion_outputs import FusionOutputs
@@ -76,6 +77,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._worker: FusionWorker | None = None
         self._outputs: FusionOutputs | None = None
         self._lifter: Any = None
+        self._people: tuple[Skeleton3D, ...] = ()
         self._latency, self._failures, self._failure = Meter(), Meter(), ''
         self._own_services: list[Any] = []
         super().__init__(name, FusionSettings, **kwargs)
@@ -157,6 +159,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         for source in self._inputs.values():
             source.look()
         self._outputs.tend()
+        self._debug.note(partial(fusion_lines, self._worker, self._people))
 
     def _discover(self) -> None:
         """Cameras that are named nowhere come with their publishers, and leave some time after them."""
@@ -189,6 +192,7 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _publish(self, result: Result) -> None:
         if self._outputs is not None:
             self._outputs.publish(result)
+            self._people = result.people
             self._latency.add(self.since_s(result.stamp))
 
     def _failed(self, error: Exception) -> None:

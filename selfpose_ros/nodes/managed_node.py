@@ -17,6 +17,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from ..core.errors import CoreError
 from ..inference.errors import InferenceError
 from ..models.errors import ModelError
+from .debug_log import DebugLog
 from .declared_node import DeclaredNode
 from .defects import Defects
 from .diagnostics import WARN, Entry, StateLog, array_from
@@ -62,6 +63,7 @@ class ManagedNode(DeclaredNode[Settings]):
         self._timers_made: list[Any] = []
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._log = StateLog(self.get_logger())
+        self._debug = DebugLog(self.get_logger())
 
     # -- for subclasses
 

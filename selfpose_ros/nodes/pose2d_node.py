@@ -20,6 +20,7 @@ from ..inference.session import InferenceSession
 from ..io.ros_messages.image_topics import info_topic
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
 from .camera_input import CameraInput
+from .debug_log import camera_lines
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .graph import published
@@ -105,6 +106,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             choice = camera.input.look()
             if choice is not None:
                 self.get_logger().info(f'camera {name}: takes {choice.words}')
+        self._debug.note(lambda: camera_lines(self._cameras.values()))
 
     def _wake(self) -> None:
         if self._workers is not None:
