@@ -24,6 +24,7 @@ from .honesty import WorldErrors, sigma_samples, true_stature_m, world_errors
 from .motion import Motion, Piece, read_motion
 from .protocol import Clip, Conditions, make_clip
 from .scoring import FrameErrors, Score, compare
+from .true_rig import with_true_cameras
 
 __all__ = ['CASES', 'Case', 'LATE', 'Outcome', 'Task', 'judge', 'reconstruct', 'run_task']
 
@@ -41,11 +42,13 @@ class Case:
         conditions: of the cameras.
         offline: two passes over the whole clip; else instant by instant, as a robot sees it.
         height: the person's height is told.
+        true_cameras: the estimator is given the true cameras, see `true_rig`; else it finds them.
     """
 
     conditions: Conditions = field(default_factory=Conditions)
     offline: bool = True
     height: bool = False
+    true_cameras: bool = False
 
 
 CASES: dict[str, Case] = {
@@ -56,6 +59,11 @@ CASES: dict[str, Case] = {
     'jitter4': Case(Conditions(4, jitter_s=.017)),
     'travel4': Case(Conditions(4, travel=True)),
     'height4': Case(Conditions(4), height=True),
+    'true_offline4': Case(Conditions(4), true_cameras=True),
+    'true_offline3': Case(Conditions(3), true_cameras=True),
+    'true_offline2': Case(Conditions(2), true_cameras=True),
+    'true_causal4': Case(Conditions(4), offline=False, true_cameras=True),
+    'true_travel4': Case(Conditions(4, travel=True), true_cameras=True),
 }
 
 
@@ -113,7 +121,10 @@ def run_task(task: Task) -> Outcome:
     clip = make_clip(_motion(task.motion), task.piece, task.seed, case.conditions)
     config = EstimatorConfig(person_height_m=true_stature_m(clip) if case.height else 0.)
     start = time.perf_counter()
-    result = reconstruct(clip, config, case.offline, task.lifter.open())
+    if case.true_cameras:
+        result = with_true_cameras(clip, clip.frames(), config, case.offline, task.lifter.open())
+    else:
+        result = reconstruct(clip, config, case.offline, task.lifter.open())
     return judge(task.case, clip, result, time.perf_counter() - start)
 
 

@@ -59,8 +59,6 @@ CAMERAS, SIZE, QUALITY = 4, (640, 480), 80
 ROUNDS = 60
 #: in the order of an image's way; 'rest': what lies between them, messages included
 PARTS = ('JPEG', 'crop', 'network', 'joints', 'rest')
-#: share of the network's time
-_TARGET, _AIM = .25, .20
 #: of which people the images are: at this time of a walk, s
 _AT_S, _SEED = 2., 5
 #: footage by which a tick of the fusion is timed, s
@@ -251,7 +249,7 @@ def pixels_row(way: Way, lifter: Lifter | None = None) -> tuple[Row, Pixels | No
     p = replace(p, tick_s=float(np.median(fused)) if len(fused) else None)
     network, around = 1e3 * p.network_s, 1e3 * p.around_s
     parts = ', '.join(f'{part} {1e3 * s:.2f}' for part, s in p.parts.items())
-    return Row('pixels', what, p.share, '%', _TARGET, _AIM, note=(
+    return Row('pixels', what, p.share, '%', note=(
         f'a camera: network {network.min(0).mean():.1f} ms ({p.weights / 1e6:.2f} M random weights), around it '
         f'{around.min(0).mean():.2f} ms ({parts}); medians {np.median(network):.1f} and {np.median(around):.2f}; '
         f'JPEG of {p.jpeg_bytes / 1e3:.0f} kB by {DECODER}; ' + ('messages included' if way.messages else

@@ -25,7 +25,7 @@ __all__ = ['check_plots', 'write_plots']
 Array = NDArray[np.float64]
 
 _OURS, _TRUE, _OTHER, _GREY = '#1f5fa8', '#c2571a', '#3a8f5c', '#8a8a8a'
-_CALIBRATED = 'triangulation with the true cameras'
+_DLT, _SAME = 'DLT with the true cameras, frame by frame', 'the true cameras, same estimator'
 _BIN_S, _DPI, _FEWEST = .4, 140, 5
 
 
@@ -48,9 +48,9 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     drawn = []
     if o.get('causal4'):
         drawn.append(('error_over_time', _over_time(o['causal4'])))
-    views = {v: o[f'offline{v}'] for v in (2, 3, 4) if o.get(f'offline{v}')}
+    views = {v: o[f'offline{v}'] for v in (2, 3, 4) if o.get(f'offline{v}') and o.get(f'true_offline{v}')}
     if views:
-        drawn.append(('error_against_views', _against_views(views)))
+        drawn.append(('error_against_views', _against_views(views, {v: o[f'true_offline{v}'] for v in views})))
     told = {name: o[case] for case, name in (('causal4', 'causal'), ('offline4', 'off line')) if o.get(case)}
     if any(x.sigma for found in told.values() for x in found):
         drawn.append(('sigma_against_error', _sigma(told)))
@@ -94,7 +94,7 @@ def _over_time(outcomes: Sequence[Outcome]) -> Any:
         shares.append((some.mean(), three.mean()))
     q, d, s = np.array(ours), np.array(true), np.array(shares)
     figure, (upper, lower) = _axes((7.5, 5.2), 2, sharex=True, height_ratios=(3, 1))
-    for value, colour, label in ((d, _TRUE, _CALIBRATED), (q, _OURS, 'self-calibrated, causal')):
+    for value, colour, label in ((d, _TRUE, _DLT), (q, _OURS, 'self-calibrated, causal')):
         upper.fill_between(middle, value[:, 0], value[:, 2], color=colour, alpha=.18, lw=0)
         upper.plot(middle, value[:, 1], color=colour, lw=2, label=label)
     upper.set_yscale('log')
@@ -113,13 +113,14 @@ def _over_time(outcomes: Sequence[Outcome]) -> Any:
     return figure
 
 
-def _against_views(views: Mapping[int, Sequence[Outcome]]) -> Any:
+def _against_views(views: Mapping[int, Sequence[Outcome]], same: Mapping[int, Sequence[Outcome]]) -> Any:
+    """Errors of clips by number of views; `same`: with the true cameras through the same estimator."""
     figure, axis = _axes((6.5, 4.4))
-    for shift, colour, label, key in ((-.17, _TRUE, _CALIBRATED, 'dlt_pa'),
-                                      (.17, _OURS, 'self-calibrated, off line', 'pa')):
-        values = [np.array([getattr(x.score, key) for x in found]) for found in views.values()]
+    for shift, colour, label, key, of in ((-.26, _TRUE, _DLT, 'dlt_pa', views), (0., _OTHER, _SAME, 'pa', same),
+                                          (.26, _OURS, 'self-calibrated, off line', 'pa', views)):
+        values = [np.array([getattr(x.score, key) for x in found]) for found in of.values()]
         place = [v + shift for v in views]
-        box = axis.boxplot(values, positions=place, widths=.28, whis=(10, 90), showfliers=False, patch_artist=True,
+        box = axis.boxplot(values, positions=place, widths=.2, whis=(10, 90), showfliers=False, patch_artist=True,
                            manage_ticks=False, medianprops={'color': colour, 'lw': 2})
         for part in (*box['boxes'], *box['whiskers'], *box['caps']):
             part.set_color(colour)
@@ -127,7 +128,7 @@ def _against_views(views: Mapping[int, Sequence[Outcome]]) -> Any:
             patch.set_facecolor('white')
         for x, value in zip(place, values, strict=True):
             axis.plot(x + np.linspace(-.09, .09, len(value)), value, '.', color=colour, ms=3, alpha=.45)
-        frames = [np.array([x.score.frames for x in found]) for found in views.values()]
+        frames = [np.array([x.score.frames for x in found]) for found in of.values()]
         mean = [np.average(value, weights=f) for value, f in zip(values, frames, strict=True)]
         axis.plot(place, mean, 'D', color=colour, ms=6, label=f'{label}: {", ".join(f"{m:.0f}" for m in mean)} mm')
     axis.set_yscale('log')

@@ -76,9 +76,9 @@ def _clip(path: Path) -> Clip:
 def real_rows(real: RealClip, lifter: Lifter | None = None) -> list[Row]:
     """Rotation, focal lengths and errors of a real clip."""
     s, name = score_real(real, lifter), real.clip.name
-    return [Row('real', f'{name}: worst camera rotation', s.rot, 'deg', 1., .6),
-            Row('real', f'{name}: focal lengths, median error', s.focal, '%', .05, .03),
-            Row('real', f'{name}: error, one alignment a clip', s.ga, 'mm', 10., note=(
+    return [Row('real', f'{name}: worst camera rotation', s.rot, 'deg'),
+            Row('real', f'{name}: focal lengths, median error', s.focal, '%'),
+            Row('real', f'{name}: error, one alignment a clip', s.ga, 'mm', note=(
                 f'triangulation with the true cameras {s.dlt_ga:.1f}')),
             Row('real', f'{name}: error, an alignment a frame', s.pa, 'mm', note=(
                 f'triangulation with the true cameras {s.dlt_pa:.1f}'))]

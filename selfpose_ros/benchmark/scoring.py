@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of a result against the truth, in mm and degrees, beside those of a calibrated rig with the same 2D joints.
+"""Errors of a result against the truth, in mm and degrees, beside those of per-frame DLT with the true cameras.
 
 An error is the mean distance of the joints that both sides name, without the spine, whose place detectors invent.
 Aligned means moved by the similarity without reflection that fits best: each frame by its own (`pa`, PA-MPJPE), or the
@@ -22,7 +22,7 @@ from ..io.skeletons import Skeletons
 from .errors import BenchmarkError
 from .protocol import Clip
 
-__all__ = ['FrameErrors', 'Score', 'aligned', 'calibrated', 'common_joints', 'compare', 'summary', 'true_cameras']
+__all__ = ['FrameErrors', 'Score', 'aligned', 'common_joints', 'compare', 'summary', 'triangulated', 'true_cameras']
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -115,7 +115,7 @@ def _pose_error(points: Array, true: Array) -> float:
     return float(1e3 * np.linalg.norm(aligned(points, true) - true, axis=-1).mean())
 
 
-def calibrated(clip: Clip) -> Array:
+def triangulated(clip: Clip) -> Array:
     """(T, J, 3) m: linear triangulation with the true cameras, rows weighted by confidence."""
     truth = clip.truth
     kp, confidence = clip.keypoints.astype(float), np.nan_to_num(clip.confidence.astype(float))
@@ -161,7 +161,7 @@ def true_cameras(clip: Clip, result: Skeletons) -> tuple[float, float]:
 def compare(clip: Clip, result: Skeletons) -> FrameErrors:
     """Lay a result beside the truth; of several people the one with the most joints counts."""
     ours, theirs = common_joints(clip.truth.names)
-    true, dlt = clip.truth.joints[:, theirs].astype(float), calibrated(clip)[:, theirs]
+    true, dlt = clip.truth.joints[:, theirs].astype(float), triangulated(clip)[:, theirs]
     T, J = true.shape[:2]
     joints, sigma, level = np.full((T, J, 3), np.nan), np.full((T, J), np.nan), np.zeros(T, np.int64)
     reach = _APART * float(np.median(np.diff(clip.instant)))

@@ -118,12 +118,12 @@ def solve_time_s(frames: Sequence[MultiView], rows: int = 80, repeats: int = 3) 
     return float(np.median(took))
 
 
-def _cost_row(name: str, what: str, t: Ticks, people: int, target: float, aim: float | None) -> Row:
+def _cost_row(name: str, what: str, t: Ticks, people: int) -> Row:
     ms = 1e3 * t.alone_s
     if not len(ms):
-        return Row(name, what, float('nan'), 'ms', target, aim, note='level 3 was not reached')
+        return Row(name, what, float('nan'), 'ms', 'level 3 was not reached')
     parts = ', '.join(f'{part} {share:.0%}' for part, share in list(t.parts.items())[:4])
-    return Row(name, what, float(np.median(ms)), 'ms', target, aim, note=(
+    return Row(name, what, float(np.median(ms)), 'ms', (
         f'mean {ms.mean():.1f}, 99 % below {np.quantile(ms, .99):.1f}; {t.people:.0f} of {people} people found; '
         f'{parts}'))
 
@@ -131,10 +131,10 @@ def _cost_row(name: str, what: str, t: Ticks, people: int, target: float, aim: f
 def _stall_row(t: Ticks) -> Row:
     what = 'tick p99 while a rig is solved / alone'
     if min(len(t.alone_s), len(t.solving_s)) < 50:
-        return Row('stall', what, float('nan'), 'x', 2., note=(
+        return Row('stall', what, float('nan'), 'x', (
             f'{len(t.alone_s)} ticks alone, {len(t.solving_s)} during a solve: too few'))
     alone, solving = (1e3 * np.quantile(x, .99) for x in (t.alone_s, t.solving_s))
-    return Row('stall', what, float(solving / alone), 'x', 2., note=(
+    return Row('stall', what, float(solving / alone), 'x', (
         f'{solving:.1f} ms of {len(t.solving_s)} ticks against {alone:.1f} of {len(t.alone_s)}; '
         f'medians {1e3 * np.median(t.solving_s):.2f} and {1e3 * np.median(t.alone_s):.2f}'))
 
@@ -177,7 +177,7 @@ def speed_row(name: str, lifter: Lifter | None = None) -> tuple[Row, Ticks | Non
     cameras, people = (8, 4) if name == 'crowd' else (4, 1)
     frames = scene(cameras, people, SPEED[name])
     if name == 'solve':
-        return Row(name, 'a first solve over 80 frames, 4 views', solve_time_s(frames), 's', 3.), None
+        return Row(name, 'a first solve over 80 frames, 4 views', solve_time_s(frames), 's'), None
     if name == 'correction':
         return _correction_row(frames, lifter), None
     if name == 'stall':
@@ -185,5 +185,5 @@ def speed_row(name: str, lifter: Lifter | None = None) -> tuple[Row, Ticks | Non
         return _stall_row(t), t
     plain, looked_into = ticks(frames, lifter=lifter), ticks(frames, sampled=True, lifter=lifter)
     t = Ticks(plain.alone_s, plain.solving_s, plain.people, looked_into.parts)
-    what, target, aim = {'tick': ('4 views, 1 person', 2., 1.), 'crowd': ('8 views, 4 people', 12., None)}[name]
-    return _cost_row(name, f'tick at level 3, {what}', t, people, target, aim), t
+    seen = f'{cameras} views, {people} {"person" if people == 1 else "people"}'
+    return _cost_row(name, f'tick at level 3, {seen}', t, people), t

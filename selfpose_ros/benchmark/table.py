@@ -14,17 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ['shown', 'table_of']
 
-_STYLE = {'aim': 'green', 'target': 'yellow', 'missed': 'red', '': ''}
-_MARK = {'aim': '++', 'target': '+', 'missed': '-', '': ''}
-
-
-def shown(value: float | tuple[float, float] | None, unit: str) -> str:
+def shown(value: float, unit: str) -> str:
     """A number with its unit; shares in percent."""
-    if value is None:
-        return ''
-    if isinstance(value, tuple):
-        low, high = (100 * v if unit == '%' else v for v in value)
-        return f'{low:.3g}-{high:.3g} {unit}'.strip()
     if np.isinf(value):
         return 'never'
     if not np.isfinite(value):
@@ -36,17 +27,13 @@ def shown(value: float | tuple[float, float] | None, unit: str) -> str:
 
 
 def table_of(report: Report) -> Table:
-    """One line for each row; the mark says what was reached: ++ the aim, + the target, - neither."""
+    """One line for each row."""
     from rich.table import Table
-    table = Table(title=report.title, title_justify='left', caption='++ aim reached, + target reached, - missed',
-                  caption_justify='left')
-    for name, kind in (('row', 'left'), ('what', 'left'), ('measured', 'right'), ('', 'left'), ('target', 'right'),
-                       ('aim', 'right'), ('note', 'left')):
-        table.add_column(name, justify=kind, no_wrap=name in ('row', 'measured', 'target', 'aim'))  # type: ignore[arg-type]
+    table = Table(title=report.title, title_justify='left')
+    for name, kind in (('row', 'left'), ('what', 'left'), ('measured', 'right'), ('note', 'left')):
+        table.add_column(name, justify=kind, no_wrap=name in ('row', 'measured'))  # type: ignore[arg-type]
     last = ''
     for r in report.rows:
-        table.add_row(r.name if r.name != last else '', r.what, f'[{_STYLE[r.verdict]}]{shown(r.value, r.unit)}[/]'
-                      if r.verdict else shown(r.value, r.unit), _MARK[r.verdict], shown(r.target, r.unit),
-                      shown(r.aim, r.unit), r.note)
+        table.add_row(r.name if r.name != last else '', r.what, shown(r.value, r.unit), r.note)
         last = r.name
     return table

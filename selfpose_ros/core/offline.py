@@ -26,7 +26,7 @@ from .rig.largest import solve_largest
 from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
 from .uncertainty import uncertainty
 
-__all__ = ['reconstruct_offline']
+__all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'trajectories']
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -34,7 +34,7 @@ Progress = Callable[[str, float], None]
 #: fewer instants tell a rig by chance
 _FEWEST_ROWS = 12
 #: instants of the off-line solve; the cost grows linearly, the gain as the square root
-_FRAMES = 300
+FRAMES = 300
 #: a person that was not seen for this long has a gap in the trajectory, s
 _GAP_S = 1.
 #: fewer have no acceleration to be smooth in: they are shown as the filter has them
@@ -60,23 +60,29 @@ def reconstruct_offline(
     config = config or EstimatorConfig()
     tell = progress or (lambda what, share: None)
     tell('rig', 0.)
-    history = _history(frames)
+    history = history_of(frames)
     model = _solve(history, config, lifter, any(len(v.keypoints) > 1 for f in frames for v in f.views))
     tell('rig', 1.)
     if isinstance(model, NotSolved):
         people, rig = estimate_causally(frames, replace(config, rig_solver='inline'),
                                         lambda n: tell('causal estimate', n / len(frames)), lifter=lifter)
         return people, rig or model
-    followed = _follow(frames, model, config, lifter, tell)
+    return trajectories(follow(frames, model, config, lifter, tell)[0], frames, model, tell), model.rig()
+
+
+def trajectories(followed: dict[int, Followed], frames: Sequence[MultiView], model: RigModel,
+                 tell: Progress) -> list[list[Skeleton3D]]:
+    """The people at every frame, each person's trajectory smoothed both ways."""
     out: list[list[Skeleton3D]] = [[] for _ in frames]
     for k, (identity, person) in enumerate(sorted(followed.items())):
         for n, skeleton in _trajectory(identity, person, model):
             out[n].append(skeleton)
         tell('trajectories', (k + 1) / len(followed))
-    return out, model.rig()
+    return out
 
 
-def _history(frames: Sequence[MultiView]) -> History:
+def history_of(frames: Sequence[MultiView]) -> History:
+    """What was seen of the person that calibrates the rig, in a whole recording."""
     history, main = History(most_rows=4000), MainPerson()
     single = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
     for f in frames:
@@ -110,7 +116,7 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solver = SolverConfig(frames=_FRAMES, crowd=crowd)
+    solver = SolverConfig(frames=FRAMES, crowd=crowd)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
     solution = solve_largest(tracks, solver, min_quality=config.min_quality)
@@ -123,19 +129,20 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
                                baseline_pair=pair)
 
 
-def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
-            tell: Progress) -> dict[int, Followed]:
-    """Who is seen where, by identity."""
+def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
+           tell: Progress) -> tuple[dict[int, Followed], list[list[Skeleton3D]]]:
+    """Who is seen where with a rig, by identity, and the people as the causal filter has them at every frame."""
     people, main = People(config.max_people, lifter=lifter), MainPerson()
     people.model = model
     out: dict[int, list[Instant]] = {}
     last: dict[int, Person] = {}
+    causal = []
     for n, f in enumerate(frames):
         single = all(len(v.keypoints) <= 1 for v in f.views)
         chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
         index = {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0 and v.camera in model.cameras}
         by_name = {v.camera: v for v in f.views}
-        people.update(f, {c: row_of(by_name[c], i) for c, i in index.items()}, index)
+        causal.append(people.update(f, {c: row_of(by_name[c], i) for c, i in index.items()}, index))
         for p in people.everybody:
             if p.views:
                 row = {c: row_of(by_name[c], k) for c, k in p.views.items()}
@@ -144,7 +151,7 @@ def _follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfi
         if n % 25 == 0:
             tell('following people', (n + 1) / len(frames))
     return {i: Followed(at, last[i].filter.lengths, last[i].filter.config.bone_sigma_m)
-            for i, at in out.items() if len(at) >= 5}
+            for i, at in out.items() if len(at) >= 5}, causal
 
 
 def _trajectory(identity: int, person: Followed, model: RigModel) -> list[tuple[int, Skeleton3D]]:

@@ -16,7 +16,7 @@ import pytest
 from selfpose_ros.benchmark.errors import BenchmarkError
 from selfpose_ros.benchmark.motion import Motion
 from selfpose_ros.benchmark.protocol import Clip, Conditions, chosen, make_clip
-from selfpose_ros.benchmark.scoring import calibrated, common_joints, compare, summary
+from selfpose_ros.benchmark.scoring import common_joints, compare, summary, triangulated
 from selfpose_ros.core import rotation
 from selfpose_ros.core.rig import NotSolved, Rig
 from selfpose_ros.io.skeletons import Skeletons, write_skeletons
@@ -129,9 +129,9 @@ def test_calibrated_triangulation_leaves_out_what_was_not_seen(clip: Clip):
     blind = replace(clip, keypoints=np.where(np.arange(4)[:, None, None] == 2, np.nan, clip.keypoints))
     other = replace(clip, keypoints=np.where(np.arange(4)[:, None, None] == 2, 7., clip.keypoints),
                     confidence=np.where(np.arange(4)[:, None] == 2, 0., clip.confidence))
-    assert np.isfinite(calibrated(blind)).all()
-    np.testing.assert_allclose(calibrated(blind), calibrated(other))
-    off = np.linalg.norm(calibrated(clip) - clip.truth.joints, axis=-1)
+    assert np.isfinite(triangulated(blind)).all()
+    np.testing.assert_allclose(triangulated(blind), triangulated(other))
+    off = np.linalg.norm(triangulated(clip) - clip.truth.joints, axis=-1)
     assert np.median(off) < .05                            # measured 21 mm
 
 

@@ -43,6 +43,7 @@ class BundleProblem:
         bone_mean: (16,) m prior lengths; bone_log_sigma (16,); the common scale stays at its mean.
         bone_sigma: (16,) m, how exactly a bone keeps its length from one instant to the next.
         bone_weight: 0 switches constancy of the bones off (first coarse steps).
+        hold_cameras: the poses of all cameras are known and held, up to the common scale.
     """
 
     kp: Array
@@ -54,6 +55,7 @@ class BundleProblem:
     bone_log_sigma: Array = field(default_factory=lambda: BONE_LOG_SIGMA.copy())
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     bone_weight: float = 1.
+    hold_cameras: bool = False
 
     def take(self, index: Array) -> BundleProblem:
         """The same problem on some of its instants."""
@@ -238,11 +240,12 @@ def _normal_equations(
 
 
 def _held(p: BundleProblem) -> NDArray[np.bool_]:
-    """Camera parameters that do not move: the first camera's pose, known focal lengths."""
+    """Camera parameters that do not move: the first camera's pose (or all of them), known focal lengths."""
     V = p.kp.shape[1]
     held = np.zeros(7 * V + _B, bool)
-    held[:6] = True
-    held[7 * np.arange(V) + 6] = p.log_focal_sigma <= 0
+    cameras = held[:7 * V].reshape(V, 7)
+    cameras[:V if p.hold_cameras else 1, :6] = True
+    cameras[:, 6] = p.log_focal_sigma <= 0
     return held
 
 

@@ -28,7 +28,8 @@ from .initial import factorise, from_lifted, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
 
-__all__ = ['Solution', 'SolverConfig', 'Tracks', 'evenly', 'misfits', 'problem_of', 'solve', 'usable_rows']
+__all__ = ['NOWHERE_TWICE', 'Solution', 'SolverConfig', 'Tracks', 'evenly', 'misfits', 'points', 'problem_of', 'refine',
+           'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -165,7 +166,7 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
     return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread)
 
 
-def _points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) -> BundleState:
+def points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) -> BundleState:
     """State with robustly triangulated points, scaled to the body's prior size."""
     rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
     w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
@@ -175,6 +176,11 @@ def _points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) ->
     n = np.median(np.linalg.norm(X[:, _SCALE_B] - X[:, _SCALE_A], axis=-1), axis=0)
     k = float(np.median(_SCALE_PRIOR_M / np.maximum(n, 1e-3)))
     return BundleState(R.copy(), t * k, focal.copy(), X * k, bones.copy())
+
+
+#: no instant can be used
+NOWHERE_TWICE = NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap',
+                          {'frames': 0})
 
 
 def _guesses(p: BundleProblem, focal: Array, start: Solution | None,
@@ -310,8 +316,7 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
         return NotSolved('one camera has no rig: a second one must see the person, too', {'cameras': V})
     rows = usable_rows(tracks)
     if len(rows) < 1:
-        return NotSolved('no instant shows half of a body in two cameras: walk where the cameras overlap',
-                         {'frames': 0})
+        return NOWHERE_TWICE
     noise = noise or NoiseModel.prior(tracks.image_size)
     first = evenly(rows, config.first_frames)
     p = problem_of(tracks.rows(first), noise)
@@ -338,7 +343,7 @@ def _coarse(p: BundleProblem, start: Solution | None,
     for R, t, f in _guesses(p, np.exp(p.log_focal), start, tracks):
         bones = start.state.bones if start is not None else p.bone_mean
         try:
-            r = adjust(_points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
+            r = adjust(points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
                        covariance=False)
         except np.linalg.LinAlgError:
             continue
@@ -374,24 +379,37 @@ def _rotation_apart(A: Array, B: Array) -> float:
 def _fine(tracks: Tracks, best: BundleResult, noise: NoiseModel, config: SolverConfig,
           rival_deg: float, doubt: float) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
+    s = points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
+    r, p, noise = refine(s, p, tracks)
+    return _judge(r, p, tracks, noise, config, rival_deg, doubt)
+
+
+def refine(s: BundleState, p: BundleProblem, tracks: Tracks) -> tuple[BundleResult, BundleProblem, NoiseModel]:
+    """The fine adjustment, with exchanges undone and the noise of the 2D network and of the bones measured on the way.
+
+    Args:
+        s, p: the state to start from, and the observations of all instants of `tracks`.
+
+    Returns:
+        The result with its covariance, the problem with what was put right and measured, and the noise model.
+    """
     conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
-    s = _points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
-    prior = NoiseModel.prior(tracks.image_size)
+    prior, N = NoiseModel.prior(tracks.image_size), len(tracks.stamp)
     named, named_conf = p, conf
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
         conf = np.take_along_axis(named_conf, index, 2)
         noise, _ = calibrate(r.state, p, conf, prior)
         p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
-        if len(tracks.stamp) >= 40:
+        if N >= 40:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25,
                    covariance=k == 2)
-    if len(tracks.stamp) > 4:
+    if N > 4:
         rho, step = lag_one_correlation(r.state, p, tracks.stamp)
         noise = replace(noise, correlation=rho, frame_s=step)
-    return _judge(r, p, tracks, noise, config, rival_deg, doubt)
+    return r, p, noise
 
 
 def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel, config: SolverConfig,

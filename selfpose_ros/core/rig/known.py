@@ -1,0 +1,43 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras that are known: what is left to measure are the body's bones and the noise of the 2D network."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..body import BONE_PRIOR_M
+from ..noise import NoiseModel
+from .solver import NOWHERE_TWICE, Solution, SolverConfig, Tracks, evenly, points, problem_of, refine, usable_rows
+from .value import NotSolved
+from .world import body_forward_score
+
+__all__ = ['solve_with_known_cameras']
+
+Array = NDArray[np.float64]
+
+
+def solve_with_known_cameras(tracks: Tracks, R: Array, t: Array,
+                             config: SolverConfig | None = None) -> Solution | NotSolved:
+    """The solver's fine adjustment with all cameras held: bones, noise, and the body at the instants that are used.
+
+    Args:
+        tracks: with known intrinsics for every camera.
+        R, t: (V, 3, 3) and (V, 3), x_cam = R x + t in any frame and unit, in the order of `tracks.cameras`.
+
+    Returns:
+        A solution with the relative poses of R and t, in the frame of the first camera and at the scale of the average
+        body as every `Solution`; its covariance is zero. `NotSolved` where no instant shows half of a body twice.
+    """
+    config = config or SolverConfig()
+    rows = evenly(usable_rows(tracks), config.frames)
+    if len(rows) < 1:
+        return NOWHERE_TWICE
+    tracks = tracks.rows(rows)
+    p = replace(problem_of(tracks, NoiseModel.prior(tracks.image_size)), hold_cameras=True)
+    turn = R @ R[0].T
+    r, p, noise = refine(points(p, turn, t - turn @ t[0], np.exp(p.log_focal), BONE_PRIOR_M), p, tracks)
+    return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), noise, r.cost, r.robust_px,
+                    body_forward_score(r.state.X), 0, p.bone_sigma)
