@@ -9,7 +9,7 @@ whole clip by one (`ga`). A frame without a skeleton counts with the error of th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,9 @@ from ..core.skeleton import JOINTS
 from ..io.skeletons import Skeletons
 from .errors import BenchmarkError
 from .protocol import Clip
+from .rig_errors import NO_RIG, RigErrors, rig_errors
 
-__all__ = ['FrameErrors', 'Score', 'aligned', 'common_joints', 'compare', 'summary', 'triangulated', 'true_cameras']
+__all__ = ['FrameErrors', 'Score', 'aligned', 'common_joints', 'compare', 'summary', 'triangulated']
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,8 +45,9 @@ class Score:
     """Of one clip.
 
     Attributes:
-        pa, ga: errors, mm.  dlt_pa, dlt_ga: of triangulation with the true cameras.  ratio: pa / dlt_pa.
-        rot: worst rotation between two cameras, degrees.  focal: median relative error; both NaN without a rig.
+        pa, ga: errors, mm.  w: after one rigid motion of the clip, so that size counts, mm.
+        dlt_pa, dlt_ga: of triangulation with the true cameras.  ratio: pa / dlt_pa.
+        rot, focal, ae, ae_max, fov, te, s_te, quality: of the rig, see `RigErrors`.
         cover: share of frames with a skeleton.  l3: at level 3.  frames: that count.
     """
 
@@ -54,8 +56,15 @@ class Score:
     ratio: float
     ga: float
     dlt_ga: float
+    w: float
     rot: float
     focal: float
+    ae: float
+    ae_max: float
+    fov: float
+    te: float
+    s_te: float
+    quality: float
     cover: float
     l3: float
     frames: int
@@ -70,7 +79,7 @@ class FrameErrors:
         sigma: (T, J) m, as predicted.  level: (T,).
         pa, dlt_pa: (T,) mm; NaN where the truth is not known.
         dlt: (T, J, 3) m, triangulated with the true cameras.
-        rot, focal: see `Score`.
+        rig: of the cameras.
     """
 
     joints: Array
@@ -80,8 +89,7 @@ class FrameErrors:
     pa: Array
     dlt_pa: Array
     dlt: Array
-    rot: float
-    focal: float
+    rig: RigErrors
 
     def score(self, skip: float = 0.) -> Score:
         """Score without the first share `skip` of the clip."""
@@ -91,11 +99,16 @@ class FrameErrors:
         known = np.isfinite(self.joints).all(-1) & np.isfinite(self.true).all(-1)
         there = np.isfinite(self.true).all(-1) & chosen[:, None]
         both = known & chosen[:, None]
-        ga = _pose_error(self.joints[both], self.true[both]) if both.sum() > _CLIP_JOINTS else np.nan
+        ga = w = np.nan
+        if both.sum() > _CLIP_JOINTS:
+            ga = _pose_error(self.joints[both], self.true[both])
+            R, t = rotation.rigid_alignment(self.joints[both], self.true[both])
+            w = 1e3 * float(np.linalg.norm(self.joints[both] @ R.T + t - self.true[both], axis=-1).mean())
         pa, dlt_pa = float(self.pa[counts].mean()), float(self.dlt_pa[counts].mean())
-        return Score(pa, dlt_pa, pa / dlt_pa, ga, _pose_error(self.dlt[there], self.true[there]), self.rot, self.focal,
-                     float((known.sum(1) >= _JOINTS)[chosen].mean()), float((self.level[chosen] >= 3).mean()),
-                     int(chosen.sum()))
+        return Score(pa=pa, dlt_pa=dlt_pa, ratio=pa / dlt_pa, ga=ga, w=w, **asdict(self.rig),
+                     dlt_ga=_pose_error(self.dlt[there], self.true[there]),
+                     cover=float((known.sum(1) >= _JOINTS)[chosen].mean()),
+                     l3=float((self.level[chosen] >= 3).mean()), frames=int(chosen.sum()))
 
 
 def aligned(points: Array, true: Array) -> Array:
@@ -147,15 +160,11 @@ def common_joints(true_names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray
     return ours, true
 
 
-def true_cameras(clip: Clip, result: Skeletons) -> tuple[float, float]:
-    """Worst error of the rotations relative to the first camera, degrees, and median error of the focal lengths."""
+def _rig_errors(clip: Clip, result: Skeletons) -> RigErrors:
     rig = result.rig
     if not isinstance(rig, Rig) or set(rig.cameras) != set(result.cameras) or len(rig.cameras) != len(clip.truth.R):
-        return np.nan, np.nan
-    order = [rig.cameras.index(c) for c in result.cameras]
-    R, focal = rig.R[order], rig.K[order, 0, 0]
-    off = rotation.angle_deg(R @ R[0].T, clip.truth.R @ clip.truth.R[0].T)
-    return float(off.max()), float(np.median(np.abs(focal / clip.truth.K[:, 0, 0] - 1)))
+        return replace(NO_RIG, quality=rig.quality) if isinstance(rig, Rig) else NO_RIG
+    return rig_errors(clip.truth, rig, [rig.cameras.index(c) for c in result.cameras])
 
 
 def compare(clip: Clip, result: Skeletons) -> FrameErrors:
@@ -172,7 +181,7 @@ def compare(clip: Clip, result: Skeletons) -> FrameErrors:
         p = int(np.isfinite(result.joints[i]).all(-1).sum(-1).argmax())
         joints[k], sigma[k], level[k] = result.joints[i, p, ours], result.sigma[i, p, ours], result.level[i, p]
     pa, dlt_pa = _frame_errors(joints, true, dlt)
-    return FrameErrors(joints, true, sigma, level, pa, dlt_pa, dlt, *true_cameras(clip, result))
+    return FrameErrors(joints, true, sigma, level, pa, dlt_pa, dlt, _rig_errors(clip, result))
 
 
 def _frame_errors(joints: Array, true: Array, dlt: Array) -> tuple[Array, Array]:
@@ -194,7 +203,7 @@ def summary(scores: Sequence[Score]) -> Mapping[str, float]:
     """Of many clips: means weighted by their frames, `ratio` of the means, medians, share of good rigs."""
     frames = np.array([s.frames for s in scores], float)
     out: dict[str, float] = {}
-    for name in ('pa', 'dlt_pa', 'ga', 'dlt_ga', 'cover', 'l3'):
+    for name in ('pa', 'dlt_pa', 'ga', 'dlt_ga', 'w', 'ae', 'fov', 'te', 's_te', 'cover', 'l3'):
         value = np.array([getattr(s, name) for s in scores])
         known = np.isfinite(value)
         out[name] = float((frames * value)[known].sum() / frames[known].sum()) if known.any() else float('nan')

@@ -66,7 +66,11 @@ def poor_result(clip: Clip) -> Skeletons:
 @pytest.mark.parametrize('skip', [0., .5])
 @pytest.mark.parametrize('rig', [True, False])
 def test_figures_are_those_of_the_reference_scorer(clip: Clip, reference: Path, tmp_path: Path, monkeypatch, skip, rig):
+    # nobody can find a principal point off the middle: the result assumes another one than the truth has
+    K = clip.truth.K.copy()
+    K[:, :2, 2] += [[40., -25.], [0., 10.], [-30., 0.], [5., 60.]]
     result = poor_result(clip) if rig else replace(poor_result(clip), rig=NotSolved('no'))
+    clip = replace(clip, truth=replace(clip.truth, K=K))
     write_skeletons(tmp_path / 'out.npz', result)
     monkeypatch.syspath_prepend(str(reference))
     spec = importlib.util.spec_from_file_location('reference_score', reference / 'score.py')
@@ -140,3 +144,18 @@ def test_truth_with_other_joints_is_refused():
         common_joints(['left_hip', 'nose', 'tail'])
     ours, theirs = common_joints(['nose', 'left_hip', 'l_knee', 'right_wrist', 'head', 'thorax', 'pelvis', 'spine'])
     assert ours.tolist() == [4, 5, 16, 10, 8, 0] and theirs.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_rig_without_one_of_the_cameras_has_no_errors_but_its_claim(clip: Clip):
+    whole = true_rig(clip)
+    three = Rig(CAMERAS[:3], whole.K[:3], np.zeros((3, 5)), whole.image_size[:3], whole.R[:3], whole.t[:3], .7)
+    s = compare(clip, result_of(clip, clip.truth.joints.astype(float), rig=three)).score()
+    assert np.isnan([s.rot, s.ae, s.fov, s.te]).all() and s.quality == .7
+
+
+def test_a_room_that_is_too_large_is_seen_in_place_not_in_shape(clip: Clip):
+    rig = true_rig(clip)
+    larger = replace(rig, t=1.1 * rig.t)
+    s = compare(clip, result_of(clip, 1.1 * clip.truth.joints.astype(float), rig=larger)).score()
+    assert s.pa < 1e-3 and s.ga < 1e-3 and s.s_te < 1e-6 and s.ae < 1e-3
+    assert s.te > .1 and s.w > 10
