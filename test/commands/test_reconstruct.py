@@ -15,6 +15,7 @@ from model_folder import write_lifter
 
 from selfpose_ros import cli
 from selfpose_ros.commands import reconstruction
+from selfpose_ros.core import causal
 from selfpose_ros.core.estimator import EstimatorConfig, EstimatorStatus
 from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.core.rig import NotSolved
@@ -30,6 +31,7 @@ class FakeEstimator:
     """One person whose joints lie at (time, number of views, 0); a rig after three instants."""
 
     instances: list[FakeEstimator] = []
+    world = 1
 
     def __init__(self, config, lifter=None):
         self.config, self.lifter, self.seen, self.closed = config, lifter, [], False
@@ -57,7 +59,7 @@ class FakeEstimator:
 def fake(monkeypatch):
     """The estimator above in the place of the real one."""
     FakeEstimator.instances = []
-    monkeypatch.setattr(reconstruction, 'Estimator', FakeEstimator)
+    monkeypatch.setattr(causal, 'Estimator', FakeEstimator)
     return FakeEstimator
 
 
