@@ -82,10 +82,14 @@ class Freshness:
         here = self._clock() - received
         return here if now_s is None or self._agreed is None else max(now_s - stamp, here)
 
-    def is_late(self, stamp: float, received: float, now_s: float | None) -> bool:
-        """Whether it is too old to be handed on as new; counted."""
+    def is_late(self, stamp: float, received: float, now_s: float | None, kept: float = 0.) -> bool:
+        """Whether it is too old to be handed on as new; counted.
+
+        Args:
+            kept: share of the limit that is kept for what is still to be done, on a machine that has other work, too.
+        """
         age = self.age_s(stamp, received, now_s)
-        if not 0 < self.limit_s < age:
+        if not 0 < (1 - kept) * self.limit_s < age:
             return False
         self.late.add(age)
         return True

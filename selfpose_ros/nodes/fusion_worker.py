@@ -30,6 +30,8 @@ _MOST_VIEWS = 960
 _MOST_INSTANTS = 60
 #: instants after which what the check of the views counted weighs half, and between two looks at what follows from it
 _CHECK_WINDOW, _CHECK_EVERY = 900, 15
+#: share of the longest age that is left for building and sending the messages
+_KEPT = .2
 #: an estimator that cannot be made is tried again after this, s
 _TRY_AGAIN_S = 1.
 
@@ -193,7 +195,7 @@ class FusionWorker:
         people = self._estimator.update(instant)
         self._read()
         self.instants.add(len(instant.views))
-        if self._fresh.is_late(instant.stamp, received, self._now()):
+        if self._fresh.is_late(instant.stamp, received, self._now(), _KEPT):
             return
         stamp = people[0].stamp if people else instant.stamp         # older than the instant with a smoother's lag
         self._deliver(Result(stamp, tuple(people), self.status, self.rig))
