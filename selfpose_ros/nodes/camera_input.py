@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..io.ros_messages.image_topics import COMPRESSED, RAW, unusable_kind
+from .freshness import Rhythm, received_at
 from .graph import offers, rivals
 from .messages import seconds
 from .meters import Meter, received_share
@@ -93,6 +93,8 @@ class CameraInput:
         info: newest CameraInfo.
         obstacle: '' or why what is published under the image topic's name is of no use.
         image_bytes: of the newest image.
+        rhythm: of the images.
+        received: monotonic time at which the image came that was taken last, s.
         rivals: '' or a sentence: several publishers on a topic that is one camera's.
     """
 
@@ -107,10 +109,10 @@ class CameraInput:
         self._node, self._wake = node, wake
         self._wanted = transport, reliability
         # one image; a deque because it is filled and emptied by different threads
-        self._newest: deque[Image | CompressedImage] = deque(maxlen=1)
+        self._newest: deque[tuple[Image | CompressedImage, float]] = deque(maxlen=1)
         self._subscription: Any = None
         self._info_subscriptions: dict[DurabilityPolicy, Any] = {}
-        self._last_arrival: float | None = None
+        self.rhythm, self.received = Rhythm(), math.nan
 
     def look(self) -> Choice | None:
         """Look at who publishes, subscribe accordingly; returns the choice if it is a new one.
@@ -133,7 +135,8 @@ class CameraInput:
         qos = QoSProfile(depth=5, reliability=_RELIABLE) if choice.reliable else QoSProfile(
             depth=1, reliability=_BEST_EFFORT)
         kind = CompressedImage if choice.compressed else Image
-        self._subscription = self._node.create_subscription(kind, choice.topic, self._on_image, qos)
+        on_image: Any = self._on_image                     # rclpy's types leave out what it calls with two arguments
+        self._subscription = self._node.create_subscription(kind, choice.topic, on_image, qos)
         self.choice = choice
         return choice
 
@@ -160,7 +163,8 @@ class CameraInput:
     def take(self) -> Image | CompressedImage | None:
         """The waiting image, which then waits no more; None = there is none."""
         try:
-            return self._newest.popleft()
+            message, self.received = self._newest.popleft()
+            return message
         except IndexError:
             return None
 
@@ -172,7 +176,7 @@ class CameraInput:
     @property
     def age_s(self) -> float:
         """Since the newest image came, s; inf = none ever came."""
-        return math.inf if self._last_arrival is None else time.monotonic() - self._last_arrival
+        return self.rhythm.age_s
 
     @property
     def hint(self) -> str:
@@ -188,11 +192,11 @@ class CameraInput:
                 'memory of Fast DDS; start the camera driver with FASTRTPS_DEFAULT_PROFILES_FILE set to '
                 'config/fastdds_large_images.xml, or let it publish reliably or compressed')
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: Image | CompressedImage, about: Mapping[str, Any]) -> None:
         self.skipped += len(self._newest)
-        self._newest.append(message)
+        self._newest.append((message, received_at(about)))
         self.image_bytes = len(message.data)
-        self._last_arrival = time.monotonic()
+        self.rhythm.beat()
         self.arrivals.add(seconds(message.header.stamp))
         self._wake()
 

@@ -81,5 +81,6 @@ def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str,
                            'the message is cut off')
     # a field of its own each: one dtype of them all would have the size of a point, which may be of any size
     data = np.frombuffer(cloud.data, np.uint8)
-    return {n: np.ndarray((h, w), order + _TYPES[fields[n].datatype], data, fields[n].offset,
-                          (cloud.row_step, step))[rows].astype(float) for n in names}
+    with np.errstate(invalid='ignore'):                    # a NaN of a kind of its own is still one
+        return {n: np.ndarray((h, w), order + _TYPES[fields[n].datatype], data, fields[n].offset,
+                              (cloud.row_step, step))[rows].astype(float) for n in names}

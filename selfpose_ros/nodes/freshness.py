@@ -12,8 +12,10 @@ from typing import Any
 
 from .meters import Meter
 
-__all__ = ['Freshness', 'Rhythm', 'received_at']
+__all__ = ['A_FEW', 'Freshness', 'Rhythm', 'received_at']
 
+#: so many late things within a meter's window are worth a word; fewer are counted
+A_FEW = 3
 #: of a limit: stamps that are no further behind the host's clock than this are of the same clock
 _AGREE = .5
 #: stamps may be ahead of the host's clock by this, s

@@ -11,6 +11,7 @@ from ..core.estimator import CameraStatus
 from ..core.observation import LEVEL_NAMES
 from ..core.view_buffer import CameraStream
 from .diagnostics import ERROR, OK, WARN, Entry, number
+from .freshness import A_FEW
 from .fusion_worker import FusionWorker
 from .keypoints_input import KeypointsInput
 from .meters import Meter
@@ -42,7 +43,7 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
         message = 'no camera publishes keypoints; start pose2d_node, or name the cameras in `cameras`'
     elif all(k.rhythm.silent(settings.stale_after_s) for k in inputs) or not any(k.views.total for k in inputs):
         level, state, message = WARN, 'no views', 'no keypoints come from any camera; see the cameras below'
-    elif late:
+    elif late >= A_FEW:
         level, state, message = WARN, 'late', (
             f'{late} results of the last seconds came later than max_age_s and were left out; use fewer cameras or '
             f'people, a faster machine, or a higher max_age_s ({s.sentence})')
@@ -101,13 +102,13 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
     if source.nameless:
         return WARN, 'nameless', (f'keypoints come, but {source.topic}_info does not say what their columns are; '
                                   'publish joint_names and image_size there (transient local)')
-    if stream is not None and stream.note:
-        return WARN, 'clock', stream.note
-    if source.crowd:
-        return WARN, 'crowded', source.crowd
     wrong = next((f for f in found if f.verdict is not Verdict.NOTE), None)
-    if wrong is not None:
-        return WARN, wrong.kind.value, wrong.text
+    # none of them hides another
+    told = [('clock', stream.note if stream is not None else ''), ('crowded', source.crowd),
+            *([] if wrong is None else [(wrong.kind.value, wrong.text)])]
+    if any(sentence for _, sentence in told):
+        return (WARN, ', '.join(state for state, sentence in told if sentence),
+                '; '.join(sentence for _, sentence in told if sentence))
     if status is not None and status.note:
         # that nobody is in view is no fault
         empty = not status.people and status.rate_hz > 0

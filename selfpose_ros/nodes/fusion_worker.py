@@ -3,6 +3,7 @@
 """The thread that owns view buffer and estimator: views in, results out, the executor never waits."""
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -90,6 +91,7 @@ class FusionWorker:
         # an instant may wait for a camera, and must not be late for that alone
         self._fresh = Freshness(max(max_age_s, 2 * config.max_wait_s) if max_age_s else 0.)
         self._views: deque[tuple[View2D, float, float | None]] = deque()
+        self._received: dict[tuple[str, float], float] = {}
         self._next_try = 0.
         self._changed = threading.Condition()
         self._forget = self._ending = False
@@ -165,13 +167,15 @@ class FusionWorker:
             self._read()
 
     def _step(self, views: deque[tuple[View2D, float, float | None]]) -> None:
-        due: list[tuple[MultiView, float]] = []
+        due: list[MultiView] = []
         for view, received, arrival_s in views:
-            self._fresh.observe(view.stamp, received, arrival_s)
-            due += ((instant, received) for instant in self._buffer.add(view, arrival_s))
+            # both clocks as of now: the view may have waited here
+            self._fresh.observe(view.stamp, received, self._now())
+            self._received[view.camera, view.stamp] = received
+            due += self._buffer.add(view, arrival_s)
         now = self._now()
         if now is not None:
-            due += ((instant, time.monotonic()) for instant in self._buffer.poll(now))
+            due += self._buffer.poll(now)
         if self._buffer.epoch != self.epochs:
             self._begin_check()
         self.streams, self.epochs = self._buffer.cameras, self._buffer.epoch
@@ -181,7 +185,8 @@ class FusionWorker:
         if self._estimator is None:
             self.skipped += len(due)
             return
-        for instant, received in due:
+        for instant in due:
+            received = self._came(instant)
             if not self._fresh.is_late(instant.stamp, received, self._now()):
                 self._fuse(instant, received)
 
@@ -199,6 +204,13 @@ class FusionWorker:
             return
         stamp = people[0].stamp if people else instant.stamp         # older than the instant with a smoother's lag
         self._deliver(Result(stamp, tuple(people), self.status, self.rig))
+
+    def _came(self, instant: MultiView) -> float:
+        """When the first of its views came, monotonic, s."""
+        came = min((self._received.pop((v.camera, v.stamp), math.inf) for v in instant.views), default=math.inf)
+        while len(self._received) > _MOST_VIEWS:            # of views that are in no instant
+            del self._received[next(iter(self._received))]
+        return min(came, time.monotonic())
 
     def _read(self) -> None:
         """Take over status and rig; a rig that is the same stays the same object, so that `is` tells a new one."""

@@ -27,6 +27,8 @@ _KINDS = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple[str, .
 _CAMERA = re.compile(r'[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*')
 #: the first column of a sentence that goes on in the YAML file
 _YAML_WIDTH = 112
+#: no parameter comes near; beyond, whole numbers are no floats any more
+_MOST = 2**63
 
 
 def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None, high: float | None = None,
@@ -255,6 +257,9 @@ def checked(parameter: Parameter, value: Any) -> Any:
     if value is None:
         return parameter.default
     kind, wrong = parameter.kind, False
+    if isinstance(value, int) and abs(value) > _MOST:
+        raise ParameterError(f'parameter {parameter.name} is a number of {len(hex(value)) * 6 // 5} digits, must be '
+                             f'{parameter.allowed or _WORDS[kind]}')
     if kind == 'string[]':
         if isinstance(value, str):
             value = [v.strip() for v in value.strip('[] ').split(',')]

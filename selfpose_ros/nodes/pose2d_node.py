@@ -3,6 +3,7 @@
 """Camera topics -> keypoints topics: the node that sees."""
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,9 +24,10 @@ from .camera_input import CameraInput
 from .debug_log import camera_lines
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
+from .freshness import Freshness
 from .graph import published
 from .managed_node import ManagedNode
-from .messages import KeypointsInfo, keypoints_from, optical_frame, time_from
+from .messages import KeypointsInfo, keypoints_from, optical_frame, seconds, time_from
 from .parameters import Pose2DSettings
 from .pose2d_report import CameraLine, camera_entry, network_entry
 from .process import run_alone
@@ -70,7 +72,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             self._cameras[name] = CameraLine(
                 ViewMaker(name, network, s.max_people, s.min_confidence, s.max_megapixels, source.topic), source,
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
-                self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED))
+                self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED), Freshness(s.max_age_s))
         self.every(_LOOK_S, self._look)
         self.every(BUILD_LOG_S, self._tell_builds)
 
@@ -95,6 +97,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
     def _changed(self) -> None:
         for camera in self._cameras.values():
+            camera.fresh.limit_s = self.settings.max_age_s
             camera.maker.max_people = self.settings.max_people
             camera.maker.min_confidence = self.settings.min_confidence
             camera.maker.max_megapixels = self.settings.max_megapixels
@@ -120,8 +123,14 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     # -- in a worker's thread
 
     def _work(self, camera: CameraLine, message: Image | CompressedImage) -> None:
-        view = camera.maker.view(message, camera.input.info, self.now_s())
-        if view is None:
+        received, now = camera.input.received, self.now_s()
+        # a driver that sets no stamps: the time of arrival stands in for it
+        stamp = seconds(message.header.stamp) or now - (time.monotonic() - received)
+        camera.fresh.observe(stamp, received, now or None)
+        if camera.fresh.is_late(stamp, received, now or None):
+            return
+        view = camera.maker.view(message, camera.input.info, now)
+        if view is None or camera.fresh.is_late(stamp, received, self.now_s() or None):
             return
         camera.people = len(view.keypoints)
         self._tell_info(camera, view)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .camera_input import CameraInput
 from .diagnostics import ERROR, OK, WARN, Entry, number
+from .freshness import A_FEW, Freshness
 from .messages import KeypointsInfo
 from .meters import Meter
 from .view_maker import ViewMaker
@@ -27,6 +28,7 @@ class CameraLine:
     """One camera from image topic to keypoints topic.
 
     Attributes:
+        fresh: how old its images are; those that are too old are left out.
         views: one event per published view, value = seconds from its stamp to its publication.
         errors: one event per image that could not be used.  error: the last one's sentence.
         people: in the newest view.
@@ -36,6 +38,7 @@ class CameraLine:
     input: CameraInput
     keypoints: Any
     info_publisher: Any
+    fresh: Freshness
     info: KeypointsInfo | None = None
     views: Meter = field(default_factory=Meter)
     errors: Meter = field(default_factory=Meter)
@@ -65,7 +68,8 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
         'reliability': 'none' if choice is None else 'reliable' if choice.reliable else 'best_effort',
         'images_per_s': source.arrivals.rate_hz(), 'views_per_s': line.views.rate_hz(), 'age_s': source.age_s,
         'people': line.people, 'images': source.arrivals.total, 'views': line.views.total,
-        'skipped_images': source.skipped, 'unusable_images': line.errors.total, 'old_stamps': maker.doubles,
+        'skipped_images': source.skipped, 'unusable_images': line.errors.total,
+        'late_images': line.fresh.late.total, 'old_stamps': maker.doubles,
         'clock_jumps': maker.jumps.total, 'image_size': size,
         'bits_used': f'{maker.bits} of 16' if maker.bits else '8 of 8' if line.views.total else 'not known',
         'calibrated': 'by CameraInfo' if info is not None and info.intrinsics is not None else 'no, from people',
@@ -91,7 +95,7 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
         if starting:
             return OK, 'starting', f'waits for the first image, {source.choice.words}'
         return WARN, 'silent', f'no image came yet, {source.choice.words}; check the camera driver'
-    if source.age_s > stale_after_s:
+    if source.rhythm.silent(stale_after_s):
         return ERROR, 'gone', (f'no image for {source.age_s:.0f} s, {source.choice.words}; the camera driver or '
                                'the network has stopped')
     if source.rivals:
@@ -101,6 +105,13 @@ def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequenc
         return ERROR, 'broken', f'no image can be used: {line.error}'
     if bad:
         return WARN, 'flawed', f'{bad} of {bad + good} images cannot be used: {line.error}'
+    late = len(line.fresh.late.values())
+    if late >= A_FEW:
+        ages = 1e3 * line.fresh.late.percentile(50)
+        return WARN, 'late', (
+            f'{late} of {late + good} images were too old when their joints were found ({ages:.0f} ms, max_age_s is '
+            f'{line.fresh.limit_s:g}) and were left out; use a quicker network, fewer cameras or images, or a higher '
+            'max_age_s')
     if source.hint:
         return WARN, 'losing', source.hint
     if maker.jumps.values():

@@ -16,9 +16,9 @@ from ..inference.errors import InferenceError
 from ..inference.pose2d import BatchingPose2D, Pose2D
 from ..io.ros_messages.image_topics import is_rectified
 from ..io.ros_messages.images import MAX_MEGAPIXELS
-from .errors import ImageError
+from .errors import ImageError, MessageError
 from .image_input import ImageInput, intrinsics_from
-from .messages import seconds
+from .messages import stamp_of
 from .meters import Meter
 
 __all__ = ['ViewMaker']
@@ -80,7 +80,10 @@ class ViewMaker:
     def _view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
         image = self._images.bgr(message)
         size = image.shape[1], image.shape[0]
-        stamp = seconds(message.header.stamp)
+        try:
+            stamp = stamp_of(message.header, f'camera {self.camera}')
+        except MessageError as error:
+            raise ImageError(str(error)) from error
         notes = []
         if stamp <= 0:
             stamp = arrival_s

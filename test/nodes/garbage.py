@@ -28,7 +28,8 @@ TEXTS: dict[str, str] = {
     'long': json.dumps({'joint_names': [f'joint{i}' for i in range(900_000)], 'image_size': [640, 480]}),
     'many names': _info(joint_names=[f'n{i}' for i in range(5_000)]), 'long name': _info(joint_names=['n' * 50_000]),
     'names twice': _info(joint_names=['l_hip'] * 500), 'names as one': _info(joint_names='l_hip, r_hip'),
-    'names of numbers': _info(joint_names=list(range(17))), 'names as an object': _info(joint_names={n: 1 for n in JOINTS}),
+    'names of numbers': _info(joint_names=list(range(17))),
+    'names as an object': _info(joint_names=dict.fromkeys(JOINTS, 1)),
     'K of 400 digits': _info(K=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]).replace('[[1,', f'[[{DIGITS},'),
     'K infinite': _info(K=[[float('inf'), 0, 320], [0, 500, 240], [0, 0, 1]]),
     'K of 1e308': _info(K=[[1e308, 0, 320], [0, 1e308, 240], [0, 0, 1]]),
@@ -63,7 +64,8 @@ def _with_confidence(people: int, value: float) -> np.ndarray:
 #: refused with a sentence
 CLOUDS: dict[str, PointCloud2] = {
     'no fields': cloud(fields=[]), '5000 fields': cloud(fields=_fields([f'f{i}' for i in range(5000)])),
-    'long names': cloud(fields=_fields(['x' * 100_000])), 'strange type': cloud(fields=_fields(list(KEYPOINT_FIELDS), 0, 99)),
+    'long names': cloud(fields=_fields(['x' * 100_000])),
+    'strange type': cloud(fields=_fields(list(KEYPOINT_FIELDS), 0, 99)),
     'offset at the end': cloud(fields=_fields(list(KEYPOINT_FIELDS), 2**32 - 100)),
     'height of 2^32': cloud(height=2**32 - 1), 'steps of 2^32': cloud(point_step=2**32 - 1, row_step=2**32 - 1),
     'no step': cloud(point_step=0, row_step=0), 'other width': cloud(width=3), 'cut off': cloud(data=b'123'),

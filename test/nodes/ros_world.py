@@ -90,7 +90,8 @@ class World:
     def make(self, kind: Callable[..., Any], up: bool = True, **kwargs: Any) -> Any:
         """A node under test with these parameters (and arguments in `args`), configured and active."""
         args = kwargs.pop('args', {})
-        given = {'diagnostics_period_s': 0.1, 'startup_s': 0., **kwargs}
+        # nothing is late: the machine that runs the tests may have other work
+        given = {'diagnostics_period_s': 0.1, 'max_age_s': 0., 'startup_s': 0., **kwargs}
         overrides = [Parameter(k, Parameter.Type.STRING_ARRAY if isinstance(v, list) else None, v)
                      for k, v in given.items()]
         node = kind(context=self.context, parameter_overrides=overrides, **args)

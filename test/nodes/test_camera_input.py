@@ -73,7 +73,7 @@ def _camera(share: int, reliable: bool, pixels: int = 640 * 480) -> CameraInput:
     for i in range(300):
         if i % share in (0, 1):
             image.header.stamp = stamp(100 + i / 30)
-            camera._on_image(image)
+            camera._on_image(image, {})
     return camera
 
 

@@ -27,8 +27,8 @@ RIG = ring_rig(4, seed=3)
 COMMAND = ['-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args']
 # inline: the same rig at the same instant in every run; a long wait, so that a busy machine loses no camera; and what
 # is said of the last instant stays until it is read
-PARAMETERS = {'rig_solver': 'inline', 'person_height_m': '1.75', 'max_wait_s': '0.6', 'max_age_s': '0.0', 'stale_after_s': '120.0',
-              'diagnostics_period_s': '0.1', 'cameras': json.dumps(RIG.cameras)}
+PARAMETERS = {'rig_solver': 'inline', 'person_height_m': '1.75', 'max_wait_s': '0.6', 'max_age_s': '0.0',
+              'stale_after_s': '120.0', 'diagnostics_period_s': '0.1', 'cameras': json.dumps(RIG.cameras)}
 
 
 class Room:

@@ -1,0 +1,19 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Half a minute of the soak; what depends on how busy the machine is, is left to the long run: see soak.py."""
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+
+from soak import soak
+
+
+def test_half_a_minute_of_faults() -> None:
+    """Thirty seconds: every kind of fault once, 2 s apart, and time for each to do its harm."""
+    log: list[str] = []
+    report = soak(25., seed=3, every_s=2., log=log.append)
+    said = '\n'.join([*report.lines(), *log])
+    assert not report.exceptions and not report.ended, said
+    assert report.faults >= 5 and report.skeletons > 20, said
