@@ -31,8 +31,8 @@ from std_msgs.msg import Header, String
 
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.synthetic import observe, ring_rig, walker
 from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, time_from
+from selfpose_ros.synthetic import observe, ring_rig, walker
 
 RATE_HZ, CLIP_S = 15., 20.
 COMMAND = ['-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args']
