@@ -21,7 +21,7 @@ from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.rig import NotSolved, Rig
 from selfpose_ros.core.rig.largest import solve_largest
 from selfpose_ros.core.rig.solver import Solution, solve
-from selfpose_ros.core.synthetic import observe, walker
+from selfpose_ros.synthetic import observe, walker
 
 Array = NDArray[np.float64]
 Change = Callable[[View2D], View2D | None]
