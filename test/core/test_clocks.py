@@ -156,6 +156,15 @@ def test_what_a_rig_is_a_little_off_by_is_normal() -> None:
     assert not big.cameras
 
 
+def test_one_image_that_is_far_off_is_forgotten() -> None:
+    """However far: the shift of a single instant is cut off, and is gone before it gets suspicious."""
+    m = DriftMonitor()
+    rest = {c: np.zeros(2) for c in 'abc'}
+    assert not any(m.update(.1, rest) for _ in range(40))
+    m.update(.1, {**rest, 'a': np.array([1e4, 0.])})
+    assert not any(m.update(.1, rest) for _ in range(15))
+
+
 def test_a_resection_counts_what_it_has_and_how_long_it_waited() -> None:
     r = Resection(most=10)
     assert r.span_s == 0. and r.waited_s == 0.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scenes import rotation_errors, scene, tracks_of
 
 from selfpose_ros.core import rotation
-from selfpose_ros.core.model import RigModel, model_from_rig, model_from_solution
+from selfpose_ros.core.fusion.triangulation import triangulate
+from selfpose_ros.core.model import RigModel, lifted_model, model_from_rig, model_from_solution
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.bundle import pixels, residuals
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, problem_of, solve
@@ -168,3 +169,63 @@ def test_a_saved_rig_comes_back_as_it_was() -> None:
     assert np.allclose(s.R @ model.world.R.T, rig.R) and np.allclose(s.t - rig.R @ model.world.t, rig.t)
     pin = model.pinholes[rig.cameras[1]]
     assert pin[0, 0] == pin[1, 1] == model.focal[1] and pin[:2, 2].tolist() == model.centre[1].tolist()
+
+
+# -- from lifted poses alone
+
+@functools.cache
+def from_poses() -> tuple[Tracks, RigModel]:
+    """Faultless poses of half a second, in cameras whose intrinsics are known."""
+    from oracle import Oracle
+
+    from selfpose_ros.core.camera import Intrinsics
+    from selfpose_ros.core.lifting import lift
+    s = scene(3, .5, 15., 2, 'mixed', noise_px=0., outliers=0., swap=0.)
+    tracks = tracks_of(s.frames)
+    N, V = tracks.kp.shape[:2]
+    joints, sigma = lift(Oracle(s.joints, s.rig, error=0., turned=0.), tracks.kp.reshape(-1, 17, 2),
+                         tracks.confidence.reshape(-1, 17), np.tile(s.rig.K, (N, 1, 1)))
+    tracks = replace(tracks, lifted=joints.reshape(N, V, 17, 3), lifted_sigma=sigma.reshape(N, V, 17),
+                     intrinsics=tuple(Intrinsics(K) for K in s.rig.K))
+    model = lifted_model(tracks, 1.75)
+    assert model is not None
+    return tracks, model
+
+
+def test_lifted_poses_give_a_rig_in_a_world_in_which_the_body_stands() -> None:
+    """Rotations to 1 degree, distances between cameras to 5 %; one camera is level, its view along x, and the body that
+    was seen last is at the origin.
+    """
+    tracks, model = from_poses()
+    truth = scene(3, .5, 15., 2, 'mixed', noise_px=0., outliers=0., swap=0.).rig
+    assert rotation_errors(model.R, truth.R).max() < 1.
+    far, want = (np.linalg.norm(r.centres[:, None] - r.centres, axis=-1) for r in (model.rig(), truth))
+    assert np.abs(far / np.where(want > 0, want, 1.) - 1)[want > 0].max() < .05
+    level = [v for v in range(3) if np.allclose(model.R[v] @ [0, 0, 1.], [0, -1, 0])]
+    assert level and np.allclose(model.R[level[0]][2], [1, 0, 0])
+    X = triangulate((tracks.kp[-1:] - model.centre[:, None]) / model.focal[:, None, None], np.ones((1, 3, 17)),
+                    model.R, model.t)[0]
+    assert np.abs(X[0, :2]).max() < .05 and X[[3, 6], 2].min() == pytest.approx(.08, abs=.05)
+    s = model.solution.state
+    assert np.allclose(s.R @ model.world.R.T, model.R) and np.allclose(s.t - model.R @ model.world.t, model.t)
+    assert model.distortion.shape == (3, 5) and not model.distortion.any()
+    assert model.lifted and model.level == 1 and model.quality == 0. and not model.depth_sigma
+
+
+def test_the_world_of_an_earlier_idea_goes_on() -> None:
+    """The first camera in common keeps its pose in a world with another heading; the others follow."""
+    tracks, model = from_poses()
+    old = replace(turned(model, 60., (1., 2., .3))[0], lifted=True, origin=np.array([4., 5., 6.]))
+    again = lifted_model(tracks, 1.75, old)
+    assert again is not None
+    assert_same_place(again, old.R, old.t, .01, .001)
+    assert again.origin.tolist() == [4., 5., 6.]
+
+
+def test_one_camera_guesses_how_far_away_the_body_is() -> None:
+    """Without intrinsics a quarter; the level is 1."""
+    tracks, _ = from_poses()
+    one = replace(tracks.views(np.array([1])), intrinsics=(None,))
+    model = lifted_model(one, 0.)
+    assert model is not None and model.cameras == ('cam2',) and model.level == 1
+    assert model.depth_sigma == pytest.approx(.25) and model.scale.source == 'adult prior'

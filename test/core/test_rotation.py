@@ -15,6 +15,7 @@ from selfpose_ros.core.rotation import (
     log,
     mean_rotation,
     nearest_rotation,
+    ray_rotation,
     rigid_alignment,
     similarity_alignment,
 )
@@ -152,3 +153,16 @@ def test_alignment_of_coinciding_points_is_finite() -> None:
     s, R, t = similarity_alignment(np.ones((4, 3)), np.ones((4, 3)))
     assert np.isfinite(s) and np.isfinite(R).all() and np.isfinite(t).all()
     assert np.linalg.det(R) == pytest.approx(1.)
+
+
+def test_ray_rotation_is_the_smallest_that_takes_the_axis_to_the_ray() -> None:
+    """Rays of any length in front: no turn about the axis itself, the angle that lies between; to 1e-12."""
+    rays = np.random.default_rng(8).normal(size=(4, 30, 3)) * [1, 1, .3] + [0, 0, 1.2]
+    rays[..., 2] = np.abs(rays[..., 2])
+    R = ray_rotation(rays)
+    unit = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    assert np.allclose(R[..., 2], unit, atol=1e-12)
+    assert np.allclose(R @ np.swapaxes(R, -1, -2), np.eye(3), atol=1e-12) and np.allclose(np.linalg.det(R), 1.)
+    axis = log(R)
+    assert np.allclose(axis[..., 2], 0., atol=1e-9)
+    assert np.allclose(np.linalg.norm(axis, axis=-1), np.arccos(unit[..., 2]), atol=1e-7)

@@ -160,3 +160,22 @@ def test_prior_body_has_the_prior_height() -> None:
 
 def test_cameras_in_one_place_with_a_known_baseline_are_no_division_by_zero() -> None:
     assert np.isfinite(metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), baseline_m=1.).factor)
+
+
+def test_knees_and_face_point_forward_by_what_they_stand_out() -> None:
+    """A body that faces x, knees 6 and 8 cm and nose 10 cm in front of the middle of their neighbours: 24 cm, and no
+    more than 30 of any pose.
+    """
+    X = np.zeros((2, 17, 3))
+    for side, joints in ((-.1, (1, 2, 3)), (.1, (4, 5, 6))):
+        for j, z in zip(joints, (.9, .5, .1), strict=True):
+            X[:, j] = [0., side, z]
+    X[:, 0], X[:, 8], X[:, 9], X[:, 10] = [0, 0, .9], [0, 0, 1.4], [.1, 0, 1.5], [0, 0, 1.6]
+    X[:, 2, 0], X[:, 5, 0] = .06, .08
+    X[:, 3, 0] = X[:, 1, 0] = 0.
+    assert body_forward_score(X[:1]) == pytest.approx(.24)
+    X[1, 9, 0] = 1.
+    assert body_forward_score(X[1:]) == pytest.approx(.3) and body_forward_score(X) == pytest.approx(.27)
+    leaning = X[:1].copy()
+    leaning[:, 1, 0] = leaning[:, 3, 0] = .02                     # hip and ankle in front as well
+    assert body_forward_score(leaning) == pytest.approx(.22, abs=.002)
