@@ -316,3 +316,27 @@ def test_a_long_gap_between_ticks_does_not_break_it() -> None:
         f.update(seen(X[i], rig, 2., 1., i))
         assert np.isfinite(f.x).all() and (np.linalg.eigvalsh(f.pp) > 0).all()
     assert far(f, X[59]).max() < .03
+
+
+def test_a_surprise_makes_all_of_a_joint_less_sure_alike() -> None:
+    """The body is seen 30 cm further: each joint's prior covariance is inflated as a whole (position, velocity and what
+    connects them, by one factor of more than 1), and the velocity follows the joint by just that covariance.
+    """
+    rig, X = ring_rig(4, 1), walker(1., FPS, 1)
+    f = new_filter(rig, X[0])
+    for x in X[:6]:
+        f.predict(DT)
+        f.update(seen(x, rig))
+    f.predict(DT)
+    before = f.pred
+    f.update(seen(X[6] + [.3, 0., 0.], rig))
+    x0, v0, pp, pv, vv = f.pred
+    more = pp[:, 0, 0] / before[2][:, 0, 0]
+    assert (more > 1.).all() and more.max() > 2.
+    for inflated, was in zip((pp, pv, vv), before[2:], strict=True):
+        assert np.allclose(inflated, more[:, None, None] * was, rtol=1e-9)
+    gain = np.swapaxes(pv, 1, 2) @ np.linalg.inv(pp)
+    assert np.allclose(f.v - v0, (gain @ (f.x - x0)[..., None])[..., 0], atol=1e-9)
+    assert np.allclose(f.vv, vv - gain @ (pp - f.pp) @ np.swapaxes(gain, 1, 2), atol=1e-9)
+    joint = np.block([[f.pp, f.pv], [np.swapaxes(f.pv, 1, 2), f.vv]])
+    assert np.linalg.eigvalsh(joint).min() > 0

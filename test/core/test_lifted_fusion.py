@@ -158,6 +158,9 @@ def test_bone_vectors_are_those_of_the_body() -> None:
     true = SCENE.first[0, BONE_B] - SCENE.first[0, BONE_A]
     assert np.abs(bones - true).max() < .02
     assert np.linalg.eigvalsh(info).min() > 0
+    # a body of twice the size is lifted twice as unsurely
+    twice, less = bone_vectors(joints[0], sigma[0], SCENE.rig.R, SCENE.rig.t, SCENE.first[0, 0], 2 * TRUE_BONES)
+    assert np.allclose(twice, 2 * bones) and np.allclose(less, info / 4)
     # one view: least sure along it
     _, info = bone_vectors(joints[0, :1], sigma[0, :1], SCENE.rig.R[:1], SCENE.rig.t[:1], SCENE.first[0, 0], TRUE_BONES)
     axis = SCENE.rig.R[0] @ SCENE.first[0, 0] + SCENE.rig.t[0]

@@ -222,6 +222,23 @@ def test_the_world_of_an_earlier_idea_goes_on() -> None:
     assert again.origin.tolist() == [4., 5., 6.]
 
 
+@pytest.mark.parametrize('v', [0, 1, 2])
+def test_one_camera_in_common_carries_the_world_on(v: int) -> None:
+    """Whichever it is: its pose is kept, the others follow, and the solution goes with it."""
+    tracks, model = from_poses()
+    kept = turned(model, 60., (1., 2., .3))[0]
+    rig, i = kept.rig(), [v]
+    old = model_from_rig(replace(rig, cameras=(rig.cameras[v],), K=rig.K[i], distortion=rig.distortion[i],
+                                 image_size=rig.image_size[i], R=rig.R[i], t=rig.t[i],
+                                 rotation_sigma_deg=rig.rotation_sigma_deg[i], clock_offset_s=rig.clock_offset_s[i]),
+                         model.noise, 1)
+    again = lifted_model(tracks, 1.75, old)
+    assert again is not None
+    assert_same_place(again, kept.R, kept.t, .01, .001)
+    s = again.solution.state
+    assert np.allclose(s.R @ again.world.R.T, again.R) and np.allclose(s.t - again.R @ again.world.t, again.t)
+
+
 def test_one_camera_guesses_how_far_away_the_body_is() -> None:
     """Without intrinsics a quarter; the level is 1."""
     tracks, _ = from_poses()

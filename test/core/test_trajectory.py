@@ -71,6 +71,8 @@ def cost(p: BundleProblem, s: BundleState, stamp: Array, rho: float, w: trajecto
     h = np.diff(stamp)
     second = 2 * (np.diff(s.X, axis=0)[1:] / h[1:, None, None] - np.diff(s.X, axis=0)[:-1] / h[:-1, None, None]) \
         / (h[1:] + h[:-1])[:, None, None]
+    free = p.log_focal_sigma > 0
+    total += .5 * (((np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
     q = second.reshape(len(second), -1) / w.acc
     return float(total + .5 * (q * q).sum())
 
@@ -94,6 +96,7 @@ def test_camera_gradient_is_that_of_the_cost() -> None:
     """The border of the system, for each camera parameter: to 1e-7 of the largest, measured 3e-9."""
     from test_bundle import moved
     p, s, stamp = problem(6, noise_px=2.)
+    p = replace(p, log_focal=np.log(s.focal) + [.1, -.2, 0.], log_focal_sigma=np.array([.01, .02, 0.]))
     s = started(s, .01)
     w = work(p, s, stamp, MotionModel(tail=1e6, correlation=.4, outlier=1e6))
     gc = w.system(s, p, True)[4][:21]
