@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .filtering import FilterConfig, SkeletonFilter, State, predicted
 from .model import RigModel
 from .people import Row, measurement_of, with_memory
+from .rig.bundle import BundleState, pixels
 from .sides import PERMUTATIONS
 
 __all__ = ['Followed', 'Instant', 'Piece', 'continuous']
@@ -27,9 +28,12 @@ Array = NDArray[np.float64]
 _START_M = .3
 #: two passes are the same from here on when they have been for so many instants, to this, m
 _SAME_INSTANTS, _SAME_M = 3, .001
-#: joints that so many others exceed, in sigmas per axis, are what one movement makes: of 3000 instants of the training
-#: split none comes beyond 2.3, with four views or with two; jumps to other poses lie at 4 to 15
+#: so many joints must jump, by so many sigmas per axis: of 4600 instants of the training split with four views none
+#: comes beyond 2.5, jumps to other poses lie at 4 to 15 (the fourth joint)
 _JOINTS, _JUMP = 3, 3.3
+#: and so many sigmas of a 2D joint in some view: where views contradict each other, two filters may well believe
+#: different ones of them, with nothing that moves
+_SEEN = 4.
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,27 @@ class _Passes:
         return out
 
     def apart(self, before: State, after: State, i: int) -> float:
-        """How far apart both sides are between instants i and i + 1, in sigmas per axis: the third of the joints.
+        """How far apart both sides are between instants i and i + 1, in sigmas per axis: the third of the joints that
+        jump in the images, too.
 
         Where only left and right differ one of the two passes has them wrong, which is no movement.
         """
         at = self.person.instants
         x, _, pp, _, _ = predicted(before, at[i + 1].stamp - at[i].stamp, self.acc2)
+        if (self._seen_jump(before[0], x, i) > _SEEN).sum() < _JOINTS:
+            return 0.
         d = after[0][PERMUTATIONS] - x
         e2 = np.einsum('pji,pji->pj', d, np.linalg.solve(pp + after[2][PERMUTATIONS], d[..., None])[..., 0]) / 3
         return float(np.sqrt(np.sort(e2, 1)[:, -_JOINTS].min()))
+
+    def _seen_jump(self, x: Array, expected: Array, i: int) -> Array:
+        """(17,) by how many sigmas joints go elsewhere in the images between instants i and i + 1 than a body that goes
+        from x to `expected` (17, 3) m; in the view that shows it best.
+        """
+        m, at = self.model, self.person.instants
+        now, then = (measurement_of(m, a.stamp, a.row) for a in at[i:i + 2])
+        state = BundleState(m.R, m.t, m.focal, np.stack([x, expected]), m.bones)
+        px = pixels(state, m.centre)
+        off = then.kp - now.kp - (px[1] - px[0])
+        sigma = np.hypot(now.sigma, then.sigma)                            # inf where one of them is not seen
+        return np.asarray((np.linalg.norm(off, axis=-1) / sigma / np.sqrt(2)).max(0))

@@ -136,3 +136,15 @@ def test_what_all_cameras_name_is_not_turned_round_for_smoothness(monkeypatch: p
     people = smoothed(monkeypatch, seen(X, swap=0.))
     e = errors(people, X)
     assert e[45:].max() < .03 and e[:35].max() < .03
+
+
+def test_two_cameras_that_contradict_each_other_make_no_jump() -> None:
+    """One of two is thought to look 10 degrees elsewhere: two passes may each believe another one, and nothing moves."""
+    from selfpose_ros.core import rotation
+    model = model_of(2)
+    Q = rotation.exp(np.deg2rad([4., 10., 0.]))
+    wrong = replace(model, R=np.stack([model.R[0], Q @ model.R[1]]), t=np.stack([model.t[0], Q @ model.t[1]]))
+    frames = seen(motion()[:80], 2)
+    people = offline._follow(frames, wrong, EstimatorConfig(), None, lambda what, share: None)
+    assert people
+    assert all(len(offline.continuous(person, wrong)) == 1 for person in people.values())
