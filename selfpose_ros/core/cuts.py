@@ -18,7 +18,7 @@ from .filtering import FilterConfig, SkeletonFilter, State, predicted
 from .model import RigModel
 from .people import Row, measurement_of, with_memory
 from .rig.bundle import BundleState, pixels
-from .sides import PERMUTATIONS
+from .sides import PERMUTATIONS, agreed_permutation
 
 __all__ = ['Followed', 'Instant', 'Piece', 'continuous']
 
@@ -121,25 +121,26 @@ class _Passes:
     def apart(self, before: State, after: State, i: int) -> float:
         """How far apart both sides are between instants i and i + 1, in sigmas per axis: the third of the joints that
         jump in the images, too.
-
-        Where only left and right differ one of the two passes has them wrong, which is no movement.
         """
         at = self.person.instants
         x, _, pp, _, _ = predicted(before, at[i + 1].stamp - at[i].stamp, self.acc2)
-        if (self._seen_jump(before[0], x, i) > _SEEN).sum() < _JOINTS:
+        seen = self._seen_jump(before[0], x, i) > _SEEN
+        if seen.sum() < _JOINTS:
             return 0.
-        d = after[0][PERMUTATIONS] - x
-        e2 = np.einsum('pji,pji->pj', d, np.linalg.solve(pp + after[2][PERMUTATIONS], d[..., None])[..., 0]) / 3
-        return float(np.sqrt(np.sort(e2, 1)[:, -_JOINTS].min()))
+        d = after[0] - x
+        e2 = np.einsum('ji,ji->j', d, np.linalg.solve(pp + after[2], d[..., None])[..., 0]) / 3
+        return float(np.sqrt(np.sort(e2 * seen)[-_JOINTS]))
 
     def _seen_jump(self, x: Array, expected: Array, i: int) -> Array:
         """(17,) by how many sigmas joints go elsewhere in the images between instants i and i + 1 than a body that goes
-        from x to `expected` (17, 3) m; in the view that shows it best.
+        from x to `expected` (17, 3) m; in the view that shows it best. Sides that single views exchange are put right.
         """
         m, at = self.model, self.person.instants
-        now, then = (measurement_of(m, a.stamp, a.row) for a in at[i:i + 2])
-        state = BundleState(m.R, m.t, m.focal, np.stack([x, expected]), m.bones)
-        px = pixels(state, m.centre)
-        off = then.kp - now.kp - (px[1] - px[0])
-        sigma = np.hypot(now.sigma, then.sigma)                            # inf where one of them is not seen
+        px = pixels(BundleState(m.R, m.t, m.focal, np.stack([x, expected]), m.bones), m.centre)
+        both = [measurement_of(m, a.stamp, a.row) for a in at[i:i + 2]]
+        kp, sigma = np.stack([b.kp for b in both]), np.stack([b.sigma for b in both])
+        order = PERMUTATIONS[agreed_permutation(px, kp, sigma)]
+        kp, sigma = np.take_along_axis(kp, order[..., None], 2), np.take_along_axis(sigma, order, 2)
+        off = kp[1] - kp[0] - (px[1] - px[0])
+        sigma = np.hypot(*sigma)                                           # inf where one of them is not seen
         return np.asarray((np.linalg.norm(off, axis=-1) / sigma / np.sqrt(2)).max(0))
