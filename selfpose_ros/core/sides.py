@@ -25,8 +25,8 @@ Index = NDArray[np.int64]
 #: cost of an exchange in one view at one instant, in units of the robust cost (half squared sigmas, nats): about one in
 #: a hundred views has one of three kinds
 _EXCHANGE = 6.
-#: the same over time: share of the time that a view is exchanged, and how long that lasts, s (the benchmark's network,
-#: training split, as it is drawn and as it is found again with the true cameras)
+#: the same over time: share of the time that a view is exchanged, how long that lasts, s; as the benchmark's network
+#: has it. What all views have for as long as that is no coincidence; what one has for long costs little more
 _SHARE, _LASTS_S = .01, .12
 #: residuals beyond about this many sigmas tell no more
 _SCALE = 3.
