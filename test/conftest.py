@@ -8,6 +8,9 @@ import importlib.util
 import os
 import signal
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # Before any test imports rclpy, and for the processes that tests start: a whole robot may be running on this
 # machine. Linux hands out the ports of domains above 101 to anybody. `make test` has chosen a domain already.
@@ -29,3 +32,40 @@ def pytest_report_header() -> str:
         return 'ROS: no rclpy here, tests that need it are skipped'
     version = importlib.metadata.version('rclpy')
     return f'ROS: rclpy {version}, domain {os.environ["ROS_DOMAIN_ID"]}, this host only'
+
+
+#: frames a second of the small motion file of our own people
+FPS = 25.
+#: (name, style, frames, seed): the second is too short for a clip, the third is cut into two
+SEQUENCES = (('a#1', 'mixed', 80, 1), ('b', 'walk', 40, 2), ('c', 'exercise', 330, 3))
+
+
+@pytest.fixture(scope='session')
+def motion_file(tmp_path_factory) -> Path:
+    """Three sequences; their clips are the numbers 0, 2 and 3."""
+    import numpy as np
+
+    from selfpose_ros.core.skeleton import JOINTS
+    from selfpose_ros.synthetic import walker
+    parts = [walker(n / FPS, FPS, seed, style).astype(np.float32) for _, style, n, seed in SEQUENCES]
+    path = tmp_path_factory.mktemp('motion') / 'tiny.npz'
+    np.savez(path, pos=np.concatenate(parts), seq_start=np.cumsum([0, *map(len, parts)]),
+             seq_name=np.array([s[0] for s in SEQUENCES]), subject=np.array(['x'] * len(parts)),
+             fps=np.float32(FPS), joints=np.array(JOINTS))
+    return path
+
+
+@pytest.fixture(scope='session')
+def motion(motion_file):
+    """The same, read."""
+    from selfpose_ros.io.motion_capture import read_motion
+    return read_motion(motion_file)
+
+
+@pytest.fixture(scope='session')
+def reference() -> Path:
+    """Folder of the independent protocol and scorer, where it lies next to the checkout."""
+    folder = Path(__file__).resolve().parents[2] / 'shared' / 'bench'
+    if not (folder / 'make_archives.py').is_file():
+        pytest.skip(f'the reference protocol is not at {folder}')
+    return folder

@@ -29,7 +29,7 @@ ROOMS = {
     'synthetic': {'core'},
     'inference': {'core', 'models', 'synthetic'},
     'models': {'core'},
-    'io': {'core'},
+    'io': {'core', 'synthetic'},
     'nodes': {'core', 'inference', 'io', 'models'},
     'demo': {'core', 'inference', 'io', 'models', 'nodes', 'synthetic'},
     'benchmark': {'core', 'inference', 'io', 'models', 'synthetic'},
@@ -47,7 +47,7 @@ TRAINING = 'selfpose_training'
 NOWHERE = {TRAINING, 'torch', 'tensorboard'}
 #: imported by `inference.onnx_runtime` alone, by a name that it puts together
 DOOR, BEHIND_IT = 'inference.onnx_runtime', 'onnxruntime'
-#: rooms that the training may import; the benchmark holds the protocol that it draws its virtual cameras from
+#: rooms that the training may import
 TRAINING_MAY = {'core', 'synthetic', 'io', 'models', 'inference', 'benchmark'}
 
 

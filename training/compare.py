@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from selfpose_ros.benchmark.motion import Motion
 from selfpose_ros.models.store import Model, open_model
+from selfpose_ros.synthetic.motion_capture import Motion
 
 from .display import Display
 from .errors import TrainingError
@@ -154,10 +154,9 @@ def _range(values: Sequence[float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program."""
-    from selfpose_ros.benchmark.errors import BenchmarkError
-    from selfpose_ros.benchmark.motion import read_motion
     from selfpose_ros.inference.errors import InferenceError
     from selfpose_ros.io.errors import IoError
+    from selfpose_ros.io.motion_capture import read_motion
     from selfpose_ros.models.errors import ModelError
     parser = argparse.ArgumentParser(prog='python -m selfpose_training.compare', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -173,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             display.say(f'{folder}')
             figures.append(_measured(run.model, motion, args.seed))
         sys.stdout.write(table(runs, figures, latencies([r.model for r in runs])))
-    except (TrainingError, IoError, ModelError, InferenceError, BenchmarkError) as error:
+    except (TrainingError, IoError, ModelError, InferenceError) as error:
         sys.stderr.write(f'compare: error: {error}\n')
         return 2
     return 0

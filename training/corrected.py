@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
 from selfpose_ros.core.correction import CorrectionConfig
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.fusion.corrected import RunningLengths, correct_views
 from selfpose_ros.core.lifting import Lifter
 from selfpose_ros.core.skeleton import JOINTS, MIRROR
+from selfpose_ros.synthetic.clips import Clip, Conditions, make_clip
 
 from . import metrics
 
@@ -106,12 +106,12 @@ def shown(lifter: Lifter, clips: Sequence[Clip], views: int, instants: int) -> t
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program."""
-    from selfpose_ros.benchmark.errors import BenchmarkError
-    from selfpose_ros.benchmark.motion import pieces, read_motion
     from selfpose_ros.inference.errors import InferenceError
     from selfpose_ros.inference.lifter import open_lifter
     from selfpose_ros.io.errors import IoError
+    from selfpose_ros.io.motion_capture import read_motion
     from selfpose_ros.models.errors import ModelError
+    from selfpose_ros.synthetic.motion_capture import pieces
 
     from .evaluate import Lifted, figures, lift_clip
     parser = argparse.ArgumentParser(prog='python -m selfpose_training.corrected', description=__doc__,
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 wrong = [replace(c, rays=change(c.rays), k=change(c.k)) for c in clips]
                 row(f'wrong: {what}', wrong, CorrectionConfig(), False)
                 row(f'wrong: {what}, no guards', wrong, CorrectionConfig(guarded=False), False)
-    except (IoError, ModelError, InferenceError, BenchmarkError) as error:
+    except (IoError, ModelError, InferenceError) as error:
         sys.stderr.write(f'corrected: error: {error}\n')
         return 2
     sys.stdout.write('\nPA-MPJPE, mm.\n')

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.benchmark.motion import Motion, pieces
-from selfpose_ros.benchmark.protocol import Clip, Conditions, make_clip
 from selfpose_ros.core.correction import CorrectionConfig
 from selfpose_ros.core.lifting import Lifter, norm2d, pinhole
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.synthetic.clips import Clip, Conditions, make_clip
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 
 from . import metrics
 from .corrected import Corrections, corrected
@@ -117,7 +117,7 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
 
     Args:
         lifter: gets 2D poses normalised through virtual cameras with guessed intrinsics, as at run time.
-        motion: see `selfpose_ros.benchmark.motion`.
+        motion: see `selfpose_ros.synthetic.motion_capture`.
         seed: of cameras and 2D errors; the same seed gives the same clips on every machine.
         views: 1 to 4.
         travel: people keep their path over the floor; else they are kept in the middle.
@@ -126,7 +126,7 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
         progress: called with (what is done, clips done, clips in all).
 
     Raises:
-        BenchmarkError: a number of views that the protocol does not have.
+        SyntheticError: a number of views that the protocol does not have.
     """
     conditions = Conditions(views, travel=travel, noise=noise)
     parts: list[Lifted] = []

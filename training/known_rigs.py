@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from selfpose_ros.benchmark.motion import Motion, pieces, read_motion
-from selfpose_ros.benchmark.protocol import Conditions, make_clip
 from selfpose_ros.core.estimator import EstimatorConfig
 from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.motion_capture import read_motion
 from selfpose_ros.io.npz import NpzReader, write_npz
+from selfpose_ros.synthetic.clips import Conditions, make_clip
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 
 from .data.motion import read_poses
 from .data.recordings import Recorded

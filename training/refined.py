@@ -23,12 +23,12 @@ import torch
 
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.errors import IoError
+from selfpose_ros.synthetic.network2d import Network2D
 
 from . import checkpoint
 from .batch import Batch
 from .data.arrays import Drawing
 from .data.motion import MotionViews, Poses, read_poses
-from .data.noise import ProtocolNoise
 from .errors import TrainingError
 from .methods import get
 from .methods.cross_view import CrossView
@@ -98,7 +98,7 @@ def refined(method: CrossView, network: Lifter, poses: Poses, seed: int, *, view
         seed: of cameras and 2D errors.
         occlusion: factor on the share of time in which a limb is mistaken for something else.
     """
-    plain = ProtocolNoise()
+    plain = Network2D()
     noise = dataclasses.replace(plain, mistaken=tuple(
         (part, min(share * occlusion, _MOST)) for part, share in plain.mistaken))
     data = MotionViews(poses, views, seed=seed, noise=noise)

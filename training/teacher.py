@@ -19,15 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.benchmark.motion import Motion, pieces, read_motion
-from selfpose_ros.benchmark.protocol import Conditions, make_clip
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.estimator import EstimatorConfig
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.motion_capture import read_motion
 from selfpose_ros.io.npz import NpzReader, write_npz
+from selfpose_ros.synthetic.clips import Conditions, make_clip
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 
 from .data.measured import ErrorTracks, measure
 from .data.motion import Poses, read_poses

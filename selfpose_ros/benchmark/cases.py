@@ -19,10 +19,11 @@ from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
+from ..io.motion_capture import read_motion
 from ..io.skeletons import Skeletons
+from ..synthetic.clips import Clip, Conditions, make_clip
+from ..synthetic.motion_capture import Motion, Piece
 from .honesty import WorldErrors, sigma_samples, true_stature_m, world_errors
-from .motion import Motion, Piece, read_motion
-from .protocol import Clip, Conditions, make_clip
 from .scoring import FrameErrors, Score, compare
 from .true_rig import with_true_cameras
 

@@ -18,7 +18,7 @@ from ..core import rotation
 from ..core.body import BONE_A, BONE_B, stature_m
 from ..core.rig import Rig
 from ..io.skeletons import Skeletons
-from .protocol import Clip
+from ..synthetic.clips import Clip
 from .scoring import FrameErrors, aligned
 
 __all__ = ['ALIGNMENTS', 'WorldErrors', 'sigma_samples', 'true_stature_m', 'world_errors']

@@ -15,8 +15,8 @@ from ..io.archive import read_keypoints
 from ..io.npz import NpzReader
 from ..io.recording import Recording
 from ..io.skeletons import Skeletons
+from ..synthetic.clips import Clip, Truth
 from .errors import BenchmarkError
-from .protocol import Clip, Truth
 from .rows import Row
 from .scoring import Score, common_joints, compare
 

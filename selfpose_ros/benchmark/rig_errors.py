@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core import rotation
 from ..core.camera import Intrinsics, undistort_px
 from ..core.rig import Rig
-from .protocol import Truth
+from ..synthetic.clips import Truth
 
 __all__ = ['NO_RIG', 'RigErrors', 'rig_errors']
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..inference.lifter_choice import NONE, LifterChoice
+from ..io.motion_capture import read_motion
+from ..synthetic.clips import chosen
 from .cases import Outcome, Task
 from .errors import BenchmarkError
-from .motion import read_motion
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .pool import run_tasks
-from .protocol import chosen
 from .real import read_real, real_rows
 from .rows import ACCURACY, Row
 from .scoring import summary

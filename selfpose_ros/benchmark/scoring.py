@@ -19,8 +19,8 @@ from ..core.camera import Intrinsics, undistort_px
 from ..core.rig import Rig
 from ..core.skeleton import JOINTS
 from ..io.skeletons import Skeletons
+from ..synthetic.clips import Clip
 from .errors import BenchmarkError
-from .protocol import Clip
 from .rig_errors import NO_RIG, RigErrors, rig_errors
 
 __all__ = ['FrameErrors', 'Score', 'aligned', 'common_joints', 'compare', 'summary', 'triangulated']

@@ -20,7 +20,7 @@ from ..core.rig import NotSolved
 from ..core.rig.known import solve_with_known_cameras
 from ..core.rig.solver import SolverConfig
 from ..io.skeletons import Skeletons
-from .protocol import Clip, Truth
+from ..synthetic.clips import Clip, Truth
 
 __all__ = ['with_true_cameras']
 

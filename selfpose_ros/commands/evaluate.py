@@ -105,10 +105,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from ..benchmark.motion import read_motion
     from ..core.correction import CorrectionConfig
     from ..inference.errors import BackendUnavailable
     from ..inference.lifter import Lifter
+    from ..io.motion_capture import read_motion
     from ..models.store import open_model
     if args.reference is not None:
         return _of_keypoints(Path(args.model), args)

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rigs around a room, and what detectors in those cameras make of people: noise, occlusion, swaps, drop-outs."""
+"""What 2D networks behind a rig's cameras report of people: their errors, occlusion, drop-outs, clocks."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -12,79 +12,17 @@ from ..core.camera import Intrinsics, project
 from ..core.errors import ObservationError
 from ..core.observation import MultiView, View2D
 from ..core.rig import Rig
-from ..core.skeleton import BONES, SWAP_GROUPS
+from ..core.skeleton import BONES
+from .network2d import PARTS, Network2D, OneClip, chain
 
-__all__ = ['frames_of', 'observe', 'ring_rig']
+__all__ = ['frames_of', 'observe']
 
 Array = NDArray[np.float64]
 
-_LIMBS = ((2, 3), (5, 6), (12, 13), (15, 16), (9, 10), (1, 14), (4, 11), (0, 7, 8))
-_OCCLUSION_S, _SWAP_S, _DROPOUT_S = .4, .12, 1.            # mean lengths of the bad stretches, s
-
-
-def ring_rig(
-    n: int = 4, seed: int = 0, distance_m: tuple[float, float] = (3., 6.),
-    height_m: tuple[float, float] = (.8, 2.5), focal_px: tuple[float, float] = (800., 1400.),
-    image_size: tuple[int, int] = (1000, 1000), *,
-    min_separation_deg: float = 25., roll_deg: float = 5., room_radius_m: float = 1.2,
-    distortion: ArrayLike = (0., 0., 0., 0., 0.),
-) -> Rig:
-    """True rig of cameras 'cam1'... on a ring around the origin that look at (0, 0, 0.9 m).
-
-    Args:
-        n: cameras.  seed: everything random comes from it.
-        distance_m, height_m, focal_px: ranges that each camera's horizontal distance, height and focal length are
-            drawn from. A focal length is made shorter where somebody 2 m tall within `room_radius_m` would leave
-            the view.
-        image_size: (w, h) px.
-        min_separation_deg: least angle between neighbours, at most half of what n cameras leave.
-        roll_deg: cameras are rolled by up to this.
-        distortion: plumb-bob coefficients of every camera.
-
-    Returns:
-        A rig with quality 1 and known scale: the truth.
-
-    Raises:
-        ObservationError: n below 1, or cameras inside the room.
-    """
-    if n < 1 or distance_m[0] <= room_radius_m:
-        raise ObservationError(f'ring_rig: {n} cameras from {distance_m[0]} m on; at least one camera is needed, '
-                               f'outside the room of {room_radius_m} m radius')
-    rng = np.random.default_rng([int(seed), 21])
-    gap = np.deg2rad(min(min_separation_deg, 360. / n / 2))
-    free = 2 * np.pi - n * gap                             # uniform with least gaps: spread what the gaps leave
-    angles = np.sort(rng.uniform(0, free, n)) + gap * np.arange(n) + rng.uniform(0, 2 * np.pi)
-    K, R, t = [], [], []
-    w, h = image_size
-    for a in rng.permutation(angles):
-        d, z = rng.uniform(*distance_m), rng.uniform(*height_m)
-        centre = np.array([d * np.cos(a), d * np.sin(a), z])
-        target, roll = np.array([0, 0, .9]) + rng.normal(0, .05, 3), np.deg2rad(rng.uniform(-1, 1) * roll_deg)
-        rot = _look_at(centre, target, roll)
-        focal = min(rng.uniform(*focal_px), _widest_focal(centre, rot, image_size, room_radius_m))
-        K.append([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]])
-        R.append(rot)
-        t.append(-rot @ centre)
-    return Rig(cameras=tuple(f'cam{i + 1}' for i in range(n)), K=np.array(K), R=np.array(R), t=np.array(t),
-               distortion=np.tile(np.asarray(distortion, float), (n, 1)), image_size=np.tile([w, h], (n, 1)),
-               quality=1., scale_source='known baseline', scale_sigma=0., gravity_sigma_deg=0., reprojection_px=0.)
-
-
-def _look_at(centre: Array, target: Array, roll: float) -> Array:
-    z = (target - centre) / np.linalg.norm(target - centre)
-    x = np.cross(z, [0, 0, 1.])
-    x /= np.linalg.norm(x)
-    c, s = np.cos(roll), np.sin(roll)
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.]]) @ np.stack([x, np.cross(z, x), z])
-
-
-def _widest_focal(centre: Array, R: Array, image_size: tuple[int, int], radius_m: float) -> float:
-    """Longest focal length, px, that keeps a 2 m tall cylinder around the origin within 95 % of the image."""
-    a = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    ring = np.stack([radius_m * np.cos(a), radius_m * np.sin(a), 0 * a], -1)
-    cam = (np.concatenate([ring, ring + [0, 0, 2.]]) - centre) @ R.T
-    side = np.abs(cam[:, :2] / cam[:, 2:]).max(0)
-    return float((.475 * np.asarray(image_size, float) / side).min())
+#: mean lengths of the bad stretches, s
+_OCCLUSION_S, _SWAP_S, _DROPOUT_S = .4, .12, 1.
+#: time constants of the noise and of the confidence, s; confidence of a joint whose noise is as large as asked for
+_NOISE_S, _CONFIDENCE_S, _MIDDLING = .1, .4, .775
 
 
 def observe(
@@ -129,7 +67,7 @@ def observe(
         rng = np.random.default_rng([int(seed), 22, v])
         rate = (rates_hz or {}).get(name, fps)
         true = _sampling_times(rng, len(X), fps, rate, jitter_s, stamp_noise_s)
-        alive = ~_chain(rng, len(true), dropout, _DROPOUT_S * rate)
+        alive = ~chain(rng, len(true), dropout, _DROPOUT_S * rate)
         stamps = true + start_s + (clock_offset_s or {}).get(name, 0.)
         at = _resample(X, true * fps)
         px, conf = _detect(rng, at, rig, v, rate, noise_px, outliers, swap)
@@ -192,40 +130,17 @@ def _resample(X: Array, index: Array) -> Array:
     return np.asarray(np.where(whole, X[np.clip(np.round(index).astype(int), 0, len(X) - 1)], out))
 
 
-def _chain(rng: np.random.Generator, count: int, share: float, length: float) -> NDArray[np.bool_]:
-    """Two-state Markov chain that is True for this share of time, in stretches of this mean length (samples)."""
-    out = np.zeros(count, bool)
-    if share <= 0:
-        return out
-    leave = 1. / max(length, 1.)
-    enter = leave * share / max(1. - share, 1e-9)
-    state, u = bool(rng.random() < share), rng.random(count)
-    for i in range(count):
-        out[i] = state
-        state = bool(u[i] >= leave) if state else bool(u[i] < enter)
-    return out
-
-
-def _ar1(rng: np.random.Generator, shape: tuple[int, ...], rho: float) -> Array:
-    """Unit Gaussian noise along the first axis with this correlation from sample to sample."""
-    out = rng.normal(size=shape)
-    gain = np.sqrt(1 - rho * rho)
-    for i in range(1, len(out)):
-        out[i] = rho * out[i - 1] + gain * out[i]
-    return out
-
-
 def _detect(rng: np.random.Generator, X: Array, rig: Rig, v: int, rate: float, noise_px: float, outliers: float,
             swap: float) -> tuple[Array, Array]:
     """(T, P, 17, 3) m -> noisy pixels (T, P, 17, 2) and confidences (T, P, 17) of camera v."""
     T, P = X.shape[:2]
     px = project(X, rig.K[v], rig.R[v], rig.t[v], rig.distortion[v])
-    conf = .55 + .45 / (1 + np.exp(-1.6 * _ar1(rng, (T, P, 17), float(np.exp(-1. / (.4 * rate))))))
-    noise = _ar1(rng, (T, P, 17, 2), float(np.exp(-1. / (.1 * rate))))
-    out = px + noise * (noise_px * .775 / conf)[..., None]                     # 0.78 to 1.4 times the middle
-    for p in range(P):
-        _mistake_limbs(rng, out[:, p], conf[:, p], outliers, rate)
-        _swap_sides(rng, out[:, p], conf[:, p], swap, rate)
+    network = Network2D(
+        noise_px=noise_px * _MIDDLING, noise_memory=float(np.exp(-1. / (_NOISE_S * rate))),
+        confidence_memory=float(np.exp(-1. / (_CONFIDENCE_S * rate))), swap=swap,
+        swap_frames=_SWAP_S * rate, mistaken=tuple((part, outliers) for part in PARTS),
+        mistaken_frames=_OCCLUSION_S * rate)
+    out, conf = network.detect(rng, OneClip(T), px)
     if P > 1:
         hidden = _hidden(X, px, rig, v)
         out += np.where(hidden[..., None], rng.normal(0, 4 * noise_px, out.shape), 0.)
@@ -234,41 +149,6 @@ def _detect(rng: np.random.Generator, X: Array, rig: Rig, v: int, rate: float, n
     size = rig.image_size[v]
     inside = np.isfinite(out).all(-1) & (out >= 0).all(-1) & (out <= size - 1).all(-1)
     return out, np.where(inside, conf, 0.)
-
-
-def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(T,) number of the stretch of True that an instant belongs to or comes after, from 0."""
-    return np.maximum(np.cumsum(np.diff(np.r_[False, mask].astype(int)) == 1) - 1, 0)
-
-
-def _mistake_limbs(rng: np.random.Generator, px: Array, conf: Array, share: float, rate: float) -> None:
-    """Put limbs of one person, (T, 17, 2) and (T, 17), elsewhere for a while; in place."""
-    for limb in _LIMBS:
-        mask = _chain(rng, len(px), share, _OCCLUSION_S * rate)
-        if not mask.any():
-            continue
-        run = _stretches(mask)
-        for j in limb:
-            angle, far = rng.uniform(0, 2 * np.pi, run[-1] + 1), rng.uniform(20., 100., run[-1] + 1)
-            low = rng.uniform(.05, .5, run[-1] + 1)
-            px[mask, j] += (far[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1))[run[mask]]
-            conf[mask, j] = low[run[mask]]
-
-
-def _swap_sides(rng: np.random.Generator, px: Array, conf: Array, share: float, rate: float) -> None:
-    """Exchange arms, legs or both of one person, (T, 17, 2) and (T, 17), for a while; in place."""
-    mask = _chain(rng, len(px), share, _SWAP_S * rate)
-    if not mask.any():
-        return
-    run = _stretches(mask)
-    kind = rng.integers(0, 3, run[-1] + 1)[run]
-    doubt = rng.uniform(.6, 1., run[-1] + 1)[run]
-    for part, skip in (('arms', 1), ('legs', 0)):
-        rows = np.flatnonzero(mask & (kind != skip))
-        a = np.array(SWAP_GROUPS[part])
-        b = np.roll(a, 3)
-        px[np.ix_(rows, a)] = px[np.ix_(rows, b)]
-        conf[np.ix_(rows, a)] = conf[np.ix_(rows, b)] * doubt[rows, None]
 
 
 def _hidden(X: Array, px: Array, rig: Rig, v: int) -> NDArray[np.bool_]:

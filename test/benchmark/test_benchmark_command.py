@@ -11,8 +11,8 @@ import pytest
 
 from selfpose_ros import cli
 from selfpose_ros.benchmark import pool, run
-from selfpose_ros.benchmark.motion import read_motion
-from selfpose_ros.benchmark.protocol import chosen, make_clip
+from selfpose_ros.io.motion_capture import read_motion
+from selfpose_ros.synthetic.clips import chosen, make_clip
 
 
 def benchmark(capsys, *arguments: object) -> tuple[int, str, str]:

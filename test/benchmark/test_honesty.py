@@ -10,9 +10,9 @@ import pytest
 from test_scoring import clip, result_of, true_rig  # noqa: F401 - clip is a fixture
 
 from selfpose_ros.benchmark.honesty import sigma_samples, true_stature_m, world_errors
-from selfpose_ros.benchmark.protocol import Clip
 from selfpose_ros.benchmark.scoring import compare
 from selfpose_ros.core import rotation
+from selfpose_ros.synthetic.clips import Clip
 
 
 def test_a_tilted_small_and_sunken_world_is_measured(clip: Clip):  # noqa: F811

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from selfpose_ros.benchmark.errors import BenchmarkError
-from selfpose_ros.benchmark.motion import Motion
-from selfpose_ros.benchmark.protocol import Clip, Conditions, chosen, make_clip
 from selfpose_ros.benchmark.scoring import common_joints, compare, summary, triangulated
 from selfpose_ros.core import rotation
 from selfpose_ros.core.rig import NotSolved, Rig
 from selfpose_ros.io.skeletons import Skeletons, write_skeletons
+from selfpose_ros.synthetic.clips import Clip, Conditions, chosen, make_clip
+from selfpose_ros.synthetic.motion_capture import Motion
 
 CAMERAS = ('cam1', 'cam2', 'cam3', 'cam4')
 

@@ -15,8 +15,8 @@ pytest.importorskip('onnx')
 from evaluation import PARAMETERS, evaluate
 from model_folder import write_lifter
 
-from selfpose_ros.benchmark.motion import read_motion
 from selfpose_ros.inference.lifter import open_lifter
+from selfpose_ros.io.motion_capture import read_motion
 from selfpose_ros.synthetic import walker
 from selfpose_training.evaluate import evaluate as measure
 

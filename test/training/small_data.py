@@ -8,9 +8,9 @@ import numpy as np
 from scipy.io import savemat
 
 from selfpose_ros.synthetic import walker
+from selfpose_ros.synthetic.rigs import draw_rigs
 from selfpose_training.data.human36m import CAMERAS, JOINTS_OF_32
 from selfpose_training.data.mpi_inf_3dhp import JOINTS_OF_28, JOINTS_OF_TEST
-from selfpose_training.data.rigs import draw_rigs
 
 RNG = np.random.default_rng
 RIG = draw_rigs(RNG(3), 1, 6)

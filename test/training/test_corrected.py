@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfpose_ros.benchmark.motion import Motion, pieces
-from selfpose_ros.benchmark.protocol import Conditions, make_clip
 from selfpose_ros.core.correction import CorrectionConfig
 from selfpose_ros.synthetic import walker
+from selfpose_ros.synthetic.clips import Conditions, make_clip
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 from selfpose_training.corrected import WRONG, corrected, main, shown
 from selfpose_training.evaluate import evaluate, lift_clip
 

@@ -1,18 +1,15 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Virtual views of motion: the fast generator has the distribution of the benchmark protocol; samples fit together."""
+"""Virtual views of motion: samples fit together. The 2D network and the rigs have their tests in test/synthetic."""
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 pytest.importorskip('torch')
-from selfpose_ros.benchmark.detector import detect, draw_cameras
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_training.data.arrays import Drawing
 from selfpose_training.data.motion import Change, MotionViews, Poses, read_poses
-from selfpose_training.data.noise import ProtocolNoise
-from selfpose_training.data.rigs import RigRange, draw_rigs, project
 from selfpose_training.errors import TrainingError
 
 BODY = np.array([[0, 0, .95], [-.1, 0, .93], [-.1, .05, .5], [-.1, 0, .08], [.1, 0, .93], [.1, .05, .5], [.1, 0, .08],
@@ -36,114 +33,6 @@ class NoNoise:
 
     def observe(self, rng, true_px, start, side_px):
         return true_px.copy(), np.ones(true_px.shape[:3], np.float32)
-
-
-@pytest.fixture(scope='module')
-def both():
-    """True pixels (F, V, 17, 2), clips' starts, and what the protocol and the fast generator make of them."""
-    views = MotionViews(walk((250,) * 60, speed=.25), noise=NoNoise(), travel=True)
-    true = views.epoch(0).kp
-    assert np.isfinite(true).all()                         # behind cameras: mirrored in the protocol, nothing here
-    start, rng = views.start, np.random.default_rng(5)
-    slow = [detect(rng, true[a:b, v].astype(float)) for a, b in zip(start[:-1], start[1:], strict=True)
-            for v in range(4)]
-    px = np.concatenate([np.stack([slow[4 * c + v][0] for v in range(4)], 1) for c in range(60)])
-    conf = np.concatenate([np.stack([slow[4 * c + v][1] for v in range(4)], 1) for c in range(60)])
-    return true, start, (px, conf), ProtocolNoise().observe(np.random.default_rng(6), true, start, 1000.)
-
-
-def statistics(true: np.ndarray, px: np.ndarray, conf: np.ndarray) -> dict[str, np.ndarray]:
-    """What tells one noise model from another, each for twelve blocks of five clips."""
-    blocks = [_statistics(*(x[i:i + 1250] for x in (true, px, conf))) for i in range(0, len(px), 1250)]
-    return {k: np.array([b[k] for b in blocks]) for k in blocks[0]}
-
-
-def _statistics(true: np.ndarray, px: np.ndarray, conf: np.ndarray) -> dict[str, float]:
-    C = len(px) // 250
-    far = px - true
-    seen = ((true > 50) & (true < 950)).all(-1)            # away from the border: its clipping is counted by itself
-    err = np.linalg.norm(far, axis=-1)
-    border = ((px == 0) | (px == 999)).any(-1)
-    low = (conf < .5) & seen & ~border
-    limbs, torso = [2, 3, 5, 6, 9, 10, 12, 13, 15, 16], [0, 1, 4, 7, 8, 11, 14]
-    out = {'conf mean': conf[seen].mean(), 'conf std': conf[seen].std(), 'border share': border.mean(),
-           'border conf': conf[border].mean(), 'off far': err[low].mean(), 'off far std': err[low].std(),
-           'off conf': conf[low].mean(), 'limbs mistaken': low[:, :, limbs].sum() / seen[:, :, limbs].sum(),
-           'torso mistaken': low[:, :, torso].sum() / seen[:, :, torso].sum()}
-    for q in (5, 25, 50, 75, 90, 97):
-        out[f'error {q} %'] = np.percentile(err[seen], q)
-        out[f'conf {q} %'] = np.percentile(conf[seen], q)
-    for name, part in (('arms', [11, 12, 13, 14, 15, 16]), ('legs', [1, 2, 3, 4, 5, 6])):
-        there = np.linalg.norm(px[:, :, part] - true[:, :, np.roll(part, 3)], axis=-1)
-        swapped = (np.median(err[:, :, part] - there, -1) > 0) & (np.median(there, -1) < 12) & seen[:, :, part].all(-1)
-        out[f'swapped {name}'] = swapped.mean()
-    # two joints of a part are off together, two parts are not
-    out['part together'] = (low[:, :, 12] & low[:, :, 13]).sum() / low[:, :, 12].sum()
-    out['parts apart'] = (low[:, :, 12] & low[:, :, 15]).sum() / low[:, :, 12].sum()
-    # in a stretch the offset keeps its direction
-    runs, e, k = low.reshape(C, 250, 4, 17), far.reshape(C, 250, 4, 17, 2), conf.reshape(C, 250, 4, 17)
-    out['mistake stays'] = (runs[:, :-1] & runs[:, 1:]).sum() / runs[:, :-1].sum()
-    out['offset step'] = np.median(np.linalg.norm(np.diff(e, axis=1), axis=-1)[runs[:, :-1] & runs[:, 1:]])
-    good = ((conf >= .55) & seen & (err < 25)).reshape(C, 250, 4, 17)
-    e = e * k[..., None]
-    out['error x conf'] = np.sqrt((e[good] ** 2).mean())
-    for lag in (1, 3):
-        pair = good[:, :-lag] & good[:, lag:]
-        out[f'memory of error {lag}'] = np.corrcoef(e[:, :-lag][pair].ravel(), e[:, lag:][pair].ravel())[0, 1]
-        out[f'memory of conf {lag}'] = np.corrcoef(k[:, :-lag][pair], k[:, lag:][pair])[0, 1]
-    return out
-
-
-def differences(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float]:
-    """Difference of the means in standard errors of it, for each statistic that differs by more than chance."""
-    sigma = {k: (b[k].mean() - a[k].mean()) / np.sqrt((a[k].var(ddof=1) + b[k].var(ddof=1)) / len(a[k])) for k in a}
-    return {k: round(float(s), 1) for k, s in sigma.items() if abs(s) > 4}
-
-
-def test_noise_is_that_of_the_protocol(both):
-    true, _, slow, fast = both
-    a, b = statistics(true, *slow), statistics(true, *fast)
-    assert a['border share'].mean() > .01 and a['swapped arms'].mean() > .002         # the case is there at all
-    assert not differences(a, b)
-
-
-def test_comparison_tells_other_noise(both):
-    """Every changed figure of the noise is found out."""
-    true, start, slow, _ = both
-    a = statistics(true, *slow)
-    for change in ({'noise_px': 5.3}, {'noise_memory': .65}, {'mistaken_frames': 7.}, {'swap': .02},
-                   {'outside_doubt': .25}, {'confidence_memory': .87}, {'mistaken_px': (20., 115.)},
-                   {'mistaken_confidence': (.05, .45)}):
-        b = statistics(true, *ProtocolNoise(**change).observe(np.random.default_rng(6), true, start, 1000.))
-        assert differences(a, b), change
-
-
-def test_rigs_are_those_of_the_protocol():
-    rng = np.random.default_rng(1)
-    slow = [draw_cameras(rng) for _ in range(1500)]
-    R, t, K = (np.array(x) for x in zip(*slow, strict=True))
-    fast = draw_rigs(np.random.default_rng(2), 1500, 4)
-
-    def figures(R, t, K):
-        centre = -np.einsum('cvji,cvj->cvi', R, t)
-        azimuth = np.degrees(np.arctan2(centre[..., 1], centre[..., 0]))
-        gap = np.diff(np.sort(azimuth, 1), axis=1)
-        lean = np.degrees(np.arcsin(R[..., 0, 2]))
-        values = {'distance': np.hypot(centre[..., 0], centre[..., 1]), 'height': centre[..., 2], 'focal': K[..., 0, 0],
-                  'azimuth': azimuth, 'gap': gap, 'roll': lean, 'pitch': R[..., 2, 2]}
-        return {f'{k} {q}': np.percentile(v, q) for k, v in values.items() for q in (2, 25, 50, 75, 98)}, {
-            k: v.std() for k, v in values.items()}
-
-    a, spread = figures(R, t, K)
-    b, _ = figures(fast.R, fast.t, fast.K)
-    for name, value in a.items():
-        assert abs(b[name] - value) < .07 * spread[name.split()[0]], (name, value, b[name])
-    assert np.allclose(fast.R @ fast.R.swapaxes(-1, -2), np.eye(3), atol=1e-5)
-    assert np.allclose(np.linalg.det(fast.R), 1, atol=1e-5)
-    # not the same azimuth first in all: the order round the circle is random
-    centre = -np.einsum('cvji,cvj->cvi', fast.R, fast.t)
-    first = np.argsort(np.arctan2(centre[..., 1], centre[..., 0]), 1)[:, 0]
-    assert np.bincount(first, minlength=4).min() > 300
 
 
 def test_pixels_are_the_projected_poses():
@@ -170,16 +59,6 @@ def test_epochs_differ_and_repeat():
     assert not np.allclose(a.R, b.R) and np.abs(a.kp - b.kp).mean() > 20
     assert len(a.R) == 5 and np.array_equal(a.start, [0, 120, 160, 161, 411, 461])    # 300 frames are two clips
     assert np.array_equal(np.unique(a.subj), [0, 1])
-
-
-def test_noise_starts_anew_in_every_clip():
-    """No error is carried from the last frame of a clip to the first of the next."""
-    true = np.full((4000, 1, 17, 2), 500, np.float32)
-    px, conf = ProtocolNoise(mistaken=(), swap=1e-6).observe(np.random.default_rng(0), true, np.arange(0, 4001, 2), 1e3)
-    e = (px - 500) * conf[..., None]
-    inside = np.corrcoef(e[0::2].ravel(), e[1::2].ravel())[0, 1]
-    across = np.corrcoef(e[1:-1:2].ravel(), e[2::2].ravel())[0, 1]
-    assert abs(inside - .7) < .02 and abs(across) < .02
 
 
 def test_batches_hold_no_truth_unless_asked():
@@ -275,12 +154,6 @@ def test_unknown_joints_are_not_seen():
     assert (np.abs(e.X[30:40, (1, 4), :2].mean(1)) < .6).all()         # kept in place by the hips
 
 
-def test_joint_behind_a_camera_is_not_seen():
-    X = np.array([[[0., 0, -1]] * 17], np.float32)
-    eye = np.eye(3, dtype=np.float32)[None, None]
-    assert np.isnan(project(X, eye, np.zeros((1, 1, 3), np.float32), eye)).all()
-
-
 def test_motion_file(tmp_path):
     poses = walk((30, 40, 50))
     path = tmp_path / 'm.npz'
@@ -309,8 +182,6 @@ def test_bad_wishes():
         MotionViews(walk(), shortest=500)
     with pytest.raises(TrainingError, match='0 views'):
         MotionViews(walk(), views=0)
-    with pytest.raises(TrainingError, match='hardly fit on a circle'):
-        RigRange(drawn=14)
     with pytest.raises(TrainingError, match='from 0 to 1'):
         Drawing(drop_views=2)
     with pytest.raises(TrainingError, match='1 or more samples'):

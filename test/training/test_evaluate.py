@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfpose_ros.benchmark.errors import BenchmarkError
-from selfpose_ros.benchmark.motion import Motion, pieces
-from selfpose_ros.benchmark.protocol import Conditions, make_clip
 from selfpose_ros.synthetic import walker
+from selfpose_ros.synthetic.clips import Conditions, make_clip
+from selfpose_ros.synthetic.errors import SyntheticError
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 from selfpose_training import evaluate as evaluation
 from selfpose_training.evaluate import EVAL16, evaluate, lift_clip
 
@@ -195,7 +195,7 @@ def test_progress_is_told(motion: Motion):
 
 
 def test_five_cameras_are_refused(motion: Motion):
-    with pytest.raises(BenchmarkError, match='5 views'):
+    with pytest.raises(SyntheticError, match='5 views'):
         evaluate(Rule(), motion, 1, views=5)
 
 

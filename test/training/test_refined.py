@@ -12,7 +12,7 @@ pytest.importorskip('torch')
 import torch
 from test_data_motion import walk
 
-from selfpose_ros.benchmark.motion import Motion
+from selfpose_ros.synthetic.motion_capture import Motion
 from selfpose_training import checkpoint, refined
 from selfpose_training.data.motion import Poses
 from selfpose_training.errors import TrainingError

@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
 
-from selfpose_ros.benchmark.motion import Motion
 from selfpose_ros.core.observation import MultiView
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic.motion_capture import Motion
 from selfpose_training import teacher
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.errors import TrainingError

@@ -22,12 +22,12 @@ from selfpose_ros.io.recording import Recording
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.store import open_model, versions
 from selfpose_ros.synthetic import observe, ring_rig, walker
+from selfpose_ros.synthetic.network2d import Network2D
 from selfpose_training import metrics, update as updating
 from selfpose_training.data.archives import recorded
 from selfpose_training.data.arrays import Drawing, EpochArrays
 from selfpose_training.data.mixture import Mixture, Part
 from selfpose_training.data.motion import MotionViews, Poses
-from selfpose_training.data.noise import ProtocolNoise
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.display import Display
 from selfpose_training.errors import TrainingError
@@ -283,7 +283,7 @@ def test_what_is_better(n: Sequence[float], pa: Sequence[float], better: bool) -
 
 
 def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
-    noise = ProtocolNoise()
+    noise = Network2D()
     data = Mixture([Part(KnownViews([parted().taught]), 1.), Part(rehearsal(noise, FPS, 1), 1.)])
     batch = next(rehearsal(noise, FPS, 2).batches(0, 256, drawing=Drawing(truth=True)))
     drift = {}
@@ -299,7 +299,7 @@ def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
 
 
 def test_rehearsed_people_are_bent_but_whole() -> None:
-    arrays = rehearsal(ProtocolNoise(), FPS, 1).epoch(0)
+    arrays = rehearsal(Network2D(), FPS, 1).epoch(0)
     assert arrays.X is not None and arrays.X_sigma is not None and np.isinf(arrays.X_sigma).all()
     bones = np.linalg.norm(np.diff(arrays.X[:, BONES], axis=2)[:, :, 0], axis=-1)
     for a, b in zip(arrays.start[:-1], arrays.start[1:], strict=True):
@@ -313,7 +313,7 @@ def test_a_mixture_holds_its_shares_and_repeats_itself() -> None:
     with_k = Recorded('k', real.recordings[0].kp, real.recordings[0].conf, real.recordings[0].stamp,
                       real.recordings[0].image_size, K=np.tile(np.diag([900., 900., 1.]), (3, 1, 1)),
                       R=real.recordings[0].R, t=real.recordings[0].t, X=real.recordings[0].X)
-    virtual = rehearsal(ProtocolNoise(), FPS, 1)
+    virtual = rehearsal(Network2D(), FPS, 1)
     known = KnownViews([dataclasses.replace(parted().taught, views=with_k)])
     mix = Mixture([Part(known, 3., known_k=True), Part(virtual, 1.)])
     batches = list(mix.batches(4, 32, drawing=Drawing(truth=True, mirror=.5)))

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.npz import NpzReader, write_npz
+from selfpose_ros.synthetic.network2d import ManyClips
 
 from ..errors import TrainingError
-from .noise import TimeMajor
 
 __all__ = ['ErrorTracks', 'MeasuredNoise', 'body_size', 'measure']
 
@@ -220,7 +220,7 @@ class MeasuredNoise:
         """(F, V) frames of the tracks: on along a track, and at its end to a random place."""
         last = np.zeros(len(self.tracks.error), bool)
         last[self.tracks.start[1:] - 1] = True
-        time = TimeMajor(start)
+        time = ManyClips(start)
         at = rng.integers(0, len(last), (len(time.place), views))
 
         def step(before: Int, now: Int) -> None:

@@ -3,7 +3,7 @@
 """Motion seen by virtual rigs: new rigs and new noise for every clip in every epoch.
 
 The motion is a motion capture file, or poses that our own self-calibration made of recordings (a teacher's).
-Conditions are those of the benchmark protocol unless told otherwise, see `selfpose_ros.benchmark.protocol`.
+Conditions are those of the benchmark protocol unless told otherwise, see `selfpose_ros.synthetic.clips`.
 """
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.benchmark.errors import BenchmarkError
-from selfpose_ros.benchmark.motion import LONGEST_CLIP, Motion, read_motion
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.motion_capture import read_motion
 from selfpose_ros.io.npz import NpzReader
+from selfpose_ros.synthetic.clips import PLACE_M
+from selfpose_ros.synthetic.motion_capture import LONGEST_CLIP, Motion
+from selfpose_ros.synthetic.network2d import Network2D
+from selfpose_ros.synthetic.rigs import RigRange, draw_rigs, project
 
 from ..errors import TrainingError
 from .arrays import EpochArrays, Epochs
-from .noise import NoiseSource, ProtocolNoise
-from .rigs import RigRange, draw_rigs, project
+from .noise import NoiseSource
 
 __all__ = ['Change', 'MotionViews', 'Poses', 'read_poses']
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
-
-#: middle of the path over the floor of somebody who is kept in place, m
-_PLACE_M = .3
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Poses:
 
 
 def read_poses(path: Path) -> Poses:
-    """A motion file in the format of `selfpose_ros.benchmark.motion.read_motion`; `subject (S,)` optional.
+    """A motion file in the format of `selfpose_ros.io.motion_capture.read_motion`; `subject (S,)` optional.
 
     Raises:
         TrainingError: missing or damaged file, or not of this format.
@@ -83,7 +82,7 @@ def read_poses(path: Path) -> Poses:
         motion = read_motion(path)
         with NpzReader(path) as z:
             named = tuple(z.array('subject', 'S', text=True)) if 'subject' in z else motion.name
-    except (IoError, BenchmarkError) as error:
+    except IoError as error:
         raise TrainingError(str(error)) from error
     if len(named) != len(motion.name):
         raise TrainingError(f'{path}: {len(named)} subjects for {len(motion.name)} sequences; write one for each')
@@ -141,7 +140,7 @@ class MotionViews(Epochs):
             raise TrainingError(f'{views} views; give 1 or more')
         self.views, self.seed = views, seed
         self.recentre = recentre and not travel
-        self.noise: NoiseSource = noise or ProtocolNoise()
+        self.noise: NoiseSource = noise or Network2D()
         self.rigs, self.change = rigs or RigRange(), change or Change()
         self.fps = motion.fps / every
         self._cut(motion, longest, shortest, every)
@@ -176,7 +175,7 @@ class MotionViews(Epochs):
         clips, clip = len(self.start) - 1, self.clip
         rigs = draw_rigs(rng, clips, self.views, self.rigs)
         X = self._joints.copy()
-        place = rng.uniform(-_PLACE_M, _PLACE_M, (clips, 2)).astype(np.float32)
+        place = rng.uniform(-PLACE_M, PLACE_M, (clips, 2)).astype(np.float32)
         if self.recentre:
             X[..., :2] -= (self._way - place[clip])[:, None]
         sigma = None if self._sigma is None else self._sigma.copy()

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.synthetic.network2d import Network2D
 
 from ..errors import TrainingError
 from .mixture import Mixture, Part, Source
 from .motion import MotionViews, Poses
-from .noise import NoiseSource, ProtocolNoise
+from .noise import NoiseSource
 from .recordings import RecordedViews
 from .sources import read_data
 
@@ -64,7 +65,7 @@ class ShiftedNoise:
         places: (17, 17) the other joints as weighted sums of ours.
     """
 
-    noise: NoiseSource = field(default_factory=lambda: ProtocolNoise(noise_px=8.))
+    noise: NoiseSource = field(default_factory=lambda: Network2D(noise_px=8.))
     places: Float = field(default_factory=convention)
 
     def observe(self, rng: np.random.Generator, true_px: Float, start: Int, side_px: float) -> tuple[Float, Float]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpose_ros.benchmark.errors import BenchmarkError
-from selfpose_ros.benchmark.motion import Motion, pieces, read_motion
-from selfpose_ros.benchmark.protocol import Conditions, chosen, make_clip
 from selfpose_ros.io.archive import read_keypoints
 from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.motion_capture import read_motion
+from selfpose_ros.synthetic.clips import Conditions, chosen, make_clip
+from selfpose_ros.synthetic.errors import SyntheticError
+from selfpose_ros.synthetic.motion_capture import Motion, pieces
 
 
 @pytest.mark.parametrize(('arguments', 'every', 'conditions'), [
@@ -99,12 +100,12 @@ def test_the_estimator_gets_what_it_would_read_from_the_archive(motion: Motion, 
 
 
 @pytest.mark.parametrize(('change', 'error', 'said'), [
-    ({'fps': np.float32(0)}, BenchmarkError, 'fps is 0'),
-    ({'joints': np.array(['pelvis'] * 17)}, BenchmarkError, 'bring them to the order'),
-    ({'seq_start': np.array([0, 80, 120])}, BenchmarkError, 'seq_start must rise from 0 to 450 in 3 steps'),
-    ({'seq_start': np.array([0, 80, 80, 450])}, BenchmarkError, 'seq_start must rise'),
-    ({'seq_start': np.zeros(0)}, BenchmarkError, 'got 0 numbers (none)'),
-    ({'pos': np.full((450, 17, 3), np.nan)}, BenchmarkError, 'frame 0 is not finite'),
+    ({'fps': np.float32(0)}, IoError, 'fps is 0'),
+    ({'joints': np.array(['pelvis'] * 17)}, IoError, 'bring them to the order'),
+    ({'seq_start': np.array([0, 80, 120])}, IoError, 'seq_start must rise from 0 to 450 in 3 steps'),
+    ({'seq_start': np.array([0, 80, 80, 450])}, IoError, 'seq_start must rise'),
+    ({'seq_start': np.zeros(0)}, IoError, 'got 0 numbers (none)'),
+    ({'pos': np.full((450, 17, 3), np.nan)}, IoError, 'frame 0 is not finite'),
     ({'pos': np.zeros((450, 16, 3))}, IoError, 'pos must have shape (N, 17, 3)'),
     ({'pos': None}, IoError, 'pos is missing'),
 ])
@@ -119,10 +120,10 @@ def test_a_motion_file_that_is_none_is_refused_in_one_sentence(motion_file: Path
 
 
 def test_a_motion_of_short_sequences_only_is_refused(motion: Motion):
-    with pytest.raises(BenchmarkError, match='no clip of 75 frames'):
+    with pytest.raises(SyntheticError, match='no clip of 75 frames'):
         chosen(Motion(motion.joints[:60], np.array([0, 60]), ('x',), 25.))
 
 
 def test_views_beyond_the_rig_are_refused():
-    with pytest.raises(BenchmarkError, match='5 views'):
+    with pytest.raises(SyntheticError, match='5 views'):
         Conditions(5)

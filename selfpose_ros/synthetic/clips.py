@@ -1,9 +1,9 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of the benchmark: what uncalibrated cameras report of a motion, and the truth behind it."""
+"""Clips of the benchmark's protocol: what uncalibrated cameras report of a motion, and the truth behind it."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from ..core.observation import MultiView, View2D
 from ..core.skeleton import JOINTS
-from ..io.recording import row
-from .detector import CAMERAS, SIDE_PX, detect, draw_cameras, draw_place
-from .errors import BenchmarkError
-from .motion import Motion, Piece, pieces
+from .errors import SyntheticError
+from .motion_capture import Motion, Piece, pieces
+from .network2d import Network2D
+from .rigs import RigRange, draw_cameras
 
-__all__ = ['Clip', 'Conditions', 'SHORTEST_CLIP', 'Truth', 'chosen', 'make_clip']
+__all__ = ['Clip', 'Conditions', 'PLACE_M', 'SHORTEST_CLIP', 'Truth', 'chosen', 'make_clip']
 
 Array = NDArray[np.float64]
 
 #: clips of fewer frames are left out
 SHORTEST_CLIP = 75
+#: somebody who does not travel is kept so far from the middle, along each axis of the floor, at most, m
+PLACE_M = .3
+_NETWORK, _RIGS = Network2D(), RigRange()
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Conditions:
     noise: float = 1.
 
     def __post_init__(self) -> None:
-        if not 1 <= self.views <= CAMERAS:
-            raise BenchmarkError(f'{self.views} views; the protocol has 1 to {CAMERAS} cameras')
+        if not 1 <= self.views <= _RIGS.drawn:
+            raise SyntheticError(f'{self.views} views; the protocol has 1 to {_RIGS.drawn} cameras')
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ class Clip:
         """The views as a robot gets them; for clips with the 17 joints."""
         names = tuple(f'cam{v + 1}' for v in range(self.keypoints.shape[1]))
         sizes = [(int(w), int(h)) for w, h in self.image_size]
-        return [row([View2D(c, self.stamp[i, v], self.keypoints[i, v][None], self.confidence[i, v][None], sizes[v])
-                     for v, c in enumerate(names)], names) for i in range(len(self))]
+        return [MultiView(float(stamp.mean()), tuple(
+            View2D(c, stamp[v], self.keypoints[i, v][None], self.confidence[i, v][None], sizes[v])
+            for v, c in enumerate(names))) for i, stamp in enumerate(self.stamp)]
 
     def archive(self) -> dict[str, Any]:
         """Arrays of a keypoint archive with truth, see `io.archive`."""
@@ -107,11 +111,11 @@ def chosen(motion: Motion, every: int = 1) -> list[Piece]:
     """Every `every`-th piece of the motion, without those that are too short.
 
     Raises:
-        BenchmarkError: none is left.
+        SyntheticError: none is left.
     """
     out = [p for p in pieces(motion)[::every] if len(p) >= SHORTEST_CLIP]
     if not out:
-        raise BenchmarkError(f'no clip of {SHORTEST_CLIP} frames or more among {len(pieces(motion)[::every])}; '
+        raise SyntheticError(f'no clip of {SHORTEST_CLIP} frames or more among {len(pieces(motion)[::every])}; '
                              'give a motion file with longer sequences, or a smaller --every')
     return out
 
@@ -121,19 +125,20 @@ def make_clip(motion: Motion, piece: Piece, seed: int, conditions: Conditions | 
     conditions = conditions or Conditions()
     V, T = conditions.views, len(piece)
     rng = np.random.default_rng([seed, piece.number])
-    R, t, K = draw_cameras(rng)
-    X, place = motion.joints[piece.first:piece.end].copy(), draw_place(rng)
+    R, t, K = draw_cameras(rng, _RIGS)
+    X, place = motion.joints[piece.first:piece.end].copy(), rng.uniform(-PLACE_M, PLACE_M, 2)
+    network = replace(_NETWORK, noise_px=conditions.noise * _NETWORK.noise_px)
     if not conditions.travel:
         X[..., :2] -= X[:, :1, :2] - place
     keypoints, confidence = np.empty((T, V, 17, 2), np.float32), np.empty((T, V, 17), np.float32)
     for v in range(V):
         p = (X @ R[v].T + t[v]) @ K[v].T
-        keypoints[:, v], confidence[:, v] = detect(rng, p[..., :2] / p[..., 2:], conditions.noise)
+        keypoints[:, v], confidence[:, v] = network.observe_clip(rng, p[..., :2] / p[..., 2:], _RIGS.side_px)
     stamp = np.repeat((np.arange(T) / motion.fps)[:, None], V, 1)
     if conditions.jitter_s:
         keypoints, stamp = _free_running(keypoints, stamp, seed, piece.number, conditions.jitter_s)
     truth = Truth(X.astype(np.float32), JOINTS, K[:V], R[:V], t[:V])
-    return Clip(piece.number, piece.name, keypoints, confidence, stamp, np.full((V, 2), int(SIDE_PX)), truth)
+    return Clip(piece.number, piece.name, keypoints, confidence, stamp, np.full((V, 2), int(_RIGS.side_px)), truth)
 
 
 def _free_running(keypoints: NDArray[np.float32], stamp: Array, seed: int, number: int,

@@ -1,0 +1,10 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The error class of this room. Messages say what, where and what to do next in one sentence."""
+from __future__ import annotations
+
+__all__ = ['SyntheticError']
+
+
+class SyntheticError(ValueError):
+    """A scene, a rig or a clip that cannot be simulated as asked."""
