@@ -162,3 +162,12 @@ def test_over_a_long_time_nothing_is_left_of_an_exchange() -> None:
     kp[4, 2] = kp[4, 2, PERMUTATIONS[1]]
     found, _ = permutations_in_time(px, kp, sigma, STAMP * 1e3, still())
     assert found[4].tolist() == [0, 0, 1, 0] and found.sum() == 1
+
+
+def test_a_view_of_nothing_is_not_exchanged() -> None:
+    """One instant, two views of which one sees nobody: as the names are."""
+    px, kp, sigma = seen_turned([0, 0], 1)
+    sigma = sigma.copy()
+    sigma[:, 1] = np.inf
+    found, turned = permutations_in_time(px, kp, sigma, STAMP[:1], still(1))
+    assert not found.any() and not turned.any()

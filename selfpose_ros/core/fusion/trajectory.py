@@ -10,7 +10,6 @@ exchanged). One Gauss-Newton step is one banded Cholesky factorisation (half-ban
 """
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,7 +100,7 @@ def _stencil(stamp: Array) -> list[Array]:
 
 def estimate_trajectory(
     problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *,
-    cameras: bool = False, rounds: int = 8, unswap: bool = False, align: Callable[[BundleState], Array] | None = None,
+    cameras: bool = False, rounds: int = 8, unswap: bool = False,
 ) -> Trajectory:
     """Gauss-Newton with re-weighting from `state` (its X must be finite).
 
@@ -110,22 +109,19 @@ def estimate_trajectory(
         stamp: (N,) s, strictly increasing, N >= 3.
         cameras: adjust cameras and bones along.
         unswap: put right what is exchanged left and right in the observations, see `sides.permutations_in_time`.
-        align: pixels (N, V, 17, 2) that move observations taken at other times to the instants, from the present state.
     """
     model = model or MotionModel()
-    s, p, named = state.copy(), problem, problem
+    s, p = state.copy(), problem
     pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
     coef = _stencil(stamp)
     work = _Work(model, coef, pair_len, problem.bone_sigma)
     if cameras:
         s = work.rescale(s, p)
     for i in range(rounds):
-        if align is not None and i >= 1:
-            p = named = replace(problem, kp=problem.kp + align(s))
         if unswap and i in (1, 3):
-            order, _ = permutations_in_time(pixels(s, p.centre), named.kp, named.sigma, stamp, work.turning(s.X))
-        if unswap and i >= 1:
-            p, _ = renamed(named, order)
+            order, _ = permutations_in_time(pixels(s, p.centre), problem.kp, problem.sigma, stamp,
+                                            work.turning(s.X))
+            p, _ = renamed(problem, order)
         s = work.step(s, p, cameras and i >= 2)
     sigma, cov = work.uncertainty(s, p, cameras)
     return Trajectory(s, sigma, cov, p)
