@@ -41,7 +41,8 @@ def tracks_and_solution(ahead: Array = AHEAD, noise_px: float = 1., style: str =
     tracks = Tracks(rig.cameras, stamp, kp, np.ones((100, 4, 17)), rig.image_size, (None,) * 4)
     state = BundleState(rig.R, rig.t, rig.K[:, 0, 0], np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
     noise = NoiseModel(np.array([1.]), np.array([max(noise_px, .5)]), 0., 1 / FPS, True)
-    return tracks, Solution(state, tracks.rows(np.zeros(0, np.int64)), np.zeros((28, 28)), np.zeros(4), noise, 0., 1., 1., 9)
+    nothing = tracks.rows(np.zeros(0, np.int64))
+    return tracks, Solution(state, nothing, np.zeros((28, 28)), np.zeros(4), noise, 0., 1., 1., 9)
 
 
 def test_offsets_are_found_with_sign_and_sigma() -> None:

@@ -62,7 +62,7 @@ def smoothed(monkeypatch: pytest.MonkeyPatch, frames: list[MultiView], views: in
 def pieces(frames: list[MultiView], views: int = 4) -> list[int]:
     """First instants of the pieces of the only person."""
     model = model_of(views)
-    people = offline._follow(frames, model, EstimatorConfig(), None, lambda what, share: None)
+    people = offline.follow(frames, model, EstimatorConfig(), None, lambda what, share: None)[0]
     return sorted(p.instants[0].frame for person in people.values() for p in offline.continuous(person, model))
 
 
@@ -145,6 +145,6 @@ def test_two_cameras_that_contradict_each_other_make_no_jump() -> None:
     Q = rotation.exp(np.deg2rad([4., 10., 0.]))
     wrong = replace(model, R=np.stack([model.R[0], Q @ model.R[1]]), t=np.stack([model.t[0], Q @ model.t[1]]))
     frames = frames_of(observe(motion()[:80], ring_rig(2, 3), FPS, 3, outliers=0., swap=0.))
-    people = offline._follow(frames, wrong, EstimatorConfig(), None, lambda what, share: None)
+    people = offline.follow(frames, wrong, EstimatorConfig(), None, lambda what, share: None)[0]
     assert people
     assert all(len(offline.continuous(person, wrong)) == 1 for person in people.values())

@@ -89,7 +89,7 @@ def test_a_pass_backwards_has_bodies_where_they_were() -> None:
     """What cuts rest on: within 25 mm at the median after the first second (measured 18)."""
     X, frames, rig = scene(3.)
     model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 3)
-    person = offline._follow(frames, model, EstimatorConfig(), None, lambda what, share: None)[1]
+    person = offline.follow(frames, model, EstimatorConfig(), None, lambda what, share: None)[0][1]
     n = len(person.instants)
     back = cuts._Passes(person, model).over(range(n - 1, -1, -1), person.instants[-1].state[0], None)
     x, v = np.stack([s[0] for s in back])[:-25], np.stack([s[1] for s in back])[:-25]
