@@ -33,6 +33,10 @@ _MOST_INSTANTS = 60
 _CHECK_WINDOW, _CHECK_EVERY = 900, 15
 #: share of the longest age that is left for building and sending the messages
 _KEPT = .2
+#: younger instants than what is left of it are always tried
+_MOST_KEPT = .7
+#: of the time that fusing takes: weight of the newest instant
+_SMOOTH = .2
 #: an estimator that cannot be made is tried again after this, s
 _TRY_AGAIN_S = 1.
 
@@ -92,7 +96,7 @@ class FusionWorker:
         self._fresh = Freshness(max(max_age_s, 2 * config.max_wait_s) if max_age_s else 0.)
         self._views: deque[tuple[View2D, float, float | None]] = deque()
         self._received: dict[tuple[str, float], float] = {}
-        self._next_try = 0.
+        self._next_try = self._takes = 0.
         self._changed = threading.Condition()
         self._forget = self._ending = False
         self._thread = threading.Thread(target=self._run, name='fusion', daemon=True)
@@ -187,8 +191,17 @@ class FusionWorker:
             return
         for instant in due:
             received = self._came(instant)
-            if not self._fresh.is_late(instant.stamp, received, self._now()):
+            if not self._fresh.is_late(instant.stamp, received, self._now(), self._kept()):
+                begin = time.monotonic()
                 self._fuse(instant, received)
+                self._takes += _SMOOTH * (time.monotonic() - begin - self._takes)
+
+    def _kept(self) -> float:
+        """Share of the longest age that fusing will take: an instant that would be late by then is not begun.
+
+        Else an estimator that is too slow would always work on the oldest that is not late yet, and never be in time.
+        """
+        return 0. if not self._fresh.limit_s else min(_KEPT + self._takes / self._fresh.limit_s, _MOST_KEPT)
 
     def _begin_check(self) -> None:
         self._check, self.findings = ViewCheck(_CHECK_WINDOW), ()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from garbage import CLOUDS, ODD, TEXTS
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -35,7 +36,10 @@ from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, time_from
 from selfpose_ros.synthetic import observe, ring_rig, walker
 
 RATE_HZ, CLIP_S = 15., 20.
-COMMAND = ['-c', 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args']
+#: no diagnostics for so long: the node hangs, s
+HUNG_S = 30.
+COMMAND = ['-X', 'faulthandler', '-c',
+           'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())', '--ros-args']
 PARAMETERS = {'diagnostics_period_s': '0.5', 'stale_after_s': '1.0', 'startup_s': '0.0', 'person_height_m': '1.75',
               'leave_after_s': '5.0'}
 TRANSITIONS = {'configure': 1, 'cleanup': 2, 'activate': 3, 'deactivate': 4}
@@ -62,6 +66,7 @@ class Report:
     memory_mb: list[float] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
     ended: bool = False
+    hung: bool = False
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -72,7 +77,7 @@ class Report:
         yield f'skeleton messages {self.skeletons}, oldest {self.oldest_s:.3f} s, older than 0.5 s: {self.late}'
         yield (f'memory {self.memory_mb[0] if self.memory_mb else 0:.0f} MB after the start, {self.growth_mb:+.1f} MB '
                'from the end of the warm-up to the end')
-        yield f'exceptions in the log: {len(self.exceptions)}; node ended by itself: {self.ended}'
+        yield f'exceptions in the log: {len(self.exceptions)}; node ended by itself: {self.ended}, hung: {self.hung}'
         yield from (f'  {e}' for e in self.exceptions[:5])
 
 
@@ -108,7 +113,7 @@ class Soak:
     """Runs for so long; see the module."""
 
     def __init__(self, world: World, process: Process, seconds: float, seed: int, every_s: float,
-                 patience_s: float) -> None:
+                 patience_s: float, anew_s: float) -> None:
         self.world, self.process, self.report = world, process, Report()
         self.seconds, self.random, self.every_s, self.patience_s = seconds, random.Random(seed), every_s, patience_s
         rig = ring_rig(4, seed=3)
@@ -119,13 +124,17 @@ class Soak:
         self.set = world.node.create_client(SetParameters, '/fusion_node/set_parameters')
         self.watch: list[tuple[str, float, Callable[[], bool]]] = []
         self.later: list[tuple[float, Callable[[], Any]]] = []
-        self.quiet_until = 0.
+        self.anew_s, self.reported = anew_s, time.monotonic()
+        world.listen('/diagnostics', DiagnosticArray, self._reports)
 
     def _heard(self, message: PointCloud2, about: dict[str, Any]) -> None:
         age = 1e-9 * about['source_timestamp'] - message.header.stamp.sec - 1e-9 * message.header.stamp.nanosec
         self.report.skeletons += 1
         self.report.late += age > .5
         self.report.oldest_s = max(self.report.oldest_s, age)
+
+    def _reports(self, message: DiagnosticArray) -> None:
+        self.reported = time.monotonic()
 
     def _says(self, entry: str, *words: str) -> Callable[[], bool]:
         def told() -> bool:
@@ -157,7 +166,7 @@ class Soak:
 
     def bad_cloud(self, camera: Camera) -> None:
         name, message = self.random.choice(list(CLOUDS.items()))
-        count = iter(range(20))
+        count = iter(range(20 if len(message.data) < 1_000_000 else 2))
 
         def send() -> None:
             message.header.stamp = time_from(time.time() + camera.shift)
@@ -208,7 +217,6 @@ class Soak:
             request = ChangeState.Request()
             request.transition.id = TRANSITIONS[word]
             self.later.append((time.monotonic() + .3 * i, lambda r=request: self.change.call_async(r)))
-        self.quiet_until = time.monotonic() + 8.
 
     # -- the run
 
@@ -222,10 +230,14 @@ class Soak:
                   self.odd_request, self.odd_parameters]
         queue: list[Any] = []
         begin, number, memory = time.monotonic(), 0, []
-        next_fault, next_look, next_anew = begin + 6., begin + 5., begin + 60.
+        next_fault, next_look, next_anew = begin + 6., begin + 5., begin + self.anew_s
         while (now := time.monotonic()) < begin + self.seconds or self.watch:
             if self.process.process.poll() is not None:
                 self.report.ended = True
+                break
+            if now - self.reported > HUNG_S:
+                self.report.hung = True
+                self.process.end(signal.SIGABRT)            # faulthandler writes where it stands
                 break
             number = max(number + 1, int((now - begin) * RATE_HZ))
             for camera in self.cameras:
@@ -243,9 +255,9 @@ class Soak:
                     self.report.unseen.append(f'at {since - begin:.0f} s: {what}')
                     self.watch.remove(entry)
             if now > next_anew:
-                next_anew = now + 60.
+                next_anew = now + self.anew_s
                 self.configure_anew()
-                next_fault = now + 9.
+                next_fault = now + 6.
             if next_fault < now < min(begin + self.seconds, next_anew - 3.):
                 next_fault = now + self.every_s
                 # each kind once before any comes again
@@ -270,12 +282,12 @@ class Soak:
 
 
 def soak(seconds: float, seed: int = 1, every_s: float = 6., patience_s: float = 2.,
-         log: Callable[[str], None] | None = None) -> Report:
+         log: Callable[[str], None] | None = None, anew_s: float = 60.) -> Report:
     """Run it and report."""
     world = World()
     process = Process(*COMMAND, *(w for k, v in PARAMETERS.items() for w in ('-p', f'{k}:={v}')))
     try:
-        run = Soak(world, process, seconds, seed, every_s, patience_s)
+        run = Soak(world, process, seconds, seed, every_s, patience_s, anew_s)
         world.until(lambda: any('fusion' in name for name in world.status), 'the node')
         report = run.run()
         if log is not None:
@@ -291,9 +303,12 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--minutes', type=float, default=20.)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--anew', type=float, default=60., help='seconds between two times that it is configured anew')
     parser.add_argument('--log', type=Path, help="file for the node's own log")
     args = parser.parse_args()
     print(f'domain {DOMAIN}', flush=True)
-    done = soak(60 * args.minutes, args.seed, log=None if args.log is None else args.log.write_text)
+    done = soak(60 * args.minutes, args.seed, log=None if args.log is None else args.log.write_text,
+                anew_s=args.anew)
     print('\n'.join(done.lines()))
-    raise SystemExit(bool(done.exceptions or done.unseen or done.ended or done.late or done.growth_mb > 20.))
+    raise SystemExit(bool(done.exceptions or done.unseen or done.ended or done.hung or done.late
+                          or done.growth_mb > 20.))
