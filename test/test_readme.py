@@ -21,10 +21,11 @@ import yaml
 
 from selfpose_ros import cli
 from selfpose_ros.core.observation import LEVEL_NAMES, Skeleton3D, View2D
+from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import JOINT_SETS, JOINTS
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
-from selfpose_ros.io.skeletons import Skeletons, write_skeletons
+from selfpose_ros.io.skeletons import write_skeletons
 from selfpose_ros.nodes.parameters import NODES, markdown_table, settings_from, unknown_names
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may import whom. Read from the source (imports inside functions too) and tried in a process that refuses.
 
-    commands, benchmark, demo, nodes -> io, inference, models -> core; inference -> synthetic -> core
+    commands, benchmark, demo, nodes -> io, inference, models -> core
+    benchmark, demo, training -> evaluation -> synthetic -> core
+    io, inference -> synthetic: motion capture as a value, people to try a network on
 
 The core is numpy, SciPy, OpenCV and the standard library; ROS lives in nodes, and inside functions of commands and
 demo; the command line starts with the standard library alone; training is imported by nobody but a command that trains.
@@ -27,12 +29,13 @@ PACKAGE = 'selfpose_ros'
 ROOMS = {
     'core': set(),
     'synthetic': {'core'},
+    'evaluation': {'core', 'synthetic'},
     'inference': {'core', 'models', 'synthetic'},
     'models': {'core'},
     'io': {'core', 'synthetic'},
     'nodes': {'core', 'inference', 'io', 'models'},
-    'demo': {'core', 'inference', 'io', 'models', 'nodes', 'synthetic'},
-    'benchmark': {'core', 'inference', 'io', 'models', 'synthetic'},
+    'demo': {'core', 'evaluation', 'inference', 'io', 'models', 'nodes', 'synthetic'},
+    'benchmark': {'core', 'evaluation', 'inference', 'io', 'models', 'synthetic'},
     'commands': {'benchmark', 'core', 'inference', 'io', 'models', 'nodes', 'demo'},
     '': {'commands'},
 }
@@ -48,7 +51,7 @@ NOWHERE = {TRAINING, 'torch', 'tensorboard'}
 #: imported by `inference.onnx_runtime` alone, by a name that it puts together
 DOOR, BEHIND_IT = 'inference.onnx_runtime', 'onnxruntime'
 #: rooms that the training may import
-TRAINING_MAY = {'core', 'synthetic', 'io', 'models', 'inference', 'benchmark'}
+TRAINING_MAY = {'core', 'synthetic', 'evaluation', 'io', 'models', 'inference'}
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,16 @@ from ..core.causal import estimate_causally
 from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
+from ..core.result import Skeletons
 from ..core.rig import NotSolved, Rig
+from ..evaluation.scoring import FrameErrors, Score, compare
+from ..evaluation.sigmas import sigma_samples
+from ..evaluation.true_rig import with_true_cameras
+from ..evaluation.world_errors import WorldErrors, true_stature_m, world_errors
 from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.motion_capture import read_motion
-from ..io.skeletons import Skeletons
 from ..synthetic.clips import Clip, Conditions, make_clip
 from ..synthetic.motion_capture import Motion, Piece
-from .honesty import WorldErrors, sigma_samples, true_stature_m, world_errors
-from .scoring import FrameErrors, Score, compare
-from .true_rig import with_true_cameras
 
 __all__ = ['CASES', 'Case', 'LATE', 'Outcome', 'Task', 'judge', 'reconstruct', 'run_task']
 
@@ -78,7 +79,7 @@ class Outcome:
         level3_s: from the first instant to the first skeleton at level 3, NaN = never.  span_s: of the clip.
         world: errors of size, up and floor; None where they cannot be measured.
         instant: (T,) s since the first.  pa, dlt_pa: (T,) mm.  level: (T,).
-        sigma: see `honesty.sigma_samples`.
+        sigma: see `evaluation.sigmas.sigma_samples`.
         wall_s: time that the estimator took.
     """
 

@@ -11,14 +11,14 @@ import numpy as np
 from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.offline import reconstruct_offline
+from ..core.result import Skeletons
+from ..evaluation.scoring import Score, common_joints, compare
 from ..io.archive import read_keypoints
 from ..io.npz import NpzReader
 from ..io.recording import Recording
-from ..io.skeletons import Skeletons
 from ..synthetic.clips import Clip, Truth
 from .errors import BenchmarkError
 from .rows import Row
-from .scoring import Score, common_joints, compare
 
 __all__ = ['RealClip', 'read_real', 'real_rows', 'score_real']
 

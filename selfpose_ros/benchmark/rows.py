@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
+from ..evaluation.scoring import summary
 from .cases import Outcome
-from .scoring import summary
 
 __all__ = ['ACCURACY', 'Row', 'median_time', 'rank_correlation']
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.scoring import summary
 from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.motion_capture import read_motion
 from ..synthetic.clips import chosen
@@ -24,7 +25,6 @@ from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .pool import run_tasks
 from .real import read_real, real_rows
 from .rows import ACCURACY, Row
-from .scoring import summary
 from .speed import SPEED, Ticks, speed_row
 
 __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']

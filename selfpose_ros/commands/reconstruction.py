@@ -17,12 +17,12 @@ from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import LEVEL_NAMES
 from ..core.offline import reconstruct_offline
+from ..core.result import Skeletons
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.checked import checked
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
-from ..io.skeletons import Skeletons
 from ..io.sources import ReadOptions, Source, read_source
 
 __all__ = ['Job', 'Report', 'reconstruct', 'run_job']

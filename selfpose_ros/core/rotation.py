@@ -3,6 +3,8 @@
 """Rotations: so(3) exponential and logarithm, averaging, Procrustes; never a reflection."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,18 +88,24 @@ def rigid_alignment(p: Array, g: Array, weights: Array | None = None) -> tuple[A
 
 def similarity_alignment(
     p: Array, g: Array, weights: Array | None = None, with_scale: bool = True,
-) -> tuple[float, Array, Array]:
-    """s, R, t of least squares with g = s R p + t for points (N, 3), det R = +1 (Umeyama 1991)."""
-    w = np.ones(len(p)) if weights is None else np.asarray(weights, float)
+) -> tuple[Any, Array, Array]:
+    """s, R, t of least squares with g = s R p + t for points (..., N, 3), det R = +1 (Umeyama 1991).
+
+    weights: (N,). Returns s (...), a float for one set of points, R (..., 3, 3) and t (..., 3).
+    """
+    w = np.ones(p.shape[-2]) if weights is None else np.asarray(weights, float)
     w = w / w.sum()
     mp, mg = w @ p, w @ g
-    pc, gc = p - mp, g - mg
-    U, S, Vt = np.linalg.svd((gc * w[:, None]).T @ pc)
-    d = np.ones(3)
-    d[2] = np.sign(np.linalg.det(U @ Vt))
-    R = (U * d) @ Vt
-    s = float((S * d).sum() / max((w[:, None] * pc * pc).sum(), 1e-300)) if with_scale else 1.
-    return s, R, mg - s * R @ mp
+    pc, gc = p - mp[..., None, :], g - mg[..., None, :]
+    U, S, Vt = np.linalg.svd(np.swapaxes(gc * w[:, None], -1, -2) @ pc)
+    d = np.ones(S.shape)
+    d[..., 2] = np.sign(np.linalg.det(U @ Vt))
+    R = (U * d[..., None, :]) @ Vt
+    s = np.ones(S.shape[:-1])
+    if with_scale:
+        s = (S * d).sum(-1) / np.maximum((w[:, None] * pc * pc).sum((-1, -2)), 1e-300)
+    t = mg - ((s[..., None, None] * R) @ mp[..., None])[..., 0]
+    return s if S.ndim > 1 else float(s), R, t
 
 
 def ray_rotation(ray: Array) -> Array:

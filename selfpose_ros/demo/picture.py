@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.observation import LEVEL_NAMES
-from .accuracy import pa_mm
+from ..evaluation.alignment import pa_mm
 from .errors import DemoError
 from .film import Film
 from .overlay import Colour, Image, draw_keypoints, draw_skeleton, draw_text

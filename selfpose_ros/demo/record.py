@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
-from .accuracy import SCORED, Alignment, align, pa_mm, rig_errors
+from ..evaluation.alignment import SCORED, Alignment, align_known, pa_mm
+from ..evaluation.rig_errors import worst_errors
 from .film import Truth
 
 __all__ = ['BOUND_MM', 'Instant', 'Numbers', 'Record', 'Verdict', 'verdict']
@@ -84,7 +85,7 @@ class Numbers:
         pa_mm: mean PA-MPJPE.  world_mm: mean error after one rigid alignment of the world (level 3), which
             contains the error of the scale.  scale: size of the body, estimate / truth.
         share: of instants with a skeleton.
-        rotation_deg, focal: worst errors of the rig, see `accuracy.rig_errors`.
+        rotation_deg, focal: worst errors of the rig, see `evaluation.rig_errors.worst_errors`.
     """
 
     level: int
@@ -110,7 +111,7 @@ class Numbers:
         known = [(p, t) for p, t in pairs if p is not None]
         pa = [pa_mm(p.joints, t) for p, t in known]
         world, scale = _in_the_room([(p, t) for p, t in known if p.level == 3])
-        rotation, focal = rig_errors(rig, true_rig) if rig is not None else (np.nan, np.nan)
+        rotation, focal = worst_errors(rig, true_rig) if rig is not None else (np.nan, np.nan)
         latency = 1e3 * np.array([i.latency_s for i in instants] or [np.nan])
         views = [p.views[list(SCORED)].mean() for p, _ in known]
         return cls(
@@ -130,8 +131,8 @@ def alignment_of(pairs: list[tuple[Skeleton3D, Array]]) -> Alignment | None:
     if not pairs:
         return None
     joints = list(SCORED)
-    return align(np.concatenate([p.joints[joints] for p, _ in pairs]),
-                 np.concatenate([t[joints] for _, t in pairs]))
+    return align_known(np.concatenate([p.joints[joints] for p, _ in pairs]),
+                       np.concatenate([t[joints] for _, t in pairs]), with_scale=False)
 
 
 def _in_the_room(pairs: list[tuple[Skeleton3D, Array]]) -> tuple[float, float]:
@@ -141,7 +142,7 @@ def _in_the_room(pairs: list[tuple[Skeleton3D, Array]]) -> tuple[float, float]:
         return float('nan'), float('nan')
     joints = list(SCORED)
     errors = [np.linalg.norm(rigid.apply(p.joints[joints]) - t[joints], axis=-1) for p, t in pairs]
-    each = [align(p.joints[joints], t[joints], scale=True) for p, t in pairs]
+    each = [align_known(p.joints[joints], t[joints]) for p, t in pairs]
     sizes = [1. / a.scale for a in each if a is not None and a.scale > 0]
     return (float(1e3 * np.nanmean(np.concatenate(errors))),
             float(np.median(sizes)) if sizes else float('nan'))
@@ -171,7 +172,6 @@ def verdict(record: Record, truth: Truth, true_rig: Rig, duration_s: float) -> V
     begin = max(duration_s - _JUDGED_S, duration_s / 2)
     n = Numbers.of(record, truth, true_rig, begin, duration_s)
     first = [i.time_s for i in record.instants if i.person is not None and i.person.level == 3]
-    said = record.sentence or 'see nodes.log'
     said = record.sentence or 'see nodes.log'
     if not record.instants:
         reason = 'no skeletons message came; see nodes.log'

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.result import Skeletons
 from ..core.skeleton import JOINTS
 from .errors import IoError
 from .npz import atomically
-from .skeletons import Skeletons, write_skeletons
+from .skeletons import write_skeletons
 
 __all__ = ['FORMATS', 'write_csv', 'write_result', 'write_trc']
 

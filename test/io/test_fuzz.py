@@ -24,12 +24,13 @@ import recorded
 
 from selfpose_ros.cli import is_expected
 from selfpose_ros.core.errors import CoreError
+from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.skeleton import JOINTS, joint_map, named_joints
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
 from selfpose_ros.io.motion_files import write_csv, write_trc
 from selfpose_ros.io.openpose import read_openpose
 from selfpose_ros.io.recording import Recording
-from selfpose_ros.io.skeletons import Skeletons, read_skeletons, write_skeletons
+from selfpose_ros.io.skeletons import read_skeletons, write_skeletons
 
 hypothesis = pytest.importorskip('hypothesis', reason='hypothesis is not installed here: pip install -e .[dev]')
 st = pytest.importorskip('hypothesis.strategies')

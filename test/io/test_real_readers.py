@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import recorded
 
+from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import NotSolved
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.motion_files import write_csv, write_result, write_trc
-from selfpose_ros.io.skeletons import Skeletons
 
 
 def with_gaps(T: int = 6) -> Skeletons:

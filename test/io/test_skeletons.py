@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import recorded
 
+from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import Skeleton3D
+from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import NotSolved
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.motion_files import write_csv, write_result, write_trc
-from selfpose_ros.io.skeletons import Skeletons, read_skeletons, write_skeletons
+from selfpose_ros.io.skeletons import read_skeletons, write_skeletons
 
 
 def result(level=3, rig=None, T=4):
@@ -75,7 +77,7 @@ def test_people_that_come_and_go_take_over_columns():
 
 
 def test_unequal_lists_are_refused():
-    with pytest.raises(IoError, match='2 stamps but 1 lists of people'):
+    with pytest.raises(ObservationError, match='2 stamps but 1 lists of people'):
         Skeletons.of([0, 1], [[]], (), NotSolved(''))
 
 

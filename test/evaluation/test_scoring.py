@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpose_ros.benchmark.errors import BenchmarkError
-from selfpose_ros.benchmark.scoring import common_joints, compare, summary, triangulated
 from selfpose_ros.core import rotation
+from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import NotSolved, Rig
-from selfpose_ros.io.skeletons import Skeletons, write_skeletons
+from selfpose_ros.evaluation.errors import EvaluationError
+from selfpose_ros.evaluation.scoring import common_joints, compare, summary, triangulated
+from selfpose_ros.io.skeletons import write_skeletons
 from selfpose_ros.synthetic.clips import Clip, Conditions, chosen, make_clip
 from selfpose_ros.synthetic.motion_capture import Motion
 
@@ -140,7 +141,7 @@ def test_calibrated_triangulation_leaves_out_what_was_not_seen(clip: Clip):
 
 
 def test_truth_with_other_joints_is_refused():
-    with pytest.raises(BenchmarkError, match='names 1 joints'):
+    with pytest.raises(EvaluationError, match='names 1 joints'):
         common_joints(['left_hip', 'nose', 'tail'])
     ours, theirs = common_joints(['nose', 'left_hip', 'l_knee', 'right_wrist', 'head', 'thorax', 'pelvis', 'spine'])
     assert ours.tolist() == [4, 5, 16, 10, 8, 0] and theirs.tolist() == [1, 2, 3, 4, 5, 6]

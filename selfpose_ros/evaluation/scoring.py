@@ -14,22 +14,20 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import rotation
 from ..core.camera import Intrinsics, undistort_px
+from ..core.result import Skeletons
 from ..core.rig import Rig
 from ..core.skeleton import JOINTS
-from ..io.skeletons import Skeletons
 from ..synthetic.clips import Clip
-from .errors import BenchmarkError
+from .alignment import LEAST_JOINTS, residual_mm
+from .errors import EvaluationError
 from .rig_errors import NO_RIG, RigErrors, rig_errors
 
-__all__ = ['FrameErrors', 'Score', 'aligned', 'common_joints', 'compare', 'summary', 'triangulated']
+__all__ = ['FrameErrors', 'Score', 'common_joints', 'compare', 'summary', 'triangulated']
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: a frame with fewer joints is one without a skeleton
-_JOINTS = 6
 #: a clip with fewer joints in all is not aligned as a whole
 _CLIP_JOINTS = 50
 #: a result further from an instant, in frame periods, belongs to another one
@@ -91,6 +89,11 @@ class FrameErrors:
     dlt: Array
     rig: RigErrors
 
+    @property
+    def trusted(self) -> Mask:
+        """(T, J) joints at level 3, where the frame of reference is one and the same."""
+        return (self.level >= 3)[:, None] & np.isfinite(self.joints).all(-1) & np.isfinite(self.true).all(-1)
+
     def score(self, skip: float = 0.) -> Score:
         """Score without the first share `skip` of the clip."""
         T = len(self.pa)
@@ -101,31 +104,13 @@ class FrameErrors:
         both = known & chosen[:, None]
         ga = w = np.nan
         if both.sum() > _CLIP_JOINTS:
-            ga = _pose_error(self.joints[both], self.true[both])
-            R, t = rotation.rigid_alignment(self.joints[both], self.true[both])
-            w = 1e3 * float(np.linalg.norm(self.joints[both] @ R.T + t - self.true[both], axis=-1).mean())
+            ga = residual_mm(self.joints[both], self.true[both])
+            w = residual_mm(self.joints[both], self.true[both], with_scale=False)
         pa, dlt_pa = float(self.pa[counts].mean()), float(self.dlt_pa[counts].mean())
         return Score(pa=pa, dlt_pa=dlt_pa, ratio=pa / dlt_pa, ga=ga, w=w, **asdict(self.rig),
-                     dlt_ga=_pose_error(self.dlt[there], self.true[there]),
-                     cover=float((known.sum(1) >= _JOINTS)[chosen].mean()),
+                     dlt_ga=residual_mm(self.dlt[there], self.true[there]),
+                     cover=float((known.sum(1) >= LEAST_JOINTS)[chosen].mean()),
                      l3=float((self.level[chosen] >= 3).mean()), frames=int(chosen.sum()))
-
-
-def aligned(points: Array, true: Array) -> Array:
-    """Points (..., J, 3) moved onto `true` by a similarity each, least squares, no reflection."""
-    mean_p, mean_t = points.mean(-2, keepdims=True), true.mean(-2, keepdims=True)
-    p, t = points - mean_p, true - mean_t
-    U, S, Vt = np.linalg.svd(np.swapaxes(p, -1, -2) @ t)
-    sign = np.ones(S.shape)
-    sign[..., -1] = np.sign(np.linalg.det(U @ Vt))
-    R = (U * sign[..., None, :]) @ Vt
-    s = (S * sign).sum(-1) / np.maximum((p * p).sum((-1, -2)), 1e-12)
-    return np.asarray(s[..., None, None] * (p @ R) + mean_t)
-
-
-def _pose_error(points: Array, true: Array) -> float:
-    """Mean distance of points (N, 3) after one similarity for all of them, mm."""
-    return float(1e3 * np.linalg.norm(aligned(points, true) - true, axis=-1).mean())
 
 
 def triangulated(clip: Clip) -> Array:
@@ -153,9 +138,9 @@ def common_joints(true_names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray
     """Index of the joints that can be compared in `core.skeleton.JOINTS`, and among the true ones."""
     pairs = [(JOINTS.index(_short(n)), i) for i, n in enumerate(true_names)
              if _short(n) in JOINTS and n not in _INVENTED]
-    if len(pairs) < _JOINTS:
-        raise BenchmarkError(f'the truth names {len(pairs)} joints that can be compared, of {", ".join(true_names)}; '
-                             f'at least {_JOINTS} are needed')
+    if len(pairs) < LEAST_JOINTS:
+        raise EvaluationError(f'the truth names {len(pairs)} joints that can be compared, of {", ".join(true_names)}; '
+                             f'at least {LEAST_JOINTS} are needed')
     ours, true = np.array(pairs).T
     return ours, true
 
@@ -189,13 +174,13 @@ def _frame_errors(joints: Array, true: Array, dlt: Array) -> tuple[Array, Array]
     known = np.isfinite(joints).all(-1) & there
     mean_pose = np.nanmean(true - np.nanmean(true, 1, keepdims=True), 0)
     pa, dlt_pa = np.full(len(true), np.nan), np.full(len(true), np.nan)
-    for k in np.flatnonzero(there.sum(1) >= _JOINTS):
+    for k in np.flatnonzero(there.sum(1) >= LEAST_JOINTS):
         seen = known[k]
-        if seen.sum() >= _JOINTS:
-            pa[k] = _pose_error(joints[k][seen], true[k][seen])
+        if seen.sum() >= LEAST_JOINTS:
+            pa[k] = residual_mm(joints[k][seen], true[k][seen])
         else:
-            pa[k] = _pose_error(mean_pose[there[k]], true[k][there[k]])
-        dlt_pa[k] = _pose_error(dlt[k][there[k]], true[k][there[k]])
+            pa[k] = residual_mm(mean_pose[there[k]], true[k][there[k]])
+        dlt_pa[k] = residual_mm(dlt[k][there[k]], true[k][there[k]])
     return pa, dlt_pa
 
 

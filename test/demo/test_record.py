@@ -3,26 +3,17 @@
 """The figures that the demo shows."""
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from selfpose_ros.core.observation import Skeleton3D
-from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.demo.accuracy import SCORED, align, pa_mm, rig_errors
 from selfpose_ros.demo.film import Truth
 from selfpose_ros.demo.record import BOUND_MM, Instant, Numbers, Record, verdict
 from selfpose_ros.synthetic import ring_rig, walker
 
 TURN = Rotation.from_rotvec([.3, -.8, 2.]).as_matrix()
 RIG = ring_rig(4, seed=1)
-
-
-@pytest.fixture(scope='module')
-def pose():
-    return walker(1., 5., seed=2)[2]
 
 
 @pytest.fixture(scope='module')
@@ -42,54 +33,6 @@ def _record(truth, error_m=.02, level=3, until=20., turn=TURN, scale=1.):
         record.instants.append(Instant(t, .1, (_skeleton(t, joints, level),)))
     record.rigs.append((1., RIG))
     return record
-
-
-def test_where_and_how_large_the_pose_is_does_not_count(pose):
-    assert pa_mm(1.7 * pose @ TURN.T + [4, 5, 6], pose) == pytest.approx(0, abs=1e-6)
-
-
-def test_the_mirrored_pose_is_not_the_pose(pose):
-    assert pa_mm(pose * [1, -1, 1], pose) > 30
-
-
-def test_one_wrong_joint_shows(pose):
-    wrong = pose.copy()
-    wrong[13] += [.3, 0, 0]
-    assert 15 < pa_mm(wrong, pose) < 60
-
-
-def test_the_spine_is_not_scored(pose):
-    wrong = pose.copy()
-    wrong[JOINTS.index('spine')] += 1.
-    assert pa_mm(wrong, pose) == pytest.approx(0, abs=1e-6) and len(SCORED) == 16
-
-
-def test_unknown_joints_are_left_out_and_too_few_give_no_number(pose):
-    part = pose.copy()
-    part[[3, 6, 13]] = np.nan
-    assert pa_mm(part, pose) == pytest.approx(0, abs=1e-6)
-    part[4:] = np.nan
-    assert np.isnan(pa_mm(part, pose))
-
-
-def test_an_alignment_can_be_undone(pose):
-    best = align(.9 * pose @ TURN.T + 1, pose, scale=True)
-    np.testing.assert_allclose(best.undo(best.apply(pose)), pose, atol=1e-12)
-    assert best.scale == pytest.approx(1 / .9)
-
-
-def test_another_world_frame_is_no_error_of_the_rig_but_a_bumped_camera_is():
-    turned = dataclasses.replace(RIG, R=RIG.R @ TURN.T)
-    assert rig_errors(turned, RIG) == pytest.approx((0, 0), abs=1e-4)
-    R, K = RIG.R.copy(), RIG.K.copy()
-    R[2] = Rotation.from_rotvec(np.deg2rad([0, 2., 0])).as_matrix() @ R[2]
-    K[1, :2, :2] *= 1.05
-    rotation, focal = rig_errors(dataclasses.replace(RIG, R=R, K=K), RIG)
-    assert rotation == pytest.approx(2, abs=1e-3) and focal == pytest.approx(.05)
-
-
-def test_a_rig_of_other_cameras_gives_no_number():
-    assert np.isnan(rig_errors(dataclasses.replace(RIG, cameras=('a', 'b', 'c', 'cam1')), RIG)).all()
 
 
 def test_true_joints_between_two_samples_and_beyond_the_end():

@@ -16,10 +16,10 @@ from ..core.lifting import Lifter
 from ..core.model import model_from_solution
 from ..core.observation import MultiView
 from ..core.offline import FRAMES, follow, history_of, trajectories
+from ..core.result import Skeletons
 from ..core.rig import NotSolved
 from ..core.rig.known import solve_with_known_cameras
 from ..core.rig.solver import SolverConfig
-from ..io.skeletons import Skeletons
 from ..synthetic.clips import Clip, Truth
 
 __all__ = ['with_true_cameras']

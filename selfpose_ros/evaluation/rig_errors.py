@@ -16,8 +16,9 @@ from ..core import rotation
 from ..core.camera import Intrinsics, undistort_px
 from ..core.rig import Rig
 from ..synthetic.clips import Truth
+from .alignment import residual_mm
 
-__all__ = ['NO_RIG', 'RigErrors', 'rig_errors']
+__all__ = ['NO_RIG', 'RigErrors', 'rig_errors', 'worst_errors']
 
 Array = NDArray[np.float64]
 
@@ -56,14 +57,32 @@ def rig_errors(truth: Truth, rig: Rig, order: list[int]) -> RigErrors:
     worst = rotation.angle_deg(R @ R[0].T, truth.R @ truth.R[0].T).max()
     focal, true_focal = K[:, 0, 0], true_K[:, 0, 0]
     axes = _axes_through(truth, K[:, :2, 2])
-    first, second = np.triu_indices(len(R), 1)
-    apart = rotation.angle_deg(R[first] @ R[second].swapaxes(-1, -2), axes[first] @ axes[second].swapaxes(-1, -2))
+    apart = _pairs_deg(R, axes)
     half = size.max(1) / 2
     fov = 2 * np.rad2deg(np.abs(np.arctan(half / focal) - np.arctan(half / true_focal)))
     at, true_at = (-np.einsum('vji,vj->vi', *pose) for pose in ((R, rig.t[order]), (truth.R, truth.t)))
     return RigErrors(float(worst), float(np.median(np.abs(focal / true_focal - 1))), float(apart.mean()),
-                     float(apart.max()), float(fov.mean()), _off(at, true_at, False),
-                     _off(at, true_at, True) if len(R) > 2 else np.nan, rig.quality)
+                     float(apart.max()), float(fov.mean()), residual_mm(at, true_at, False) / 1e3,
+                     residual_mm(at, true_at) / 1e3 if len(R) > 2 else np.nan, rig.quality)
+
+
+def worst_errors(rig: Rig, truth: Rig) -> tuple[float, float]:
+    """Worst error of a rotation between two cameras, degrees, and worst relative error of a focal length.
+
+    Cameras that only one of the rigs has are left out; fewer than two in common give NaN.
+    """
+    common = [c for c in truth.cameras if c in rig.cameras]
+    if len(common) < 2:
+        return float('nan'), float('nan')
+    e, t = [rig.cameras.index(c) for c in common], [truth.cameras.index(c) for c in common]
+    focal = np.sqrt(rig.K[e, 0, 0] * rig.K[e, 1, 1]) / np.sqrt(truth.K[t, 0, 0] * truth.K[t, 1, 1])
+    return float(_pairs_deg(rig.R[e], truth.R[t]).max()), float(np.abs(focal - 1).max())
+
+
+def _pairs_deg(R: Array, true_R: Array) -> Array:
+    """Errors of the rotations between all pairs of cameras (V, 3, 3), degrees."""
+    a, b = np.triu_indices(len(R), 1)
+    return np.asarray(rotation.angle_deg(R[a] @ R[b].swapaxes(-1, -2), true_R[a] @ true_R[b].swapaxes(-1, -2)))
 
 
 def _axes_through(truth: Truth, pixels: Array) -> Array:
@@ -75,8 +94,3 @@ def _axes_through(truth: Truth, pixels: Array) -> Array:
         ray = np.append((ideal - K[:2, 2]) / [K[0, 0], K[1, 1]], 1.)
         out.append(rotation.ray_rotation(ray).T @ R)
     return np.array(out)
-
-
-def _off(points: Array, true: Array, with_scale: bool) -> float:
-    s, R, t = rotation.similarity_alignment(points, true, with_scale=with_scale)
-    return float(np.linalg.norm(s * points @ R.T + t - true, axis=-1).mean())

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfpose_ros.benchmark.scoring import Score, compare
-from selfpose_ros.benchmark.true_rig import with_true_cameras
 from selfpose_ros.core import rotation
 from selfpose_ros.core.estimator import EstimatorConfig
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.evaluation.scoring import Score, compare
+from selfpose_ros.evaluation.true_rig import with_true_cameras
 from selfpose_ros.synthetic.clips import Clip, Conditions, chosen, make_clip
 
 

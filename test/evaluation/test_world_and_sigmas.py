@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from test_scoring import clip, result_of, true_rig  # noqa: F401 - clip is a fixture
 
-from selfpose_ros.benchmark.honesty import sigma_samples, true_stature_m, world_errors
-from selfpose_ros.benchmark.scoring import compare
 from selfpose_ros.core import rotation
+from selfpose_ros.evaluation.scoring import compare
+from selfpose_ros.evaluation.sigmas import sigma_samples
+from selfpose_ros.evaluation.world_errors import true_stature_m, world_errors
 from selfpose_ros.synthetic.clips import Clip
 
 

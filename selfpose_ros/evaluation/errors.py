@@ -1,0 +1,10 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The error class of this room. Messages say what, where and what to do next in one sentence."""
+from __future__ import annotations
+
+__all__ = ['EvaluationError']
+
+
+class EvaluationError(ValueError):
+    """A result and a truth that cannot be compared."""
