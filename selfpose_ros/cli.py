@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'run': ('run', 'both nodes in one process: camera topics in, skeletons out'),
     'reconstruct': ('reconstruct', 'a bag, videos, keypoint archives or OpenPose folders to 3D skeletons'),
     'play': ('play', 'video files as camera topics in real time'),
-    'benchmark': ('benchmark', 'accuracy, speed and honesty on motion capture seen by virtual cameras'),
+    'benchmark': ('benchmark', 'accuracy, speed and calibration of sigmas on motion capture seen by virtual cameras'),
     'train': ('train', 'a lifting network from 2D joints of several views, without 3D labels'),
     'evaluate': ('evaluate', 'how good a lifting model is on motion capture seen by virtual cameras'),
     'update': ('update', 'a lifting network learns from your own recordings, and is replaced only by a better one'),

@@ -163,7 +163,7 @@ def _sigma(told: Mapping[str, Sequence[Outcome]]) -> Any:
             lowest, highest = min(lowest, x.min(), y.min()), max(highest, x.max(), y.max())
     ends = [.8 * lowest, 1.25 * highest]
     axis.plot(ends, ends, color=_GREY, lw=1, zorder=0)
-    axis.annotate('honest', (ends[1] * .62, ends[1] * .66), color=_GREY, rotation=45, rotation_mode='anchor',
+    axis.annotate('calibrated', (ends[1] * .62, ends[1] * .66), color=_GREY, rotation=45, rotation_mode='anchor',
                   fontsize=9)
     axis.set_xscale('log')
     axis.set_yscale('log')

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`selfpose benchmark`: accuracy, speed and honesty on motion capture seen by virtual cameras."""
+"""`selfpose benchmark`: accuracy, speed and calibration of sigmas on motion capture seen by virtual cameras."""
 from __future__ import annotations
 
 import argparse
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
-DESCRIPTION = """How accurate, quick and honest the estimator is. Motion capture is seen by up to four virtual cameras
-that nobody has calibrated, through a 2D network with noise, occlusions and exchanged sides; what the
-estimator makes of that is scored against the truth, and against the same estimator with the true cameras and
-the same 2D joints; the note also holds plain triangulation with them, frame by frame (DLT), which neither
-rejects nor smooths. The 2D is simulated but for --real. The same seed gives the same clips on every machine.
+DESCRIPTION = """How accurate and quick the estimator is, and how well calibrated its sigmas are. Motion capture is seen
+by up to four virtual cameras that nobody has calibrated, through a 2D network with noise, occlusions and exchanged
+sides; what the estimator makes of that is scored against the truth, and against the same estimator with the true
+cameras and the same 2D joints; the note also holds plain triangulation with them, frame by frame (DLT), which
+neither rejects nor smooths. The 2D is simulated but for --real. The same seed gives the same clips on every machine.
 
 The motion file (.npz): pos (N, 17, 3) m, z up; seq_start (S + 1,), first frame of each sequence and N;
 seq_name (S,); fps. The joints: {joints}.
