@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from selfpose_ros.evaluation.alignment import aligned
+
 __all__ = ['AUC_MM', 'CPS_MM', 'LIMB_JOINTS', 'PCK_MM', 'auc', 'centred', 'cps', 'jdr', 'joint_errors', 'mpjpe',
            'n_mpjpe', 'pa_errors', 'pa_mpjpe', 'pck', 'procrustes', 'reversed_in_depth', 'scaled']
 
@@ -77,16 +79,7 @@ def procrustes(poses: Array, true: Array, reflection: bool = False) -> Array:
     Source: Umeyama, TPAMI 1991. With `reflection` a mirror image may be used where it fits better, as several
     published evaluations do: a network with reversed depth scores well then, so give both figures.
     """
-    poses, true = np.asarray(poses, float), np.asarray(true, float)
-    mean_p, mean_g = poses.mean(-2, keepdims=True), true.mean(-2, keepdims=True)
-    p, g = poses - mean_p, true - mean_g
-    U, S, Vt = np.linalg.svd(np.swapaxes(p, -1, -2) @ g)
-    sign = np.ones(S.shape)
-    if not reflection:
-        sign[..., -1] = np.where(np.linalg.det(U @ Vt) < 0, -1., 1.)
-    turn = (U * sign[..., None, :]) @ Vt
-    size = (S * sign).sum(-1) / np.maximum((p * p).sum((-1, -2)), _POINT**2)
-    return np.asarray(size[..., None, None] * (p @ turn) + mean_g)
+    return aligned(poses, true, reflection=reflection)
 
 
 def pa_errors(poses: Array, true: Array, reflection: bool = False) -> Array:

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Estimated points laid over true ones by the best similarity, rigid or not, and what is left; never a reflection."""
+"""Estimated points laid over true ones by the best similarity, rigid or not, and what is left."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -58,9 +58,14 @@ def align_known(points: ArrayLike, true: ArrayLike, with_scale: bool = True) -> 
     return align(a[known], b[known], with_scale) if known.sum() >= LEAST_JOINTS else None
 
 
-def aligned(points: ArrayLike, true: ArrayLike, with_scale: bool = True) -> Array:
-    """Points (..., N, 3) moved onto `true`."""
-    return align(points, true, with_scale).apply(points)
+def aligned(points: ArrayLike, true: ArrayLike, with_scale: bool = True, reflection: bool = False) -> Array:
+    """Points (..., N, 3) moved onto `true`; with `reflection` their mirror image, where it fits better."""
+    moved = align(points, true, with_scale).apply(points)
+    if not reflection:
+        return moved
+    mirrored = aligned(np.asarray(points, float) * [1., 1., -1.], true, with_scale)
+    off, off_mirrored = (((x - true) ** 2).sum((-1, -2), keepdims=True) for x in (moved, mirrored))
+    return np.where(off_mirrored < off, mirrored, moved)
 
 
 def residual_mm(points: Array, true: Array, with_scale: bool = True) -> float:
