@@ -155,7 +155,8 @@ def test_nothing_goes_through_a_wall():
 
 
 @pytest.mark.parametrize('code', [
-    'import rclpy', 'from selfpose_ros.nodes import messages', 'def f():\n    import std_msgs',
+    'import rclpy', 'from selfpose_ros.nodes import messages', 'from selfpose_ros.benchmark import rows',
+    'def f():\n    import std_msgs',
     'import selfpose_ros.commands.run', 'def f():\n    import onnxruntime', 'from selfpose_ros.demo.film import Film'])
 def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     (tmp_path / 'training').mkdir()
@@ -170,6 +171,12 @@ def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     ('core/rig/x.py', 'from ... import inference'),
     ('core/x.py', 'import importlib\nimportlib.import_module("torch")'),
     ('core/x.py', 'try:\n    import onnxruntime\nexcept ImportError:\n    pass'),
+    ('core/x.py', 'from ..synthetic import walker'),
+    ('synthetic/x.py', 'from ..io import npz'),
+    ('synthetic/x.py', 'from ..evaluation.alignment import align'),
+    ('evaluation/x.py', 'def f():\n    from ..benchmark import rows'),
+    ('nodes/x.py', 'from ..synthetic import walker'),
+    ('io/x.py', 'from ..evaluation import scoring'),
     ('io/x.py', 'from ..inference.pose2d import make_pose2d'),
     ('io/x.py', 'from selfpose_ros.nodes import messages'),
     ('io/x.py', 'def f():\n    from sensor_msgs.msg import Image'),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
+from ..evaluation.alignment import SCORED
 from ..io.recording import Recording
 from .errors import BenchmarkError
 
@@ -20,7 +21,7 @@ Array = NDArray[np.float64]
 
 #: joints of the reference that count are at least this sure; stamps of one image differ by no more than this, s
 _SURE, _SAME_S = .3, .004
-_USED = np.array([name != 'spine' for name in JOINTS])
+_USED = np.isin(np.arange(len(JOINTS)), SCORED)
 _TORSO = [(JOINTS.index(f'{a}_shoulder'), JOINTS.index(f'{b}_hip')) for a, b in ('lr', 'rl')]
 
 

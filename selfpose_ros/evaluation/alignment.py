@@ -60,11 +60,12 @@ def align_known(points: ArrayLike, true: ArrayLike, with_scale: bool = True) -> 
 
 def aligned(points: ArrayLike, true: ArrayLike, with_scale: bool = True, reflection: bool = False) -> Array:
     """Points (..., N, 3) moved onto `true`; with `reflection` their mirror image, where it fits better."""
-    moved = align(points, true, with_scale).apply(points)
+    p, g = np.asarray(points, float), np.asarray(true, float)
+    moved = align(p, g, with_scale).apply(p)
     if not reflection:
         return moved
-    mirrored = aligned(np.asarray(points, float) * [1., 1., -1.], true, with_scale)
-    off, off_mirrored = (((x - true) ** 2).sum((-1, -2), keepdims=True) for x in (moved, mirrored))
+    mirrored = aligned(p * [1., 1., -1.], g, with_scale)
+    off, off_mirrored = (((x - g) ** 2).sum((-1, -2), keepdims=True) for x in (moved, mirrored))
     return np.where(off_mirrored < off, mirrored, moved)
 
 
