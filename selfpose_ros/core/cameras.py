@@ -1,0 +1,163 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The cameras of a rig as one value: projection, its derivatives, rays, and the layout of their parameters.
+
+Nobody else divides by depth. Pixels are undistorted and square (see `camera.ideal_px`); camera axes are those of
+REP-103's optical frames: x right, y down, z forward. x_cam = R x + t in whatever frame and unit the points are in.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import rotation
+
+__all__ = ['NEAREST', 'CameraLayout', 'Cameras']
+
+Array = NDArray[np.float64]
+
+#: depth below which a point is projected as if it were there: one behind a camera pulls like one close in front
+NEAREST = .2
+
+
+@dataclass(frozen=True)
+class CameraLayout:
+    """Where the parameters of V cameras stand in one vector, camera by camera: rotation, translation, log focal length.
+
+    A rotation is the vector w of `rotation.exp(w) @ R`, rad; a translation is added to t; a focal length is multiplied
+    by exp(its parameter).
+    """
+
+    cameras: int
+
+    #: parameters of one camera, and where each group of them stands
+    EACH = 7
+    ROTATION, TRANSLATION, FOCAL = slice(0, 3), slice(3, 6), 6
+    POSE = slice(0, 6)
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return self.EACH * self.cameras
+
+    def split(self, vector: Array) -> Array:
+        """A view (V, EACH) of the first `size` elements of a vector."""
+        return vector[:self.size].reshape(self.cameras, self.EACH)
+
+    def camera(self, v: int) -> slice:
+        """Where the parameters of one camera stand."""
+        return slice(self.EACH * v, self.EACH * (v + 1))
+
+    @property
+    def focal(self) -> NDArray[np.int64]:
+        """(V,) where the focal lengths stand."""
+        return self.EACH * np.arange(self.cameras) + self.FOCAL
+
+    def add_blocks(self, H: Array, blocks: Array) -> None:
+        """Add (V, EACH, EACH) to the diagonal blocks of a square matrix that begins with the cameras, in place."""
+        for v in range(self.cameras):
+            H[self.camera(v), self.camera(v)] += blocks[v]
+
+    def rotation_sigma_deg(self, covariance: Array) -> Array:
+        """(V,) standard deviation of the rotations, root of the summed variances of the three axes, degrees."""
+        variance = np.diag(covariance)[:self.size].reshape(self.cameras, self.EACH)[:, self.ROTATION]
+        return np.asarray(np.rad2deg(np.sqrt(variance.sum(1))))
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """V pinhole cameras with square pixels.
+
+    Attributes:
+        R: (V, 3, 3).  t: (V, 3).  focal: (V,) px.  centre: (V, 2) principal points, px.
+    """
+
+    R: Array
+    t: Array
+    focal: Array
+    centre: Array
+
+    def __len__(self) -> int:
+        return len(self.R)
+
+    @property
+    def layout(self) -> CameraLayout:
+        """Of the parameters that `moved` takes."""
+        return CameraLayout(len(self.R))
+
+    @property
+    def centres(self) -> Array:
+        """(V, 3) where the cameras stand."""
+        return -np.einsum('vji,vj->vi', self.R, self.t)
+
+    def take(self, index: ArrayLike | Sequence[int]) -> Cameras:
+        """Some of the cameras, in the order of `index`."""
+        i = np.asarray(index)
+        return Cameras(self.R[i], self.t[i], self.focal[i], self.centre[i])
+
+    def moved(self, delta: Array) -> Cameras:
+        """The cameras with the parameters of `layout` changed by delta (V, EACH)."""
+        c = self.layout
+        return Cameras(rotation.exp(delta[:, c.ROTATION]) @ self.R, self.t + delta[:, c.TRANSLATION],
+                       self.focal * np.exp(delta[:, c.FOCAL]), self.centre)
+
+    def scaled(self, k: float) -> Cameras:
+        """For points whose coordinates are multiplied by k: the pictures stay."""
+        return Cameras(self.R, self.t * k, self.focal, self.centre)
+
+    def rays(self, px: Array) -> Array:
+        """Pixels (..., V, J, 2) to normalised image coordinates x/z, y/z."""
+        return np.asarray((px - self.centre[:, None]) / self.focal[:, None, None])
+
+    def ray_weight(self, sigma: Array) -> Array:
+        """Standard deviations (..., V, J) px to inverse variances of the normalised coordinates; 0 where inf."""
+        return np.where(np.isfinite(sigma), (self.focal[:, None] / sigma) ** 2, 0.)
+
+    def in_axes(self, X: Array) -> Array:
+        """Points (..., J, 3) in the axes of each camera: (..., V, J, 3)."""
+        return np.asarray(np.matmul(X[..., None, :, :], self.R.swapaxes(1, 2)) + self.t[:, None])
+
+    def depth(self, X: Array) -> Array:
+        """Depth (..., V, J) of points (..., J, 3) before each camera."""
+        return np.asarray(np.matmul(X[..., None, :, :], self.R[:, 2, :, None])[..., 0] + self.t[:, 2, None])
+
+    def project(self, X: Array, shift: Array | None = None) -> Array:
+        """Points (..., J, 3) to pixels (..., V, J, 2).
+
+        Args:
+            shift: (..., V, J, 3) is added to the points, for each camera what they have moved at its own time.
+        """
+        if shift is None:
+            return self.pixels(self.in_axes(X))
+        return self.pixels(np.matmul(X[..., None, :, :] + shift, self.R.swapaxes(1, 2)) + self.t[:, None])
+
+    def pixels(self, C: Array) -> Array:
+        """Points (..., V, J, 3) in the axes of the cameras to pixels (..., V, J, 2)."""
+        n = C[..., :2] / np.maximum(C[..., 2:], NEAREST)
+        return np.asarray(n * self.focal[:, None, None] + self.centre[:, None])
+
+    def project_jacobian(self, X: Array) -> tuple[Array, Array, Array]:
+        """Pixels (..., V, J, 2) of points (..., J, 3), and their derivatives.
+
+        Returns:
+            Pixels; derivatives by the points (..., V, J, 2, 3); by each camera's own parameters in the order of
+            `layout` (..., V, J, 2, EACH). What lies nearer than `NEAREST` pulls on nothing but the focal length.
+        """
+        Y = np.matmul(X[..., None, :, :], self.R.swapaxes(1, 2))
+        C = Y + self.t[:, None]
+        px = self.pixels(C)
+        z = np.maximum(C[..., 2], NEAREST)
+        f = np.where(C[..., 2] > NEAREST, self.focal[:, None] / z, 0.)
+        A = np.zeros((*C.shape[:-1], 2, 3))
+        A[..., 0, 0] = A[..., 1, 1] = f
+        A[..., 0, 2] = -f * C[..., 0] / z
+        A[..., 1, 2] = -f * C[..., 1] / z
+        c = CameraLayout
+        own = np.empty((*C.shape[:-1], 2, c.EACH))
+        own[..., c.ROTATION] = np.cross(Y[..., None, :], A)                  # d(exp(w) Y) = -[Y]x w
+        own[..., c.TRANSLATION] = A
+        own[..., c.FOCAL] = px - self.centre[:, None]
+        return px, np.matmul(A, self.R[:, None]), own
