@@ -130,14 +130,17 @@ class Cameras:
         Args:
             shift: (..., V, J, 3) is added to the points, for each camera what they have moved at its own time.
         """
-        if shift is None:
-            return self.pixels(self.in_axes(X))
-        return self.pixels(np.matmul(X[..., None, :, :] + shift, self.R.swapaxes(1, 2)) + self.t[:, None])
+        return self.pixels(self.in_axes(X) if shift is None else self._shifted(X, shift))
 
     def pixels(self, C: Array) -> Array:
         """Points (..., V, J, 3) in the axes of the cameras to pixels (..., V, J, 2)."""
         n = C[..., :2] / np.maximum(C[..., 2:], NEAREST)
         return np.asarray(n * self.focal[:, None, None] + self.centre[:, None])
+
+    def project_linear(self, X: Array, shift: Array | None = None) -> tuple[Array, Array]:
+        """Pixels as `project` gives them, and their derivatives by the points (..., V, J, 2, 3)."""
+        C = self.in_axes(X) if shift is None else self._shifted(X, shift)
+        return self.pixels(C), np.matmul(self._by_axes(C), self.R[:, None])
 
     def project_jacobian(self, X: Array) -> tuple[Array, Array, Array]:
         """Pixels (..., V, J, 2) of points (..., J, 3), and their derivatives.
@@ -148,16 +151,21 @@ class Cameras:
         """
         Y = np.matmul(X[..., None, :, :], self.R.swapaxes(1, 2))
         C = Y + self.t[:, None]
-        px = self.pixels(C)
-        z = np.maximum(C[..., 2], NEAREST)
-        f = np.where(C[..., 2] > NEAREST, self.focal[:, None] / z, 0.)
-        A = np.zeros((*C.shape[:-1], 2, 3))
-        A[..., 0, 0] = A[..., 1, 1] = f
-        A[..., 0, 2] = -f * C[..., 0] / z
-        A[..., 1, 2] = -f * C[..., 1] / z
-        c = CameraLayout
-        own = np.empty((*C.shape[:-1], 2, c.EACH))
+        px, A, c = self.pixels(C), self._by_axes(C), CameraLayout
+        own = np.empty((*A.shape[:-1], c.EACH))
         own[..., c.ROTATION] = np.cross(Y[..., None, :], A)                  # d(exp(w) Y) = -[Y]x w
         own[..., c.TRANSLATION] = A
         own[..., c.FOCAL] = px - self.centre[:, None]
         return px, np.matmul(A, self.R[:, None]), own
+
+    def _shifted(self, X: Array, shift: Array) -> Array:
+        return np.asarray(np.matmul(X[..., None, :, :] + shift, self.R.swapaxes(1, 2)) + self.t[:, None])
+
+    def _by_axes(self, C: Array) -> Array:
+        """Derivatives (..., 2, 3) of the pixels by points (..., V, J, 3) in the axes of the cameras."""
+        z = np.maximum(C[..., 2], NEAREST)
+        f = np.where(C[..., 2] > NEAREST, self.focal[:, None] / z, 0.)
+        A = np.zeros((*C.shape[:-1], 2, 3))
+        A[..., 0, 0] = A[..., 1, 1] = f
+        A[..., 2] = C[..., :2] * (-f / z)[..., None]
+        return A

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import rotation
 from .body import BONE_A, BONE_B
+from .cameras import NEAREST
 from .lifting import place
 
 __all__ = ['Corrected', 'CorrectionConfig', 'correct']
@@ -32,8 +33,6 @@ _EYE2, _EYE3 = np.eye(2), np.eye(3)
 _JOINTS = np.arange(17)
 #: a view in which fewer joints are seen says nothing
 _FEWEST = 6
-#: a joint is never nearer to a camera than this, m
-_NEAREST_M = .2
 #: bones that are off by more than this many sigmas are believed less; so are lifted bones
 _TAIL = 3.
 #: the pelvis stays where it is: everything else is relative to it
@@ -149,7 +148,7 @@ def _placed(x: Array, R: Array, t: Array, rays: Array, k: Array, cfg: Correction
     enough = np.isfinite(at).all(-1) & ((k > 0).sum(-1) >= _FEWEST)
     t = np.where(enough[..., None], at - C[:, :, 0], t)
     C = C + t[:, :, None]
-    r = (C[..., :2] / np.maximum(C[..., 2:], _NEAREST_M) - rays) * k[..., None]
+    r = (C[..., :2] / np.maximum(C[..., 2:], NEAREST) - rays) * k[..., None]
     e2 = (r * r).sum(-1)
     ranked = np.sort(np.where(k > 0, e2, np.inf), axis=-1)
     middle = np.take_along_axis(ranked, ((k > 0).sum(-1, keepdims=True) // 2).clip(max=16), -1)[..., 0]
@@ -164,7 +163,7 @@ def _system(x: Array, lifted: Array, info: Array, R: Array, t: Array, rays: Arra
     N, V = k.shape[:2]
     C = np.matmul(x[:, None], R.swapaxes(-1, -2))
     turned, C = C, C + t[:, :, None]
-    z = np.maximum(C[..., 2], _NEAREST_M)
+    z = np.maximum(C[..., 2], NEAREST)
     n = C[..., :2] / z[..., None]
     r = (n - rays) * k[..., None]
     w = 1 / (1 + (r * r).sum(-1) / scale ** 2)                               # N,V,17

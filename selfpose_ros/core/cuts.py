@@ -93,7 +93,7 @@ class _Passes:
 
     def _filter(self) -> SkeletonFilter:
         m, p = self.model, self.person
-        return SkeletonFilter(m.R, m.t, m.focal, m.centre, p.lengths[:-1], float(p.lengths[-1]),
+        return SkeletonFilter(m.geometry, p.lengths[:-1], float(p.lengths[-1]),
                               FilterConfig(bone_sigma_m=p.bone_sigma_m))
 
     def over(self, order: range, x: Array, old: list[State] | None) -> list[State]:

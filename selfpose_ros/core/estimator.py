@@ -260,7 +260,7 @@ class Estimator:
             self._worker.cancel()                               # what it looks at are the old pixels
             self._model = self._people.model = now
             for p in self._people.everybody:
-                p.filter.set_rig(now.R, now.t, now.focal, now.centre)
+                p.filter.set_rig(now.geometry)
 
     def _check_saved(self, now: float, step_s: float, row: Row) -> None:
         """A rig that was saved is trusted after as long as it takes to know, or given up.
@@ -341,7 +341,7 @@ class Estimator:
             seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
             sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
             v = [model.cameras.index(c) for c in here]
-            odd = odd_one_out(np.nan_to_num(tracks.kp), sigma, model.R[v], model.t[v], model.focal[v], model.centre[v])
+            odd = odd_one_out(np.nan_to_num(tracks.kp), sigma, model.geometry.take(v))
         if odd < 0:                                      # no single camera explains it: the rig itself is to be mended
             self._drift.settle()
             self._doubted = True
@@ -363,7 +363,7 @@ class Estimator:
         rows.add(view.stamp, p.filter.x + late * p.filter.v, np.nan_to_num(kp), sigma)
         if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
             return
-        R, t, e = resect(list(rows.rows), model.R[v], model.t[v], float(model.focal[v]), model.centre[v])
+        R, t, e = resect(list(rows.rows), model.geometry.take([v]))
         if e > _FITS and rows.waited_s < _GIVE_UP_S:
             self._retry = view.stamp + 1.                           # still moving, perhaps
             return
@@ -377,7 +377,7 @@ class Estimator:
         camera = model.cameras[v]
         self._people.left_out -= {camera}
         for p in self._people.everybody:
-            p.filter.set_rig(self._model.R, self._model.t, self._model.focal, self._model.centre)
+            p.filter.set_rig(self._model.geometry)
         self._drift.forget(camera)
         del self._moved[camera]
         self._health.left_out = self._people.left_out
@@ -554,5 +554,5 @@ def _contradicts(solution: Solution) -> bool:
     tracks, s = solution.tracks, solution.state
     if tracks.lifted is None or tracks.lifted_sigma is None or not np.isfinite(tracks.lifted).any():
         return False
-    return depth_agreement(s.X, s.R, tracks.lifted, tracks.lifted_sigma) < (
+    return depth_agreement(s.X, s.cameras.R, tracks.lifted, tracks.lifted_sigma) < (
         _AGREE if len(tracks.cameras) > 2 else _AGREE_TWO)

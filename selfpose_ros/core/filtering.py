@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .cameras import Cameras
 from .fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from .fusion.triangulation import triangulate
 from .sides import PERMUTATIONS, agreed_permutation
@@ -83,11 +84,10 @@ class Measurement:
 class SkeletonFilter:
     """State: mean position and velocity (17, 3), covariance blocks pp, pv, vv (17, 3, 3)."""
 
-    def __init__(self, R: Array, t: Array, focal: Array, centre: Array, bones: Array, hip_m: float,
-                 config: FilterConfig | None = None) -> None:
-        """Cameras as in `Rig` (undistorted pixels), bones (16,) m, hip_m: distance of the hips, m."""
+    def __init__(self, cameras: Cameras, bones: Array, hip_m: float, config: FilterConfig | None = None) -> None:
+        """Bones (16,) m, hip_m: distance of the hips, m."""
         self.config = config or FilterConfig()
-        self.set_rig(R, t, focal, centre)
+        self.set_rig(cameras)
         self.lengths = np.r_[bones, hip_m]
         self.set_bone_sigma(self.config.bone_sigma_m)
         self.acc2 = (ACCELERATION_SIGMA * self.config.acceleration) ** 2
@@ -104,10 +104,12 @@ class SkeletonFilter:
         """Position, velocity (17, 3) and covariance blocks pp, pv, vv (17, 3, 3)."""
         return self.x, self.v, self.pp, self.pv, self.vv
 
-    def set_rig(self, R: Array, t: Array, focal: Array, centre: Array) -> None:
-        self.R, self.t, self.focal, self.centre = R, t, focal, centre
+    def set_rig(self, cameras: Cameras) -> None:
+        """Go on with other cameras of the same world."""
+        self.cameras = cameras
         self.residual: Array | None = None
-        self.used, self.e2, self.r = np.zeros((len(R), 17)), np.zeros((len(R), 17)), np.zeros((len(R), 17, 2))
+        V = len(cameras)
+        self.used, self.e2, self.r = np.zeros((V, 17)), np.zeros((V, 17)), np.zeros((V, 17, 2))
 
     def set_bone_sigma(self, sigma_m: float) -> None:
         """How exactly bones keep their length, m; the trunk's bend and are softer."""
@@ -123,14 +125,6 @@ class SkeletonFilter:
         self.vv = np.tile(_EYE3 * speed_sigma ** 2, (17, 1, 1))
         self.residual = None
 
-    def move(self, s: float, R: Array, t: Array) -> None:
-        """Carry the state into another world frame: x' = s R x + t."""
-        self.x = s * self.x @ R.T + t
-        self.v = s * self.v @ R.T
-        for name in ('pp', 'pv', 'vv'):
-            setattr(self, name, s * s * (R @ getattr(self, name) @ R.T))
-        self.lengths = self.lengths * s
-
     def predict(self, dt: float) -> None:
         """Constant velocity over `dt` s, white acceleration."""
         self.x, self.v, self.pp, self.pv, self.vv = predicted(self.state, dt, self.acc2)
@@ -138,9 +132,7 @@ class SkeletonFilter:
 
     def pixels(self, offset: Array | None = None) -> Array:
         """Predicted pixels (V, 17, 2) at the views' own times."""
-        x = self.x[None] if offset is None else self.x[None] + offset[:, None, None] * self.v[None]
-        C = np.matmul(x, self.R.swapaxes(1, 2)) + self.t[:, None]
-        return C[..., :2] / np.maximum(C[..., 2:], .2) * self.focal[:, None, None] + self.centre[:, None]
+        return self.cameras.project(self.x, None if offset is None else offset[:, None, None] * self.v[None])
 
     def update(self, m: Measurement) -> None:
         """Take the views of one tick."""
@@ -196,11 +188,10 @@ class SkeletonFilter:
         j = np.nonzero(self.lost >= _LOST_TICKS)[0]
         if not len(j):
             return
-        rays = (kp[:, j] - self.centre[:, None]) / self.focal[:, None, None]
-        weight = np.asarray((k[:, j] * self.focal[:, None]) ** 2, float)
-        X = triangulate(rays[None], weight[None], self.R, self.t, rounds=4, scale=4.)[0]
-        C = np.matmul(X[None], self.R.swapaxes(1, 2)) + self.t[:, None]
-        px = C[..., :2] / np.maximum(C[..., 2:], .2) * self.focal[:, None, None] + self.centre[:, None]
+        cameras = self.cameras
+        weight = np.asarray((k[:, j] * cameras.focal[:, None]) ** 2, float)
+        X = triangulate(cameras.rays(kp[:, j])[None], weight[None], cameras.R, cameras.t, rounds=4, scale=4.)[0]
+        px = cameras.project(X)
         e2 = (((px - kp[:, j]) * k[:, j][..., None]) ** 2).sum(-1)
         agree = ((e2 < 9.) & seen[:, j]).sum(0) >= np.maximum(2, .6 * seen[:, j].sum(0))
         j, X = j[agree], X[agree]
@@ -209,19 +200,12 @@ class SkeletonFilter:
         self.lost[j] = 0
 
     def _system(self, x: Array, shift: Array | None, kp: Array, k: Array, scale: float) -> tuple[Array, Array, Array]:
-        X = x[None] if shift is None else x[None] + shift
-        C = np.matmul(X, self.R.swapaxes(1, 2)) + self.t[:, None]
-        z = np.maximum(C[..., 2], .2)
-        fz = self.focal[:, None] / z
-        n = C[..., :2] / z[..., None]
-        px = n * self.focal[:, None, None] + self.centre[:, None]
+        px, J = self.cameras.project_linear(x, shift)
         r = (px - kp) * k[..., None]
         e2 = (r * r).sum(-1)
         w = 1 / (1 + e2 / scale ** 2)
         self.used, self.e2 = w * w * (k > 0), e2
-        wk = w * k
-        # rows of the projection: fz (R0 - nx R2), fz (R1 - ny R2)
-        J = (self.R[:, None, :2] - n[..., None] * self.R[:, None, 2:]) * (fz * wk)[..., None, None]   # V,17,2,3
+        J *= (w * k)[..., None, None]
         Jt = J.transpose(1, 0, 2, 3).reshape(17, -1, 3)
         rt = (r * w[..., None]).transpose(1, 0, 2).reshape(17, -1, 1)
         JT = Jt.swapaxes(1, 2)

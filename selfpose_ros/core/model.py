@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from . import rotation
 from .body import BONE_PRIOR_M, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
 from .camera import FOCAL_PRIOR
+from .cameras import Cameras
 from .fusion.lifted import LiftedRig, lifted_rig
 from .fusion.triangulation import triangulate
 from .lifting import pinhole
@@ -64,6 +65,11 @@ class RigModel:
     origin: Array = field(default_factory=lambda: np.zeros(3))
 
     @property
+    def geometry(self) -> Cameras:
+        """The cameras as one value that projects."""
+        return Cameras(self.R, self.t, self.focal, self.centre)
+
+    @property
     def pinholes(self) -> dict[str, Array]:
         """K (3, 3) px of each camera's undistorted, square pixels."""
         return {c: np.array([[f, 0, x], [0, f, y], [0, 0, 1.]])
@@ -73,9 +79,8 @@ class RigModel:
         """The same world with another pose of one camera."""
         Rs, ts, s = self.R.copy(), self.t.copy(), self.solution.state
         Rs[v], ts[v] = R, t
-        R_rig = Rs @ self.world.R
-        t_rig = (ts + Rs @ self.world.t) / self.scale.factor
-        return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, R=R_rig, t=t_rig)))
+        there = replace(s.cameras, R=Rs @ self.world.R, t=(ts + Rs @ self.world.t) / self.scale.factor)
+        return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, cameras=there)))
 
     def with_cameras_of(self, other: RigModel) -> RigModel:
         """This model, with the cameras that it lacks as another one of the same world has them; cameras by name."""
@@ -91,12 +96,14 @@ class RigModel:
         focal, size = both(self.focal, other.focal), np.concatenate([self.image_size, other.image_size[more]])[order]
         sigma = both(self.rotation_sigma_deg, other.rotation_sigma_deg)
         s, seen = self.solution, self.solution.tracks
-        state = replace(s.state, R=R @ self.world.R, t=(t + R @ self.world.t) / self.scale.factor, focal=focal)
+        there = Cameras(R @ self.world.R, (t + R @ self.world.t) / self.scale.factor, focal,
+                        both(self.centre, other.centre))
+        state = replace(s.state, cameras=there)
         solution = replace(s, state=state, tracks=seen.with_unseen(tuple(names[v] for v in order), size),
-                           covariance=np.zeros((7 * len(names),) * 2), rotation_sigma_deg=sigma,
+                           covariance=np.zeros((there.layout.size,) * 2), rotation_sigma_deg=sigma,
                            clock_offset_s=both(self.clock_offset_s, other.clock_offset_s))
         return replace(self, cameras=tuple(names[v] for v in order), R=R, t=t, focal=focal,
-                       centre=both(self.centre, other.centre), image_size=size,
+                       centre=there.centre, image_size=size,
                        distortion=both(self.distortion, other.distortion), rotation_sigma_deg=sigma, solution=solution,
                        aspect=both(self.aspect, other.aspect))
 
@@ -110,7 +117,8 @@ class RigModel:
         centre[v] *= share
         sizes[v] = size
         return replace(self, focal=focal, centre=centre, image_size=sizes,
-                       solution=replace(self.solution, state=replace(s, focal=focal.copy())))
+                       solution=replace(self.solution,
+                                        state=replace(s, cameras=replace(s.cameras, focal=focal, centre=centre))))
 
     @property
     def clock_offset_s(self) -> Array:
@@ -132,8 +140,8 @@ class RigModel:
 
 def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]:
     """Cameras of a state in its own units -> (R, t) for metric world points."""
-    R = s.R @ world.R.T
-    return R, s.t * scale - R @ world.t
+    R = s.cameras.R @ world.R.T
+    return R, s.cameras.t * scale - R @ world.t
 
 
 def model_from_solution(
@@ -148,19 +156,18 @@ def model_from_solution(
         hold: up and floor stay, too.
     """
     s, tracks = solution.state, solution.tracks
-    centres = -np.einsum('vji,vj->vi', s.R, s.t)
-    scale = metric_scale(s.bones, centres, height_m, baseline_m, baseline_pair)
+    scale = metric_scale(s.bones, s.cameras.centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
-    world = find_world(X, s.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
+    world = find_world(X, s.cameras.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
     known = tracks.intrinsics
     if keep is not None and not hold:
-        world = _turned_alike(find_world(X, s.R[0][2]), world, np.median(X[:, 0], axis=0))
+        world = _turned_alike(find_world(X, s.cameras.R[0][2]), world, np.median(X[:, 0], axis=0))
     R, t = _in_world(s, scale.factor, world)
     distortion = np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known])
-    centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
-    return RigModel(tracks.cameras, R, t, s.focal, centre, tracks.image_size, distortion, s.bones * scale.factor,
-                    solution.noise, level, solution.quality, solution.rotation_sigma_deg, solution, world, scale,
-                    float(tracks.stamp[-1]), np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
+    return RigModel(tracks.cameras, R, t, s.cameras.focal, s.cameras.centre, tracks.image_size, distortion,
+                    s.bones * scale.factor, solution.noise, level, solution.quality, solution.rotation_sigma_deg,
+                    solution, world, scale, float(tracks.stamp[-1]),
+                    np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
 
 
 def common_cameras(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:
@@ -175,12 +182,12 @@ def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:
     pick = np.unique(np.linspace(0, n - 1, min(n, 60)).astype(int))
     here, there = common_cameras(solution.tracks.cameras, keep.cameras)
     tracks = solution.tracks.rows(pick).views(np.array(here))
-    kp, conf, focal, centre = tracks.kp, tracks.confidence, keep.focal[there], keep.centre[there]
+    kp, conf, cameras = tracks.kp, tracks.confidence, keep.geometry.take(there)
     seen = np.isfinite(kp).all(-1) & (conf > 0)
     sigma = keep.noise.sigma(np.where(seen, conf, 1.))
-    rays = (np.nan_to_num(kp) - centre[:, None]) / focal[:, None, None]
-    weight = np.where(seen, (focal[:, None] / sigma) ** 2, 0.)
-    old = triangulate(rays, weight, keep.R[there], keep.t[there], rounds=4, scale=4.).reshape(-1, 3)
+    weight = cameras.ray_weight(np.where(seen, sigma, np.inf))
+    old = triangulate(cameras.rays(np.nan_to_num(kp)), weight, cameras.R, cameras.t, rounds=4,
+                      scale=4.).reshape(-1, 3)
     new = (s.X[pick] * scale).reshape(-1, 3)
     ok = np.isfinite(old).all(-1)
     old, new = old[ok], new[ok]
@@ -207,10 +214,11 @@ def _turned_alike(measured: World, like: World, body: Array) -> World:
 def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     """A rig that was saved: level 2 until views of today agree with it."""
     V = len(rig.cameras)
-    s = BundleState(rig.R @ rig.R[0].T, rig.t - (rig.R @ rig.R[0].T) @ rig.t[0], rig.K[:, 0, 0].copy(),
-                    np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
+    turn = rig.R @ rig.R[0].T
+    cameras = Cameras(turn, rig.t - turn @ rig.t[0], rig.K[:, 0, 0], rig.K[:, :2, 2])
+    s = BundleState(cameras, np.zeros((0, 17, 3)), BONE_PRIOR_M)
     none = Tracks(rig.cameras, np.zeros(0), np.zeros((0, V, 17, 2)), np.zeros((0, V, 17)), rig.image_size, (None,) * V)
-    solution = Solution(s, none, np.zeros((7 * V, 7 * V)), rig.rotation_sigma_deg, noise, np.nan,
+    solution = Solution(s, none, np.zeros((cameras.layout.size,) * 2), rig.rotation_sigma_deg, noise, np.nan,
                         rig.reprojection_px, 0., 0, clock_offset_s=rig.clock_offset_s)
     world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
     return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
@@ -227,10 +235,8 @@ def lifted_model(tracks: Tracks, height_m: float, old: RigModel | None = None) -
     seen = np.isfinite(tracks.lifted).all((-1, -2))
     bones = BONE_PRIOR_M * ((height_m or STATURE_PRIOR_M) / STATURE_PRIOR_M)
     p = problem_of(tracks, NoiseModel.prior(tracks.image_size))
-    focal = np.exp(p.log_focal)
-    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
-    weight = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
-    found = lifted_rig(tracks.lifted, tracks.lifted_sigma, rays, weight, bones)
+    cameras = p.unposed
+    found = lifted_rig(tracks.lifted, tracks.lifted_sigma, cameras.rays(p.kp), cameras.ray_weight(p.sigma), bones)
     if found is None and len(tracks.cameras) > 1:
         best = int(np.nansum(tracks.lifted_sigma ** -2., axis=(0, 2)).argmax())
         rows = np.nonzero(seen[:, best])[0]
@@ -273,9 +279,10 @@ def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: in
     focal = np.array([pinhole(k, (int(s[0]), int(s[1])))[0, 0] for k, s in zip(known, tracks.image_size, strict=True)])
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
     V = len(names)
-    state = BundleState(turn, found.t - turn @ found.t[a], focal, np.zeros((0, 17, 3)), bones)
-    solution = Solution(state, tracks.rows(np.zeros(0, np.int64)), np.zeros((7 * V, 7 * V)), found.sigma_deg,
-                        NoiseModel.prior(tracks.image_size), np.nan, np.nan, 0., 0)
+    cameras = Cameras(turn, found.t - turn @ found.t[a], focal, centre)
+    state = BundleState(cameras, np.zeros((0, 17, 3)), bones)
+    solution = Solution(state, tracks.rows(np.zeros(0, np.int64)), np.zeros((cameras.layout.size,) * 2),
+                        found.sigma_deg, NoiseModel.prior(tracks.image_size), np.nan, np.nan, 0., 0)
     guessed = V == 1 and (known[0] is None or known[0].source != 'known')
     return RigModel(
         names, R, t, focal, centre, tracks.image_size,

@@ -172,7 +172,7 @@ def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, S
         X, velocity = (np.stack([state[k] for state in piece.states]) for k in (0, 1))
         spread, seen = np.stack([spread_of(state) for state in piece.states]), np.isfinite(problem.sigma).sum(1)
     else:
-        state = BundleState(model.R, model.t, model.focal, np.stack([x for x, *_ in piece.states]), model.bones)
+        state = BundleState(model.geometry, np.stack([x for x, *_ in piece.states]), model.bones)
         rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
         result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
                                      unswap=True)

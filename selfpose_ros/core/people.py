@@ -142,7 +142,7 @@ class People:
         if moved:
             others = [p for p in others if self._carry(p, old)]
         for p in others:
-            p.filter.set_rig(model.R, model.t, model.focal, model.centre)
+            p.filter.set_rig(model.geometry)
             p.past.clear()
         self.everybody = [*([fresh] if fresh is not None else []), *others]
         self._note_main()
@@ -169,7 +169,7 @@ class People:
         c = next((c for c in both if c in p.views), both[0])
         a, b = old.cameras.index(c), m.cameras.index(c)
         X = (p.filter.x @ old.R[a].T + old.t[a] - m.t[b]) @ m.R[b]
-        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, p.filter.lengths[:16], float(p.filter.lengths[16]),
+        f = SkeletonFilter(m.geometry, p.filter.lengths[:16], float(p.filter.lengths[16]),
                            p.filter.config)
         f.start(X, .3)
         p.filter = f
@@ -199,8 +199,7 @@ class People:
         m = self.model
         assert m is not None
         obs = self._measurement(now, row)
-        rays = (obs.kp - m.centre[:, None]) / m.focal[:, None, None]
-        w = np.where(np.isfinite(obs.sigma), (m.focal[:, None] / obs.sigma) ** 2, 0.)
+        rays, w = m.geometry.rays(obs.kp), m.geometry.ray_weight(obs.sigma)
         X = triangulate(rays[None], w[None], m.R, m.t, rounds=4, scale=5.)[0]
         if self.lifted is not None and (m.lifted or np.isfinite(X).all(-1).sum() < 6):
             X = self._lifted_body(row, rays, w, bones, X)
@@ -208,7 +207,7 @@ class People:
         if known.sum() < 6:
             return None
         X = np.where(known[:, None], X, np.median(X[known], 0))
-        f = SkeletonFilter(m.R, m.t, m.focal, m.centre, bones, 2 * float(bones[0]),
+        f = SkeletonFilter(m.geometry, bones, 2 * float(bones[0]),
                            FilterConfig(bone_sigma_m=max(bone_sigma, _LIFTED_BONE_M) if m.lifted else bone_sigma))
         f.start(X, .15)
         return Person(0, f, now, now)
@@ -321,7 +320,7 @@ class People:
             return x
         v, joints, sigma = _stacked(known, m)
         obs = self._measurement(p.stamp, p.row)
-        rays = (obs.kp[v] - m.centre[v, None]) / m.focal[v, None, None]
+        rays = m.geometry.take(v).rays(obs.kp[v])
         k = m.focal[v, None] / obs.sigma[v]                                  # 0 where sigma is inf
         return between(x, joints, sigma, rays, k, self._lengths.add(p.identity, joints, p.filter.lengths[:16]))
 
@@ -349,8 +348,7 @@ class People:
         predicted = []
         for p in self.everybody:
             x, f = p.filter.x + (now - p.stamp) * p.filter.v, p.filter
-            C = np.matmul(x, f.R.swapaxes(1, 2)) + f.t[:, None]
-            predicted.append(C[..., :2] / np.maximum(C[..., 2:], .2) * f.focal[:, None, None] + f.centre[:, None])
+            predicted.append(f.cameras.project(x))
         P = np.stack(predicted)                                          # N,V,17,2
         alone = self._alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
         around = P[0] - P[0].mean(1, keepdims=True)
@@ -399,7 +397,7 @@ class People:
         lost = self._lost_near(found, index, now)
         if lost is not None:
             # not somebody new: his filter went astray, or he went on while nobody saw him
-            f = SkeletonFilter(m.R, m.t, m.focal, m.centre, lost.filter.lengths[:16], float(lost.filter.lengths[16]),
+            f = SkeletonFilter(m.geometry, lost.filter.lengths[:16], float(lost.filter.lengths[16]),
                                lost.filter.config)
             f.start(found.filter.x, .15)
             lost.filter, lost.views, lost.stamp = f, dict(index), now

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .rig.bundle import BundleProblem, BundleState, pixels, robust_cost
+from .rig.bundle import BundleProblem, BundleState, robust_cost
 from .skeleton import MIRROR, SWAP_GROUPS
 
 __all__ = ['PERMUTATIONS', 'agreed_permutation', 'best_permutation', 'permutations_in_time', 'renamed',
@@ -132,7 +132,7 @@ def undo_swaps(state: BundleState, problem: BundleProblem) -> tuple[BundleProble
     """The problem with exchanged observations put right, instant by instant, and the (N, V, 17) source index of each
     joint; see `agreed_permutation`.
     """
-    return renamed(problem, agreed_permutation(pixels(state, problem.centre), problem.kp, problem.sigma))
+    return renamed(problem, agreed_permutation(state.cameras.project(state.X), problem.kp, problem.sigma))
 
 
 def renamed(problem: BundleProblem, permutation: Index) -> tuple[BundleProblem, Index]:

@@ -13,8 +13,9 @@ from scenes import rotation_errors
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 from selfpose_ros.core.camera import project
+from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.rig import Rig, bundle
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust, linearise, pixels, residuals
+from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust, linearise, residuals
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -36,25 +37,26 @@ def exact(views: int = 3, instants: int = 4, seed: int = 1, *, sigma_px: float =
     guess = f if known else np.full(views, 950.)
     p = BundleProblem(kp, np.full(kp.shape[:3], sigma_px), rig.image_size / 2., np.log(guess),
                       np.full(views, 0. if known else .25))
-    return rig, p, BundleState(R, t * k, f, Xc * k, bones * k)
+    return rig, p, BundleState(Cameras(R, t * k, f, rig.image_size / 2.), Xc * k, bones * k)
 
 
 def shaken(s: BundleState, seed: int = 0, size: float = 1.) -> BundleState:
     """Away from the solution: cameras by about 3 degrees and 10 cm, focal lengths by 10 %, joints by 5 cm."""
     rng = np.random.default_rng(seed)
-    V = len(s.R)
+    c = s.cameras
+    V = len(c)
     w, dt = size * .05 * rng.normal(size=(V, 3)), size * .1 * rng.normal(size=(V, 3))
     w[0] = dt[0] = 0.
-    return BundleState(rotation.exp(w) @ s.R, s.t + dt, s.focal * np.exp(size * .1 * rng.normal(size=V)),
-                       s.X + size * .05 * rng.normal(size=s.X.shape),
+    other = replace(c, R=rotation.exp(w) @ c.R, t=c.t + dt, focal=c.focal * np.exp(size * .1 * rng.normal(size=V)))
+    return BundleState(other, s.X + size * .05 * rng.normal(size=s.X.shape),
                        s.bones * np.exp(size * .05 * rng.normal(size=16)))
 
 
 def moved(s: BundleState, dc: Array, dx: Array) -> BundleState:
     """The state changed as the parameters of the normal equations mean it."""
-    c = dc[:-16].reshape(-1, 7)
-    return BundleState(rotation.exp(c[:, :3]) @ s.R, s.t + c[:, 3:6], s.focal * np.exp(c[:, 6]),
-                       s.X + dx.reshape(s.X.shape), s.bones * np.exp(dc[-16:]))
+    c, was = dc[:-16].reshape(-1, 7), s.cameras
+    there = replace(was, R=rotation.exp(c[:, :3]) @ was.R, t=was.t + c[:, 3:6], focal=was.focal * np.exp(c[:, 6]))
+    return BundleState(there, s.X + dx.reshape(s.X.shape), s.bones * np.exp(dc[-16:]))
 
 
 def some_unseen(p: BundleProblem) -> BundleProblem:
@@ -107,7 +109,7 @@ def test_gradient_of_the_normal_equations_is_that_of_the_cost(kind: str, bone_we
 def test_second_derivative_is_exact_where_residuals_vanish() -> None:
     """At the noise-free solution Gauss-Newton's matrix is the true one, along random directions to 1e-4."""
     _, p, s = exact()
-    p = replace(p, log_focal=np.log(s.focal), bone_mean=s.bones)
+    p = replace(p, log_focal=np.log(s.cameras.focal), bone_mean=s.bones)
     prior = bundle._bone_prior(p)
     Hxx, Hxc, Hcc, _, _ = bundle._normal_equations(s, p, 3., 'l2', prior)
     rng = np.random.default_rng(3)
@@ -130,7 +132,7 @@ def test_what_was_not_seen_does_not_count_whatever_number_stands_there() -> None
     r0, r1 = residuals(s, p), residuals(s, replace(p, kp=nonsense))
     assert np.array_equal(r0, r1)
     a, b = (adjust(shaken(s), q, steps=3) for q in (p, replace(p, kp=nonsense)))
-    assert np.array_equal(a.state.X, b.state.X) and np.array_equal(a.state.R, b.state.R)
+    assert np.array_equal(a.state.X, b.state.X) and np.array_equal(a.state.cameras.R, b.state.cameras.R)
 
 
 @pytest.mark.parametrize('kind', ['l2', 'cauchy', 'gm'])
@@ -153,28 +155,29 @@ def test_noise_free_images_give_the_true_rig_with_unknown_focal_lengths(views: i
     """
     rig, p, s = exact(views, 30, seed, sigma_px=.2, fps=6.)
     out = adjust(shaken(s), p, scale=5., kind='cauchy', steps=60, tolerance=1e-9)
-    assert rotation_errors(out.state.R, rig.R).max() < .05
-    assert np.abs(out.state.focal / rig.K[:, 0, 0] - 1).max() < .005
+    assert rotation_errors(out.state.cameras.R, rig.R).max() < .05
+    assert np.abs(out.state.cameras.focal / rig.K[:, 0, 0] - 1).max() < .005
     assert np.median(np.linalg.norm(out.state.X - s.X, axis=-1)) < .005
 
 
 def test_exact_solution_stays_where_it_is() -> None:
     """With the truth as its own prior nothing moves: to 1e-6."""
     rig, p, s = exact(3, 10)
-    p = replace(p, log_focal=np.log(s.focal), bone_mean=s.bones)
+    p = replace(p, log_focal=np.log(s.cameras.focal), bone_mean=s.bones)
     out = adjust(s, p, steps=5)
-    assert rotation_errors(out.state.R, rig.R).max() < 1e-4 and np.abs(out.state.X - s.X).max() < 1e-5
+    assert rotation_errors(out.state.cameras.R, rig.R).max() < 1e-4 and np.abs(out.state.X - s.X).max() < 1e-5
 
 
 def test_gauge_first_camera_and_known_focal_lengths_are_held() -> None:
     """The first camera is the frame; focal lengths with spread 0 keep every bit; their covariance is 0."""
     _, p, s = exact(3, 10, known=True)
     start = shaken(s)
-    start = replace(start, focal=s.focal.copy())
+    start = replace(start, cameras=replace(start.cameras, focal=s.cameras.focal))
     out = adjust(start, p, steps=30)
-    assert np.array_equal(out.state.R[0], start.R[0])
-    assert rotation_errors(out.state.R, start.R).max() > 1. and np.abs(out.state.t[0]).max() < 1e-14
-    assert np.array_equal(out.state.focal, s.focal)
+    assert np.array_equal(out.state.cameras.R[0], start.cameras.R[0])
+    assert rotation_errors(out.state.cameras.R, start.cameras.R).max() > 1.
+    assert np.abs(out.state.cameras.t[0]).max() < 1e-14
+    assert np.array_equal(out.state.cameras.focal, s.cameras.focal)
     held = np.r_[np.arange(6), 6, 13, 20]
     assert not out.covariance[held].any() and (np.diag(out.covariance)[[7, 8, 9, 14]] > 0).all()
 
@@ -185,7 +188,7 @@ def test_scale_is_that_of_the_prior_body_whatever_it_starts_from() -> None:
     out = []
     for k in (.5, 2.):
         b = shaken(s, size=.3)
-        b = BundleState(b.R, b.t * k, b.focal, b.X * k, b.bones * k)
+        b = b.scaled(k)
         out.append(adjust(b, p, scale=5., kind='cauchy', steps=60, tolerance=1e-8).state)
     assert np.abs(out[0].bones / out[1].bones - 1).max() < 1e-3
     w = BONE_LOG_SIGMA ** -2.
@@ -212,17 +215,17 @@ def test_gross_errors_hardly_move_the_rig() -> None:
     p = replace(p, kp=kp)
     robust = adjust(shaken(s), p, scale=5., kind='cauchy', steps=30)
     robust = adjust(robust.state, p, scale=4., kind='gm', steps=30)
-    assert rotation_errors(robust.state.R, rig.R).max() < .3
+    assert rotation_errors(robust.state.cameras.R, rig.R).max() < .3
     square = adjust(shaken(s), p, kind='l2', steps=30)
-    assert rotation_errors(square.state.R, rig.R).max() > 1.
+    assert rotation_errors(square.state.cameras.R, rig.R).max() > 1.
 
 
 def test_points_alone_follow_the_cameras_that_are_held() -> None:
     _, p, s = exact(3, 10)
     p = replace(p, bone_mean=s.bones)
     start = shaken(s)
-    out = adjust(BundleState(s.R, s.t, s.focal, start.X, s.bones), p, kind='cauchy', steps=30, points_only=True)
-    assert np.array_equal(out.state.R, s.R) and np.array_equal(out.state.focal, s.focal)
+    out = adjust(replace(s, X=start.X), p, kind='cauchy', steps=30, points_only=True)
+    assert np.array_equal(out.state.cameras.R, s.cameras.R) and np.array_equal(out.state.cameras.focal, s.cameras.focal)
     assert np.array_equal(out.state.bones, s.bones)
     assert np.abs(out.state.X - s.X).max() < 1e-3
 
@@ -233,7 +236,7 @@ def test_bones_hold_joints_that_one_view_sees() -> None:
     """
     _, p, s = exact(2, 20, 3, known=True, fps=6.)
     p.sigma[:, 1, 15] = np.inf
-    start = s.copy()
+    start = replace(s, X=s.X.copy())
     start.X[:, 15] *= 1 + .1 / np.linalg.norm(start.X[:, 15], axis=-1, keepdims=True)
     with_bones = adjust(start, p, steps=60, tolerance=1e-8).state
     without = adjust(start, replace(p, bone_weight=0.), steps=60, tolerance=1e-8).state
@@ -244,7 +247,7 @@ def test_bones_hold_joints_that_one_view_sees() -> None:
 def test_a_point_behind_a_camera_gives_numbers() -> None:
     _, p, s = exact(3, 4)
     s.X[0, 3] = -s.X[0, 3]
-    assert np.isfinite(pixels(s, p.centre)).all()
+    assert np.isfinite(s.cameras.project(s.X)).all()
     out = adjust(s, p, steps=5)
     assert np.isfinite(out.state.X).all() and np.isfinite(out.cost)
 
@@ -284,8 +287,8 @@ def test_covariance_is_the_spread_of_the_estimates() -> None:
         noisy = replace(p, kp=p.kp + np.random.default_rng(seed).normal(0, 2., p.kp.shape))
         r = adjust(truth, noisy, scale=30., steps=20)
         spread = np.sqrt(np.diag(r.covariance))
-        turned = np.stack([rotation.log(r.state.R[v] @ truth.R[v].T) for v in range(1, 3)])
+        turned = np.stack([rotation.log(r.state.cameras.R[v] @ truth.cameras.R[v].T) for v in range(1, 3)])
         z.append(np.r_[(turned / spread.reshape(3, 7)[1:, :3]).ravel(),
-                       np.log(r.state.focal / truth.focal) / spread[6::7]])
+                       np.log(r.state.cameras.focal / truth.cameras.focal) / spread[6::7]])
     rms = np.sqrt(np.mean(np.square(z), axis=0))
     assert (rms > .6).all() and (rms < 1.4).all(), rms

@@ -39,7 +39,7 @@ def tracks_and_solution(ahead: Array = AHEAD, noise_px: float = 1., style: str =
     kp = np.stack([px_of(fine[np.round((stamp + .5 - d) * 200).astype(int)], rig, v) for v, d in enumerate(ahead)], 1)
     kp = kp + rng.normal(0, noise_px, kp.shape)
     tracks = Tracks(rig.cameras, stamp, kp, np.ones((100, 4, 17)), rig.image_size, (None,) * 4)
-    state = BundleState(rig.R, rig.t, rig.K[:, 0, 0], np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
+    state = BundleState(rig.geometry, np.zeros((0, 17, 3)), BONE_PRIOR_M.copy())
     noise = NoiseModel(np.array([1.]), np.array([max(noise_px, .5)]), 0., 1 / FPS, True)
     nothing = tracks.rows(np.zeros(0, np.int64))
     return tracks, Solution(state, nothing, np.zeros((28, 28)), np.zeros(4), noise, 0., 1., 1., 9)
@@ -120,7 +120,7 @@ def test_the_odd_one_out_is_the_camera_that_moved() -> None:
         kp = np.stack([px_of(X, seen, v) for v in range(4)], 1) + rng.normal(0, 4., (len(X), 4, 17, 2))
         sigma = np.full(kp.shape[:3], 4.)
         sigma[:, :, 5] = np.inf
-        return odd_one_out(kp, sigma, rig.R, rig.t, rig.K[:, 0, 0], rig.K[:, :2, 2])
+        return odd_one_out(kp, sigma, rig.geometry)
     assert [found([v]) for v in range(4)] == [0, 1, 2, 3]
     assert found([0, 2]) == -1
 

@@ -144,11 +144,10 @@ def test_resection_finds_a_camera_that_was_turned_by_ten_degrees() -> None:
     for n in range(len(X)):
         C = X[n] @ true.R[1].T + true.t[1]
         rows.append((n / FPS, X[n], C[:, :2] / C[:, 2:] * rig.K[1, 0, 0] + rig.K[1, :2, 2], np.full(17, 4.)))
-    focal, centre = float(rig.K[1, 0, 0]), rig.K[1, :2, 2]
-    R, _, e = resect(rows, rig.R[1], rig.t[1], focal, centre)
+    R, _, e = resect(rows, rig.geometry.take([1]))
     assert rotation.angle_deg(R, true.R[1]) < 1e-3 and e < 1e-3
     wrong = [(s, x, kp + 60. * (rng.random((17, 1)) < .2), sigma) for s, x, kp, sigma in rows]
-    R, _, _ = resect(wrong, rig.R[1], rig.t[1], focal, centre)
+    R, _, _ = resect(wrong, rig.geometry.take([1]))
     assert rotation.angle_deg(R, true.R[1]) < .2
 
 

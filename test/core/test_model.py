@@ -15,7 +15,7 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.fusion.triangulation import triangulate
 from selfpose_ros.core.model import RigModel, lifted_model, model_from_rig, model_from_solution
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.rig.bundle import pixels, residuals
+from selfpose_ros.core.rig.bundle import residuals
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, problem_of, solve
 
 Array = NDArray[np.float64]
@@ -49,10 +49,10 @@ def assert_same_place(a: RigModel, R: Array, t: Array, deg: float, m: float) -> 
 def test_cameras_are_in_the_world_where_the_body_is() -> None:
     """The state's own frame and the world show the same pictures."""
     tracks, solution, model = solved()
-    s, p = solution.state, problem_of(solution.tracks, solution.noise)
+    s = solution.state
     X = (s.X * model.scale.factor) @ model.world.R.T + model.world.t
-    there = replace(s, R=model.R, t=model.t, X=X)
-    assert np.abs(pixels(there, p.centre) - pixels(s, p.centre)).max() < 1e-6
+    there = replace(s, cameras=replace(s.cameras, R=model.R, t=model.t), X=X)
+    assert np.abs(there.cameras.project(there.X) - s.cameras.project(s.X)).max() < 1e-6
 
 
 @pytest.mark.parametrize('yaw_deg', [0., 40., -130.])
@@ -105,8 +105,8 @@ def test_a_camera_placed_where_it_was_changes_nothing(saved: bool) -> None:
         model = turned(model, 100., (3., 1., .5))[0]
     for v in range(len(model.cameras)):
         s = model.with_camera(v, model.R[v], model.t[v]).solution.state
-        assert np.allclose(s.R, model.solution.state.R, atol=1e-12)
-        assert np.allclose(s.t, model.solution.state.t, atol=1e-12)
+        assert np.allclose(s.cameras.R, model.solution.state.cameras.R, atol=1e-12)
+        assert np.allclose(s.cameras.t, model.solution.state.cameras.t, atol=1e-12)
 
 
 @pytest.mark.parametrize('v', [0, 2])
@@ -119,10 +119,10 @@ def test_a_camera_placed_anew_is_there_in_world_and_solution(v: int) -> None:
     new = model.with_camera(v, Q @ model.R[v], Q @ model.t[v] + [.2, -.1, .3])
     s = new.solution.state
     X = (s.X * model.scale.factor) @ model.world.R.T + model.world.t
-    there = pixels(replace(s, R=new.R, t=new.t, X=X), model.centre)
-    assert np.abs(pixels(s, model.centre) - there).max() < 1e-6
+    there = new.geometry.project(X)
+    assert np.abs(s.cameras.project(s.X) - there).max() < 1e-6
     rest = [k for k in range(4) if k != v]
-    old = pixels(solution.state, model.centre)
+    old = solution.state.cameras.project(solution.state.X)
     assert np.abs(there - old)[:, rest].max() < 1e-6 and np.abs(there - old)[:, v].max() > 10.
 
 
@@ -147,7 +147,7 @@ def test_a_solve_goes_on_from_a_camera_that_was_placed_anew() -> None:
     off = np.sqrt(np.median(residuals(placed.solution.state, p)[:, 3]))
     again = solve(tracks, SolverConfig(frames=40, first_frames=20), start=placed.solution, noise=placed.noise)
     assert isinstance(again, Solution)
-    assert off < 5. and rotation_errors(again.state.R, R).max() < 3.
+    assert off < 5. and rotation_errors(again.state.cameras.R, R).max() < 3.
 
 
 # -- what else a model can do
@@ -158,7 +158,7 @@ def test_another_resolution_is_the_same_camera() -> None:
     assert half is not None
     assert half.focal[1] == pytest.approx(model.focal[1] / 2) and half.focal[0] == model.focal[0]
     assert half.centre[1].tolist() == [250., 250.] and half.image_size[1].tolist() == [500, 500]
-    assert half.solution.state.focal[1] == pytest.approx(model.focal[1] / 2)
+    assert half.solution.state.cameras.focal[1] == pytest.approx(model.focal[1] / 2)
     assert model.with_size(1, (640, 480)) is None and model.with_size(0, (1000, 1015)) is not None
     assert model.image_size[1].tolist() == [1000, 1000]
 
@@ -176,8 +176,9 @@ def test_a_saved_rig_comes_back_as_it_was() -> None:
         assert np.allclose(getattr(back, name), getattr(rig, name), atol=1e-12)
     # the first camera is the frame of its solution, in the world's metres
     s = model.solution.state
-    assert np.allclose(s.R[0], np.eye(3)) and np.allclose(s.t[0], 0., atol=1e-12)
-    assert np.allclose(s.R @ model.world.R.T, rig.R) and np.allclose(s.t - rig.R @ model.world.t, rig.t)
+    assert np.allclose(s.cameras.R[0], np.eye(3)) and np.allclose(s.cameras.t[0], 0., atol=1e-12)
+    assert np.allclose(s.cameras.R @ model.world.R.T, rig.R)
+    assert np.allclose(s.cameras.t - rig.R @ model.world.t, rig.t)
     pin = model.pinholes[rig.cameras[1]]
     assert pin[0, 0] == pin[1, 1] == model.focal[1] and pin[:2, 2].tolist() == model.centre[1].tolist()
 

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
-from .. import rotation
-from ..body import BONE_LOG_SIGMA, MIRROR_BONE
-from ..rig.bundle import BundleProblem, BundleState, linearise, pixels, robust_cost, robust_weight
+from ..body import MIRROR_BONE
+from ..rig.bundle import BundleProblem, BundleState, linearise, robust_cost, robust_weight
 from ..sides import PERMUTATIONS, permutations_in_time, renamed
 from ..skeleton import BONES
 
@@ -56,11 +55,10 @@ class MotionModel:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """State as adjusted; sigma (N, 17) m; covariance (7V, 7V) of the cameras, None when they were held."""
+    """State as adjusted; sigma (N, 17) m with the cameras held; the observations as they were used."""
 
     state: BundleState
     sigma: Array
-    covariance: Array | None
     problem: BundleProblem
 
 
@@ -100,31 +98,28 @@ def _stencil(stamp: Array) -> list[Array]:
 
 def estimate_trajectory(
     problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *,
-    cameras: bool = False, rounds: int = 8, unswap: bool = False,
+    rounds: int = 8, unswap: bool = False,
 ) -> Trajectory:
     """Gauss-Newton with re-weighting from `state` (its X must be finite).
 
     Args:
         problem: observations at (N,) instants; sigmas calibrated.
         stamp: (N,) s, strictly increasing, N >= 3.
-        cameras: adjust cameras and bones along.
         unswap: put right what is exchanged left and right in the observations, see `sides.permutations_in_time`.
     """
     model = model or MotionModel()
-    s, p = state.copy(), problem
+    s, p = state, problem
     pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
     coef = _stencil(stamp)
     work = _Work(model, coef, pair_len, problem.bone_sigma)
-    if cameras:
-        s = work.rescale(s, p)
     for i in range(rounds):
         if unswap and i in (1, 3):
-            order, _ = permutations_in_time(pixels(s, p.centre), problem.kp, problem.sigma, stamp,
+            order, _ = permutations_in_time(s.cameras.project(s.X), problem.kp, problem.sigma, stamp,
                                             work.turning(s.X))
+        if unswap and i >= 1:
             p, _ = renamed(problem, order)
-        s = work.step(s, p, cameras and i >= 2)
-    sigma, cov = work.uncertainty(s, p, cameras)
-    return Trajectory(s, sigma, cov, p)
+        s = work.step(s, p)
+    return Trajectory(s, work.uncertainty(s, p), p)
 
 
 class _Work:
@@ -133,13 +128,11 @@ class _Work:
         step = 2 / np.sqrt(-coef[1] * 2)                                 # mean step around each instant, s
         self.acc = np.repeat(ACCELERATION_SIGMA * model.acceleration, 3) * np.sqrt(ACCELERATION_STEP_S / step)[:, None]
         self.bone = np.r_[bone_sigma, bone_sigma[[0, 3]].max()]
-        w = np.r_[BONE_LOG_SIGMA, .25] ** -2.
-        self.share = w / w.sum()
-        self.prior = np.diag(w) + np.outer(self.share, self.share) / 1e-3 ** 2     # scale is a gauge, pinned
 
-    def system(self, s: BundleState, p: BundleProblem, border: bool) -> tuple[Array, Array, Array, Array, Array]:
-        N, V = p.kp.shape[:2]
-        r, JX, Jc = linearise(s, p)
+    def system(self, s: BundleState, p: BundleProblem) -> tuple[Array, Array]:
+        """Normal equations: bands of the matrix, and the gradient (N, 51)."""
+        N = len(p.kp)
+        r, JX, _ = linearise(s, p)
         w = robust_weight((r * r).sum(-1), self.model.outlier) * (np.isfinite(p.sigma))
         root = np.sqrt(w)[..., None]
         r, a = r * root, JX * root[..., None]
@@ -186,32 +179,7 @@ class _Work:
         for i, c in enumerate(self.coef):
             g[i:N - 2 + i] += c[:, None] * force
         bands.ab[0] += 1e-3
-        nc = 7 * V + K
-        if not border:
-            return bands.ab, g, np.zeros((N, _N3, 0)), np.zeros((0, 0)), np.zeros(0)
-        b = Jc * root[..., None]
-        b = b * gain[..., None, None] - before(b) * rs[..., None]
-        Hxc = np.zeros((N, 17, 3, nc))
-        cam = np.einsum('nvjka,nvjkc->njavc', a0, b, optimize=True)
-        cam[:-1] += np.einsum('nvjka,nvjkc->njavc', a1[1:], b[1:], optimize=True)
-        Hxc[..., :7 * V] = cam.reshape(N, 17, 3, 7 * V)
-        Hxc = Hxc.reshape(N, _N3, nc)
-        Hcc, gc = np.zeros((nc, nc)), np.zeros(nc)
-        blocks = np.einsum('nvjka,nvjkb->vab', b, b, optimize=True)
-        gv = np.einsum('nvjka,nvjk->va', b, e, optimize=True)
-        for v in range(V):
-            Hcc[7 * v:7 * v + 7, 7 * v:7 * v + 7] = blocks[v]
-        gc[:7 * V] = gv.ravel()
-        foc = 7 * np.arange(V) + 6
-        free = p.log_focal_sigma > 0
-        Hcc[foc[free], foc[free]] += 1 / p.log_focal_sigma[free] ** 2
-        gc[foc[free]] += (np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
-        JL = -self.L * kb
-        Hxc[:, :, 7 * V:] = Bt * JL[:, None]
-        L = slice(7 * V, nc)
-        Hcc[L, L] = np.diag((JL * JL).sum(0)) + self._bone_prior()
-        gc[L] = (JL * rb * wb).sum(0) + self._bone_prior() @ (np.log(self.L) - self._mean(p))
-        return bands.ab, g, Hxc, Hcc, gc
+        return bands.ab, g
 
     def turning(self, X: Array) -> Array:
         """What it costs (N-1, 4) to turn the body X (N, 17, 3) by each of `PERMUTATIONS` from one instant to the
@@ -231,72 +199,18 @@ class _Work:
         acc = sum(c[:, None, None] * x for c, x in zip(self.coef, of, strict=True)) / self.acc.reshape(-1, 17, 3)
         return robust_cost((acc ** 2).sum(-1), self.model.tail, 'cauchy').sum(-1)
 
-    def _bone_prior(self) -> Array:
-        pair = np.zeros((len(_PAIRS), len(_PAIRS)))
-        for k, m in enumerate(_MIRROR_PAIR):
-            if m > k:
-                d = np.zeros(len(_PAIRS))
-                d[k], d[m] = 1, -1
-                pair += np.outer(d, d) / .02 ** 2
-        return self.prior + pair
-
-    def _mean(self, p: BundleProblem) -> Array:
-        return np.log(np.r_[p.bone_mean, 2 * p.bone_mean[0]])
-
-    def step(self, s: BundleState, p: BundleProblem, border: bool) -> BundleState:
-        N, V = p.kp.shape[:2]
-        if not border:                                              # bones follow the present lengths, left = right
-            n = np.median(np.linalg.norm(s.X[:, _B] - s.X[:, _A], axis=-1), 0)
-            self.L = .5 * (n + n[_MIRROR_PAIR])
-        ab, g, Hxc, Hcc, gc = self.system(s, p, border)
+    def step(self, s: BundleState, p: BundleProblem) -> BundleState:
+        n = np.median(np.linalg.norm(s.X[:, _B] - s.X[:, _A], axis=-1), 0)
+        self.L = .5 * (n + n[_MIRROR_PAIR])                         # bones follow the present lengths, left = right
+        ab, g = self.system(s, p)
         factor = cholesky_banded(ab, lower=True, overwrite_ab=True, check_finite=False)
-        if not border:
-            dx = -cho_solve_banded((factor, True), g.ravel(), check_finite=False)
-            return replace(s, X=s.X + np.clip(dx, -.5, .5).reshape(N, 17, 3), bones=self.L[:-1])
-        keep = self._free(p)
-        rhs = np.concatenate([g.reshape(-1, 1), Hxc.reshape(N * _N3, -1)[:, keep]], 1)
-        sol = cho_solve_banded((factor, True), rhs, check_finite=False)
-        M = Hxc.reshape(N * _N3, -1)[:, keep]
-        self.S = Hcc[np.ix_(keep, keep)] - M.T @ sol[:, 1:]
-        dc = np.zeros(len(gc))
-        reduced = self.S + 1e-6 * np.diag(np.diag(Hcc)[keep])
-        dc[keep] = -np.linalg.solve(reduced, gc[keep] - M.T @ sol[:, 0])
-        dx = -(sol[:, 0] + sol[:, 1:] @ dc[keep])
-        c = dc[:7 * V].reshape(V, 7)
-        # weakly determined directions (focal length against distance) may ask for steps beyond where the linear model
-        # holds: the whole step is shortened, so that points and cameras stay together
-        far = max(np.abs(c[:, :3]).max() / .06, np.abs(c[:, 6]).max() / .12, np.abs(dc[7 * V:]).max() / .12,
-                  (np.linalg.norm(c[:, 3:6], axis=1) / np.linalg.norm(s.t, axis=1).clip(1.)).max() / .12, 1.)
-        c, dl, dx = c / far, dc[7 * V:] / far, dx / far
-        self.L = self.L * np.exp(dl)
-        new = BundleState(rotation.exp(c[:, :3]) @ s.R, s.t + c[:, 3:6], s.focal * np.exp(c[:, 6]),
-                          s.X + np.clip(dx, -.5, .5).reshape(N, 17, 3), self.L[:-1])
-        return self.rescale(new, p)
+        dx = -cho_solve_banded((factor, True), g.ravel(), check_finite=False)
+        return replace(s, X=s.X + np.clip(dx, -.5, .5).reshape(s.X.shape), bones=self.L[:-1])
 
-    def rescale(self, s: BundleState, p: BundleProblem) -> BundleState:
-        """Scale is a gauge of the images: it is set in closed form where the prior of the bones wants it."""
-        k = float(np.exp(self.share @ (self._mean(p) - np.log(self.L))))
-        self.L = self.L * k
-        return BundleState(s.R, s.t * k, s.focal, s.X * k, self.L[:-1])
-
-    def _free(self, p: BundleProblem) -> NDArray[np.bool_]:
-        V = p.kp.shape[1]
-        keep = np.ones(7 * V + len(_PAIRS), bool)
-        keep[:6] = False
-        keep[7 * np.arange(V) + 6] = p.log_focal_sigma > 0
-        return keep
-
-    def uncertainty(self, s: BundleState, p: BundleProblem, cameras: bool) -> tuple[Array, Array | None]:
-        """Posterior standard deviation per joint (N, 17) with the cameras held, and the cameras' covariance."""
-        N, V = p.kp.shape[:2]
-        ab = self.system(s, p, False)[0]
-        var = _inverse_diagonal(ab, N)
-        cov = None
-        if cameras and hasattr(self, 'S'):
-            keep = self._free(p)[:7 * V]
-            cov = np.zeros((7 * V, 7 * V))
-            cov[np.ix_(keep, keep)] = np.linalg.pinv(self.S, hermitian=True)[:keep.sum(), :keep.sum()]
-        return np.sqrt(np.maximum(var, 0).reshape(N, 17, 3).mean(-1)), cov
+    def uncertainty(self, s: BundleState, p: BundleProblem) -> Array:
+        """Posterior standard deviation per joint (N, 17) with the cameras held."""
+        var = _inverse_diagonal(self.system(s, p)[0], len(s.X))
+        return np.sqrt(np.maximum(var, 0).reshape(*s.X.shape).mean(-1))
 
 
 def _inverse_diagonal(ab: Array, n: int) -> Array:

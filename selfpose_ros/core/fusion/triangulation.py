@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import NEAREST
+
 __all__ = ['triangulate']
 
 Array = NDArray[np.float64]
@@ -48,7 +50,7 @@ def triangulate(
         if i == rounds - 1:
             break
         z = np.einsum('vk,njk->njv', R[:, 2], X) + t[:, 2]
-        depth2 = np.maximum(z, .2) ** 2
+        depth2 = np.maximum(z, NEAREST) ** 2
         w = base / np.repeat(depth2, 2, axis=2)
         if scale:
             r = np.matmul(rows, X[..., None])[..., 0] - b

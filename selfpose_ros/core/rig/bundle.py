@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import rotation
 from ..body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
+from ..cameras import CameraLayout, Cameras
 
-__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'pixels', 'residuals', 'robust_cost',
+__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'residuals', 'robust_cost',
            'robust_weight']
 
 Array = NDArray[np.float64]
@@ -57,6 +57,12 @@ class BundleProblem:
     bone_weight: float = 1.
     hold_cameras: bool = False
 
+    @property
+    def unposed(self) -> Cameras:
+        """Cameras with the prior focal lengths, all in one place: for rays."""
+        V = len(self.centre)
+        return Cameras(np.tile(np.eye(3), (V, 1, 1)), np.zeros((V, 3)), np.exp(self.log_focal), self.centre)
+
     def take(self, index: Array) -> BundleProblem:
         """The same problem on some of its instants."""
         return replace(self, kp=self.kp[index], sigma=self.sigma[index])
@@ -64,22 +70,21 @@ class BundleProblem:
 
 @dataclass
 class BundleState:
-    """Cameras x_cam = R x + t, points (N, 17, 3) m, bones (16,) m."""
+    """Cameras, points X (N, 17, 3) m, bones (16,) m."""
 
-    R: Array
-    t: Array
-    focal: Array
+    cameras: Cameras
     X: Array
     bones: Array
 
-    def copy(self) -> BundleState:
-        return BundleState(*(a.copy() for a in (self.R, self.t, self.focal, self.X, self.bones)))
+    def scaled(self, k: float) -> BundleState:
+        """In another unit of length; the pictures stay."""
+        return BundleState(self.cameras.scaled(k), self.X * k, self.bones * k)
 
 
 @dataclass(frozen=True)
 class BundleResult:
-    """State after adjustment; cost: robust, per observation; covariance of the camera parameters (7V, 7V) in the order
-    (rotation vector rad, translation m, log focal) per camera, zero for what is held; steps taken.
+    """State after adjustment; cost: robust, per observation; covariance of the camera parameters in the order of
+    `CameraLayout`, zero for what is held; steps taken.
     """
 
     state: BundleState
@@ -105,46 +110,21 @@ def robust_cost(e2: Array, scale: float, kind: str) -> Array:
     return .5 * c2 * np.log1p(e2 / c2) if kind == 'cauchy' else .5 * c2 * e2 / (c2 + e2)
 
 
-def _project(s: BundleState, centre: Array) -> tuple[Array, Array, Array]:
-    """Rotated points Y, camera points C (N, V, 17, 3) and pixels (N, V, 17, 2)."""
-    Y = np.matmul(s.X[:, None], np.swapaxes(s.R, 1, 2)[None])
-    C = Y + s.t[:, None]
-    z = np.maximum(C[..., 2:], .2)                          # a point behind a camera pulls like one close in front
-    return Y, C, C[..., :2] / z * s.focal[:, None, None] + centre[:, None]
-
-
-def pixels(s: BundleState, centre: Array) -> Array:
-    """Projections (N, V, 17, 2) px of the state's points."""
-    return _project(s, centre)[2]
-
-
 def residuals(s: BundleState, p: BundleProblem) -> Array:
     """Squared normalised residuals (N, V, 17); 0 where unseen."""
-    _, _, px = _project(s, p.centre)
     inv = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
-    return (((px - p.kp) * inv[..., None]) ** 2).sum(-1)
+    return (((s.cameras.project(s.X) - p.kp) * inv[..., None]) ** 2).sum(-1)
 
 
 def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
     """Residuals r (N, V, 17, 2) in standard deviations, and their derivatives with respect to the points
-    JX (N, V, 17, 2, 3) and to a camera's (rotation vector, translation, log focal) Jc (N, V, 17, 2, 7); 0 where unseen.
+    JX (N, V, 17, 2, 3) and to each camera's parameters Jc (N, V, 17, 2, EACH), see `CameraLayout`; 0 where unseen.
     """
-    N, V = p.kp.shape[:2]
-    Y, C, px = _project(s, p.centre)
+    px, JX, Jc = s.cameras.project_jacobian(s.X)
     k = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
-    r = (px - p.kp) * k[..., None]
-    z = np.maximum(C[..., 2], .2)
-    fz = s.focal[:, None] / z * k
-    A = np.zeros((N, V, _J, 2, 3))
-    A[..., 0, 0] = A[..., 1, 1] = fz
-    A[..., 0, 2] = -fz * C[..., 0] / z
-    A[..., 1, 2] = -fz * C[..., 1] / z
-    A *= (C[..., 2] > .2)[..., None, None]
-    Jc = np.empty((N, V, _J, 2, 7))
-    Jc[..., :3] = np.cross(Y[..., None, :], A)               # A @ -[Y]x
-    Jc[..., 3:6] = A
-    Jc[..., 6] = (px - p.centre[:, None]) * k[..., None]
-    return r, np.matmul(A, s.R[:, None]), Jc
+    JX *= k[..., None, None]
+    Jc *= k[..., None, None]
+    return (px - p.kp) * k[..., None], JX, Jc
 
 
 def _bone_prior(p: BundleProblem) -> tuple[Array, Array]:
@@ -178,15 +158,16 @@ def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tupl
     d = np.log(s.bones) - prior[0]
     c += .5 * d @ prior[1] @ d
     free = p.log_focal_sigma > 0
-    c += .5 * (((np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
+    c += .5 * (((np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
     return float(c)
 
 
 def _normal_equations(
     s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array],
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Hxx (N,51,51), Hxc (N,51,C), Hcc (C,C), gx (N,51), gc (C,), C = 7V + 16."""
+    """Hxx (N,51,51), Hxc (N,51,C), Hcc (C,C), gx (N,51), gc (C,); C counts the cameras' parameters, then 16 bones."""
     N, V = p.kp.shape[:2]
+    layout = s.cameras.layout
     r, JX, Jc = linearise(s, p)
     root = np.sqrt(robust_weight((r * r).sum(-1), scale, kind))
     r = r * root[..., None]
@@ -200,22 +181,20 @@ def _normal_equations(
     jj = np.arange(_J)
     Hxx[:, jj, :, jj] = blocks.transpose(1, 0, 2, 3)
     Hxx = Hxx.reshape(N, 3 * _J, 3 * _J)
-    nc = 7 * V + _B
+    nc = layout.size + _B
     Hxc = np.zeros((N, 3 * _J, nc))
-    cross = np.matmul(JX.swapaxes(-1, -2), Jc)                # N,V,J,3,7
-    Hxc[:, :, :7 * V] = cross.transpose(0, 2, 3, 1, 4).reshape(N, 3 * _J, 7 * V)
+    cross = np.matmul(JX.swapaxes(-1, -2), Jc)                # N,V,J,3,EACH
+    Hxc[:, :, :layout.size] = cross.transpose(0, 2, 3, 1, 4).reshape(N, 3 * _J, layout.size)
     Hcc, gc = np.zeros((nc, nc)), np.zeros(nc)
-    flat = Jc.transpose(1, 0, 2, 3, 4).reshape(V, -1, 7)
+    flat = Jc.transpose(1, 0, 2, 3, 4).reshape(V, -1, layout.EACH)
     res = r.transpose(1, 0, 2, 3).reshape(V, -1, 1)
-    small, gs = np.matmul(flat.swapaxes(1, 2), flat), np.matmul(flat.swapaxes(1, 2), res)[..., 0]
-    for v in range(V):
-        Hcc[7 * v:7 * v + 7, 7 * v:7 * v + 7] = small[v]
-        gc[7 * v:7 * v + 7] = gs[v]
-    i = 7 * np.arange(V) + 6
+    layout.add_blocks(Hcc, np.matmul(flat.swapaxes(1, 2), flat))
+    gc[:layout.size] = np.matmul(flat.swapaxes(1, 2), res).ravel()
     free = p.log_focal_sigma > 0
-    Hcc[i[free], i[free]] += 1 / p.log_focal_sigma[free] ** 2
-    gc[i[free]] += (np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
-    L = slice(7 * V, nc)
+    i = layout.focal[free]
+    Hcc[i, i] += 1 / p.log_focal_sigma[free] ** 2
+    gc[i] += (np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
+    L = slice(layout.size, nc)
     d = np.log(s.bones) - prior[0]
     Hcc[L, L] += prior[1]
     gc[L] += prior[1] @ d
@@ -234,18 +213,18 @@ def _normal_equations(
         Hxx += np.matmul(Bt, B)
         gx += np.matmul(Bt, (rb * wb)[..., None])[..., 0]
         Hxc[:, :, L] = Bt * JL[:, None]
-        Hcc[range(7 * V, nc), range(7 * V, nc)] += (JL * JL).sum(0)
+        Hcc[L, L] += np.diag((JL * JL).sum(0))
         gc[L] += (JL * rb * wb).sum(0)
     return Hxx, Hxc, Hcc, gx, gc
 
 
 def _held(p: BundleProblem) -> NDArray[np.bool_]:
     """Camera parameters that do not move: the first camera's pose (or all of them), known focal lengths."""
-    V = p.kp.shape[1]
-    held = np.zeros(7 * V + _B, bool)
-    cameras = held[:7 * V].reshape(V, 7)
-    cameras[:V if p.hold_cameras else 1, :6] = True
-    cameras[:, 6] = p.log_focal_sigma <= 0
+    layout = CameraLayout(p.kp.shape[1])
+    held = np.zeros(layout.size + _B, bool)
+    cameras = layout.split(held)
+    cameras[:layout.cameras if p.hold_cameras else 1, layout.POSE] = True
+    cameras[:, layout.FOCAL] = p.log_focal_sigma <= 0
     return held
 
 
@@ -260,13 +239,13 @@ def adjust(
         move_bones: adjust the bone lengths, too.  points_only: hold cameras and bones.
         covariance: work it out; else it is zero.
     """
-    s, prior, held = _rescale(state, p) if move_bones and not points_only else state.copy(), _bone_prior(p), _held(p)
+    s, prior, held = _rescale(state, p) if move_bones and not points_only else state, _bone_prior(p), _held(p)
     if not move_bones:
         held[-_B:] = True
     if points_only:
         held[:] = True
     go = ~held
-    V = p.kp.shape[1]
+    cameras = s.cameras.layout.size
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
     used = 0
     for used in range(1, steps + 1):  # noqa: B007
@@ -283,10 +262,10 @@ def adjust(
             b = gc_go - np.einsum('nia,ni->a', Hxc, sol[..., 0], optimize=True)
             D = S.copy()
             D[np.diag_indices_from(D)] += lam * np.diag(Hcc_go) + 1e-9
-            dc = np.zeros(7 * V + _B)
+            dc = np.zeros(cameras + _B)
             dc[go] = -np.linalg.solve(D, b)
             dx = -(sol[..., 0] + np.einsum('nia,a->ni', sol[..., 1:], dc[go]))
-            new = _rescale(_step(s, dc, dx, V), p) if move_bones and not points_only else _step(s, dc, dx, V)
+            new = _rescale(_step(s, dc, dx), p) if move_bones and not points_only else _step(s, dc, dx)
             new_cost = _cost(new, p, scale, kind, prior)
             if np.isfinite(new_cost) and new_cost < cost:
                 done = cost - new_cost < tolerance * cost
@@ -299,22 +278,24 @@ def adjust(
         if done:
             break
     n = max(int(np.isfinite(p.sigma).sum()), 1)
-    cov = np.zeros((7 * V, 7 * V))
-    if covariance and go[:7 * V].any():
-        cov = _covariance(_normal_equations(s, p, scale, kind, prior), go, V)
+    cov = np.zeros((cameras, cameras))
+    if covariance and go[:cameras].any():
+        cov = _covariance(_normal_equations(s, p, scale, kind, prior), go, cameras)
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
 
 
-def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray[np.bool_], V: int) -> Array:
-    """(7V, 7V) of the camera parameters, zero where they are held. Undamped: damping passes for information."""
+def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray[np.bool_], cameras: int) -> Array:
+    """Of the first so many parameters, those of the cameras; zero where they are held. Undamped: damping passes for
+    information.
+    """
     Hxx, Hxc, Hcc, _, _ = equations
     Hxc = Hxc[:, :, go]
     M = Hxx.copy()
     np.einsum('nii->ni', M)[:] += 1e-6                        # joints that nobody sees
     S = Hcc[np.ix_(go, go)] - np.einsum('nia,nib->ab', Hxc, np.linalg.solve(M, Hxc), optimize=True)
-    keep = go[:7 * V]
-    cov = np.zeros((7 * V, 7 * V))
+    keep = go[:cameras]
+    cov = np.zeros((cameras, cameras))
     cov[np.ix_(keep, keep)] = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
     return cov
 
@@ -322,12 +303,12 @@ def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray
 def _rescale(s: BundleState, p: BundleProblem) -> BundleState:
     """Scale is a gauge of the images: it is set in closed form where the prior of the bones wants it."""
     w = 1 / p.bone_log_sigma ** 2
-    k = float(np.exp(w @ np.log(p.bone_mean / s.bones) / w.sum()))
-    return BundleState(s.R, s.t * k, s.focal, s.X * k, s.bones * k)
+    return s.scaled(float(np.exp(w @ np.log(p.bone_mean / s.bones) / w.sum())))
 
 
-def _step(s: BundleState, dc: Array, dx: Array, V: int) -> BundleState:
-    c = dc[:7 * V].reshape(V, 7)
-    return BundleState(
-        rotation.exp(c[:, :3]) @ s.R, s.t + c[:, 3:6], s.focal * np.exp(np.clip(c[:, 6], -.5, .5)),
-        s.X + np.clip(dx, -1., 1.).reshape(s.X.shape), s.bones * np.exp(np.clip(dc[7 * V:], -.5, .5)))
+def _step(s: BundleState, dc: Array, dx: Array) -> BundleState:
+    layout = s.cameras.layout
+    c = layout.split(dc).copy()
+    c[:, layout.FOCAL] = np.clip(c[:, layout.FOCAL], -.5, .5)
+    return BundleState(s.cameras.moved(c), s.X + np.clip(dx, -1., 1.).reshape(s.X.shape),
+                       s.bones * np.exp(np.clip(dc[layout.size:], -.5, .5)))

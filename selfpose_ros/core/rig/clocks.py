@@ -12,7 +12,7 @@ from scipy.signal import savgol_filter
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
 from ..resample import move_in_time
-from .bundle import BundleState, linearise, robust_weight
+from .bundle import linearise, robust_weight
 from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .value import NotSolved
 
@@ -56,9 +56,7 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
     window = int(np.clip(_WINDOW_S / np.median(dt), 5, (len(dt) + 1) // 2)) // 2 * 2 + 1
     for _ in range(rounds):
         kp = p.kp + shift
-        rays = (kp - p.centre[:, None]) / s.focal[:, None, None]
-        w = np.where(np.isfinite(p.sigma), (s.focal[:, None] / p.sigma) ** 2, 0.)
-        X = triangulate(rays, w, s.R, s.t, rounds=4, scale=4.)
+        X = triangulate(s.cameras.rays(kp), s.cameras.ray_weight(p.sigma), s.cameras.R, s.cameras.t, rounds=4, scale=4.)
         ok = np.isfinite(X).all(-1)
         middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
         X = np.where(ok[..., None], X, middle)
@@ -69,7 +67,7 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
         speed = np.linalg.norm(velocity, axis=-1)
         still = (np.gradient(tracks.stamp) > .12)[:, None] | (speed > 6.) | (speed < _SLOW_M_S) | ~ok
         velocity[still] = 0.
-        state = BundleState(s.R, s.t, s.focal, X, s.bones)
+        state = replace(s, X=X)
         r, JX, _ = linearise(state, replace(p, kp=kp))
         root = np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None]
         r, JX = r * root, JX * root[..., None]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from .. import rotation
+from ..cameras import Cameras
 from ..fusion.triangulation import triangulate
 
 __all__ = ['DriftMonitor', 'Resection', 'odd_one_out', 'resect']
@@ -92,7 +93,7 @@ class DriftMonitor:
             s.suspicious = -1.
 
 
-def odd_one_out(kp: Array, sigma: Array, R: Array, t: Array, focal: Array, centre: Array) -> int:
+def odd_one_out(kp: Array, sigma: Array, cameras: Cameras) -> int:
     """Which camera has moved: the one without which the others agree best; -1 when they do not agree then, either.
 
     A moved camera pulls the skeleton towards its view, so that the residuals of the others grow, too, and the largest
@@ -101,22 +102,20 @@ def odd_one_out(kp: Array, sigma: Array, R: Array, t: Array, focal: Array, centr
     Args:
         kp: (N, V, 17, 2) undistorted px of about a second.  sigma: (N, V, 17) px, inf = unseen.  V >= 3.
     """
-    V = len(R)
-    rays = (kp - centre[:, None]) / focal[:, None, None]
-    weight = np.where(np.isfinite(sigma), (focal[:, None] / sigma) ** 2, 0.)
+    V = len(cameras)
+    rays, weight = cameras.rays(kp), cameras.ray_weight(sigma)
     left = np.full(V, np.inf)
     for c in range(V):
         rest = [v for v in range(V) if v != c]
-        X = triangulate(rays[:, rest], weight[:, rest], R[rest], t[rest], rounds=4, scale=6.)
-        C = np.matmul(X[:, None], R[rest].swapaxes(1, 2)) + t[rest][:, None]
-        px = C[..., :2] / np.maximum(C[..., 2:], .2) * focal[rest][:, None, None] + centre[rest][:, None]
-        r = (px - kp[:, rest]) / sigma[:, rest][..., None]
+        others = cameras.take(rest)
+        X = triangulate(rays[:, rest], weight[:, rest], others.R, others.t, rounds=4, scale=6.)
+        r = (others.project(X) - kp[:, rest]) / sigma[:, rest][..., None]
         r = np.where(np.isfinite(r) & np.isfinite(sigma[:, rest])[..., None], r, np.nan)
         if np.isfinite(r).any((0, 2, 3)).all():
             left[c] = np.linalg.norm(np.nanmedian(r, axis=(0, 2)), axis=-1).sum() / len(rest)
     best = int(left.argmin())
-    others = np.delete(left, best)
-    return best if left[best] < _AGREE and left[best] < .6 * others.min() else -1
+    without = np.delete(left, best)
+    return best if left[best] < _AGREE and left[best] < .6 * without.min() else -1
 
 
 class Resection:
@@ -141,8 +140,7 @@ class Resection:
         return self.rows[-1][0] - self.rows[0][0] if self.rows else 0.
 
 
-def resect(rows: list[tuple[float, Array, Array, Array]], R: Array, t: Array, focal: float,
-           centre: Array) -> tuple[Array, Array, float]:
+def resect(rows: list[tuple[float, Array, Array, Array]], camera: Cameras) -> tuple[Array, Array, float]:
     """Pose of one camera against known joints, robustly, from its former pose.
 
     Returns:
@@ -154,14 +152,12 @@ def resect(rows: list[tuple[float, Array, Array, Array]], R: Array, t: Array, fo
     sigma = np.concatenate([r[3] for r in take])
     ok = np.isfinite(sigma) & np.isfinite(X).all(-1)
     X, kp, sigma = X[ok], kp[ok], sigma[ok]
-    middle = X.mean(0)
+    R, t, middle = camera.R[0], camera.t[0], X.mean(0)
 
     def residual(q: Array) -> Array:
         # turned about the body, not about the far origin: rotation and translation are then nearly independent
-        Rn = rotation.exp(q[:3]) @ R
-        c = (X - middle) @ Rn.T + (R @ middle + t) + q[3:]
-        z = np.maximum(c[:, 2:], .2)
-        return np.asarray(((c[:, :2] / z * focal + centre - kp) / sigma[:, None]).ravel())
+        c = (X - middle) @ (rotation.exp(q[:3]) @ R).T + (R @ middle + t) + q[3:]
+        return np.asarray(((camera.pixels(c[None])[0] - kp) / sigma[:, None]).ravel())
 
     fit = least_squares(residual, np.zeros(6), loss='cauchy', f_scale=4., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)
     fit = least_squares(residual, fit.x, loss='soft_l1', f_scale=2., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)

@@ -38,6 +38,7 @@ def solve_with_known_cameras(tracks: Tracks, R: Array, t: Array,
     tracks = tracks.rows(rows)
     p = replace(problem_of(tracks, NoiseModel.prior(tracks.image_size)), hold_cameras=True)
     turn = R @ R[0].T
-    r, p, noise = refine(points(p, turn, t - turn @ t[0], np.exp(p.log_focal), BONE_PRIOR_M), p, tracks)
+    cameras = replace(p.unposed, R=turn, t=t - turn @ t[0])
+    r, p, noise = refine(points(p, cameras, BONE_PRIOR_M), p, tracks)
     return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), noise, r.cost, r.robust_px,
                     body_forward_score(r.state.X), 0, p.bone_sigma)

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from .. import rotation
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
+from ..cameras import NEAREST, Cameras
 from ..fusion.lifted import align_views, depth_agreement
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma
 from ..sides import undo_swaps
 from ..skeleton import BONES
-from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust, pixels
+from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
 from .initial import factorise, from_lifted, from_pairs
 from .value import NotSolved
 from .world import body_forward_score
@@ -166,16 +167,14 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
     return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread)
 
 
-def points(p: BundleProblem, R: Array, t: Array, focal: Array, bones: Array) -> BundleState:
+def points(p: BundleProblem, cameras: Cameras, bones: Array) -> BundleState:
     """State with robustly triangulated points, scaled to the body's prior size."""
-    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
-    w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
-    X = triangulate(rays, w, R, t, rounds=4, scale=5.)
+    X = triangulate(cameras.rays(p.kp), cameras.ray_weight(p.sigma), cameras.R, cameras.t, rounds=4, scale=5.)
     mean = np.nanmean(X, axis=1, keepdims=True) if np.isfinite(X).any() else np.zeros_like(X[:, :1])
     X = np.where(np.isfinite(X), X, np.nan_to_num(mean))
     n = np.median(np.linalg.norm(X[:, _SCALE_B] - X[:, _SCALE_A], axis=-1), axis=0)
     k = float(np.median(_SCALE_PRIOR_M / np.maximum(n, 1e-3)))
-    return BundleState(R.copy(), t * k, focal.copy(), X * k, bones.copy())
+    return BundleState(cameras.scaled(k), X * k, bones)
 
 
 #: no instant can be used
@@ -183,16 +182,15 @@ NOWHERE_TWICE = NotSolved('no instant shows half of a body in two cameras: walk 
                           {'frames': 0})
 
 
-def _guesses(p: BundleProblem, focal: Array, start: Solution | None,
-             tracks: Tracks | None = None) -> list[tuple[Array, Array, Array]]:
-    rays = (p.kp - p.centre[:, None]) / focal[:, None, None]
-    w = np.where(np.isfinite(p.sigma), (focal[:, None] / p.sigma) ** 2, 0.)
-    out = [(R, t, focal) for R, t in [*factorise(rays, w), *from_pairs(rays, w, focal)]]
-    if start is not None and len(start.state.R) == p.kp.shape[1]:
-        out.append((start.state.R, start.state.t, start.state.focal))
+def _guesses(p: BundleProblem, start: Solution | None, tracks: Tracks | None = None) -> list[Cameras]:
+    V, unposed = p.kp.shape[1], p.unposed
+    rays, w = unposed.rays(p.kp), unposed.ray_weight(p.sigma)
+    poses = [*factorise(rays, w), *from_pairs(rays, w, unposed.focal)]
+    known = [start.state.cameras] if start is not None and len(start.state.cameras) == V else []
+    lifted = []
     if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
-        out += [(R, t, focal) for R, t in from_lifted(rays, w, tracks.lifted, tracks.lifted_sigma)]
-    return out
+        lifted = from_lifted(rays, w, tracks.lifted, tracks.lifted_sigma)
+    return [*(replace(unposed, R=R, t=t) for R, t in poses), *known, *(replace(unposed, R=R, t=t) for R, t in lifted)]
 
 
 def _distinct_poses(X: Array, steps: int = 5) -> int:
@@ -215,7 +213,7 @@ def _distinct_poses(X: Array, steps: int = 5) -> int:
 
 def misfits(s: BundleState, p: BundleProblem) -> Array:
     """Median residual of a joint, by camera that sees any, as a share of the body's size in a view."""
-    d = np.linalg.norm(pixels(s, p.centre) - p.kp, axis=-1)
+    d = np.linalg.norm(s.cameras.project(s.X) - p.kp, axis=-1)
     seen = np.isfinite(p.sigma)
     kp = np.where(seen[..., None], p.kp, np.nan)
     size = 3.4 * np.sqrt(np.nanmean(np.nanvar(kp[seen.sum(-1) >= 8], axis=-2).sum(-1)))
@@ -340,10 +338,10 @@ def _coarse(p: BundleProblem, start: Solution | None,
             tracks: Tracks | None = None) -> tuple[BundleResult, float] | None:
     """The best first guess, adjusted, and how far the rotations of an equally good one are from it, degrees."""
     results = []
-    for R, t, f in _guesses(p, np.exp(p.log_focal), start, tracks):
+    for cameras in _guesses(p, start, tracks):
         bones = start.state.bones if start is not None else p.bone_mean
         try:
-            r = adjust(points(p, R, t, f, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
+            r = adjust(points(p, cameras, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
                        covariance=False)
         except np.linalg.LinAlgError:
             continue
@@ -357,7 +355,8 @@ def _coarse(p: BundleProblem, start: Solution | None,
         return None
     best = upright[0]
     # another rig that explains the images as well: which of the two it is must not be left to chance
-    rivals = [_rotation_apart(best[2].state.R, r[2].state.R) for r in upright[1:] if r[0] < best[0] * (1 + _TIE)]
+    rivals = [_rotation_apart(best[2].state.cameras.R, r[2].state.cameras.R) for r in upright[1:]
+              if r[0] < best[0] * (1 + _TIE)]
     return best[2], max(rivals, default=0.)
 
 
@@ -365,7 +364,7 @@ def _handedness(s: BundleState, tracks: Tracks | None) -> float:
     """Negative for a mirrored world."""
     if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
         # a lifter knows how bodies lie in depth: that tells mirrored worlds even where knees are straight
-        agreement = depth_agreement(s.X, s.R, tracks.lifted, tracks.lifted_sigma)
+        agreement = depth_agreement(s.X, s.cameras.R, tracks.lifted, tracks.lifted_sigma)
         if abs(agreement) > _CLEAR:
             return agreement
     return body_forward_score(s.X)
@@ -379,7 +378,7 @@ def _rotation_apart(A: Array, B: Array) -> float:
 def _fine(tracks: Tracks, best: BundleResult, noise: NoiseModel, config: SolverConfig,
           rival_deg: float, doubt: float) -> Solution | NotSolved:
     p = problem_of(tracks, noise)
-    s = points(p, best.state.R, best.state.t, best.state.focal, best.state.bones)
+    s = points(p, best.state.cameras, best.state.bones)
     r, p, noise = refine(s, p, tracks)
     return _judge(r, p, tracks, noise, config, rival_deg, doubt)
 
@@ -414,13 +413,13 @@ def refine(s: BundleState, p: BundleProblem, tracks: Tracks) -> tuple[BundleResu
 
 def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel, config: SolverConfig,
            rival_deg: float, doubt: float) -> Solution | NotSolved:
-    V, N = len(tracks.cameras), len(tracks.stamp)
+    N = len(tracks.stamp)
     distinct = _distinct_poses(r.state.X)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
     rho = noise.correlation if N > 4 else 0.
     effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)
     cov = r.covariance * N / max(effective, .5) * doubt ** 2
-    sigma = np.rad2deg(np.sqrt(np.array([np.trace(cov[7 * v:7 * v + 3, 7 * v:7 * v + 3]) for v in range(V)])))
+    sigma = r.state.cameras.layout.rotation_sigma_deg(cov)
     sigma[1:] = np.maximum(sigma[1:], rival_deg / 2)
     forward = body_forward_score(r.state.X)
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
@@ -438,8 +437,7 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel,
     if forward < 0:
         return NotSolved('the body found would bend its knees backwards (a mirrored world): keep moving',
                          {**numbers, 'forward_m': forward}, one_camera=True)
-    z = np.einsum('vk,njk->nvj', r.state.R[:, 2], r.state.X) + r.state.t[:, 2][:, None]
-    if (z < .2).mean() > .1:
+    if (r.state.cameras.depth(r.state.X) < NEAREST).mean() > .1:
         return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers,
                          one_camera=True)
     if distinct < 2 and N >= 50:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import Cameras
 from ..errors import RigError
 
 __all__ = ['NotSolved', 'Rig', 'SolveFailed']
@@ -66,6 +67,11 @@ class Rig:
         eye = self.R @ np.swapaxes(self.R, 1, 2)
         if n and (np.abs(eye - np.eye(3)).max() > 1e-5 or np.linalg.det(self.R).min() < 0):
             raise RigError('rig: R must hold rotations with determinant +1')
+
+    @property
+    def geometry(self) -> Cameras:
+        """The cameras as one value that projects to undistorted pixels, square ones with K's fx."""
+        return Cameras(self.R, self.t, self.K[:, 0, 0], self.K[:, :2, 2])
 
     @property
     def centres(self) -> Array:
