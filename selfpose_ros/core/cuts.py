@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from .filtering import FilterConfig, SkeletonFilter, State, predicted
 from .model import RigModel
 from .people import Row, measurement_of, with_memory
-from .rig.bundle import BundleState, pixels
 from .sides import PERMUTATIONS, agreed_permutation
 
 __all__ = ['Followed', 'Instant', 'Piece', 'continuous']
@@ -136,7 +135,7 @@ class _Passes:
         from x to `expected` (17, 3) m; in the view that shows it best. Sides that single views exchange are put right.
         """
         m, at = self.model, self.person.instants
-        px = pixels(BundleState(m.R, m.t, m.focal, np.stack([x, expected]), m.bones), m.centre)
+        px = m.geometry.project(np.stack([x, expected]))
         both = [measurement_of(m, a.stamp, a.row) for a in at[i:i + 2]]
         kp, sigma = np.stack([b.kp for b in both]), np.stack([b.sigma for b in both])
         order = PERMUTATIONS[agreed_permutation(px, kp, sigma)]

@@ -180,7 +180,7 @@ def test_a_resection_says_how_well_it_fits() -> None:
     for sigma in (3., 6.):
         rows = [(n / FPS, x, px_of(x, rig, 1) + rng.normal(0, 3., (17, 2)), np.full(17, sigma))
                 for n, x in enumerate(X)]
-        _, _, e = resect(rows, rig.R[1], rig.t[1], float(rig.K[1, 0, 0]), rig.K[1, :2, 2])
+        _, _, e = resect(rows, rig.geometry.take([1]))
         assert e == pytest.approx(.8326 * 3. / sigma, rel=.1)
 
 
@@ -191,5 +191,5 @@ def test_a_resection_finds_place_and_direction() -> None:
     R, t = Q @ rig.R[1], Q @ rig.t[1] + [.1, -.15, .2]
     moved = replace(rig, R=np.stack([rig.R[0], R]), t=np.stack([rig.t[0], t]))
     rows = [(n / FPS, x, px_of(x, moved, 1), np.full(17, 4.)) for n, x in enumerate(X)]
-    found, place, e = resect(rows, rig.R[1], rig.t[1], float(rig.K[1, 0, 0]), rig.K[1, :2, 2])
+    found, place, e = resect(rows, rig.geometry.take([1]))
     assert rotation.angle_deg(found, R) < 1e-3 and np.abs(place - t).max() < 1e-4 and e < 1e-3

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scenes import EXACT, Scene, altered, rotation_errors, scene, tracks_of, views_changed
 
+from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import NotSolved, Rig, solver
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, solve
@@ -145,8 +146,8 @@ def test_mirrored_first_guess_never_wins(seed: int, style: str, monkeypatch: pyt
     """
     s, honest = seen(3, seed, style), solver._guesses
 
-    def only_mirrored(*given: Any) -> list[tuple[Array, Array, Array]]:
-        return [g for g in honest(*given) if rotation_errors(g[0], s.rig.R).max() > 60]
+    def only_mirrored(*given: Any) -> list[Cameras]:
+        return [g for g in honest(*given) if rotation_errors(g.R, s.rig.R).max() > 60]
     monkeypatch.setattr(solver, '_guesses', only_mirrored)
     out = solve(tracks_of(s.frames))
     assert isinstance(out, NotSolved) or (out.forward > 0 and error_deg(out, s.rig) < 3)

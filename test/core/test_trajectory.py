@@ -71,8 +71,6 @@ def cost(p: BundleProblem, s: BundleState, stamp: Array, rho: float, w: trajecto
     h = np.diff(stamp)
     second = 2 * (np.diff(s.X, axis=0)[1:] / h[1:, None, None] - np.diff(s.X, axis=0)[:-1] / h[:-1, None, None]) \
         / (h[1:] + h[:-1])[:, None, None]
-    free = p.log_focal_sigma > 0
-    total += .5 * (((np.log(s.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
     q = second.reshape(len(second), -1) / w.acc
     return float(total + .5 * (q * q).sum())
 
