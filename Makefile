@@ -20,6 +20,8 @@ VENV ?= .venv
 PYTHON ?=
 OUT ?= out/demo
 PYTEST_ARGS ?=
+# processes that the tests are spread over; 0 = none but pytest's own, for a debugger
+JOBS ?= 2
 BIN := $(abspath $(VENV))/bin
 
 # A sourced ROS must not leak into the environment made here: its packages are for another Python, its middleware may
@@ -43,7 +45,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/selfpose demo -o $(OUT)
 
 test: $(VENV)/test.stamp
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .

@@ -1,6 +1,10 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What every test starts with: a ROS domain of this run's own that does not leave the host, and a Ctrl-C that works."""
+"""What every test starts with: a ROS domain of this run's own that does not leave the host, and a Ctrl-C that works.
+
+With pytest-xdist (`-n 2 --dist loadgroup`, as `make test` does) the files go to several processes; those with ROS stay
+in one, for nodes that run side by side would be short of the cores that they are tested for.
+"""
 from __future__ import annotations
 
 import importlib.metadata
@@ -17,7 +21,9 @@ import pytest
 for _name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(_name, '1')                # before numpy is loaded; systems of 51 unknowns only spin on more
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')   # tests import onnxruntime before they import the package
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+_worker = os.environ.get('PYTEST_XDIST_WORKER', 'gw0')
+_domain = int(os.environ.get('ROS_DOMAIN_ID', 1 + os.getpid() % 100))
+os.environ['ROS_DOMAIN_ID'] = str(1 + (_domain - 1 + int(_worker.removeprefix('gw'))) % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('ROS_LOG_DIR', os.path.join(tempfile.gettempdir(), 'selfpose_ros_test_log'))
 
@@ -32,6 +38,21 @@ def pytest_report_header() -> str:
         return 'ROS: no rclpy here, tests that need it are skipped'
     version = importlib.metadata.version('rclpy')
     return f'ROS: rclpy {version}, domain {os.environ["ROS_DOMAIN_ID"]}, this host only'
+
+
+_HERE = Path(__file__).parent
+#: folders and files that start nodes or talk over DDS
+_WITH_ROS = {'nodes', 'demo', 'test_launch.py', 'test_play.py', 'test_cli.py'}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name the group of each test for pytest-xdist; the largest group comes first."""
+    if not config.pluginmanager.hasplugin('xdist'):
+        return
+    for item in items:
+        file = item.path.relative_to(_HERE)
+        item.add_marker(pytest.mark.xdist_group('ros' if _WITH_ROS & set(file.parts) else str(file)))
+    items.sort(key=lambda item: not _WITH_ROS & set(item.path.relative_to(_HERE).parts))
 
 
 #: frames a second of the small motion file of our own people
