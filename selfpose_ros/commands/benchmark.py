@@ -117,7 +117,7 @@ def _way() -> Way:
         from sensor_msgs.msg import CompressedImage
         from std_msgs.msg import Header
 
-        from ..nodes import image_input
+        from ..io.ros_messages import images
         from ..nodes.messages import keypoints_from, time_from
         from ..nodes.view_maker import ViewMaker
     except ImportError:
@@ -135,4 +135,4 @@ def _way() -> Way:
 
         return message, keypoints
 
-    return Way(make, image_input, True)
+    return Way(make, images, True)
