@@ -28,7 +28,8 @@ class Driver:
                  begin: float = 100.) -> None:
         self.world, self.kind, self.at = world, kind, begin
         message = raw if kind is Image else jpeg
-        self.image: Callable[[float], Any] = lambda at: message(draw(pose()), at)
+        # light changes: a picture that stays the same is that of a driver that hangs
+        self.image: Callable[[float], Any] = lambda at: message(draw(pose()) | np.uint8(int(16 * at) % 2 * 8), at)
         suffix = 'image_raw' if kind is Image else 'image_raw/compressed'
         self.publisher = world.node.create_publisher(kind, f'/{camera}/{suffix}', qos)
 
