@@ -3,6 +3,7 @@
 """What cameras and their drivers do wrong, over real DDS: told by name, nothing stops, nothing false comes out."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -141,6 +142,21 @@ def test_an_empty_scene_gives_empty_messages(world: World, see: Callable[..., Po
     assert all((m.height, m.width, len(m.data)) == (0, 17, 0) for m in heard)
     entry = world.says('pose2d_node: camera a', 'nobody in sight', a)
     assert entry.level == OK, 'an empty room is no fault'
+
+
+class _TooSlow(DotsNetwork):
+    def infer(self, image_bgr: np.ndarray) -> Any:
+        time.sleep(0.3)
+        return super().infer(image_bgr)
+
+
+def test_joints_of_images_that_have_become_too_old_are_not_sent(world: World) -> None:
+    world.make(Pose2DNode, args={'make_network': lambda *_: _TooSlow()}, cameras=['a'], max_age_s=0.2)
+    heard = world.listen('/a/keypoints', PointCloud2)
+    a = Driver(world, 'a')
+    entry = world.says('pose2d_node: camera a', 'images were too old when their joints were found', a)
+    assert entry.level == WARN and 'max_age_s' in entry.message and int(values(entry)['late_images']) >= 3
+    assert not heard
 
 
 class _Defect(DotsNetwork):
