@@ -153,8 +153,8 @@ def test_bones_that_keep_their_length_are_told_from_those_that_do_not() -> None:
     X = truth.X.copy()
     u = X[:, 2] - X[:, 1]
     X[:, 1] += .03 * np.random.default_rng(1).normal(size=(60, 1)) * u / np.linalg.norm(u, axis=-1, keepdims=True)
-    z = X[:, None] @ np.swapaxes(truth.R, 1, 2) + truth.t[:, None]
-    kp = z[..., :2] / z[..., 2:] * truth.focal[:, None, None] + q.centre[:, None]
+    z = X[:, None] @ np.swapaxes(truth.cameras.R, 1, 2) + truth.cameras.t[:, None]
+    kp = z[..., :2] / z[..., 2:] * truth.cameras.focal[:, None, None] + q.centre[:, None]
     q = replace(q, kp=kp, sigma=np.full_like(q.sigma, 2.))
     sigma = measure_bone_sigma(replace(truth, X=X), q)
     thighs = [k for k in range(16) if (BONE_A[k], BONE_B[k]) in ((1, 2), (4, 5))]
