@@ -214,7 +214,7 @@ def test_channels_last_is_named(tmp_path: Path):
 def test_a_truncated_file_and_one_that_is_none(tmp_path: Path):
     whole = nets.simcc(tmp_path / 'net.onnx').read_bytes()
     (tmp_path / 'half.onnx').write_bytes(whole[:len(whole) // 2])
-    for name, words in (('half.onnx', 'cannot load it'), ('none.onnx', 'no such file')):
+    for name, words in (('half.onnx', 'no ONNX file, or a damaged one'), ('none.onnx', 'no such file')):
         with pytest.raises(ModelError, match=words):
             import_model(Request(tmp_path / name, tmp_path / 'out', 'rtmpose'))
     (tmp_path / 'out').mkdir()
