@@ -185,7 +185,7 @@ def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     ('commands/x.py', 'from onnxruntime.transformers.float16 import convert_float_to_float16'),
     ('models/x.py', 'import torch'),
     ('nodes/x.py', 'from ..commands import run'),
-    ('nodes/x.py', 'class C:\n    def f(self):\n        import selfpose_training.fit'),
+    ('nodes/x.py', 'class C:\n    def f(self):\n        import selfpose_training.trainer.fit'),
     ('commands/x.py', 'import rclpy'),
     ('commands/x.py', 'import selfpose_training'),
     ('commands/x.py', 'def f():\n    import torch'),

@@ -21,6 +21,8 @@ __all__ = ['BEST', 'CHECKPOINT', 'FORMAT', 'load', 'random_states', 'restore_ran
 CHECKPOINT, BEST = 'checkpoint.pt', 'best.pt'
 #: raised when the content changes
 FORMAT = 1
+#: keys of the release before -> keys now
+_RENAMED = {'companions': 'auxiliary', 'cured': 'sign_flipped'}
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -50,7 +52,7 @@ def load(path: Path) -> dict[str, Any]:
                             'the training again') from error
     if not isinstance(state, dict) or state.get('format') != FORMAT:
         raise TrainingError(f'{path}: written by another version of the trainer; start the training again')
-    return state
+    return {_RENAMED.get(str(k), str(k)): v for k, v in state.items()}
 
 
 def random_states() -> dict[str, Any]:

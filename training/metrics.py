@@ -3,7 +3,7 @@
 """Errors of poses against the truth, as the literature defines them. numpy only; a batch of poses at once.
 
 Poses are (N, J, 3) mm in camera axes (or any others: only `reversed_in_depth` cares), joint 0 is the root. Results
-are one number for each pose, (N,), or the errors of the joints, (N, J), unless said otherwise. N-PCK is PCK of a
+are one number for each pose, (N,), or the errors of the joints, (N, J), unless noted. N-PCK is PCK of a
 scaled pose: `pck(joint_errors(scaled(p, g), g))`.
 """
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.evaluation.alignment import aligned
 
-__all__ = ['AUC_MM', 'CPS_MM', 'LIMB_JOINTS', 'PCK_MM', 'auc', 'centred', 'cps', 'jdr', 'joint_errors', 'mpjpe',
-           'n_mpjpe', 'pa_errors', 'pa_mpjpe', 'pck', 'procrustes', 'reversed_in_depth', 'scaled']
+__all__ = ['AUC_MM', 'CPS_MM', 'EVAL16', 'LIMB_JOINTS', 'PCK_MM', 'auc', 'centred', 'cps', 'jdr', 'joint_errors',
+           'mpjpe', 'n_mpjpe', 'pa_errors', 'pa_mpjpe', 'pck', 'procrustes', 'reversed_in_depth', 'scaled']
 
 Array = NDArray[np.floating]
 
+#: joints that count: all but the spine, whose place detectors invent
+EVAL16: tuple[int, ...] = tuple(j for j, name in enumerate(JOINTS) if name != 'spine')
 #: a joint counts as found below this error, mm
 PCK_MM = 150.
 #: thresholds of the area under the PCK curve, mm: 31 of them
@@ -114,10 +117,10 @@ def cps(errors: Array) -> float:
 
 
 def reversed_in_depth(poses: Array, true: Array) -> NDArray[np.bool_]:
-    """(N,) whether a pose in camera axes is nearer to the truth (N-MPJPE) once its depth is turned round.
+    """(N,) whether a pose in camera axes is nearer to the truth (N-MPJPE) once the sign of its depth is flipped.
 
-    One camera without perspective cannot tell a pose from this twin; a network that learned without labels may have
-    chosen the twin for all poses.
+    One camera without perspective cannot distinguish a pose from this twin; a network that learned without labels may
+    have chosen the twin for all poses.
     """
     twin = centred(poses) * np.array([1., 1., -1.])
     return np.asarray(n_mpjpe(twin, true) < n_mpjpe(poses, true))

@@ -1,81 +1,163 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of a training: those of the trainer, the method's own, and what the user sets."""
+"""Settings of a training: the trainer's own, from which each method's derive; read from text and checked."""
 from __future__ import annotations
 
 import difflib
 import json
+import logging
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
 
 from .errors import TrainingError
 
-__all__ = ['SETTINGS', 'complete', 'parsed']
+__all__ = ['RENAMED', 'Settings', 'configured', 'current_names', 'parsed']
 
-#: the trainer's settings: name -> (value unless a method or the user says otherwise, what it is)
-SETTINGS: dict[str, tuple[Any, str]] = {
-    'epochs': (100, 'passes over the data'),
-    'steps': (0, 'optimiser steps; above 0 it replaces epochs'),
-    'batch': (32, 'samples of a batch, in each process; a sample is one instant in all views'),
-    'seed': (1, 'of everything random'),
-    'threads': (0, 'of the operators; 0 = one for each core'),
-    'lr': (1e-4, 'learning rate'),
-    'weight_decay': (1e-5, 'of Adam'),
-    'schedule': ('step', 'step, cosine or constant'),
-    'decays': ([[.3, .1], [.6, .01], [.9, .001]], 'for step: [share of the training, factor of lr], ...'),
-    'warmup': (0, 'steps in which the learning rate rises'),
-    'floor': (.01, 'for cosine: factor of lr at the end'),
-    'clip': (0., 'largest norm of the gradient; 0 = no limit'),
-    'ema': (0., 'decay of the averaged weights, for instance 0.999; 0 = none'),
-    'keep': ('best', 'weights that become the model: best (by the criterion on held-out data) or last'),
-    'patience': (0, 'evaluations without a better criterion that end the training; 0 = never'),
-    'evaluate_every': (0, 'steps between evaluations; 0 = at the end of each epoch'),
-    'val_samples': (2048, 'held-out samples of an evaluation'),
-    'log_every': (50, 'steps between two logged values'),
-    'checkpoint_minutes': (1., 'between checkpoints, at least; 0 = one whenever values are logged'),
-    'cure_after': (.1, 'share of the training from which on a reversed depth is turned round'),
-    'per_rig': (1, 'samples that come in groups of this many frames of one rig'),
-    'drop_views': (0., 'probability that a sample loses views'),
-    'drop_joints': (0., 'mean share of joints that are taken away in a view'),
-    'mirror': (0., 'probability that a sample is seen as in a mirror; of all of a rig with per_rig above 1'),
-    'give_k': (False, 'use the intrinsics, where the data has them'),
-    'rigs': (False, 'the cameras (intrinsics, rotations, positions) are part of the batches, for the loss'),
-    'truth': (False, "3D poses are part of the batches: a teacher's, or for a supervised comparison the truth"),
-}
+S = TypeVar('S', bound='Settings')
 
-_POSITIVE = ('epochs', 'batch', 'log_every', 'val_samples', 'per_rig')
-_NOT_NEGATIVE = ('steps', 'seed', 'threads', 'weight_decay', 'warmup', 'clip', 'patience', 'evaluate_every', 'floor',
-                 'checkpoint_minutes')
-_SHARES = ('ema', 'cure_after', 'drop_views', 'drop_joints', 'mirror')
+#: names of the release before -> names now; the old ones are read, with a note, until the next release
+RENAMED = {
+    'give_k': 'use_intrinsics', 'rigs': 'with_cameras', 'cure_after': 'sign_check_after', 'apart': 'frame_gap',
+    'drawn_out': 'depth_elongation', 'heard': 'adversarial_warmup', 'slope': 'gradient_penalty',
+    'bones': 'bone_length', 'tilt': 'initial_tilt', 'source2': 'second_source', 'companion_lr': 'auxiliary_lr',
+    'paper': 'paper_loss', 'left': 'reprojection_share', 'fused': 'fused_pose', 'own': 'own_view',
+    'pretrain': 'root_pretrain_share', 'separate': 'separate_root', 'square': 'squared_error',
+    'mv': 'multi_view', 'limb': 'limb_length', 'most_z': 'max_depth', 'sure': 'pseudo_confidence',
+    'pull': 'point_gradient'}
 
 
-def complete(defaults: Mapping[str, Any], changes: Mapping[str, Any], method: str = '') -> dict[str, Any]:
-    """All settings of a training, checked.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the trainer needs to know; methods add their own. A value is checked against the kind of its default.
+
+    Raises:
+        TrainingError: a value of another kind, or out of its range.
+    """
+
+    #: passes over the data
+    epochs: int = 100
+    #: optimiser steps; above 0 it replaces epochs
+    steps: int = 0
+    #: samples of a batch, in each process; a sample is one instant in all views
+    batch: int = 32
+    #: of everything random
+    seed: int = 1
+    #: of the operators; 0 = one for each core
+    threads: int = 0
+    #: learning rate
+    lr: float = 1e-4
+    #: of Adam
+    weight_decay: float = 1e-5
+    #: of the learning rate: step, cosine or constant
+    schedule: str = 'step'
+    #: for step: [share of the training, factor of lr], ...
+    decays: list[list[float]] = field(default_factory=lambda: [[.3, .1], [.6, .01], [.9, .001]])
+    #: steps in which the learning rate rises
+    warmup: int = 0
+    #: for cosine: factor of lr at the end
+    floor: float = .01
+    #: largest norm of the gradient; 0 = no limit
+    clip: float = 0.
+    #: decay of the averaged weights, for instance 0.999; 0 = none
+    ema: float = 0.
+    #: weights that become the model: best (by the criterion on held-out data) or last
+    keep: str = 'best'
+    #: evaluations without a better criterion that end the training; 0 = never
+    patience: int = 0
+    #: steps between evaluations; 0 = at the end of each epoch
+    evaluate_every: int = 0
+    #: held-out samples of an evaluation
+    val_samples: int = 2048
+    #: steps between two logged values
+    log_every: int = 50
+    #: between checkpoints, at least; 0 = one whenever values are logged
+    checkpoint_minutes: float = 1.
+    #: share of the training from which on the sign of a reversed depth is flipped
+    sign_check_after: float = .1
+    #: samples that come in groups of this many frames of one rig
+    per_rig: int = 1
+    #: probability that a sample loses views
+    drop_views: float = 0.
+    #: mean share of joints that are taken away in a view
+    drop_joints: float = 0.
+    #: probability that a sample is seen as in a mirror; of all of a rig with per_rig above 1
+    mirror: float = 0.
+    #: use the intrinsics, where the data has them
+    use_intrinsics: bool = False
+    #: the cameras (intrinsics, rotations, positions) are part of the batches, for the loss
+    with_cameras: bool = False
+    #: 3D poses are part of the batches: a teacher's, or for a supervised comparison the truth
+    truth: bool = False
+
+    #: settings whose range is checked
+    at_least_one: ClassVar[tuple[str, ...]] = ('epochs', 'batch', 'log_every', 'val_samples', 'per_rig')
+    not_negative: ClassVar[tuple[str, ...]] = ('steps', 'seed', 'threads', 'weight_decay', 'warmup', 'clip', 'patience',
+                                               'evaluate_every', 'floor', 'checkpoint_minutes')
+    shares: ClassVar[tuple[str, ...]] = ('ema', 'sign_check_after', 'drop_views', 'drop_joints', 'mirror')
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            default = f.default_factory() if callable(f.default_factory) else f.default
+            object.__setattr__(self, f.name, _like(f.name, default, self.__dict__[f.name]))
+        for names, holds, text in (
+                (self.at_least_one, lambda v: v >= 1, '1 or more'), (self.not_negative, lambda v: v >= 0, '0 or more'),
+                (self.shares, lambda v: 0 <= v <= 1, 'from 0 to 1')):
+            for name in names:
+                if not holds(self.__dict__[name]):
+                    raise TrainingError(f'setting {name} must be {text}, got {self.__dict__[name]}')
+        if not self.lr > 0 or not math.isfinite(self.lr):
+            raise TrainingError(f'lr must be a number above 0, got {self.lr!r}')
+        self.one_of('keep', ('best', 'last'))
+
+    def one_of(self, name: str, allowed: tuple[str, ...]) -> None:
+        """Check a setting that is one of these words.
+
+        Raises:
+            TrainingError: it is another one.
+        """
+        if self.__dict__[name] not in allowed:
+            raise TrainingError(f'setting {name} must be one of {", ".join(allowed)}, got {self.__dict__[name]!r}')
+
+
+def configured(kind: type[S], changes: Mapping[str, Any], method: str = '') -> S:
+    """Settings of a training, checked.
 
     Args:
-        defaults: those of the method; they go before the trainer's.
-        changes: those of the user; they go before both.
+        kind: of a method.
+        changes: what differs from the defaults; names of the release before are read, with a note.
         method: its name, for messages.
 
     Raises:
-        TrainingError: a name that nobody knows, or a value of another kind or out of its range.
+        TrainingError: an unknown name, or a value of another kind or out of its range.
     """
-    known = {name: value for name, (value, _) in SETTINGS.items()} | dict(defaults)
-    for name, value in changes.items():
+    known = {f.name for f in fields(kind)}
+    changes = current_names(changes)
+    for name in changes:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise TrainingError(f'setting {name!r} is not known to {method or "this method"}; '
                                 + (f'did you mean {near[0]}?' if near else f'choose from {", ".join(sorted(known))}'))
-        known[name] = _like(name, known[name], value)
-    for names, holds, text in (
-            (_POSITIVE, lambda v: v >= 1, '1 or more'), (_NOT_NEGATIVE, lambda v: v >= 0, '0 or more'),
-            (_SHARES, lambda v: 0 <= v <= 1, 'from 0 to 1')):
-        for name in names:
-            if not holds(known[name]):
-                raise TrainingError(f'setting {name} must be {text}, got {known[name]}')
-    if known['keep'] not in ('best', 'last'):
-        raise TrainingError(f"setting keep must be best or last, got '{known['keep']}'")
-    return known
+    return kind(**changes)
+
+
+def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `--set`, a run's folder, a checkpoint or a card with the names that they have now.
+
+    Raises:
+        TrainingError: one is given by both of its names.
+    """
+    out: dict[str, Any] = {}
+    for name, value in given.items():
+        now = RENAMED.get(name, name)
+        if now != name:
+            if now in given:
+                raise TrainingError(f'setting {now} is given twice, {name} is its old name; leave that out')
+            logging.getLogger(__name__).warning(
+                'note: setting %s is now called %s; the old name is read until the next release', name, now)
+        out[now] = value
+    return out
 
 
 def parsed(texts: Iterable[str]) -> dict[str, Any]:
@@ -96,26 +178,22 @@ def parsed(texts: Iterable[str]) -> dict[str, Any]:
     return out
 
 
-def _like(name: str, model: Any, value: Any) -> Any:
-    """The value, if it is of the kind of `model`; whole numbers pass for floats."""
-    if model is None:
-        return value
-    if isinstance(model, bool):
+def _like(name: str, default: Any, value: Any) -> Any:
+    """The value, if it is of the kind of the default; whole numbers pass for floats."""
+    if isinstance(default, bool):
         fits = isinstance(value, bool)
-    elif isinstance(model, int):
+    elif isinstance(default, int):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         fits = isinstance(value, int) and not isinstance(value, bool)
-    elif isinstance(model, float):
+    elif isinstance(default, float):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         value = float(value) if fits else value
-    elif isinstance(model, str):
+    elif isinstance(default, str):
         fits = isinstance(value, str)
-    elif isinstance(model, Mapping):
-        fits = isinstance(value, Mapping)
     else:
         fits = isinstance(value, list | tuple)
     if not fits:
-        kinds = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text', dict: 'a JSON object'}
-        raise TrainingError(f'setting {name} must be {kinds.get(type(model), "a JSON list")}, got {value!r}')
+        kinds = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
+        raise TrainingError(f'setting {name} must be {kinds.get(type(default), "a JSON list")}, got {value!r}')
     return value

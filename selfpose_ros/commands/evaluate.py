@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         return _of_keypoints(Path(args.model), args)
     _check(args)
     try:
-        from selfpose_training.evaluate import evaluate
+        from selfpose_training.evaluation.lifter import evaluate
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] != 'selfpose_training':
             raise
@@ -172,7 +172,7 @@ def _on_data(model: Model, args: argparse.Namespace) -> int:
             raise BackendUnavailable(f'{args.data}: the Python package {name}, which reading data sets takes, is not '
                                      "installed; pip install 'selfpose_ros[training]'")
     from selfpose_training.data.people import poses_of, upright
-    from selfpose_training.recorded import evaluate_recorded, measured
+    from selfpose_training.evaluation.recorded import evaluate_recorded, measured
     every = args.every or 1
     if model.card.kind != 'pose2d':
         _without_pictures(model, args)
@@ -217,7 +217,7 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
 
 
 def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
-    from selfpose_training.images.evaluate import evaluate_images
+    from selfpose_training.evaluation.images import evaluate_images
 
     from ..demo.lifted_pictures import LiftedPicture, page
     from ..inference.errors import InputError

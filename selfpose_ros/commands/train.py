@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on from the checkpoint in that folder')
     parser.add_argument('--max-minutes', type=_positive, default=math.inf, metavar='MIN',
-                        help='stop after this time; what is learnt until then becomes the model, --resume goes on')
+                        help='stop after this time; what is learned until then becomes the model, --resume goes on')
     parser.add_argument('--steps', type=_from_one, metavar='N', help='optimiser steps')
     parser.add_argument('--epochs', type=_from_one, metavar='N', help='passes over the data')
     parser.add_argument('--batch', type=_from_one, metavar='N', help='samples of a batch, all views counted as one')
@@ -103,9 +103,9 @@ def run(args: argparse.Namespace) -> int:
         if value is None:
             raise IoError(f'train: {name} is missing; see selfpose train --help'
                           + (', or --list for the methods' if name == 'METHOD' else ''))
-    from selfpose_training.display import Display
-    from selfpose_training.distributed import is_first
     from selfpose_training.run import MODEL, Request, train
+    from selfpose_training.trainer.display import Display
+    from selfpose_training.trainer.distributed import is_first
     request = Request(args.method, args.data, args.output, args.val, _changes(args), args.views, args.travel,
                       args.resume, args.max_minutes, args.device, args.licence)
     with Display(quiet=args.quiet or not is_first(), prefix=f'train {args.method}') as display:
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     why = {'done': '', 'patience': ', no better for too long', 'time': ', time is up, --resume goes on'}
     sys.stdout.write(f'{args.output / MODEL}: {outcome.step} of {outcome.total} steps{why[outcome.reason]}; '
                      f'criterion on held-out data {outcome.criterion:.4g}'
-                     f'{"; the depth was turned round" * outcome.flipped}\n')
+                     f'{"; the sign of the depth was flipped" * outcome.flipped}\n')
     return 0
 
 

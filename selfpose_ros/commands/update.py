@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ('torch', 'selfpose_training'):
         if importlib.util.find_spec(name) is None:
             raise IoError(f"update: the Python package {name} is not installed; pip install 'selfpose_ros[training]'")
-    from selfpose_training.display import Display
-    from selfpose_training.update import Request, update
+    from selfpose_training.trainer.display import Display
+    from selfpose_training.update.update import Request, update
     given = _given(args)
     request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
                       args.max_minutes, args.device, args.licence)
@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _given(args: argparse.Namespace) -> list[Any]:
-    """What the paths are, as `selfpose_training.update.Given`; read when it is their turn."""
-    from selfpose_training.update import Given
+    """What the paths are, as `selfpose_training.update.update.Given`; read when it is their turn."""
+    from selfpose_training.update.update import Given
 
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..io.sources import ReadOptions, find_sources, read_source
@@ -129,7 +129,7 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _text(report: Any) -> str:
-    """The figures of a `selfpose_training.update.Report` for people."""
+    """The figures of a `selfpose_training.update.update.Report` for people."""
     lines = []
     for r in report.recordings:
         lines.append(f'{r["name"]}: {r["cameras"]} cameras, learned from {r["learn_s"]:.0f} s, compared on '

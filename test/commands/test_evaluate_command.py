@@ -18,7 +18,7 @@ from model_folder import write_lifter
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_ros.io.motion_capture import read_motion
 from selfpose_ros.synthetic import walker
-from selfpose_training.evaluate import evaluate as measure
+from selfpose_training.evaluation.lifter import evaluate as measure
 
 
 @pytest.fixture(scope='module')

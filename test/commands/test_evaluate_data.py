@@ -20,7 +20,7 @@ from small_data import human36m, people, skipose
 from selfpose_ros.demo.overlay import COLOURS
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_training.data.sources import read_data
-from selfpose_training.recorded import evaluate_recorded, measured
+from selfpose_training.evaluation.recorded import evaluate_recorded, measured
 
 
 @pytest.fixture(scope='module')
@@ -104,7 +104,7 @@ def test_recordings_without_truth_say_what_to_give_instead(model: Path, tmp_path
     human36m(tmp_path)
     (tmp_path / 'data_3d_h36m.npz').unlink()
     one_sentence(evaluate(capsys, model, '--data', tmp_path),
-                 'none of its 2 recordings tells 3D joints to compare with; give Human3.6M (with data_3d_h36m.npz)')
+                 'none of its 2 recordings has 3D joints to compare with; give Human3.6M (with data_3d_h36m.npz)')
 
 
 def test_pictures_are_drawn_with_what_was_found(h36m: Path, tmp_path: Path, capsys):

@@ -20,7 +20,8 @@ from selfpose_ros.synthetic import walker
 pytest.importorskip('torch')
 import torch
 
-from selfpose_training import collapse, fit as trainer
+from selfpose_training.methods import base, collapse
+from selfpose_training.trainer import training
 
 QUICK = ('--steps', '8', '--batch', '16', '--width', '8', '--threads', '1', '--device', 'cpu',
          '--set', 'log_every=4')
@@ -39,7 +40,7 @@ def motion_file(tmp_path_factory):
 @pytest.fixture
 def sound(monkeypatch):
     """Eight steps teach nothing; these tests are not about that."""
-    monkeypatch.setattr(trainer, 'verdict', lambda figures: [])
+    monkeypatch.setattr(training, 'verdict', lambda figures: [])
 
 
 def train(*arguments):
@@ -82,7 +83,7 @@ def test_views_and_travel_reach_the_data(motion_file, tmp_path, monkeypatch, sou
 
 
 def test_stopped_by_time_and_resumed_is_the_same_model(motion_file, tmp_path, capsys, monkeypatch, sound):
-    monkeypatch.setattr('selfpose_training.export.export_model', lambda network, folder, card: None)
+    monkeypatch.setattr('selfpose_training.export.lifter.export_model', lambda network, folder, card: None)
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     assert train('canonpose', '--data', motion_file, '-o', whole, *QUICK) == 0
     assert train('canonpose', '--data', motion_file, '-o', parts, *QUICK, '--max-minutes', 1e-9) == 0
@@ -94,7 +95,7 @@ def test_stopped_by_time_and_resumed_is_the_same_model(motion_file, tmp_path, ca
 
 def test_collapse_is_status_1_and_keeps_the_checkpoint(motion_file, tmp_path, capsys, monkeypatch):
     figures = {'chirality': .1, 'view_angle': 2.}
-    monkeypatch.setattr(trainer, 'detect', lambda network, batch: dict(figures))
+    monkeypatch.setattr(base, 'detect', lambda network, batch: dict(figures))
     assert collapse.verdict(figures)
     assert train('canonpose', '--data', motion_file, '-o', tmp_path / 'r', *QUICK) == 1
     err = capsys.readouterr().err

@@ -27,9 +27,9 @@ pytest.importorskip('torch')
 import torch
 
 from selfpose_training.data.motion import MotionViews, Poses
-from selfpose_training.export import export_model
-from selfpose_training.fit import fit
+from selfpose_training.export.lifter import export_model
 from selfpose_training.methods.system import System
+from selfpose_training.trainer.fit import fit
 
 FPS, SECONDS = 8., 18.
 
@@ -126,7 +126,7 @@ def _written(path: Path, **more) -> Path:
     (lambda d: (_written(d / 'short', seconds=6.), None), 'too short to learn from one part and compare on another'),
     (lambda d: (None, _parent_of_another_order(d / 'm')), 'joints are in another order'),
     (lambda d: (None, _parent_of_another_kind(d / 'm')), 'kind must be lifter'),
-    (lambda d: (None, write_lifter(d / 'm')), 'does not tell what the network is made of'),
+    (lambda d: (None, write_lifter(d / 'm')), 'does not hold what the network is made of'),
     (lambda d: (None, d / 'nowhere'), 'neither a model folder nor a shipped model'),
     (lambda d: (d / 'nowhere', None), 'no such file or folder'),
     (lambda d: (write_archive(d / 'noise.npz'), None), 'too short to learn from'),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from selfpose_ros.synthetic import STYLES, walker
-from selfpose_training.batch import Batch
+from selfpose_training.data.batch import Batch
 from selfpose_training.networks.rotation import rodrigues
 
 #: camera axes (y down, z forward) of somebody who looks along +y of a world with z up

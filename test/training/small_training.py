@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,36 @@ import torch
 
 from selfpose_ros.synthetic import walker
 from selfpose_training.data.motion import MotionViews, Poses
-from selfpose_training.fit import fit
+from selfpose_training.methods.base import Method
 from selfpose_training.networks import make_network
+from selfpose_training.settings import Settings
+from selfpose_training.trainer.fit import fit
 
 
-class Reprojection:
+@dataclass(frozen=True, kw_only=True)
+class ReprojectionSettings(Settings):
+    """Of `Reprojection`."""
+
+    width: int = 8
+    batch: int = 16
+    lr: float = 1e-2
+    epochs: int = 3
+    noise: float = .01
+    threads: int = 1
+
+
+class Reprojection(Method):
     """The 2D of each view by its own lifted pose; a term of noise makes the training draw random numbers."""
 
     name, summary = 'reprojection', 'a method of the tests'
+    settings_type = ReprojectionSettings
 
     def __init__(self, slow_s: float = 0., dies_at: float = 2.) -> None:
+        super().__init__()
         self.slow_s, self.dies_at = slow_s, dies_at
 
-    def defaults(self):
-        return {'width': 8, 'batch': 16, 'lr': 1e-2, 'epochs': 3, 'schedule': 'step', 'noise': .01, 'threads': 1}
-
-    def build(self, config):
-        self._noise = config['noise']
-        return make_network({'body': 'frame_mlp', 'head': 'canon_rot', 'width': config['width'], 'common': 1,
+    def build(self):
+        return make_network({'body': 'frame_mlp', 'head': 'canon_rot', 'width': self.settings.width, 'common': 1,
                              'branch': 1})
 
     def loss(self, network, batch, progress):
@@ -45,7 +58,7 @@ class Reprojection:
         time.sleep(self.slow_s)
         if progress == self.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        w = batch.w2d + self._noise * torch.randn_like(batch.w2d)
+        w = batch.w2d + self.settings.noise * torch.randn_like(batch.w2d)
         lifted = network.lift(batch)
         both = [(_unit(lifted.y_cam[:, [u], :, :2]) - _unit(w)).abs().mean() for u in range(batch.views)]
         return {'rep': (_unit(lifted.y_cam[..., :2]) - _unit(w)).abs().mean(), 'mix': .1 * sum(both)}

@@ -10,9 +10,9 @@ import torch
 from bodies import as_batch, bodies, cameras
 from torch import nn
 
-from selfpose_training.collapse import detect, verdict
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.methods import get
+from selfpose_training.methods.collapse import detect, verdict
 from selfpose_training.networks.heads import Lifted
 from selfpose_training.networks.rotation import rodrigues
 
@@ -63,7 +63,7 @@ def test_each_collapse_is_told(batch, spoil, text):
 
 
 def test_rotation_vectors_that_wind_up_are_told(batch):
-    network = get('canonpose').build({'width': 24, 'rotation': 'rotvec'})
+    network = get('canonpose').configure({'width': 24, 'rotation': 'rotvec'}).build()
     with torch.no_grad():
         network.head.to_rotation.bias[0] = 7.
         network.head.to_rotation.weight.zero_()
@@ -74,7 +74,7 @@ def test_rotation_vectors_that_wind_up_are_told(batch):
 def test_views_that_echo_each_other_are_told(batch):
     """Sure joints stay where they are with sound rotations; with random ones the views pull them anywhere."""
     method = get('cross_view')
-    method.build({'width': 24})
+    method.configure({'width': 24}).build()
     batch.conf[:, 1, ::2] = .8
     sound = method.figures(Oracle(), batch)
     assert sound['echo'] < .01 and verdict(sound) == []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,18 @@ import pytest
 import torch
 
 from selfpose_ros.synthetic import walker
-from selfpose_training import compare
-from selfpose_training.compare import latencies, main, read_run, table
 from selfpose_training.errors import TrainingError
-from selfpose_training.evaluate import Figures
-from selfpose_training.export import export_model
+from selfpose_training.evaluation import compare
+from selfpose_training.evaluation.compare import latencies, main, read_run, table
+from selfpose_training.evaluation.figures import Figures
+from selfpose_training.export.lifter import export_model
 from selfpose_training.methods import get
 from selfpose_training.networks import make_network
-from selfpose_training.settings import complete
 
 
 def finished(folder: Path, method: str, seed: int, minutes: float, **changes) -> Path:
     """What a training leaves; its network has not learnt anything."""
-    settings = complete(get(method).defaults(), {'seed': seed, 'steps': 100, 'width': 16, **changes}, method)
+    settings = asdict(get(method).configure({'seed': seed, 'steps': 100, 'width': 16, **changes}).settings)
     torch.manual_seed(seed)
     network = make_network({'head': 'pose3d', 'width': settings['width'], 'common': 1, 'branch': 1}).eval()
     export_model(network, folder / 'model', {'name': folder.name, 'licence': 'none', 'method': method})

@@ -10,8 +10,10 @@ from selfpose_ros.core.correction import CorrectionConfig
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.clips import Conditions, make_clip
 from selfpose_ros.synthetic.motion_capture import Motion, pieces
-from selfpose_training.corrected import WRONG, corrected, main, shown
-from selfpose_training.evaluate import evaluate, lift_clip
+from selfpose_training.evaluation.corrected import corrected
+from selfpose_training.evaluation.correction import WRONG, main, shown
+from selfpose_training.evaluation.lifter import evaluate
+from selfpose_training.evaluation.lifting import lift_clip
 
 
 @pytest.fixture(scope='module')

@@ -10,11 +10,11 @@ import pytest
 import torch
 from bodies import bodies, cameras, noisy, project
 
-from selfpose_training.cross_view import CrossViewFusion
 from selfpose_training.errors import TrainingError
+from selfpose_training.fusion.cross_view import CrossViewFusion
+from selfpose_training.fusion.rig import fuse_rigs, nearest_rotation
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.networks.rotation import angle_deg, rodrigues
-from selfpose_training.rig_fusion import fuse_rigs, nearest_rotation
 
 D = torch.diag(torch.tensor([1., 1, -1]))
 LIMBS = torch.tensor([2, 3, 5, 6, 12, 13, 15, 16])
@@ -213,7 +213,7 @@ def test_absent_views_of_some_frames():
     assert torch.isfinite(fused.y_cam).all() and off(fused, case.Y) < .12
 
 
-def test_bodies_drawn_out_in_depth_are_told():
+def test_bodies_depth_elongation_in_depth_are_told():
     """Rotations that are too small between the cameras, bodies too deep: what lifters find first."""
     case = rigs(0.)
     flat = [nearest_rotation(.25 * case.R[:, v] + .75 * case.R[:, 0]) for v in range(4)]

@@ -14,7 +14,7 @@ import h5py
 from small_data import K3, T_M, R, cell, human36m, mpi_test_set, people, seen, skipose, train_3dhp
 
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.human36m import CAMERAS, read_human36m
 from selfpose_training.data.motion import MotionViews
 from selfpose_training.data.mpi_inf_3dhp import read_3dhp
@@ -26,7 +26,7 @@ from selfpose_training.errors import TrainingError
 
 def agrees(data, tolerance=.05):
     """Worst distance, px, between the pixels of batches and where X, R, t, K say that they are."""
-    b = next(data.epoch(0).batches(10 ** 6, drawing=Drawing(ordered=True, truth=True, give_k=True)))
+    b = next(data.epoch(0).batches(10 ** 6, sampling=Sampling(ordered=True, truth=True, intrinsics=True)))
     x = (b.R[:, :, None].double() @ b.X[:, None, :, :, None].double())[..., 0] + b.t[:, :, None].double()
     h = (b.K[:, :, None].double() @ x[..., None])[..., 0]
     off = (h[..., :2] / h[..., 2:] - b.kp_px).norm(dim=-1)
@@ -214,7 +214,7 @@ def test_skipose(tmp_path):
     data = open_data(tmp_path, split='train')
     e = data.epoch(0)
     assert len(set(e.rig)) == 24 and agrees(data, .1) and kind_of(tmp_path / 'test' / 'labels.h5') == 'skipose'
-    batch = next(e.batches(24, drawing=Drawing(ordered=True)))
+    batch = next(e.batches(24, sampling=Sampling(ordered=True)))
     assert not batch.view_mask[3, 2] and batch.view_mask.sum() == 24 * 6 - 1
     assert (batch.image_size == 256).all()
 

@@ -17,14 +17,12 @@ from small_data import human36m, mpi_test_set, people, skipose, train_3dhp
 
 from selfpose_ros import cli
 from selfpose_ros.models.card import read_card
-from selfpose_training import fit as trainer
 from selfpose_training.data.sources import read_data
-from selfpose_training.display import Display
 from selfpose_training.errors import TrainingError
-from selfpose_training.export import ModelGraph
-from selfpose_training.images import run as images
+from selfpose_training.export.lifter import ModelGraph
+from selfpose_training.images import rendering as images
 from selfpose_training.methods import METHODS
-from selfpose_training.run import Request
+from selfpose_training.trainer import training
 
 #: of images, and those that our own self-calibration teaches
 PICTURES = ('pose2d', 'detector', 'heatmap25d')
@@ -60,7 +58,7 @@ def teachers() -> dict[str, Path]:
 @pytest.fixture
 def quick(monkeypatch):
     """Some steps teach nothing, and one process will do."""
-    monkeypatch.setattr(trainer, 'verdict', lambda figures: [])
+    monkeypatch.setattr(training, 'verdict', lambda figures: [])
     monkeypatch.setattr('os.cpu_count', lambda: 1)
 
 
@@ -83,7 +81,7 @@ def test_a_method_on_a_data_set(method: str, kind: str, data, teachers, tmp_path
     run = tmp_path / 'run'
     exported = EXPORTED[method] == kind
     if not exported:
-        monkeypatch.setattr('selfpose_training.export.export_model', checked)
+        monkeypatch.setattr('selfpose_training.export.lifter.export_model', checked)
     if method in TAUGHT and kind in teachers:
         shutil.copytree(teachers[kind], run / 'teacher')
     status = train(method, data[kind], run)
@@ -148,9 +146,9 @@ def test_a_data_set_without_recordings_to_train_on_is_one_sentence(data, tmp_pat
                                               ('detector', 'human36m')])
 def test_pictures_of_the_people_of_a_data_set(method: str, kind: str, data, tmp_path, quick, monkeypatch):
     monkeypatch.setattr(images, '_FEWEST', 6)
-    made = METHODS[method]()
-    request = Request(method, data[kind], tmp_path, changes={'pictures': 6, 'size': [48, 64]})
-    learnt, held_out = images.open_albums(made, request, 3, ('a.npz', 'b.npz'), Display(quiet=True))
+    made = METHODS[method]().configure({'size': [48, 64]})
+    learnt, held_out = images.open_pictures(made.make_pictures, data[kind], None, 6, 3,
+                                            (tmp_path / 'a.npz', tmp_path / 'b.npz'), lambda text: None)
     views = 3 if method == 'heatmap25d' else 1
     assert len(learnt) == len(held_out) == 6 // views and not held_out.varied and (tmp_path / 'a.npz').is_file()
     batch = next(learnt.batches(0, 2))
@@ -162,6 +160,6 @@ def test_recordings_without_3d_show_nobody(data, tmp_path):
     shutil.copytree(data['human36m'], copy)
     (copy / 'data_3d_h36m.npz').unlink()
     for method in PICTURES:
-        with pytest.raises(TrainingError, match='tell the 2D of people, but not 3D joints, so that there is nobody'):
-            images.open_albums(METHODS[method](), Request(method, copy, tmp_path / 'run'), 3, ('a', 'b'),
-                               Display(quiet=True))
+        with pytest.raises(TrainingError, match='have the 2D of people, but not 3D joints, so that there is nobody'):
+            images.open_pictures(METHODS[method]().make_pictures, copy, None, 6, 3, (tmp_path / 'a', tmp_path / 'b'),
+                                 lambda text: None)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('torch')
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.motion import Change, MotionViews, Poses, read_poses
 from selfpose_training.errors import TrainingError
 
@@ -82,17 +82,17 @@ def test_batches_hold_no_truth_unless_asked():
 def test_batches_are_a_permutation():
     m = MotionViews(walk(), noise=NoNoise())
     e = m.epoch(0)
-    got = np.concatenate([b.kp_px.numpy() for b in e.batches(100, drawing=Drawing(partial=True))])
+    got = np.concatenate([b.kp_px.numpy() for b in e.batches(100, sampling=Sampling(partial=True))])
     assert len(got) == len(e) and not np.array_equal(got, e.kp)
     key = lambda x: x.reshape(len(x), -1)[np.lexsort(x.reshape(len(x), -1)[:, :4].T)]     # noqa: E731
     assert np.array_equal(key(got), key(e.kp))
-    ordered = np.concatenate([b.kp_px.numpy() for b in e.batches(100, drawing=Drawing(ordered=True, partial=True))])
+    ordered = np.concatenate([b.kp_px.numpy() for b in e.batches(100, sampling=Sampling(ordered=True, partial=True))])
     assert np.array_equal(ordered, e.kp)
 
 
 def test_groups_of_one_rig():
     e = MotionViews(walk((200, 200, 200))).epoch(0)
-    b = next(e.batches(40, drawing=Drawing(per_rig=4)))
+    b = next(e.batches(40, sampling=Sampling(per_rig=4)))
     same = b.rig.reshape(10, 4)
     assert (same == same[:, :1]).all() and len(b.rig.unique()) == 3
 
@@ -108,13 +108,13 @@ def test_windows_are_causal_and_stay_in_their_clip():
             first = e.start[e.clip[now]]
             path = [where[b.past_px[s, k].numpy().tobytes()] for k in range(9)]
             assert path == [max(now - 8 + k, first) for k in range(9)]
-    b = next(e.batches(1, drawing=Drawing(ordered=True), frames=5, pad='empty'))
+    b = next(e.batches(1, sampling=Sampling(ordered=True), frames=5, pad='empty'))
     assert (b.past_conf[0, :4] == 0).all() and (b.past_conf[0, 4] == 1).all()
 
 
 def test_views_are_dropped_and_two_are_kept():
     e = MotionViews(walk(), noise=NoNoise()).epoch(0)
-    b = next(e.batches(400, drawing=Drawing(drop_views=.5)))
+    b = next(e.batches(400, sampling=Sampling(drop_views=.5)))
     left = b.view_mask.sum(1)
     assert left.min() == 2 and (left == 4).float().mean() > .4 and (left < 4).float().mean() > .4
     assert (b.conf[~b.view_mask] == 0).all()
@@ -183,6 +183,6 @@ def test_bad_wishes():
     with pytest.raises(TrainingError, match='0 views'):
         MotionViews(walk(), views=0)
     with pytest.raises(TrainingError, match='from 0 to 1'):
-        Drawing(drop_views=2)
+        Sampling(drop_views=2)
     with pytest.raises(TrainingError, match='1 or more samples'):
         next(MotionViews(walk()).epoch(0).batches(0))

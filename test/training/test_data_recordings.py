@@ -17,13 +17,13 @@ from selfpose_ros.core.skeleton import COCO17, JOINTS, MIRROR
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.recording import Recording
 from selfpose_training.data.archives import read_archives
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.bags import read_training_bag
-from selfpose_training.data.measured import ErrorTracks, MeasuredNoise, body_size, measure
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded, RecordedViews
 from selfpose_training.data.sources import open_data
 from selfpose_training.errors import TrainingError
+from selfpose_training.pseudo_labels.measured_noise import ErrorTracks, MeasuredNoise, body_size, measure
 
 RNG = np.random.default_rng
 
@@ -92,7 +92,7 @@ def test_known_camera_with_distortion(tmp_path):
     centre = np.array([500, 400])
     further = np.linalg.norm(r.kp[:, 0] - centre, axis=-1) - np.linalg.norm(plain.kp[:, 0] - centre, axis=-1)
     assert np.nanmin(further) > -1e-3 and np.nanmean(further) > 3
-    b = next(RecordedViews([r]).epoch(0).batches(5, drawing=Drawing(give_k=True)))
+    b = next(RecordedViews([r]).epoch(0).batches(5, sampling=Sampling(intrinsics=True)))
     assert b.K.shape == (5, 3, 3, 3) and torch.isnan(b.K[:, 2]).all()
 
 
@@ -183,7 +183,7 @@ def test_cameras_that_move():
     conf[5, 2] = 0
     R[5, 2] = np.nan                                       # this camera was not there then
     m = dataclasses.replace(r, R=R, t=t, K=K, conf=conf, moving=True)
-    b = next(RecordedViews([m]).epoch(0).batches(40, drawing=Drawing(ordered=True, truth=True, give_k=True)))
+    b = next(RecordedViews([m]).epoch(0).batches(40, sampling=Sampling(ordered=True, truth=True, intrinsics=True)))
     assert np.allclose(b.K[:, 0, 0, 0], 900 + np.arange(40)) and not b.view_mask[5, 2] and b.view_mask.sum() == 159
     assert torch.isfinite(b.X_sigma).all() and torch.isfinite(b.R).all()
     cut = m.part(.5, 1)
@@ -196,7 +196,7 @@ def test_truth_where_it_is_known():
     R = recording().R.copy()
     R[1] = np.nan
     data = RecordedViews([recording(X=X), recording(seed=1, X=None, K=None), recording(seed=2, R=R)])
-    b = next(data.epoch(0).batches(120, drawing=Drawing(ordered=True, truth=True, give_k=True)))
+    b = next(data.epoch(0).batches(120, sampling=Sampling(ordered=True, truth=True, intrinsics=True)))
     known = torch.isfinite(b.X_sigma)
     assert not known[3, 4] and known[:40].sum() == 40 * 17 - 1
     assert not known[40:80].any() and torch.isnan(b.K[40:80]).all()
@@ -206,8 +206,8 @@ def test_truth_where_it_is_known():
 
 def test_mirror_shows_one_mirrored_person():
     data = RecordedViews([recording()])
-    plain, flipped = (next(data.epoch(0).batches(40, drawing=Drawing(ordered=True, truth=True, give_k=True, mirror=m),
-                                                 frames=3)) for m in (0., 1.))
+    drawn = (Sampling(ordered=True, truth=True, intrinsics=True, mirror=m) for m in (0., 1.))
+    plain, flipped = (next(data.epoch(0).batches(40, sampling=s, frames=3)) for s in drawn)
     assert torch.allclose(flipped.kp_px[..., 0], 999 - plain.kp_px[:, :, list(MIRROR), 0])
     assert torch.allclose(flipped.conf, plain.conf[:, :, list(MIRROR)])
     assert torch.equal(flipped.past_px[:, -1], flipped.kp_px) and torch.equal(flipped.past_conf[:, -1], flipped.conf)
@@ -216,15 +216,15 @@ def test_mirror_shows_one_mirrored_person():
         h = torch.einsum('bvij,bvkj->bvki', b.K, x)
         assert torch.allclose(h[..., :2] / h[..., 2:], b.kp_px, atol=.05)
         assert torch.allclose(torch.linalg.det(b.R), torch.ones(40, 4), atol=1e-4)
-    half = next(data.epoch(0).batches(40, drawing=Drawing(ordered=True, mirror=.5)))
+    half = next(data.epoch(0).batches(40, sampling=Sampling(ordered=True, mirror=.5)))
     same = (half.kp_px == plain.kp_px).all(-1).all(-1).all(-1)
     assert 8 < same.sum() < 32
 
 
 def test_frames_of_a_rig_are_mirrored_together():
     data = RecordedViews([recording(seed=k) for k in range(8)])
-    plain = next(data.epoch(0).batches(320, drawing=Drawing(ordered=True)))
-    half = next(data.epoch(0).batches(320, drawing=Drawing(ordered=True, mirror=.5, per_rig=4)))
+    plain = next(data.epoch(0).batches(320, sampling=Sampling(ordered=True)))
+    half = next(data.epoch(0).batches(320, sampling=Sampling(ordered=True, mirror=.5, per_rig=4)))
     same = (half.kp_px == plain.kp_px).all(-1).all(-1).all(-1)
     turned = {int(r): same[half.rig == r].float().mean().item() for r in half.rig.unique()}
     assert len(turned) == 8 and set(turned.values()) == {0., 1.}
@@ -232,7 +232,7 @@ def test_frames_of_a_rig_are_mirrored_together():
 
 def test_unsure_joints_are_dropped_first():
     r = recording(T=400)
-    b = next(RecordedViews([r]).epoch(0).batches(400, drawing=Drawing(ordered=True, drop_joints=.1), frames=4))
+    b = next(RecordedViews([r]).epoch(0).batches(400, sampling=Sampling(ordered=True, drop_joints=.1), frames=4))
     gone = (b.conf == 0) & torch.from_numpy(r.conf > 0)
     assert .08 < gone.float().mean() < .12
     low, high = torch.from_numpy(r.conf < .4), torch.from_numpy(r.conf > .8)

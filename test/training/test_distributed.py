@@ -9,8 +9,8 @@ pytest.importorskip('torch')
 import torch
 
 from selfpose_training import checkpoint
-from selfpose_training.distributed import dealt, device_of, world
 from selfpose_training.errors import TrainingError
+from selfpose_training.trainer.distributed import device_of, share_of, world
 
 #: one host, a free port of its own
 TORCHRUN = ('-m', 'torch.distributed.run', '--nproc-per-node=2', '--rdzv-backend=c10d',
@@ -63,8 +63,8 @@ def test_two_processes_stop_and_go_on_together(tmp_path, start):
 
 
 def test_batches_are_dealt_out_fairly():
-    assert [list(dealt(range(8), r, 3)) for r in range(3)] == [[0, 3], [1, 4], [2, 5]]
-    assert list(dealt(range(3), 0, 1)) == [0, 1, 2]
+    assert [list(share_of(range(8), r, 3)) for r in range(3)] == [[0, 3], [1, 4], [2, 5]]
+    assert list(share_of(range(3), 0, 1)) == [0, 1, 2]
 
 
 def test_alone_everything_is_one_process(monkeypatch):

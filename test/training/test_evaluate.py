@@ -16,8 +16,10 @@ from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.clips import Conditions, make_clip
 from selfpose_ros.synthetic.errors import SyntheticError
 from selfpose_ros.synthetic.motion_capture import Motion, pieces
-from selfpose_training import evaluate as evaluation
-from selfpose_training.evaluate import EVAL16, evaluate, lift_clip
+from selfpose_training.evaluation import lifting as evaluation
+from selfpose_training.evaluation.lifter import evaluate
+from selfpose_training.evaluation.lifting import lift_clip
+from selfpose_training.metrics import EVAL16
 
 LENGTHS = (90, 1, 260)
 
@@ -200,7 +202,7 @@ def test_five_cameras_are_refused(motion: Motion):
 
 
 def test_evaluation_loads_without_torch():
-    code = 'import sys; import selfpose_training.evaluate; print("torch" in sys.modules)'
+    code = 'import sys; import selfpose_training.evaluation.lifter; print("torch" in sys.modules)'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True,
                           env={'PYTHONPATH': ':'.join(filter(None, sys.path)), 'PATH': ''})
     assert done.stdout.strip() == 'False'

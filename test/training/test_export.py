@@ -18,9 +18,9 @@ from selfpose_ros.inference.lifter import open_lifter
 from selfpose_ros.models.card import read_card
 from selfpose_ros.models.errors import ModelError
 from selfpose_ros.models.store import open_model
-from selfpose_training import export
 from selfpose_training.errors import TrainingError
-from selfpose_training.export import export_model
+from selfpose_training.export import lifter as export
+from selfpose_training.export.lifter import export_model
 from selfpose_training.networks import Lifted, make_network
 
 CARD = {'name': 'tiny', 'licence': 'CC0-1.0', 'method': 'test'}

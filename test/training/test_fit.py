@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass, fields
 
 import pytest
 
@@ -16,14 +17,16 @@ pytest.importorskip('torch')
 import torch
 from small_training import Reprojection, people
 
-from selfpose_training import checkpoint, fit as trainer
-from selfpose_training.average import Average
+from selfpose_training import checkpoint
 from selfpose_training.errors import TrainingError
-from selfpose_training.feed import Feed, size_of
-from selfpose_training.fit import fit
-from selfpose_training.process import stoppable
-from selfpose_training.schedule import Patience, Schedule
-from selfpose_training.settings import complete, parsed
+from selfpose_training.methods import METHODS, base
+from selfpose_training.settings import RENAMED, Settings, configured, parsed
+from selfpose_training.trainer import training
+from selfpose_training.trainer.feed import Feed, size_of
+from selfpose_training.trainer.fit import fit
+from selfpose_training.trainer.optimiser import adam, averaged, scheduled, set_averages_taken
+from selfpose_training.trainer.process import stoppable
+from selfpose_training.trainer.schedule import Patience, Schedule
 
 #: a checkpoint whenever one may be written
 EAGER = {'log_every': 2, 'checkpoint_minutes': 0}
@@ -121,7 +124,7 @@ def test_time_is_up(tmp_path):
 
 
 def test_early_stop_looks_at_the_criterion_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, 'detect', lambda network, batch: {'chirality': .1})
+    monkeypatch.setattr(base, 'detect', lambda network, batch: {'chirality': .1})
 
     class Worse(Reprojection):
         """Its criterion rises from the third evaluation on, its loss does not."""
@@ -150,31 +153,31 @@ def follow_the_flag(monkeypatch, size):
     def chirality(network, batch):
         seen.append(network.flipped)
         return {'chirality': size if network.flipped else -size}
-    monkeypatch.setattr(trainer, 'detect', chirality)
+    monkeypatch.setattr(base, 'detect', chirality)
     return seen
 
 
 def test_reversed_depth_is_turned_round_once(tmp_path, monkeypatch):
     """A detector that follows the network's own flag: reversed as it starts, right after one turn."""
     seen = follow_the_flag(monkeypatch, .1)
-    monkeypatch.setattr(trainer, 'verdict', lambda figures: ['reversed'] if figures['chirality'] < 0 else [])
-    outcome = run(tmp_path, cure_after=.5)                 # of 18 steps: evaluations at 6, 12 and 18
+    monkeypatch.setattr(training, 'verdict', lambda figures: ['reversed'] if figures['chirality'] < 0 else [])
+    outcome = run(tmp_path, sign_check_after=.5)                 # of 18 steps: evaluations at 6, 12 and 18
     assert outcome.flipped and outcome.network.flipped and outcome.collapsed == []
     assert seen == [False, False, True, True, True]
     state = checkpoint.load(tmp_path / checkpoint.CHECKPOINT)
-    assert state['cured'] and state['network']['head.depth'] == -1
+    assert state['sign_flipped'] and state['network']['head.depth'] == -1
 
 
 def test_a_sign_that_is_not_learnt_yet_is_left_alone_until_the_end(tmp_path, monkeypatch):
     """Slightly reversed as long as it is not turned: nothing happens on the way, and the model is turned."""
     seen = follow_the_flag(monkeypatch, .01)
-    outcome = run(tmp_path, cure_after=.0)
+    outcome = run(tmp_path, sign_check_after=.0)
     assert seen == [False] * 4 + [True] and outcome.flipped
-    assert not checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['cured']
+    assert not checkpoint.load(tmp_path / checkpoint.CHECKPOINT)['sign_flipped']
 
 
 def test_best_weights_from_before_the_cure_are_turned_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, 'detect', lambda n, b: {'chirality': .1 if n.flipped else -.1})
+    monkeypatch.setattr(base, 'detect', lambda n, b: {'chirality': .1 if n.flipped else -.1})
 
     class FirstIsBest(Reprojection):
         count = 0
@@ -183,13 +186,13 @@ def test_best_weights_from_before_the_cure_are_turned_too(tmp_path, monkeypatch)
             self.count += 1
             return float(self.count)
 
-    outcome = run(tmp_path, FirstIsBest(), cure_after=.5)
+    outcome = run(tmp_path, FirstIsBest(), sign_check_after=.5)
     assert not checkpoint.load(tmp_path / checkpoint.BEST)['network']['head.depth'] < 0
     assert outcome.network.flipped and outcome.figures['chirality'] > 0
 
 
 def test_collapse_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, 'verdict', lambda figures: ['all views are one camera'])
+    monkeypatch.setattr(training, 'verdict', lambda figures: ['all views are one camera'])
     outcome = run(tmp_path)
     assert outcome.collapsed == ['all views are one camera'] and (tmp_path / checkpoint.CHECKPOINT).exists()
 
@@ -264,16 +267,31 @@ def test_training_goes_on_from_a_parent(tmp_path):
 
 
 def test_schedules():
-    step = Schedule('step', 1e-4, 100, decays=((.3, .1), (.6, .5), (.9, .01)))
-    assert [step(s) for s in (0, 29, 30, 59, 60, 90, 99)] == pytest.approx(
-        [1e-4, 1e-4, 1e-5, 1e-5, 5e-5, 1e-6, 1e-6])
-    cosine = Schedule('cosine', 1., 110, warmup=10, floor=.1)
+    step = Schedule('step', 100, decays=((.3, .1), (.6, .5), (.9, .01))).factor
+    assert [step(s) for s in (0, 29, 30, 59, 60, 90, 99)] == pytest.approx([1, 1, .1, .1, .5, .01, .01])
+    cosine = Schedule('cosine', 110, warmup=10, floor=.1).factor
     assert [cosine(0), cosine(4), cosine(10), cosine(60), cosine(110)] == pytest.approx([1 / 11, 5 / 11, 1, .55, .1])
-    assert Schedule('constant', .5, 10)(9) == .5
-    assert Schedule('constant', 1., 10, warmup=100)(1) == pytest.approx(2 / 3)    # a short one: two steps rise
-    for bad in ({'kind': 'steps'}, {'lr': 0}, {'lr': math.nan}, {'warmup': -1}, {'decays': ((.5, .1), (.2, .1))}):
+    assert Schedule('constant', 10).factor(9) == 1.
+    assert Schedule('constant', 10, warmup=100).factor(1) == pytest.approx(2 / 3)    # a short one: two steps rise
+    for bad in ({'kind': 'steps'}, {'warmup': -1}, {'decays': ((.5, .1), (.2, .1))}):
         with pytest.raises(TrainingError):
-            Schedule(**{'kind': 'step', 'lr': 1., 'total': 100} | bad)
+            Schedule(**{'kind': 'step', 'total': 100} | bad)
+    for lr in (0, math.nan, -1):
+        with pytest.raises(TrainingError, match='lr must be a number above 0'):
+            Settings(lr=lr)
+
+
+@pytest.mark.parametrize('first', [0, 7])
+def test_the_learning_rate_follows_the_schedule_also_from_a_later_step_on(first):
+    schedule = Schedule('cosine', 20, warmup=4, floor=.1)
+    optimiser = adam(torch.nn.Linear(1, 1).parameters(), .5)
+    scheduler = scheduled(optimiser, schedule, .5, first)
+    rates = []
+    for _ in range(first, 20):
+        rates.append(optimiser.param_groups[0]['lr'])
+        optimiser.step()
+        scheduler.step()
+    assert rates == pytest.approx([.5 * schedule.factor(s) for s in range(first, 20)])
 
 
 def test_patience_counts_evaluations_without_a_new_best():
@@ -287,17 +305,25 @@ def test_patience_counts_evaluations_without_a_new_best():
 
 def test_average_follows():
     network = torch.nn.Linear(2, 2)
-    average = Average(network, .9)
-    start = average.network.weight.clone()
+    average = averaged(network, .9)
+    start = average.module.weight.clone()
+    assert not average.module.weight.requires_grad
     with torch.no_grad():
         network.weight += 1
-    for step in range(1, 401):
-        average.take(step)
-    assert torch.allclose(average.network.weight, start + 1, atol=1e-4)
+    average.update_parameters(network)                     # after 20 steps: faster than .9 lets it
+    assert torch.allclose(average.module.weight, start + 1 - .7 ** 20, atol=1e-4)
+    for _ in range(19):
+        average.update_parameters(network)
+    assert torch.allclose(average.module.weight, start + 1, atol=1e-4)
     network.weight.data += 1
-    for step in range(401, 421):
-        average.take(step)
-    assert torch.allclose(average.network.weight, start + 1 + (1 - .9 ** 20), atol=1e-4)
+    average.update_parameters(network)
+    assert torch.allclose(average.module.weight, start + 1 + (1 - .9 ** 20), atol=1e-4)
+    other = averaged(network, .99)
+    set_averages_taken(other, 4000)
+    before = other.module.weight.clone()
+    network.weight.data += 1
+    other.update_parameters(network)
+    assert torch.allclose(other.module.weight, before + 1 - .99 ** 20, atol=1e-4)
 
 
 def test_feed_is_ahead_in_order_and_passes_errors_on():
@@ -321,7 +347,7 @@ def test_feed_is_ahead_in_order_and_passes_errors_on():
 
 
 def test_feed_is_bounded_and_ends_when_left(monkeypatch):
-    monkeypatch.setattr('selfpose_training.feed._AHEAD_BYTES', 100)
+    monkeypatch.setattr('selfpose_training.trainer.feed._AHEAD_BYTES', 100)
     made = []
 
     def make(epoch):
@@ -337,18 +363,58 @@ def test_feed_is_bounded_and_ends_when_left(monkeypatch):
     assert size_of({'a': torch.zeros(3), 'b': torch.zeros(2, dtype=torch.float64), 'c': 1}) == 28
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnSettings(Settings):
+    """Of a method of the tests."""
+
+    lr: float = .1
+    own_text: str = 'x'
+
+
 def test_settings():
-    assert complete({'lr': .1, 'own': 'x'}, {'steps': 5.0, 'lr': 1})['steps'] == 5
-    assert parsed(['lr=1e-3', 'keep=last', 'decays=[[0.5,0.1]]', 'give_k=true', 'own=a=b']) == {
-        'lr': 1e-3, 'keep': 'last', 'decays': [[.5, .1]], 'give_k': True, 'own': 'a=b'}
+    assert configured(OwnSettings, {'steps': 5.0, 'lr': 1}) == OwnSettings(steps=5, lr=1., own_text='x')
+    assert parsed(['lr=1e-3', 'keep=last', 'decays=[[0.5,0.1]]', 'use_intrinsics=true', 'own_text=a=b']) == {
+        'lr': 1e-3, 'keep': 'last', 'decays': [[.5, .1]], 'use_intrinsics': True, 'own_text': 'a=b'}
     for change, message in (
             ({'lrr': 1}, "'lrr' is not known to m; did you mean lr"), ({'batch': 0}, '1 or more'),
             ({'batch': 'many'}, 'whole number'), ({'lr': 'x'}, 'a number'), ({'ema': 2.}, 'from 0 to 1'),
-            ({'keep': 'worst'}, 'best or last'), ({'give_k': 1}, 'true or false'), ({'decays': .5}, 'a JSON list')):
+            ({'keep': 'worst'}, 'one of best, last'), ({'use_intrinsics': 1}, 'true or false'),
+            ({'decays': .5}, 'a JSON list')):
         with pytest.raises(TrainingError, match=message):
-            complete({}, change, 'm')
+            configured(Settings, change, 'm')
     with pytest.raises(TrainingError, match='name=value'):
         parsed(['lr'])
+
+
+def test_settings_of_the_release_before_are_read_with_a_note(caplog):
+    assert configured(Settings, {'give_k': True}) == Settings(use_intrinsics=True)
+    assert [r.getMessage() for r in caplog.records] == [
+        'note: setting give_k is now called use_intrinsics; the old name is read until the next release']
+    with pytest.raises(TrainingError, match='use_intrinsics is given twice, give_k is its old name'):
+        configured(Settings, {'give_k': True, 'use_intrinsics': True})
+    with pytest.raises(TrainingError, match="'depth_elongation' is not known to m"):
+        configured(Settings, {'drawn_out': 1.}, 'm')       # another method's
+
+
+def test_every_new_name_is_a_setting_and_no_old_one_is():
+    known = {f.name for m in METHODS.values() for f in fields(m.settings_type)}
+    assert set(RENAMED.values()) <= known and not set(RENAMED) & known
+
+
+def test_a_checkpoint_of_the_release_before_goes_on(tmp_path):
+    """Its keys and the names of its settings are those of then; the weights come out the same."""
+    whole = run(tmp_path / 'whole', epochs=4, ema=.9)
+    run(tmp_path / 'old', epochs=2, ema=.9, steps=12)
+    path = tmp_path / 'old' / checkpoint.CHECKPOINT
+    state = checkpoint.load(path)
+    then = {v: k for k, v in RENAMED.items()}
+    state['settings'] = {then.get(k, k): v for k, v in state['settings'].items()} | {'steps': 0, 'epochs': 4}
+    for group in state['optimiser']['param_groups']:
+        del group['initial_lr']
+    state['companions'], state['cured'] = state.pop('auxiliary'), state.pop('sign_flipped')
+    checkpoint.save(path, {k: v for k, v in state.items() if k != 'format'} | {'total': 24})
+    resumed = run(tmp_path / 'old', resume=True, epochs=4, ema=.9)
+    assert same(whole.network.state_dict(), resumed.network.state_dict())
 
 
 def test_no_batch_is_told(tmp_path):

@@ -24,24 +24,16 @@ from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_training import checkpoint, losses
-from selfpose_training.collapse import verdict
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.errors import TrainingError
-from selfpose_training.images.album import Task
-from selfpose_training.images.evaluate import evaluate_images
+from selfpose_training.evaluation.images import evaluate_images
+from selfpose_training.images.boxes import Task
 from selfpose_training.images.groups import GroupBatch, Groups, make_groups
 from selfpose_training.losses.heat_map import heatmap_cross, heatmap_mse
-from selfpose_training.methods.heatmap25d import HeatMap25DMethod, PointsGraph, _of_both_sides, _posed, _truly
-from selfpose_training.networks.points25d import (
-    CELL,
-    Seen,
-    confidence,
-    pose_of,
-    rays_of,
-    root_depth,
-    target_maps,
-)
-from selfpose_training.networks.vision import make_vision
+from selfpose_training.methods.collapse import verdict
+from selfpose_training.methods.heatmap25d import HeatMap25DMethod, PointsGraph, _posed, _pseudo_labels, _true_errors
+from selfpose_training.networks.points25d import CELL, Seen, confidence, pose_of, rays_of, root_depth, target_maps
+from selfpose_training.networks.vision import SimccNetwork
 
 SIZE = (48, 64)
 TASK = Task('pose2d', SIZE)
@@ -197,7 +189,7 @@ def test_labels_rays_and_truth_belong_together_in_every_view(groups: Groups, var
     assert seen.float().mean() > .6
     assert (pixels(batch) - batch.points)[seen].abs().max() < .02
     pose = _posed(oracle(batch), replace(batch, to_ray=batch.to_ray.double()))
-    told = _truly(pose, batch.joints)
+    told = _true_errors(pose, batch.joints)
     across = pose.joints[..., 8, :2].norm(dim=-1)
     assert (across > .35).float().mean() > .8
     assert told['n_mpjpe'] < 25 and told['pa_mpjpe'] < 25  # of lying people only; 0 of all others
@@ -216,7 +208,8 @@ def test_groups_without_labels_tell_nothing_but_pictures(groups: Groups):
         assert all(bool(b.labelled.all()) == labelled for b in groups.of(2, alone=1).batches(n, 4))
     with pytest.raises(TrainingError, match='batch=2'):
         next(iter(part.batches(0, 1)))
-    assert len(list(groups.batches(0, 3))) == 2 and len(list(groups.batches(0, 3, drawing=Drawing(partial=True)))) == 3
+    assert len(list(groups.batches(0, 3))) == 2
+    assert len(list(groups.batches(0, 3, sampling=Sampling(partial=True)))) == 3
 
 
 def test_an_album_is_read_back_and_another_is_refused(poses, groups: Groups, tmp_path: Path):
@@ -256,9 +249,9 @@ def batch(groups: Groups) -> GroupBatch:
 
 def test_a_perfect_network_has_hardly_a_loss_and_no_verdict(batch: GroupBatch):
     method, seen = HeatMap25DMethod(), oracle(batch)
-    method.build(TINY)
+    method.configure(TINY).build()
     terms = method.loss(Says(seen), batch, 1.)
-    assert set(terms) == {'heatmap', 'cross', 'mv', 'limb', 'z_bound', 'drawn_out', 'chirality', 'sigma'}
+    assert set(terms) == {'heatmap', 'cross', 'mv', 'limb', 'z_bound', 'depth_elongation', 'chirality', 'sigma'}
     assert terms['heatmap'] < 1e-6 and terms['mv'] < .1 and terms['z_bound'] < .1
     assert set(method.loss(Says(seen), batch, 0.)) == {'heatmap', 'cross'}
     figures = method.figures(Says(seen), batch)
@@ -269,7 +262,7 @@ def test_a_perfect_network_has_hardly_a_loss_and_no_verdict(batch: GroupBatch):
 
 def test_the_sign_of_depth_is_told_at_the_beginning_alone(batch: GroupBatch):
     method, seen = HeatMap25DMethod(), oracle(batch)
-    method.build({**TINY, 'stage': .2})
+    method.configure({**TINY, 'stage': .2}).build()
     turned = seen._replace(depth=-seen.depth)
     at = [float(method.loss(Says(turned), batch, p)['chirality']) for p in (.3, .4, .5, 1.)]
     assert at[0] > .05 and at[1] == pytest.approx(at[0] / 2) and at[2:] == [0, 0]
@@ -283,7 +276,7 @@ def test_the_sign_of_depth_is_told_at_the_beginning_alone(batch: GroupBatch):
     (lambda s: s._replace(points=s.points[:1].expand_as(s.points), depth=s.depth[:1].expand_as(s.depth)), 'the same')])
 def test_constructed_collapse_is_noticed(batch: GroupBatch, change, word: str):
     method, good = HeatMap25DMethod(), oracle(batch)
-    method.build(TINY)
+    method.configure(TINY).build()
     if word == 'the same':                                 # one and the same camera, too
         batch = replace(batch, to_ray=batch.to_ray[:1, :1].expand_as(batch.to_ray))
     assert any(word in sentence for sentence in verdict(method.figures(Says(change(good)), batch)))
@@ -292,13 +285,13 @@ def test_constructed_collapse_is_noticed(batch: GroupBatch, change, word: str):
 
 
 def test_pictures_and_their_mirror_images_are_told_the_same():
-    network = HeatMap25DMethod().build(TINY)
+    network = HeatMap25DMethod().configure(TINY).build()
     image = torch.randn(3, 3, SIZE[1], SIZE[0])
     network.eval()
     heat, mirrored = (network(x).heat.detach() for x in (image, image.flip(-1)))
     network.train()
-    told, sure = _of_both_sides(network, image, heat)
-    again, sure_again = _of_both_sides(network, image.flip(-1), mirrored)
+    told, sure = _pseudo_labels(network, image, heat)
+    again, sure_again = _pseudo_labels(network, image.flip(-1), mirrored)
     assert network.training
     torch.testing.assert_close(again.flip(-1)[:, list(MIRROR)], told, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(sure_again[:, list(MIRROR)], sure)
@@ -306,19 +299,19 @@ def test_pictures_and_their_mirror_images_are_told_the_same():
 
 def test_the_tower_of_a_pose2d_run_is_a_start(tmp_path: Path):
     torch.manual_seed(1)
-    taught = make_vision('pose2d', SIZE, TINY)
+    taught = SimccNetwork(SIZE, TINY['stages'], TINY['depth'], TINY['hidden'])
     checkpoint.save(tmp_path / checkpoint.BEST, {'network': taught.state_dict()})
-    network = HeatMap25DMethod().build({**TINY, 'start': str(tmp_path)})
+    network = HeatMap25DMethod().configure({**TINY, 'start': str(tmp_path)}).build()
     for name, value in taught.tower.state_dict().items():
         torch.testing.assert_close(network.tower.state_dict()[name], value)
     with pytest.raises(TrainingError, match='another tower'):
-        HeatMap25DMethod().build({**TINY, 'stages': [8, 8, 16], 'start': str(tmp_path)})
+        HeatMap25DMethod().configure({**TINY, 'stages': [8, 8, 16], 'start': str(tmp_path)}).build()
     with pytest.raises(TrainingError, match='no checkpoint here'):
-        HeatMap25DMethod().build({**TINY, 'start': str(tmp_path / 'none')})
+        HeatMap25DMethod().configure({**TINY, 'start': str(tmp_path / 'none')}).build()
 
 
 def test_flip_turns_the_depth_round_and_nothing_else():
-    network = HeatMap25DMethod().build(TINY).eval()
+    network = HeatMap25DMethod().configure(TINY).build().eval()
     image = torch.randn(2, 3, SIZE[1], SIZE[0])
     with torch.no_grad():
         before = network(image)
@@ -349,7 +342,7 @@ def folder(tmp_path_factory) -> Path:
     """A model folder of a network that has not learnt anything."""
     method = HeatMap25DMethod()
     torch.manual_seed(3)
-    network = method.build(TINY).eval()
+    network = method.configure(TINY).build().eval()
     out = tmp_path_factory.mktemp('models') / 'tiny'
     method.export(network, out, {'name': 'tiny', 'licence': 'none', 'method': 'heatmap25d'})
     return out
@@ -358,7 +351,7 @@ def folder(tmp_path_factory) -> Path:
 def test_the_model_says_what_the_network_says(folder: Path):
     torch.manual_seed(3)
     method = HeatMap25DMethod()
-    graph = PointsGraph(method.build(TINY).eval())
+    graph = PointsGraph(method.configure(TINY).build().eval())
     card = open_model(folder).card
     assert (card.kind, card.task, card.joints) == ('pose2d', 'points25d', JOINTS)
     network = VisionNetwork(open_model(folder))

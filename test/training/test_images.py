@@ -18,9 +18,11 @@ from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.figure import Cone
 from selfpose_training.errors import TrainingError
+from selfpose_training.export.images import export_vision
 from selfpose_training.images import scenes
-from selfpose_training.images.album import Album, ImageBatch, Task, body_box, make_album, torso_px
-from selfpose_training.images.export import export_vision
+from selfpose_training.images.boxes import Task, body_box, torso_px
+from selfpose_training.images.pictures import ImageBatch, PictureSet
+from selfpose_training.images.rendering import make_pictures
 from selfpose_training.methods.detector import BoxGraph, Detector
 from selfpose_training.methods.pose2d import Pose2D, SimccGraph
 from selfpose_training.networks.vision import MEAN, STD
@@ -36,12 +38,12 @@ def poses():
 
 @pytest.fixture(scope='module')
 def album(poses):
-    return make_album(poses, POSE, 24, 5)
+    return make_pictures(poses, POSE, 24, 5)
 
 
 @pytest.fixture(scope='module')
 def crowd(poses):
-    return make_album(poses, BOXES, 16, 6)
+    return make_pictures(poses, BOXES, 16, 6)
 
 
 def test_joints_lie_in_the_figure_that_is_drawn(poses):
@@ -89,8 +91,8 @@ def test_what_is_outside_the_camera_is_black(poses):
     assert image[25:135, 45:195].any(-1).mean() > .9
 
 
-def test_an_album_is_the_same_again_and_its_epochs_are_not(album, poses):
-    again = make_album(poses, POSE, 24, 5)
+def test_a_set_of_pictures_is_the_same_again_and_its_epochs_are_not(album, poses):
+    again = make_pictures(poses, POSE, 24, 5)
     assert again.jpegs == album.jpegs
     one, same, other = (next(iter(a.batches(n, 24))) for a, n in ((album, 0), (again, 0), (album, 1)))
     assert torch.equal(one.image, same.image) and torch.equal(one.points, same.points)
@@ -109,11 +111,11 @@ def test_variations_move_joints_with_the_picture():
     cv2.circle(image, np.round(points[0, 3]).astype(int).tolist(), 5, (255, 255, 255), -1)
     points[0, 3] = np.round(points[0, 3])
     jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
-    album = Album([jpeg], [points], [np.ones((1, 17))], task)
+    album = PictureSet([jpeg], [points], [np.ones((1, 17))], task)
     sides = set()
     for n in range(12):
         with pytest.MonkeyPatch.context() as patch:        # light and patches would hide the dot
-            patch.setattr(Album, '_spoilt', lambda self, image, points, there, rng: (image, there))
+            patch.setattr(PictureSet, '_spoilt', lambda self, image, points, there, rng: (image, there))
             batch = next(iter(album.batches(n, 1)))
         grey = batch.image[0].mean(0).numpy()
         spot = np.array(np.nonzero(grey > 128)).mean(1)[::-1]
@@ -123,16 +125,16 @@ def test_variations_move_joints_with_the_picture():
     assert sides == {3, MIRROR[3]}
 
 
-def test_an_album_file_is_read_back_and_only_for_what_it_is(tmp_path: Path, poses):
-    made = make_album(poses, BOXES, 8, 9, tmp_path / 'a.npz')
-    read = make_album(poses, BOXES, 8, 9, tmp_path / 'a.npz')
+def test_a_file_of_pictures_is_read_back_and_only_for_what_it_is(tmp_path: Path, poses):
+    made = make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
+    read = make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
     assert read.jpegs == made.jpegs and all(np.allclose(a, b, atol=1e-3) for a, b in
                                             zip(read.points, made.points, strict=True))
-    with pytest.raises(TrainingError, match='an album of detector 96 64 .*delete it, or choose another folder'):
-        make_album(poses, BOXES, 9, 9, tmp_path / 'a.npz')
+    with pytest.raises(TrainingError, match='pictures of detector 96 64 .*delete it, or choose another folder'):
+        make_pictures(poses, BOXES, 9, 9, tmp_path / 'a.npz')
     (tmp_path / 'a.npz').write_bytes(b'no album')
-    with pytest.raises(TrainingError, match='not a readable album .*delete it, it is rendered again'):
-        make_album(poses, BOXES, 8, 9, tmp_path / 'a.npz')
+    with pytest.raises(TrainingError, match='no readable pictures .*delete it, it is rendered again'):
+        make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
     with pytest.raises(TrainingError, match='pictures have no time'):
         made.windows(0, 8, 3)
 
@@ -160,7 +162,7 @@ class _Told(torch.nn.Module):
 def test_the_loss_of_joints_is_least_at_the_truth(album):
     batch = next(iter(album.batches(0, 8)))
     method = Pose2D()
-    method.build({**TINY, 'size': [48, 64]})
+    method.configure({**TINY, 'size': [48, 64]}).build()
 
     def logits(off_px: float) -> tuple[torch.Tensor, torch.Tensor]:
         return tuple(-.5 * ((torch.arange(n) - (batch.points[:, 0, :, a, None] + off_px) * 2) / 4.) ** 2
@@ -175,7 +177,7 @@ def test_the_loss_of_joints_is_least_at_the_truth(album):
 def test_cells_find_the_person_whose_middle_they_hold(crowd):
     batch = next(iter(crowd.batches(0, 16)))
     method = Detector()
-    method.build({**TINY, 'size': [96, 64]})
+    method.configure({**TINY, 'size': [96, 64]}).build()
     from selfpose_training.methods.detector import _assigned
     owner, cells = _assigned(batch, BOXES.size)
     there = batch.weight.sum(-1) > 0
@@ -205,7 +207,7 @@ def test_cells_find_the_person_whose_middle_they_hold(crowd):
 @pytest.mark.parametrize(('method', 'task'), [(Pose2D(), POSE), (Detector(), BOXES)])
 def test_what_is_exported_is_opened_like_an_imported_network(tmp_path: Path, method, task, poses):
     torch.manual_seed(0)
-    network = method.build({**TINY, 'size': list(task.size)}).eval()
+    network = method.configure({**TINY, 'size': list(task.size)}).build().eval()
     method.export(network, tmp_path / 'm', {'name': 'm', 'licence': 'x'})
     model = open_model(tmp_path / 'm')
     assert model.card.kind == task.kind and model.card.vision.size == task.size
@@ -241,8 +243,8 @@ def test_an_export_of_another_graph_is_refused(tmp_path: Path):
 
 
 def test_the_command_renders_trains_and_writes_a_model(tmp_path: Path, poses):
-    from selfpose_training.display import Display
     from selfpose_training.run import Request, train
+    from selfpose_training.trainer.display import Display
     n = len(poses)
     np.savez(tmp_path / 'motion.npz', pos=poses, seq_start=np.array([0, n // 2, n]), seq_name=np.array(['a', 'b']),
              fps=np.float32(6))

@@ -18,23 +18,23 @@ from torch import nn
 
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_training import checkpoint
-from selfpose_training.collapse import verdict
-from selfpose_training.companions import Companions
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.second_source import SHIFTED, ShiftedNoise, convention, with_second
-from selfpose_training.distributed import World
 from selfpose_training.errors import TrainingError
-from selfpose_training.fit import fit
-from selfpose_training.losses.adversarial import critic_loss, fooling, slope
+from selfpose_training.losses.adversarial import critic_loss, generator_loss, gradient_penalty
 from selfpose_training.losses.agreement import unit_pose
-from selfpose_training.losses.cycle import camera_distance, framed, random_turns, seen_from, turns_between
+from selfpose_training.losses.cycle import camera_distance, framed, seen_from, turns_between
 from selfpose_training.methods import get
-from selfpose_training.methods.contract import seen_views
+from selfpose_training.methods.base import seen_views
+from selfpose_training.methods.collapse import verdict
 from selfpose_training.methods.lift_reproject_lift import _observed
 from selfpose_training.networks.adapter import Adapter
 from selfpose_training.networks.critic import Critic, Tilt, frozen
 from selfpose_training.networks.heads import Lifted
-from selfpose_training.settings import complete
+from selfpose_training.trainer.auxiliary import of_method
+from selfpose_training.trainer.distributed import World
+from selfpose_training.trainer.fit import fit
+from selfpose_training.trainer.schedule import Schedule
 
 NAME = 'lift_reproject_lift'
 SMALL = {'width': 24, 'common': 1, 'branch': 1, 'critic_width': 16, 'batch': 8, 'threads': 1, 'val_samples': 32}
@@ -51,12 +51,12 @@ def upright(n, seed=0):
 def made(**changes):
     torch.manual_seed(0)
     method = get(NAME)
-    return method, method.build(complete(method.defaults(), SMALL | changes, NAME))
+    return method, method.configure(SMALL | changes).build()
 
 
-def pairs(size=8, data=None, **drawing):
+def pairs(size=8, data=None, **sampling):
     source = data or people()
-    return next(iter(source.windows(0, size, 2, 'cpu', drawing=Drawing(apart=3, **drawing))))
+    return next(iter(source.windows(0, size, 2, 'cpu', sampling=Sampling(frame_gap=3, **sampling))))
 
 
 # -- geometry -------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_a_turn_keeps_the_plumb_line():
     torch.testing.assert_close((R @ line[..., None])[..., 0], torch.stack([0 * was, becomes.cos(), becomes.sin()], -1))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).double().expand(3, 3, 3))
     torch.testing.assert_close(torch.det(R), torch.ones(3).double())
-    level = random_turns(50, was, .2)
+    level = turns_between(*(torch.linspace(-x, x, 50).double() for x in (3., 0., .2)))
     assert float(level[:, 1, 1].min()) >= math.cos(.2) - 1e-9
 
 
@@ -101,7 +101,7 @@ def test_distance_comes_out_of_size_and_perspective():
 
 
 def test_framing_is_that_of_the_input():
-    from selfpose_training.normalise import norm2d
+    from selfpose_training.data.normalise import norm2d
     plane, conf = 300 * torch.randn(6, 17, 2), torch.ones(6, 17)
     plane[:, 0] = 0
     conf[1, 4:9] = 0
@@ -210,7 +210,7 @@ def test_errors_of_other_samples_are_handed_on():
 
 @pytest.mark.parametrize('poses', [1, 2])
 def test_a_critic_learns_what_is_real_and_teaches_it(poses):
-    """After some steps real scores higher; a step along the gradient of `fooling` makes made ones score higher."""
+    """After some steps real scores higher; a step along the gradient of `generator_loss` lifts the others' score."""
     torch.manual_seed(0)
     critic = Critic(poses, 32)
     shape = (64, 17, 2) if poses == 1 else (64, 2, 17, 2)
@@ -219,14 +219,14 @@ def test_a_critic_learns_what_is_real_and_teaches_it(poses):
     before = float(critic_loss(critic, real, fake).detach())
     for _ in range(60):
         optimiser.zero_grad()
-        (critic_loss(critic, real, fake) + 1e-4 * slope(critic, real)).backward()
+        (critic_loss(critic, real, fake) + 1e-4 * gradient_penalty(critic, real)).backward()
         optimiser.step()
     assert float(critic_loss(critic, real, fake).detach()) < .5 * before
     assert float((critic(real).mean() - critic(fake).mean()).detach()) > 1
     at = fake.clone().requires_grad_(True)
     optimiser.zero_grad()
     with frozen(critic):
-        fooling(critic, at).backward()
+        generator_loss(critic, at).backward()
     assert all(p.grad is None and p.requires_grad for p in critic.parameters()), 'it is only asked'
     better = (fake - 3. * at.grad).detach()
     with torch.no_grad():
@@ -242,30 +242,29 @@ def test_a_critic_that_cannot_tell_pays_log_4():
 def test_the_slope_is_that_of_the_critic():
     """Of a critic that is linear, a number that can be written down."""
     weight = torch.randn(34)
-    assert float(slope(lambda p: p.flatten(1) @ weight, torch.randn(9, 17, 2))) == pytest.approx(
+    assert float(gradient_penalty(lambda p: p.flatten(1) @ weight, torch.randn(9, 17, 2))) == pytest.approx(
         .5 * float(weight.square().sum()), rel=1e-5)
 
 
 def test_companions_take_their_own_steps():
     """Critics learn from their own loss, tilt from the lifter's; nothing of the lifter moves."""
     method, network = made()
-    settings = complete(method.defaults(), SMALL, NAME)
-    companions = Companions(method, settings, HERE)
+    auxiliary = of_method(method, Schedule('constant', 10), HERE)
     batch = pairs()
     sum(method.loss(network, batch, .5).values()).backward()
-    assert all(p.grad is None for n in ('pose', 'motion') for p in method.companions[n].parameters())
+    assert all(p.grad is None for n in ('pose', 'motion') for p in method.auxiliary[n].parameters())
     lifter = [p.clone() for p in network.parameters()]
-    before = {n: [p.clone() for p in m.parameters()] for n, m in method.companions.items()}
-    terms = companions.step(batch, settings['lr'], 0)
-    assert set(terms) == {'critic_pose', 'critic_motion', 'slope_pose', 'slope_motion'}
-    assert set(companions.step(batch, settings['lr'], 1)) == {'critic_pose', 'critic_motion'}
+    before = {n: [p.clone() for p in m.parameters()] for n, m in method.auxiliary.items()}
+    terms = auxiliary.step(batch, 0)
+    assert set(terms) == {'critic_pose', 'critic_motion', 'gradient_penalty_pose', 'gradient_penalty_motion'}
+    assert set(auxiliary.step(batch, 1)) == {'critic_pose', 'critic_motion'}
     for name, old in before.items():
-        assert any(not torch.equal(a, b) for a, b in zip(old, method.companions[name].parameters(), strict=True)), name
+        assert any(not torch.equal(a, b) for a, b in zip(old, method.auxiliary[name].parameters(), strict=True)), name
     assert all(torch.equal(a, b) for a, b in zip(lifter, network.parameters(), strict=True))
 
 
 def test_critics_are_heard_little_by_little():
-    method, network = made(heard=.4)
+    method, network = made(adversarial_warmup=.4)
     shares = []
     for progress in (0., .1, .4, .9):
         torch.manual_seed(1)
@@ -273,7 +272,7 @@ def test_critics_are_heard_little_by_little():
         shares.append([float(terms[name].detach()) for name in ('adv_pose', 'adv_motion')])
     assert shares[0] == [0, 0] and min(shares[2]) > 0 and shares[2] == shares[3]
     assert shares[1] == pytest.approx([x / 4 for x in shares[2]], rel=1e-4)
-    method, network = made(heard=0.)
+    method, network = made(adversarial_warmup=0.)
     assert float(method.loss(network, pairs(), 0.)['adv_pose'].detach()) > 0
 
 
@@ -282,17 +281,17 @@ def test_the_critic_of_motion_sees_both_poses_whole():
     method, network = made()
     batch = pairs()
     method.loss(network, batch, .5)
-    real, shown = method._judged['motion']
+    real, shown = method._pairs['motion']
     poses = batch.past_pose[:, :, -2:][seen_views(batch)][..., :2]
     torch.testing.assert_close(real, poses)
-    assert shown.shape == real.shape and torch.equal(method._judged['pose'][0], real[:, 1])
+    assert shown.shape == real.shape and torch.equal(method._pairs['pose'][0], real[:, 1])
 
 
 def test_without_weights_there_are_no_critics():
     method, network = made(adv_2d=0., adv_temporal=0.)
     terms = method.loss(network, pairs(), .5)
-    assert set(method.companions) == {'tilt'} and not {'adv_pose', 'adv_motion'} & set(terms)
-    assert method.companion_loss(pairs(), 0) == {}
+    assert set(method.auxiliary) == {'tilt'} and not {'adv_pose', 'adv_motion'} & set(terms)
+    assert method.auxiliary_loss(pairs(), 0) == {}
 
 
 def test_tilt_starts_one_sided():
@@ -333,20 +332,20 @@ def test_half_of_every_batch_comes_from_the_second_source():
 
 
 def test_only_the_second_source_is_adapted_and_only_by_its_own_terms():
-    method, network = made(source2=SHIFTED)
+    method, network = made(second_source=SHIFTED)
     batch = pairs(8, with_second(people(), SHIFTED))
     terms = method.loss(network, batch, .5)
     assert {'adv_domain', 'adapter_keep'} <= set(terms) and float(terms['adapter_keep'].detach()) == 0
-    adapter = method.companions['adapter']
+    adapter = method.auxiliary['adapter']
     sum(v for k, v in terms.items() if k not in ('adv_domain', 'adapter_keep')).backward(retain_graph=True)
     assert all(p.grad is None for p in adapter.parameters()), 'the lifter must not bend the 2D to its liking'
     terms['adv_domain'].backward()
     assert adapter.out.weight.grad is not None and adapter.out.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in method.companions['domain'].parameters())
-    assert 'critic_domain' in method.companion_loss(batch, 1)
+    assert all(p.grad is None for p in method.auxiliary['domain'].parameters())
+    assert 'critic_domain' in method.auxiliary_loss(batch, 1)
     method.loss(network, pairs(), .5)
-    assert 'critic_domain' not in method.companion_loss(pairs(), 1), 'one source alone has nothing to adapt'
-    assert 'adapter' not in made(source2=SHIFTED, adapter=False)[0].companions
+    assert 'critic_domain' not in method.auxiliary_loss(pairs(), 1), 'one source alone has nothing to adapt'
+    assert 'adapter' not in made(second_source=SHIFTED, adapter=False)[0].auxiliary
 
 
 # -- in the trainer -------------------------------------------------------------------------------------------------
@@ -372,7 +371,7 @@ def test_resumed_ends_as_if_never_interrupted(tmp_path):
     a, b = (checkpoint.load(tmp_path / n / checkpoint.CHECKPOINT) for n in ('whole', 'dies'))
     for key in ('network', 'average'):
         assert all(torch.equal(a[key][k], b[key][k]) for k in a[key])
-    mine, theirs = a['companions']['networks'], b['companions']['networks']
+    mine, theirs = a['auxiliary']['networks'], b['auxiliary']['networks']
     assert mine.keys() == theirs.keys() and any('motion' in k for k in mine)
     assert all(torch.equal(mine[k], theirs[k]) for k in mine)
     assert [h['terms'] for h in whole.history if 'terms' in h] == [h['terms'] for h in again.history if 'terms' in h]
@@ -382,7 +381,7 @@ def test_resumed_ends_as_if_never_interrupted(tmp_path):
 def test_a_checkpoint_without_the_critics_is_refused(tmp_path):
     run(tmp_path)
     path = tmp_path / checkpoint.CHECKPOINT
-    state = {k: v for k, v in checkpoint.load(path).items() if k not in ('companions', 'format')}
+    state = {k: v for k, v in checkpoint.load(path).items() if k not in ('auxiliary', 'format')}
     checkpoint.save(path, state)
     with pytest.raises(TrainingError, match='holds another network'):
         run(tmp_path, resume=True)
@@ -394,6 +393,6 @@ def test_temporal_lifters_are_refused():
 
 
 def test_settings_are_written(tmp_path):
-    outcome = run(tmp_path, apart=2)
-    assert json.loads((tmp_path / 'config.json').read_text())['apart'] == 2
+    outcome = run(tmp_path, frame_gap=2)
+    assert json.loads((tmp_path / 'config.json').read_text())['frame_gap'] == 2
     assert 'cyclic_flip' in outcome.figures and math.isfinite(outcome.criterion)

@@ -14,7 +14,6 @@ from selfpose_training import losses
 from selfpose_training.losses import reprojection
 from selfpose_training.losses.agreement import procrustes_rotation, unit_pose
 from selfpose_training.losses.anatomy import bone_lengths
-from selfpose_training.losses.cycle import random_turns
 from selfpose_training.losses.reprojection import cam_shuffle, mix_of, mix_rep, pair_errors, partners, rep_l1, rep_of
 from selfpose_training.networks.rotation import rodrigues
 
@@ -44,10 +43,10 @@ class Case:
     def terms(self) -> dict[str, Tensor]:
         """All that compares projections with 2D."""
         torch.manual_seed(0)                               # of cam_shuffle's partners
-        return {'rep': losses.csm_rep(self.w, self.X, self.R, self.c, self.views),
+        return {'rep': losses.csm_terms(self.w, self.X, self.R, self.c, self.views)[0],
                 'mix': mix_rep(self.w, self.X, self.R, self.c, self.views),
                 'shuffle': cam_shuffle(self.w, self.X, self.R, self.c, self.views, self.subj, self.rig),
-                'csm_mix': losses.csm_mix(self.w, self.X, self.R, self.c, self.views)}
+                'csm_mix': losses.csm_terms(self.w, self.X, self.R, self.c, self.views)[1]}
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
@@ -188,30 +187,23 @@ def test_csm_targets_are_taken_as_given():
     case = Case().wrong()
     w = case.w.clone().requires_grad_()
     X = case.X.clone().requires_grad_()
-    (losses.csm_rep(w, X, case.R, case.c, case.views) + losses.csm_mix(w, X, case.R, case.c, case.views)).backward()
+    sum(losses.csm_terms(w, X, case.R, case.c, case.views)).backward()
     assert w.grad is None and X.grad.abs().sum() > 0
 
 
 def test_agreements():
     X = bodies(3)[:, None].repeat(1, 3, 1, 1)
     views = torch.ones(3, 3, dtype=torch.bool)
-    assert losses.can_agree(X * torch.tensor([1., 2, 3])[:, None, None], views) < 1e-6
+    assert losses.canonical_consistency(X * torch.tensor([1., 2, 3])[:, None, None], views) < 1e-6
     X[:, 2] += torch.randn(3, 17, 3)
-    assert losses.can_agree(X, views) > .01
+    assert losses.canonical_consistency(X, views) > .01
     views[:, 2] = False
-    assert losses.can_agree(X, views) < 1e-6
+    assert losses.canonical_consistency(X, views) < 1e-6
     two = unit_pose(X[:, :1])
     c = torch.full((3, 1, 17), .5)
     turned = two @ torch.diag(torch.tensor([-1., -1, 1])).mT
     wanted = (.5 * (two - turned).norm(dim=-1)).sum() / (3 * 17) / 3
-    torch.testing.assert_close(losses.step_agree(two, turned, c), wanted, atol=1e-4, rtol=1e-3)
-
-
-def test_smooth():
-    t = torch.arange(5.)[:, None, None].expand(5, 17, 3)
-    assert losses.smooth(t) == 0
-    assert losses.smooth(t * t) == pytest.approx(2.)
-    assert losses.smooth(t[:2]) == 0
+    torch.testing.assert_close(losses.step_consistency(two, turned, c), wanted, atol=1e-4, rtol=1e-3)
 
 
 def test_procrustes_and_mv_procrustes():
@@ -284,21 +276,3 @@ def test_pose_distance_by_hand():
     Y, weight = torch.zeros(1, 17, 3), torch.zeros(1, 17)
     Y[0, 2], weight[0, 2], weight[0, 3] = torch.tensor([3., 4, 0]), 1., 3.
     assert losses.pose_distance(Y, torch.zeros(1, 17, 3), weight) == pytest.approx(5 / 4, abs=1e-4)
-
-
-def test_lift_cycle():
-    """A lifter that knows the body closes the cycle; one that gives flat poses does not."""
-    X = bodies(8)
-    R = cameras(8, 1)[:, 0]
-    Y = X @ R.mT
-    pose = torch.cat([project(X, R[:, None])[:, 0], torch.ones(8, 17, 1)], -1)
-    turns = random_turns(8, Y)
-    assert torch.allclose(torch.det(turns), torch.ones(8), atol=1e-5)
-    there = Y @ turns.mT
-
-    def knows(given):
-        torch.testing.assert_close(given[..., :2] / given[:, 1:2, :1], there[..., :2] / there[:, 1:2, :1], rtol=2e-3,
-                                   atol=2e-3)
-        return there
-    assert losses.lift_cycle_2d(knows, pose, Y, turns) < 1e-5
-    assert losses.lift_cycle_2d(lambda p: torch.cat([p[..., :2], 0 * p[..., 2:]], -1), pose, Y, turns) > .02

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,18 +14,17 @@ import torch
 from bodies import articulated, as_batch, bodies, cameras
 from small_training import people
 
-from selfpose_training.collapse import detect, verdict
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.errors import TrainingError
-from selfpose_training.fit import fit
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.methods import METHODS, get
+from selfpose_training.methods.base import sigma_term
 from selfpose_training.methods.canonpose import other_views
-from selfpose_training.methods.contract import sigma_term
+from selfpose_training.methods.collapse import detect, verdict
 from selfpose_training.methods.supervised import target_of
 from selfpose_training.networks.heads import Lifted
 from selfpose_training.networks.rotation import angle_deg
-from selfpose_training.settings import complete
+from selfpose_training.trainer.fit import fit
 
 SMALL = {'width': 24, 'common': 1, 'branch': 1}
 WITHOUT_3D = ['canonpose', 'cross_view', 'cvsf']
@@ -42,12 +42,12 @@ def made(name, **changes):
     """A method and its small network."""
     torch.manual_seed(0)
     method = get(name)
-    return method, method.build(complete(method.defaults(), {**SMALL, **changes}, name))
+    return method, method.configure({**SMALL, **changes}).build()
 
 
 def test_names():
     for name, method in METHODS.items():
-        assert method.name == name and method.summary and complete(method().defaults(), {}, name)
+        assert method.name == name and method.summary and method().settings.epochs
     with pytest.raises(TrainingError, match='did you mean canonpose'):
         get('cannonpose')
     with pytest.raises(TrainingError, match='choose one of canonpose'):
@@ -75,11 +75,11 @@ def test_weights_of_canonpose(batch):
     terms = method.loss(network, batch, .5)
     for name, factor in (('rep', 3.), ('mix', 5.), ('cam_shuffle', 10.)):
         other = get('canonpose')
-        other.build({**SMALL, name: factor * method.defaults()[name]})
+        other.configure({**SMALL, name: factor * asdict(method.settings)[name]}).build()
         torch.manual_seed(1)
         torch.testing.assert_close(other.loss(network, batch, .5)[name], factor * terms[name])
     assert float(terms['mix'].detach()) / float(terms['rep'].detach()) == pytest.approx(4., rel=.5)
-    assert method.defaults()['rep'] == method.defaults()['mix'] == 1. and method.defaults()['cam_shuffle'] == .1
+    assert method.settings.rep == method.settings.mix == 1. and method.settings.cam_shuffle == .1
 
 
 def test_cross_view_is_canonpose_until_it_fuses(batch):
@@ -116,9 +116,9 @@ def test_stages_of_cvsf(batch):
     early = method.loss(network, batch, .3)
     torch.manual_seed(0)
     late = method.loss(network, batch, .8)
-    assert {'csm_keep', 'csm_rep', 'csm_mix', 'can_agree', 'step_agree', 'rep2', 'mix2'} < set(early)
+    assert {'csm_keep', 'csm_rep', 'csm_mix', 'canonical_consistency', 'step_consistency', 'rep2', 'mix2'} < set(early)
     for name, ratio in (('rep', .1), ('mix', .1), ('cam_shuffle', 1.), ('csm_keep', .01), ('csm_rep', 100.),
-                        ('csm_mix', 100.), ('can_agree', 10.), ('step_agree', .01), ('rep2', 1.)):
+                        ('csm_mix', 100.), ('canonical_consistency', 10.), ('step_consistency', .01), ('rep2', 1.)):
         assert float(late[name].detach()) == pytest.approx(ratio * float(early[name].detach()), rel=1e-3, abs=1e-7)
 
 
@@ -182,8 +182,7 @@ def test_supervised_needs_truth(batch):
 @pytest.mark.parametrize('name', WITHOUT_3D)
 def test_no_3d_reaches_a_method_without_labels(name):
     """Batches as the trainer draws them for these settings hold none."""
-    settings = complete(get(name).defaults(), {}, name)
-    drawn = next(iter(people().batches(0, 8, drawing=Drawing(truth=settings['truth']))))
+    drawn = next(iter(people().batches(0, 8, sampling=Sampling(truth=get(name).settings.truth))))
     assert drawn.X is None and drawn.R is None and drawn.t is None
 
 
@@ -251,7 +250,7 @@ def started():
     """A network of a few seconds that is roughly right."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    network = get('canonpose').build({'width': 96, 'common': 1, 'branch': 1})
+    network = get('canonpose').configure({'width': 96, 'common': 1, 'branch': 1}).build()
     descend(network, oracle, 400, 3e-3)
     return network.eval()
 
@@ -259,7 +258,7 @@ def started():
 def copied(network, name):
     """A method and a network of the same weights."""
     method = get(name)
-    copy = method.build({**method.defaults(), **network.config})
+    copy = method.configure(network.config).build()
     copy.load_state_dict(network.state_dict())
     return method, copy
 
@@ -307,7 +306,7 @@ class Drawn:
     def __len__(self) -> int:
         return 48 * 6
 
-    def batches(self, n, size, device, *, drawing):
+    def batches(self, n, size, device, *, sampling):
         return (b.take(slice(0, size)) for b in itertools.islice(stream(self.first + 6 * n, size), 6))
 
 

@@ -9,8 +9,8 @@ import torch
 from bodies import bodies, cameras
 
 from selfpose_ros.core import lifting
+from selfpose_training.data.normalise import denormalise, norm2d, root_rotation
 from selfpose_training.networks.rotation import angle_deg
-from selfpose_training.normalise import denormalise, norm2d, root_rotation
 
 
 @pytest.fixture

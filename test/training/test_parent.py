@@ -14,9 +14,9 @@ import yaml
 
 from selfpose_ros.models.store import open_model
 from selfpose_training.errors import TrainingError
-from selfpose_training.export import export_model
+from selfpose_training.export.lifter import export_model
+from selfpose_training.export.reader import read_network
 from selfpose_training.networks import Lifter, make_network
-from selfpose_training.parent import read_network
 
 CARD = {'name': 'x', 'licence': 'CC0-1.0'}
 CONFIGS = [
@@ -72,7 +72,7 @@ def test_a_card_of_an_earlier_version_tells_by_its_settings(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize('change, message', [
-    ({'network': None, 'settings': None}, 'does not tell what the network is made of'),
+    ({'network': None, 'settings': None}, 'does not hold what the network is made of'),
     ({'network': CONFIGS[0] | {'width': 32}}, 'without body.'),
     ({'network': CONFIGS[0] | {'gain': 3.}}, 'do not compute what it computes'),
     ({'network': CONFIGS[0] | {'body': 'cube'}}, "body 'cube' is not one of"),

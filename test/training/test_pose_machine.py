@@ -15,19 +15,18 @@ import torch
 
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
-from selfpose_training.batch import Batch
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
+from selfpose_training.data.batch import Batch
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.errors import TrainingError
-from selfpose_training.export import export_model
+from selfpose_training.export.lifter import export_model
+from selfpose_training.export.reader import read_network
 from selfpose_training.losses.squared import p3d_mse, proj2d_mse
 from selfpose_training.methods import get
 from selfpose_training.methods.pose_machine import PoseMachine
 from selfpose_training.networks.causal_lstm import Projector, RegressedHead
-from selfpose_training.parent import read_network
-from selfpose_training.settings import complete
 
-TRUTH = Drawing(truth=True)
+TRUTH = Sampling(truth=True)
 #: a moment of each step: ii, iii with the teacher's poses, iii with its own, iv
 II, III_TAUGHT, III_OWN, IV = .2, .52, .68, .9
 
@@ -39,16 +38,15 @@ def views() -> MotionViews:
 
 def batch_of(frames: int = 5, size: int = 24, n: int = 0) -> Batch:
     data = views()
-    return next(iter(data.windows(n, size, frames, drawing=TRUTH) if frames > 1 else
-                     data.batches(n, size, drawing=TRUTH)))
+    return next(iter(data.windows(n, size, frames, sampling=TRUTH) if frames > 1 else
+                     data.batches(n, size, sampling=TRUTH)))
 
 
 def machine(**changes):
     torch.manual_seed(0)
     method = get('pose_machine')
     assert isinstance(method, PoseMachine)
-    return method.build(complete(method.defaults(), {'width': 32, 'hidden': 48, 'projector': 64, **changes},
-                                 'pose_machine')), method
+    return method.configure({'width': 32, 'hidden': 48, 'projector': 64, **changes}).build(), method
 
 
 def stirred(network):
@@ -62,8 +60,8 @@ def stirred(network):
 def moved(network, method, progress: float, batch: Batch | None = None) -> dict[str, bool]:
     """Which parts get a gradient at this moment."""
     parts = {'lstm': network.body, 'p3d': network.head.to_pose, 'q3d': network.head.change,
-             'projector': method.companions}
-    for p in (*network.parameters(), *method.companions.parameters()):
+             'projector': method.auxiliary}
+    for p in (*network.parameters(), *method.auxiliary.parameters()):
         p.grad = None
     sum(method.loss(network, batch or batch_of(), progress).values()).backward()
     return {name: any(p.grad is not None and bool((p.grad != 0).any()) for p in part.parameters())
@@ -128,7 +126,7 @@ def test_the_projector_first_sees_the_teachers_poses() -> None:
 
 def test_without_a_projector_everything_is_step_two() -> None:
     network, method = machine(projector=0)
-    assert method.companions is None and method.step_at(.95) == 2
+    assert method.auxiliary is None and method.step_at(.95) == 2
     assert set(method.loss(network, batch_of(), .95)) == {'p3d_mse', 'bone_vec', 'sigma'}
 
 
@@ -169,10 +167,10 @@ def test_the_projector_learns_to_project() -> None:
     projector = Projector(64)
     optimiser = torch.optim.Adam(projector.parameters(), 2e-3)
     method = get('pose_machine')
-    method.build(complete(method.defaults(), {'width': 8}, 'pose_machine'))
-    method.companions = projector
+    method.configure({'width': 8}).build()
+    method.auxiliary = projector
     for epoch in range(6):
-        for batch in views().batches(epoch, 48, drawing=TRUTH):
+        for batch in views().batches(epoch, 48, sampling=TRUTH):
             optimiser.zero_grad()
             y = batch.truth()
             y = y / y.square().sum(-1).mean(-1)[..., None, None].sqrt()
@@ -187,10 +185,10 @@ def test_it_learns_what_the_teacher_says() -> None:
     network, method = machine(width=64)
     held_out = batch_of(n=99, size=200)
     before = method.criterion(network, held_out)
-    optimiser = torch.optim.Adam([*network.parameters(), *method.companions.parameters()], 2e-3)
+    optimiser = torch.optim.Adam([*network.parameters(), *method.auxiliary.parameters()], 2e-3)
     epochs = 6
     for epoch in range(epochs):
-        for batch in views().windows(epoch, 48, 5, drawing=TRUTH):
+        for batch in views().windows(epoch, 48, 5, sampling=TRUTH):
             optimiser.zero_grad(set_to_none=True)
             sum(method.loss(network, batch, epoch / epochs).values()).backward()
             optimiser.step()

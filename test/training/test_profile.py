@@ -9,7 +9,7 @@ pytest.importorskip('torch')
 import torch
 from small_training import Reprojection, people
 
-from selfpose_training.profile import PARTS, _Products, main, profile, table
+from selfpose_training.trainer.profile import PARTS, _Products, main, profile, table
 
 
 def test_products_of_a_network_are_found():

@@ -13,13 +13,14 @@ from small_data import human36m, mpi_test_set, people, seen, skipose, train_3dhp
 
 from selfpose_ros.core.lifting import norm2d, pinhole
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_training import evaluate as evaluation
+from selfpose_training import metrics
 from selfpose_training.data.people import poses_of, up_of, upright
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.data.sources import open_data, read_data
 from selfpose_training.errors import TrainingError
-from selfpose_training.evaluate import EVAL16, figures, honesty
-from selfpose_training.recorded import beginnings, evaluate_recorded, measured
+from selfpose_training.evaluation.figures import figures, honesty
+from selfpose_training.evaluation.recorded import beginnings, evaluate_recorded, measured
+from selfpose_training.metrics import EVAL16
 
 K = np.array([[1100., 0, 500], [0, 1100, 500], [0, 0, 1]])
 
@@ -125,7 +126,7 @@ def test_truth_of_keypoint_archives(tmp_path):
         read_data(tmp_path / 'a.npz', truth=True)
     arrays.pop('truth_joints')
     np.savez(tmp_path / 'a.npz', **arrays)
-    with pytest.raises(TrainingError, match='none of its 1 recordings tells 3D joints to compare with; give Human3.6M'):
+    with pytest.raises(TrainingError, match='none of its 1 recordings has 3D joints to compare with; give Human3.6M'):
         measured(read_data(tmp_path / 'a.npz', truth=True), 'a')
 
 
@@ -157,7 +158,7 @@ def test_figures_of_a_joint_that_is_never_known_are_those_of_the_others():
         assert (dataclasses.astuple(a) if dataclasses.is_dataclass(a) else tuple(a)) == pytest.approx(
             dataclasses.astuple(b) if dataclasses.is_dataclass(b) else tuple(b), rel=1e-9)
     assert figures(poses, true).n_mpjpe == pytest.approx(
-        evaluation.metrics.n_mpjpe(poses, true).mean(), rel=1e-12)
+        metrics.n_mpjpe(poses, true).mean(), rel=1e-12)
 
 
 def test_recordings_of_several_lengths_count_by_their_joints():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import torch
 from test_data_motion import walk
 
 from selfpose_ros.synthetic.motion_capture import Motion
-from selfpose_training import checkpoint, refined
+from selfpose_training import checkpoint
 from selfpose_training.data.motion import Poses
 from selfpose_training.errors import TrainingError
+from selfpose_training.evaluation import refinement as refined
 from selfpose_training.methods import get
 from selfpose_training.networks import Lifted
 
@@ -42,7 +44,7 @@ class Knowing:
 
 def method(**changes):
     m = get('cross_view')
-    m.build({**SMALL, **changes})
+    m.configure({**SMALL, **changes}).build()
     return m
 
 
@@ -73,8 +75,8 @@ def test_table_names_what_was_done():
 
 def test_a_run_is_read_and_what_is_none_is_refused(tmp_path, capsys):
     m = get('cross_view')
-    settings = {**m.defaults(), **SMALL}
-    network = m.build(settings)
+    network = m.configure(SMALL).build()
+    settings = asdict(m.settings)
     (tmp_path / 'config.json').write_text(json.dumps({'method': 'cross_view', **settings}))
     with pytest.raises(TrainingError, match='no checkpoint'):
         refined.open_run(tmp_path)
@@ -95,8 +97,8 @@ def test_a_run_is_read_and_what_is_none_is_refused(tmp_path, capsys):
 
 def test_the_program_prints_the_table(tmp_path, capsys):
     m = get('cross_view')
-    settings = {**m.defaults(), **SMALL, 'csm': 'off'}
-    network = m.build(settings)
+    network = m.configure({**SMALL, 'csm': 'off'}).build()
+    settings = asdict(m.settings)
     (tmp_path / 'config.json').write_text(json.dumps({'method': 'cross_view', **settings}))
     checkpoint.save(tmp_path / checkpoint.CHECKPOINT, {'network': network.state_dict(), 'average': None})
     poses: Poses = walk((60,))

@@ -15,7 +15,8 @@ from selfpose_ros.models.store import open_model, shipped
 from selfpose_ros.synthetic import ring_rig, walker
 from selfpose_ros.synthetic.figure import drawn_joints
 from selfpose_ros.synthetic.renderer import VirtualCamera
-from selfpose_training.images.album import Task, make_album, torso_px
+from selfpose_training.images.boxes import Task, torso_px
+from selfpose_training.images.rendering import make_pictures
 
 SIZE = (640, 480)
 
@@ -37,7 +38,7 @@ def test_both_are_shipped_and_small():
 def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
     network = VisionNetwork(open_model('rendered_pose'))
     task = Task('pose2d', network.vision.size, network.vision.padding)
-    album = make_album(motion.astype(np.float32), task, 160, 77_000)
+    album = make_pictures(motion.astype(np.float32), task, 160, 77_000)
     album.varied = False
     near, there = [], []
     for batch in album.batches(0, 40):
@@ -52,7 +53,7 @@ def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
 
 def test_the_detector_finds_people_and_no_furniture(motion):
     network = VisionNetwork(open_model('rendered_detector'))
-    album = make_album(motion.astype(np.float32), Task('detector', network.vision.size), 80, 78_000)
+    album = make_pictures(motion.astype(np.float32), Task('detector', network.vision.size), 80, 78_000)
     album.varied = False
     found = right = people = 0
     for batch in album.batches(0, 40):

@@ -3,7 +3,7 @@
 """`system`: what it takes from a teacher, and what it learns."""
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,15 +13,14 @@ pytest.importorskip('torch', reason='the training needs torch: pip install selfp
 import torch
 
 from selfpose_ros.synthetic import walker
-from selfpose_training.batch import Batch
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
+from selfpose_training.data.batch import Batch
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.errors import TrainingError
 from selfpose_training.losses.likelihood import laplace_nll
 from selfpose_training.methods import get
-from selfpose_training.settings import complete
 
-TRUTH = Drawing(truth=True, mirror=.5)
+TRUTH = Sampling(truth=True, mirror=.5)
 
 
 def views(sigma: float | None = .01) -> MotionViews:
@@ -32,7 +31,7 @@ def views(sigma: float | None = .01) -> MotionViews:
 
 def network_and_method(**changes):
     method = get('system')
-    return method.build(complete(method.defaults(), {'width': 64, **changes}, 'system')), method
+    return method.configure({'width': 64, **changes}).build(), method
 
 
 @pytest.mark.parametrize('changes', [{}, {'body': 'temporal_conv', 'frames': 9}])
@@ -41,13 +40,13 @@ def test_it_learns_what_the_teacher_says(changes: dict) -> None:
     torch.manual_seed(0)
     network, method = network_and_method(**changes)
     data, frames = views(), network.frames
-    held_out = next(iter(data.batches(99, 256, drawing=TRUTH) if frames == 1 else
-                         data.windows(99, 256, frames, drawing=TRUTH)))
+    held_out = next(iter(data.batches(99, 256, sampling=TRUTH) if frames == 1 else
+                         data.windows(99, 256, frames, sampling=TRUTH)))
     before = method.criterion(network, held_out)
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     for epoch in range(8):
-        for batch in data.batches(epoch, 64, drawing=TRUTH) if frames == 1 else \
-                data.windows(epoch, 64, frames, drawing=TRUTH):
+        for batch in data.batches(epoch, 64, sampling=TRUTH) if frames == 1 else \
+                data.windows(epoch, 64, frames, sampling=TRUTH):
             optimiser.zero_grad()
             sum(method.loss(network, batch, .5).values()).backward()
             optimiser.step()
@@ -60,7 +59,7 @@ def test_it_learns_what_the_teacher_says(changes: dict) -> None:
 
 def test_joints_that_the_teacher_does_not_know_teach_nothing() -> None:
     network, method = network_and_method()
-    batch = next(iter(views().batches(0, 8, drawing=Drawing(truth=True))))
+    batch = next(iter(views().batches(0, 8, sampling=Sampling(truth=True))))
     assert batch.X is not None and batch.X_sigma is not None
 
     def gradient(b: Batch) -> torch.Tensor:
@@ -79,7 +78,7 @@ def test_joints_that_the_teacher_does_not_know_teach_nothing() -> None:
 
 def test_doubtful_joints_count_less() -> None:
     network, method = network_and_method()
-    batch = next(iter(views().batches(0, 8, drawing=Drawing(truth=True))))
+    batch = next(iter(views().batches(0, 8, sampling=Sampling(truth=True))))
     wrong, doubt = batch.X.clone(), batch.X_sigma.clone()
     wrong[:, 16] += 1.
     doubt[:, 16] = .2
@@ -106,11 +105,10 @@ def wide_model(folder, **changes):
     """A model folder of a network with random weights."""
     from test_export import CARD
 
-    from selfpose_training.export import export_model
+    from selfpose_training.export.lifter import export_model
     torch.manual_seed(3)
-    network, _ = network_and_method(**changes)
-    settings = complete(get('system').defaults(), {'width': 64, **changes}, 'system')
-    export_model(network.eval(), folder, {**CARD, 'width': settings['width'], 'settings': settings})
+    network, method = network_and_method(**changes)
+    export_model(network.eval(), folder, {**CARD, 'width': method.settings.width, 'settings': asdict(method.settings)})
     return network
 
 
@@ -119,13 +117,13 @@ def test_a_narrow_network_learns_what_a_wide_one_says(tmp_path) -> None:
     pytest.importorskip('onnxruntime')
     wide = wide_model(tmp_path / 'wide', width=96)
     narrow, method = network_and_method(width=24, distil=str(tmp_path / 'wide'))
-    batch = next(iter(views().batches(0, 64, drawing=TRUTH)))
+    batch = next(iter(views().batches(0, 64, sampling=TRUTH)))
     assert float(method.loss(wide, batch, .5)['distil']) < 1e-4
     assert 'distil' not in network_and_method(width=24)[1].loss(narrow, batch, .5)
     optimiser = torch.optim.Adam(narrow.parameters(), 3e-3)
     before = float(method.loss(narrow, batch, .5)['distil'].detach())
     for epoch in range(6):
-        for batch in views().batches(epoch, 64, drawing=TRUTH):
+        for batch in views().batches(epoch, 64, sampling=TRUTH):
             optimiser.zero_grad()
             method.loss(narrow, batch, .5)['distil'].backward()
             optimiser.step()

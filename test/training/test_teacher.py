@@ -15,11 +15,13 @@ pytest.importorskip('torch', reason='the training needs torch: pip install selfp
 from selfpose_ros.core.observation import MultiView
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 from selfpose_ros.synthetic.motion_capture import Motion
-from selfpose_training import teacher
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.errors import TrainingError
 from selfpose_training.metrics import pa_errors
-from selfpose_training.teacher import Source, Teaching, protocol_sources, recorded_sources, teach, teaching_of
+from selfpose_training.pseudo_labels import label_set
+from selfpose_training.pseudo_labels.label_set import PseudoLabelSet, cached_labels, joined_labels
+from selfpose_training.pseudo_labels.sources import Source, protocol_sources, recorded_sources
+from selfpose_training.pseudo_labels.teacher import label_recordings
 
 FPS = 15.
 
@@ -42,9 +44,13 @@ def recorded(frames: tuple[MultiView, ...], name: str = 'walk') -> Recorded:
     return Recorded(name, kp, conf, np.array([f.stamp for f in frames]), np.array([size[n] for n in names]))
 
 
+def label_all(sources: list[Source]) -> PseudoLabelSet:
+    return joined_labels(*label_recordings(sources))
+
+
 @lru_cache
-def taught() -> Teaching:
-    return teach([Source('walk', -1, walk()[1]), Source('one camera', -1, tuple(
+def taught() -> PseudoLabelSet:
+    return label_all([Source('walk', -1, walk()[1]), Source('one camera', -1, tuple(
         replace(f, views=f.views[:1]) for f in walk()[1]))])
 
 
@@ -64,14 +70,14 @@ def test_what_cannot_be_calibrated_is_left_out_with_its_reason() -> None:
     assert len(taught().refused) == 1
     assert taught().refused[0].startswith('one camera: ') and 'a rig needs two' in taught().refused[0]
     with pytest.raises(TrainingError, match='no recording could be calibrated.*one camera'):
-        teach([Source('one camera', -1, tuple(replace(f, views=f.views[:1]) for f in walk()[1]))])
+        label_all([Source('one camera', -1, tuple(replace(f, views=f.views[:1]) for f in walk()[1]))])
 
 
 def test_the_errors_are_as_large_as_those_that_were_made() -> None:
     """Twice the noise gives about twice the errors."""
-    loud = teach([Source('loud', -1, walk(noise_px=8.)[1])])
+    loud = label_all([Source('loud', -1, walk(noise_px=8.)[1])])
 
-    def usual(t: Teaching) -> float:
+    def usual(t: PseudoLabelSet) -> float:
         seen = t.errors.conf > 0
         px = t.errors.error * 100. ** t.errors.power             # of a body of 100 px
         return float(np.median(np.linalg.norm(px, axis=-1)[seen]))
@@ -81,15 +87,15 @@ def test_the_errors_are_as_large_as_those_that_were_made() -> None:
 
 def test_it_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taught().save(tmp_path / 'kept')
-    monkeypatch.setattr(teacher, 'teach', None)                 # not taught again
-    for again in (Teaching.load(tmp_path / 'kept'), teaching_of(tmp_path / 'kept', tmp_path / 'no'),
-                  teaching_of(tmp_path / 'gone', tmp_path / 'kept')):
+    monkeypatch.setattr(label_set, 'label_recordings', None)                 # not taught again
+    for again in (PseudoLabelSet.load(tmp_path / 'kept'), cached_labels(tmp_path / 'kept', tmp_path / 'no'),
+                  cached_labels(tmp_path / 'gone', tmp_path / 'kept')):
         np.testing.assert_array_equal(again.poses.joints, taught().poses.joints)
         np.testing.assert_array_equal(again.errors.error, taught().errors.error)
         assert again.refused == taught().refused
     (tmp_path / 'kept' / 'errors.npz').write_bytes(b'x')
     with pytest.raises(TrainingError, match='errors.npz'):
-        Teaching.load(tmp_path / 'kept')
+        PseudoLabelSet.load(tmp_path / 'kept')
 
 
 def test_recordings_are_taken_as_the_cameras_gave_them() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,18 +15,17 @@ import torch
 from selfpose_ros.core.rotation import angle_deg
 from selfpose_ros.synthetic import walker
 from selfpose_training import run
-from selfpose_training.collapse import detect, verdict
-from selfpose_training.data.arrays import Drawing
+from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded, RecordedViews
 from selfpose_training.errors import TrainingError
-from selfpose_training.fit import drawing_of
-from selfpose_training.known_rigs import load_rigs, save_rigs, with_cameras, with_found_rigs
 from selfpose_training.losses import transform as losses
 from selfpose_training.methods import get
+from selfpose_training.methods.collapse import detect, verdict
 from selfpose_training.methods.transform_reprojection import _rig
 from selfpose_training.networks.root import RootBranch
-from selfpose_training.settings import complete
+from selfpose_training.pseudo_labels.rigs import load_rigs, save_rigs, with_cameras, with_found_rigs
+from selfpose_training.trainer.training import sampling_of
 
 NAME = 'transform_reprojection'
 SMALL = {'width': 24, 'common': 1, 'branch': 1}
@@ -43,14 +43,14 @@ def views_of(noise=None, views=4, frames=48):
     return MotionViews(Poses(joints, np.array([0, frames])), views=views, seed=1, noise=noise)
 
 
-def drawn(noise=None, views=4, size=16, **drawing):
-    return next(iter(views_of(noise, views).batches(0, size, drawing=Drawing(rigs=True, **drawing))))
+def drawn(noise=None, views=4, size=16, **sampling):
+    return next(iter(views_of(noise, views).batches(0, size, sampling=Sampling(cameras=True, **sampling))))
 
 
 def made(**changes):
     torch.manual_seed(0)
     method = get(NAME)
-    return method, method.build(complete(method.defaults(), {**SMALL, **changes}, NAME))
+    return method, method.configure({**SMALL, **changes}).build()
 
 
 def true_poses(batch):
@@ -103,7 +103,7 @@ def test_the_truth_costs_nothing(views, how, mirror):
     w = seen.w2d * seen.scale_px[..., None]
     flat = losses.flat_residuals(w, (Y - Y[..., :1, :]) @ seen.ray_rot, seen.ray_rot.mT @ b.R, b.weight)
     weight = losses.pair_weights(b.weight, how)
-    off = losses.sizes(losses.apart(flat, weight))
+    off = losses.sizes(losses.pose_residuals(flat, weight))
     assert 1e-4 < float(losses.t_reproj(off, weight)) < .015   # perspective, which it does without
 
 
@@ -144,9 +144,9 @@ def test_confidence_keeps_a_mistaken_joint_out():
 def test_apart_takes_out_what_all_joints_share():
     torch.manual_seed(0)
     e, w = torch.randn(2, 3, 3, 17, 2), torch.rand(2, 3, 3, 17)
-    torch.testing.assert_close(losses.apart(e + 5., w), losses.apart(e, w), atol=1e-5, rtol=1e-4)
-    assert ((losses.apart(e, w) * w[..., None]).sum(-2).abs() < 1e-5).all()
-    assert (losses.apart(e, torch.zeros_like(w)) == e).all()
+    torch.testing.assert_close(losses.pose_residuals(e + 5., w), losses.pose_residuals(e, w), atol=1e-5, rtol=1e-4)
+    assert ((losses.pose_residuals(e, w) * w[..., None]).sum(-2).abs() < 1e-5).all()
+    assert (losses.pose_residuals(e, torch.zeros_like(w)) == e).all()
 
 
 def test_nearer_than_the_clamp_nothing_explodes():
@@ -184,13 +184,13 @@ def test_every_term_is_finite_and_teaches(changes):
 
 
 def test_stages():
-    method, network = made(pretrain=.2)
+    method, network = made(root_pretrain_share=.2)
     b = drawn()
     assert set(method.loss(network, b, .19)) == {'root_pretrain', 'sigma'}
     late = method.loss(network, b, .2)
     assert set(late) == {'reproj', 't_reproj', 'root', 'sigma'}
     for name, factor in (('reproj', 3.), ('t_reproj', .5)):
-        other, _ = made(pretrain=.2, **{name: factor * method.defaults()[name]})
+        other, _ = made(root_pretrain_share=.2, **{name: factor * asdict(method.settings)[name]})
         torch.testing.assert_close(other.loss(network, b, .2)[name], factor * late[name])
     assert 't_reproj' not in made(t_reproj=0.)[0].loss(network, b, .9)
     assert 'root' not in made(separate=False)[0].loss(network, b, .9)
@@ -257,8 +257,7 @@ def test_no_3d_pose_is_read():
         method.criterion(network, b)
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
     assert without.X is None and without.K is None and without.rig_K is not None
-    settings = complete(get(NAME).defaults(), {}, NAME)
-    trained = next(iter(views_of().batches(0, 8, drawing=drawing_of(settings))))
+    trained = next(iter(views_of().batches(0, 8, sampling=sampling_of(get(NAME)))))
     assert trained.X is None and trained.X_sigma is None and trained.R is not None
 
 
@@ -295,7 +294,7 @@ def motion_file(path, seconds=3.):
 def test_given_cameras_explain_what_they_saw(tmp_path):
     recordings = with_cameras(motion_file(tmp_path / 'm.npz'), seed=2)
     assert [r.name for r in recordings] == ['a 0', 'b 1'] and all(r.X is None for r in recordings)
-    b = next(iter(RecordedViews(recordings).batches(0, 8, drawing=Drawing(rigs=True, ordered=True))))
+    b = next(iter(RecordedViews(recordings).batches(0, 8, sampling=Sampling(cameras=True, ordered=True))))
     assert b.rig_K is not None and b.K is None
     save_rigs(recordings, tmp_path / 'rigs')
     again = load_rigs(tmp_path / 'rigs')
@@ -307,9 +306,9 @@ def test_given_cameras_explain_what_they_saw(tmp_path):
 
 def test_recordings_without_cameras_are_refused(tmp_path, monkeypatch):
     bare = Recorded('r', np.full((5, 2, 17, 2), 9.), np.ones((5, 2, 17)), np.arange(5.), np.full((2, 2), 100.))
-    monkeypatch.setattr('selfpose_training.known_rigs.kind_of', lambda path: 'archive')
-    monkeypatch.setattr('selfpose_training.known_rigs.read_data', lambda path, split: [bare])
-    with pytest.raises(TrainingError, match='r: does not tell where its cameras are; set rig=found'):
+    monkeypatch.setattr('selfpose_training.pseudo_labels.rigs.kind_of', lambda path: 'archive')
+    monkeypatch.setattr('selfpose_training.pseudo_labels.rigs.read_data', lambda path, split: [bare])
+    with pytest.raises(TrainingError, match='r: does not hold where its cameras are; set rig=found'):
         with_cameras(tmp_path)
 
 
@@ -324,7 +323,7 @@ def test_found_rigs_are_near_the_true_ones_and_kept(tmp_path, monkeypatch):
         far, true_far = (np.linalg.norm(np.einsum('vji,vj->vi', x.R, x.t), axis=1).mean() for x in (r, true[r.name]))
         assert .8 < far / true_far < 1.25
         np.testing.assert_allclose(r.kp, true[r.name].kp, atol=1e-3)
-    monkeypatch.setattr('selfpose_training.known_rigs.lessons_of', None)   # nothing is calibrated twice
+    monkeypatch.setattr('selfpose_training.pseudo_labels.rigs.label_recordings', None)   # nothing is calibrated twice
     assert [r.name for r in with_found_rigs(path, tmp_path / 'rigs')] == [r.name for r in found]
 
 
@@ -332,13 +331,13 @@ def test_found_rigs_are_near_the_true_ones_and_kept(tmp_path, monkeypatch):
 def test_a_training_from_end_to_end_keeps_one_branch(tmp_path, rig):
     """What is exported is the lifting branch, with the parameters of that alone."""
     from selfpose_ros.models.store import open_model
-    from selfpose_training.display import Display
-    from selfpose_training.parent import read_network
+    from selfpose_training.export.reader import read_network
+    from selfpose_training.trainer.display import Display
     changes = {**SMALL, 'steps': 12, 'batch': 16, 'val_samples': 32, 'threads': 1, 'rig': rig, 'pretrain': .3}
     outcome = run.train(run.Request(NAME, motion_file(tmp_path / 'm.npz'), tmp_path / 'run', changes=changes),
                         Display(quiet=True))
     assert isinstance(outcome.network.root, RootBranch) and 'root_depth' in outcome.figures and not outcome.flipped
-    from selfpose_training.export import export_model
+    from selfpose_training.export.lifter import export_model
     export_model(outcome.network.exported(), tmp_path / 'model', {'name': 'x', 'licence': 'x', 'method': NAME})
     model = open_model(str(tmp_path / 'model'))
     read = read_network(model)
@@ -349,7 +348,7 @@ def test_a_training_from_end_to_end_keeps_one_branch(tmp_path, rig):
 
 
 def test_a_rig_of_another_kind_is_refused(tmp_path):
-    from selfpose_training.display import Display
+    from selfpose_training.trainer.display import Display
     with pytest.raises(TrainingError, match='rig must be one of true, standing, found'):
         run.train(run.Request(NAME, motion_file(tmp_path / 'm.npz'), tmp_path / 'run', changes={'rig': 'x'}),
                   Display(quiet=True))

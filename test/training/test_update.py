@@ -23,25 +23,27 @@ from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.store import open_model, versions
 from selfpose_ros.synthetic import observe, ring_rig, walker
 from selfpose_ros.synthetic.network2d import Network2D
-from selfpose_training import metrics, update as updating
+from selfpose_training import metrics
 from selfpose_training.data.archives import recorded
-from selfpose_training.data.arrays import Drawing, EpochArrays
+from selfpose_training.data.arrays import EpochArrays, Sampling
 from selfpose_training.data.mixture import Mixture, Part
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded
-from selfpose_training.display import Display
 from selfpose_training.errors import TrainingError
-from selfpose_training.export import export_model
-from selfpose_training.fit import fit
-from selfpose_training.held_out import Change, Comparison, _interval, compare
-from selfpose_training.lessons import KnownViews, Parted, part_recording
-from selfpose_training.methods.refresher import Refresher
+from selfpose_training.export.lifter import export_model
+from selfpose_training.methods.fine_tune import FineTuning
 from selfpose_training.methods.system import System
 from selfpose_training.networks import Lifter
-from selfpose_training.rehearsal import rehearsal
-from selfpose_training.update import Given, Report, Request, update
+from selfpose_training.trainer.display import Display
+from selfpose_training.trainer.fit import fit
+from selfpose_training.update import update as updating
+from selfpose_training.update.comparison import Change, Comparison, _interval, compare
+from selfpose_training.update.rehearsal import rehearsal
+from selfpose_training.update.split import LabelledDataSet, SplitRecording, split_recording
+from selfpose_training.update.update import Given, Report, Request, update
 
 FPS, SECONDS, SEED = 8., 18., 3
+IN_ORDER = Sampling(truth=True, ordered=True)
 NETWORK = {'width': 64, 'threads': 1, 'warmup': 20, 'lr': 2e-3}
 QUIET = Display(quiet=True)
 
@@ -54,9 +56,9 @@ def scene() -> tuple[np.ndarray, Recording]:
 
 
 @lru_cache
-def parted() -> Parted:
-    found = part_recording(recorded(scene()[1], 'scene'), .3)
-    assert isinstance(found, Parted), found
+def parted() -> SplitRecording:
+    found = split_recording(recorded(scene()[1], 'scene'), .3)
+    assert isinstance(found, SplitRecording), found
     return found
 
 
@@ -71,7 +73,7 @@ def novice() -> Lifter:
 @lru_cache
 def expert() -> Lifter:
     """One that was told the very poses of the time that is held out."""
-    return _trained(KnownViews([parted().held_out, parted().taught]), 1200, ema=0., mirror=0.)
+    return _trained(LabelledDataSet([parted().held_out, parted().training]), 1200, ema=0., mirror=0.)
 
 
 def _trained(data: object, steps: int, **more: float) -> Lifter:
@@ -185,20 +187,20 @@ def test_nothing_of_the_held_out_time_reaches_the_training() -> None:
     late = r.stamp >= r.stamp[-1] - .3 * (r.stamp[-1] - r.stamp[0]) - 1
     assert .3 < late.mean() < .45
     kp = np.where(late[:, None, None, None], r.kp[::-1] + 17, r.kp)
-    other = part_recording(dataclasses.replace(r, kp=kp), .3)
+    other = split_recording(dataclasses.replace(r, kp=kp), .3)
     if isinstance(other, str):                            # the whole of it makes no sense now: not learned from at all
         kp = np.where(late[:, None, None, None], r.kp + np.float32(.5), r.kp)
-        other = part_recording(dataclasses.replace(r, kp=kp), .3)
-    assert isinstance(other, Parted)
+        other = split_recording(dataclasses.replace(r, kp=kp), .3)
+    assert isinstance(other, SplitRecording)
     for name in ('kp', 'conf', 'X', 'R', 't', 'stamp'):
-        np.testing.assert_array_equal(getattr(other.taught.views, name), getattr(parted().taught.views, name))
+        np.testing.assert_array_equal(getattr(other.training.views, name), getattr(parted().training.views, name))
     assert not np.array_equal(other.held_out.views.kp, parted().held_out.views.kp)
-    gap = parted().held_out.views.stamp[0] - parted().taught.views.stamp[-1]
+    gap = parted().held_out.views.stamp[0] - parted().training.views.stamp[-1]
     assert gap > 1, 'second'
 
 
 def test_teachers_poses_lie_where_they_are_seen() -> None:
-    batch = next(KnownViews([parted().held_out]).epoch(0).batches(999, drawing=Drawing(truth=True, ordered=True)))
+    batch = next(LabelledDataSet([parted().held_out]).epoch(0).batches(999, sampling=IN_ORDER))
     assert batch.R is not None and batch.X is not None and batch.X_sigma is not None
     true = scene()[0][-batch.samples:]
     known = torch.isfinite(batch.X_sigma).all(1).numpy()
@@ -215,14 +217,14 @@ def test_teachers_poses_lie_where_they_are_seen() -> None:
      'a single camera; self-calibration needs two or more'),
 ])
 def test_what_teaches_nothing_says_why(change, message: str, parents: dict[str, Path], tmp_path: Path) -> None:
-    found = part_recording(change(recorded(scene()[1], 'scene')), .3)
+    found = split_recording(change(recorded(scene()[1], 'scene')), .3)
     assert isinstance(found, str) and message in found and '\n' not in found
 
 
 # -- the parts --------------------------------------------------------------------------------------------------------
 
 def test_the_same_network_is_no_better() -> None:
-    views = KnownViews([parted().held_out])
+    views = LabelledDataSet([parted().held_out])
     same = compare(novice(), novice(), views.epoch(0), views.stamp)
     assert not same.better and all(c.before == c.after and c.gain == 0 for c in same.changes.values())
     assert same.poses > 80 and same.blocks >= 6
@@ -230,10 +232,10 @@ def test_the_same_network_is_no_better() -> None:
 
 def test_chance_alone_is_hardly_ever_better() -> None:
     """Networks that differ from the parent by a little noise: no better, but for the few that are by luck."""
-    views, promoted = KnownViews([parted().held_out]), 0
+    views, promoted = LabelledDataSet([parted().held_out]), 0
     for seed in range(20):
         torch.manual_seed(seed)
-        other = Refresher(novice()).build({})
+        other = FineTuning(novice()).build()
         with torch.no_grad():
             for p in other.parameters():
                 p.add_(.01 * p.std() * torch.randn_like(p) if p.numel() > 1 else 0)
@@ -244,7 +246,7 @@ def test_chance_alone_is_hardly_ever_better() -> None:
 def test_little_held_out_time_proves_nothing() -> None:
     held = parted().held_out
     few = dataclasses.replace(held, views=held.views.at(slice(0, 12)), sigma=held.sigma[:12])
-    views = KnownViews([few])
+    views = LabelledDataSet([few])
     with pytest.raises(TrainingError, match='record longer'):
         compare(novice(), novice(), views.epoch(0), views.stamp)
 
@@ -284,12 +286,12 @@ def test_what_is_better(n: Sequence[float], pa: Sequence[float], better: bool) -
 
 def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
     noise = Network2D()
-    data = Mixture([Part(KnownViews([parted().taught]), 1.), Part(rehearsal(noise, FPS, 1), 1.)])
-    batch = next(rehearsal(noise, FPS, 2).batches(0, 256, drawing=Drawing(truth=True)))
+    data = Mixture([Part(LabelledDataSet([parted().training]), 1.), Part(rehearsal(noise, FPS, 1), 1.)])
+    batch = next(rehearsal(noise, FPS, 2).batches(0, 256, sampling=Sampling(truth=True)))
     drift = {}
     for weight in (0., 4.):
-        method = Refresher(novice())
-        first = method.build({'rehearsal': weight})
+        method = FineTuning(novice())
+        first = method.configure({'rehearsal': weight}).build()
         assert float(method.drift(first, batch).detach()) < 1e-5
         with tempfile.TemporaryDirectory() as folder:
             child = fit(method, data, Path(folder) / 'r', {'steps': 150, 'lr': 1e-3, 'threads': 1, 'warmup': 0,
@@ -309,23 +311,23 @@ def test_rehearsed_people_are_bent_but_whole() -> None:
 
 
 def test_a_mixture_holds_its_shares_and_repeats_itself() -> None:
-    real = KnownViews([parted().taught])
+    real = LabelledDataSet([parted().training])
     with_k = Recorded('k', real.recordings[0].kp, real.recordings[0].conf, real.recordings[0].stamp,
                       real.recordings[0].image_size, K=np.tile(np.diag([900., 900., 1.]), (3, 1, 1)),
                       R=real.recordings[0].R, t=real.recordings[0].t, X=real.recordings[0].X)
     virtual = rehearsal(Network2D(), FPS, 1)
-    known = KnownViews([dataclasses.replace(parted().taught, views=with_k)])
+    known = LabelledDataSet([dataclasses.replace(parted().training, views=with_k)])
     mix = Mixture([Part(known, 3., known_k=True), Part(virtual, 1.)])
-    batches = list(mix.batches(4, 32, drawing=Drawing(truth=True, mirror=.5)))
+    batches = list(mix.batches(4, 32, sampling=Sampling(truth=True, mirror=.5)))
     assert len(batches) == len(mix) // 32 and {b.samples for b in batches} == {32}
-    b, again = batches[1], list(mix.batches(4, 32, drawing=Drawing(truth=True, mirror=.5)))[1]
+    b, again = batches[1], list(mix.batches(4, 32, sampling=Sampling(truth=True, mirror=.5)))[1]
     assert torch.equal(b.kp_px, again.kp_px) and b.X_sigma is not None and b.K is not None
     lost = torch.isinf(b.X_sigma).all(1)
     assert lost.tolist() == [False] * 24 + [True] * 8
     assert b.views == 4 and not b.view_mask[:24, 3].any() and b.view_mask[24:].all()
     assert (b.K[:24, :3, 0, 0] == 900).all() and not b.K[24:].any() and torch.isfinite(b.pinhole).all()
     assert torch.isfinite(b.pose).all() and torch.isfinite(b.truth()).all()
-    windows = next(mix.windows(0, 8, 9, drawing=Drawing(truth=True)))
+    windows = next(mix.windows(0, 8, 9, sampling=Sampling(truth=True)))
     assert windows.past_pose.shape == (8, 4, 9, 17, 3)
     with pytest.raises(TrainingError, match='give a larger --batch'):
         next(mix.batches(0, 1))
@@ -353,24 +355,24 @@ def test_what_does_not_fit_is_told_before_anything_is_read(change: dict, message
 
 def test_temporal_lifters_learn_too(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    data = KnownViews([parted().taught])
+    data = LabelledDataSet([parted().training])
     temporal = {'body': 'temporal_conv', 'frames': 9, 'width': 32}
     parent = _trained(data, 60, **temporal)               # type: ignore[arg-type]
     child = _trained_on(parent, data)
-    views = KnownViews([parted().held_out])
+    views = LabelledDataSet([parted().held_out])
     changes = compare(parent, child, views.epoch(0), views.stamp).changes
     assert child.frames == 9 and changes['n_mpjpe'].after < changes['n_mpjpe'].before
 
 
 def _trained_on(parent: Lifter, data: object) -> Lifter:
     with tempfile.TemporaryDirectory() as folder:
-        return fit(Refresher(parent), data, Path(folder) / 'r', {'steps': 80, 'threads': 1, 'warmup': 0, 'lr': 1e-3},
+        return fit(FineTuning(parent), data, Path(folder) / 'r', {'steps': 80, 'threads': 1, 'warmup': 0, 'lr': 1e-3},
                    device='cpu').network
 
 
 def test_epochs_of_held_out_views_are_in_order_of_time() -> None:
     """The comparison counts on it."""
-    views = KnownViews([parted().held_out])
+    views = LabelledDataSet([parted().held_out])
     arrays: EpochArrays = views.epoch(0)
     assert len(arrays) == len(views.stamp) and (np.diff(views.stamp) > 0).all()
     np.testing.assert_array_equal(arrays.X_sigma, views.epoch(3).X_sigma)

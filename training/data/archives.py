@@ -37,7 +37,7 @@ class ArchiveTruth:
 
 
 def read_archives(path: Path, *, truth: bool = False) -> list[Recorded]:
-    """One archive, or all archives of a folder; `subject`, a text in a file, tells who it is.
+    """One archive, or all archives of a folder; `subject`, a text in a file, is who it is.
 
     Args:
         truth: also `truth_joints (T, J, 3)` m, `truth_joint_names (J,)`, `truth_R (V, 3, 3)` and `truth_t (V, 3)` m,
@@ -57,10 +57,10 @@ def _read(path: Path, truth: bool) -> Recorded:
         recording = read_keypoints(path)
         with NpzReader(path) as z:
             subject = str(z.array('subject', '', text=True)) if 'subject' in z else ''
-            told = _truth(z) if truth and 'truth_joints' in z else None
+            known = _truth(z) if truth and 'truth_joints' in z else None
     except (IoError, CoreError) as error:
         raise TrainingError(str(error)) from error
-    return recorded(recording, str(path), subject, told)
+    return recorded(recording, str(path), subject, known)
 
 
 def _truth(z: NpzReader) -> ArchiveTruth:
@@ -75,8 +75,8 @@ def _truth(z: NpzReader) -> ArchiveTruth:
 def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveTruth | None = None) -> Recorded:
     """A recording of `selfpose_ros.io` as arrays; its pixels are those of cameras without distortion, as far as known.
 
-    Which people of different views belong together a recording does not tell, so a view with several people is left
-    out of its instant; a note tells how many were.
+    Which people of different views belong together is not in a recording, so a view with several people is left
+    out of its instant; a note has their number.
 
     Raises:
         TrainingError: the check of recordings refuses it, no instant is left in which anybody is seen, or there are

@@ -15,23 +15,23 @@ from torch import Tensor
 
 from selfpose_ros.core.skeleton import MIRROR
 
-from ..batch import Batch
 from ..errors import TrainingError
+from .batch import Batch
 
-__all__ = ['Drawing', 'EpochArrays', 'Epochs']
+__all__ = ['Sampling', 'EpochArrays', 'Epochs']
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Sampling:
     """How batches are drawn from an epoch.
 
     Attributes:
         truth: fill X, X_sigma, R and t of the batches where the source has them; off, a method cannot see them.
-        give_k: fill K where the source has it.
-        rigs: fill R, t and rig_K: the cameras, but no 3D pose, for losses that know the rig.
+        intrinsics: fill K where the source has it.
+        cameras: fill R, t and rig_K: the cameras, but no 3D pose, for losses that know the rig.
         drop_views: probability that a sample loses views; how many is drawn too, and two of those seen are kept.
         per_rig: samples come in groups of this many random frames of one rig, for losses that exchange cameras.
         drop_joints: mean share of joints that are taken away in a view, unsure ones first.
@@ -39,19 +39,19 @@ class Drawing:
             with `per_rig` above 1 all samples of a rig are, or none.
         ordered: in the order of the source, nothing shuffled.
         partial: give the last, smaller batch too.
-        apart: in windows, neighbours are so many frames of the source apart.
+        frame_gap: in windows, neighbours are so many frames of the source apart.
     """
 
     truth: bool = False
-    give_k: bool = False
-    rigs: bool = False
+    intrinsics: bool = False
+    cameras: bool = False
     drop_views: float = 0.
     per_rig: int = 1
     drop_joints: float = 0.
     mirror: float = 0.
     ordered: bool = False
     partial: bool = False
-    apart: int = 1
+    frame_gap: int = 1
 
     def __post_init__(self) -> None:
         for name in ('drop_views', 'drop_joints', 'mirror'):
@@ -59,8 +59,8 @@ class Drawing:
                 raise TrainingError(f'{name} is {getattr(self, name):g}; give a number from 0 to 1')
         if self.per_rig < 1:
             raise TrainingError(f'per_rig is {self.per_rig}; give 1 or more frames of a rig')
-        if self.apart < 1:
-            raise TrainingError(f'apart is {self.apart}; give 1 or more frames')
+        if self.frame_gap < 1:
+            raise TrainingError(f'frame_gap is {self.frame_gap}; give 1 or more frames')
 
 
 @dataclass
@@ -104,51 +104,51 @@ class EpochArrays:
         """V."""
         return int(self.kp.shape[1])
 
-    def batches(self, size: int, device: torch.device | str = 'cpu', drawing: Drawing | None = None, *,
+    def batches(self, size: int, device: torch.device | str = 'cpu', sampling: Sampling | None = None, *,
                 frames: int = 0, pad: str = 'repeat') -> Iterator[Batch]:
         """Batches of single frames, or, with frames = T > 0, of causal windows that end at each frame.
 
         Args:
             size: samples in a batch; an epoch of fewer frames gives one smaller batch.
             device: where the tensors go.
-            drawing: see `Drawing`.
+            sampling: see `Sampling`.
             frames: T; windows never leave their clip.
             pad: before a clip's start: 'repeat' its first frame, or 'empty': confidence 0.
 
         Raises:
             TrainingError: a size below 1, or a `pad` of another kind.
         """
-        drawing = drawing or Drawing()
+        sampling = sampling or Sampling()
         if size < 1 or frames < 0 or pad not in ('repeat', 'empty'):
             raise TrainingError(f'batches of {size} samples with {frames} frames, padded by {pad!r}; give 1 or more '
                                 "samples, 0 or more frames, and 'repeat' or 'empty'")
         rng = np.random.default_rng([*self.seed, 1])
-        order = np.arange(len(self)) if drawing.ordered else self._shuffled(rng, drawing.per_rig)
+        order = np.arange(len(self)) if sampling.ordered else self._shuffled(rng, sampling.per_rig)
         # a mirrored camera stands elsewhere: where frames of a rig are to have the same cameras, all are mirrored
-        turned = rng.random(int(self.rig.max()) + 1) < drawing.mirror if drawing.per_rig > 1 else None
+        turned = rng.random(int(self.rig.max()) + 1) < sampling.mirror if sampling.per_rig > 1 else None
         source = {name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
-                  for name, value in self._wanted(drawing).items()}
+                  for name, value in self._wanted(sampling).items()}
         for a in range(0, len(order), size):
             index = order[a:a + size]
-            if len(index) < size and a and not drawing.partial:
+            if len(index) < size and a and not sampling.partial:
                 return
-            keep = torch.from_numpy(self._kept(rng, index, drawing.drop_views)).to(device)
+            keep = torch.from_numpy(self._kept(rng, index, sampling.drop_views)).to(device)
             batch = self._batch(source, torch.from_numpy(index).to(device), keep, frames, pad == 'repeat',
-                                drawing.apart)
-            if drawing.drop_joints:
-                batch = _without_joints(batch, rng, drawing.drop_joints)
-            if drawing.mirror:
-                drawn = rng.random(len(index)) < drawing.mirror if turned is None else turned[self.rig[index]]
+                                sampling.frame_gap)
+            if sampling.drop_joints:
+                batch = _without_joints(batch, rng, sampling.drop_joints)
+            if sampling.mirror:
+                drawn = rng.random(len(index)) < sampling.mirror if turned is None else turned[self.rig[index]]
                 flip = torch.from_numpy(drawn).to(device)
                 batch = _mirrored(batch, flip)
             yield batch
 
-    def _wanted(self, drawing: Drawing) -> dict[str, NDArray[Any]]:
+    def _wanted(self, sampling: Sampling) -> dict[str, NDArray[Any]]:
         names = ['kp', 'conf', 'clip', 'subj', 'rig', 'camera', 'image_size', 'start']
-        names += ['K'] * drawing.give_k + ['X', 'X_sigma'] * drawing.truth
-        names += ['R', 't'] * (drawing.truth or drawing.rigs)
+        names += ['K'] * sampling.intrinsics + ['X', 'X_sigma'] * sampling.truth
+        names += ['R', 't'] * (sampling.truth or sampling.cameras)
         wanted = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
-        return wanted | ({'rig_K': self.K} if drawing.rigs and self.K is not None else {})
+        return wanted | ({'rig_K': self.K} if sampling.cameras and self.K is not None else {})
 
     def _shuffled(self, rng: np.random.Generator, per_rig: int) -> Int:
         if per_rig == 1:
@@ -169,12 +169,12 @@ class EpochArrays:
         return there & (rank < count[:, None])
 
     def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor, frames: int, repeat: bool,
-               apart: int) -> Batch:
+               gap: int) -> Batch:
         row = source['camera'][i]
         given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't', 'rig_K') if n in source}
         given.update({n: source[n][i] for n in ('X', 'X_sigma') if n in source})
         if frames:
-            earlier = i[:, None] + apart * torch.arange(1 - frames, 1, device=i.device)
+            earlier = i[:, None] + gap * torch.arange(1 - frames, 1, device=i.device)
             first = source['start'][source['clip'][i]][:, None]
             at = torch.maximum(earlier, first)
             px, conf = source['kp'][at], source['conf'][at] * mask[:, None, :, None]
@@ -238,11 +238,11 @@ class Epochs:
         raise NotImplementedError
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
+                sampling: Sampling | None = None) -> Iterator[Batch]:
         """Epoch `n` as batches of single frames, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth))
+        yield from self.epoch(n).batches(size, device, sampling or Sampling(truth=truth))
 
     def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
+                sampling: Sampling | None = None) -> Iterator[Batch]:
         """Epoch `n` as batches of causal windows of T frames, newest last, shuffled; see `EpochArrays.batches`."""
-        yield from self.epoch(n).batches(size, device, drawing or Drawing(truth=truth), frames=T)
+        yield from self.epoch(n).batches(size, device, sampling or Sampling(truth=truth), frames=T)

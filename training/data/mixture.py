@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..batch import Batch
 from ..errors import TrainingError
-from .arrays import Drawing, EpochArrays
+from .arrays import EpochArrays, Sampling
+from .batch import Batch
 
 __all__ = ['Mixture', 'Part', 'Source']
 
@@ -65,19 +65,19 @@ class Mixture:
         return round(len(self.parts[0].source) * sum(p.share for p in self.parts) / self.parts[0].share)
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
+                sampling: Sampling | None = None) -> Iterator[Batch]:
         """Epoch `n` as batches of single frames, those of the first part first in each."""
-        yield from self._mixed(n, size, device, drawing or Drawing(), 0)
+        yield from self._mixed(n, size, device, sampling or Sampling(), 0)
 
     def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *,
-                drawing: Drawing | None = None) -> Iterator[Batch]:
+                sampling: Sampling | None = None) -> Iterator[Batch]:
         """Epoch `n` as batches of causal windows of T frames, newest last."""
-        yield from self._mixed(n, size, device, drawing or Drawing(), T)
+        yield from self._mixed(n, size, device, sampling or Sampling(), T)
 
-    def _mixed(self, n: int, size: int, device: torch.device | str, drawing: Drawing, T: int) -> Iterator[Batch]:
+    def _mixed(self, n: int, size: int, device: torch.device | str, sampling: Sampling, T: int) -> Iterator[Batch]:
         counts = self._counts(size)
-        streams = [self._endless(p, k, n, device, drawing, T) for p, k in zip(self.parts, counts, strict=True)]
-        for _ in range(max(1, math.ceil(len(self) / size) if drawing.partial else len(self) // size)):
+        streams = [self._endless(p, k, n, device, sampling, T) for p, k in zip(self.parts, counts, strict=True)]
+        for _ in range(max(1, math.ceil(len(self) / size) if sampling.partial else len(self) // size)):
             yield _joined([next(s) for s in streams])
 
     def _counts(self, size: int) -> list[int]:
@@ -88,9 +88,9 @@ class Mixture:
         counts = [max(1, round(size * p.share / whole)) for p in self.parts[1:]]
         return [max(1, size - sum(counts)), *counts]
 
-    def _endless(self, part: Part, size: int, n: int, device: torch.device | str, drawing: Drawing,
+    def _endless(self, part: Part, size: int, n: int, device: torch.device | str, sampling: Sampling,
                  T: int) -> Iterator[Batch]:
-        mine = dataclasses.replace(drawing, give_k=part.known_k, partial=False)
+        mine = dataclasses.replace(sampling, intrinsics=part.known_k, partial=False)
         again = 0
         while True:
             yield from part.source.epoch(n + again * _ROUND).batches(size, device, mine, frames=T)

@@ -3,7 +3,7 @@
 """Motion seen by virtual rigs: new rigs and new noise for every clip in every epoch.
 
 The motion is a motion capture file, or poses that our own self-calibration made of recordings (a teacher's).
-Conditions are those of the benchmark protocol unless told otherwise, see `selfpose_ros.synthetic.clips`.
+Conditions are those of the benchmark protocol unless noted, see `selfpose_ros.synthetic.clips`.
 """
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ __all__ = ['poses_of', 'upright', 'up_of']
 Array = NDArray[np.float64]
 
 _ANKLES, _NECK = [JOINTS.index('r_ankle'), JOINTS.index('l_ankle')], JOINTS.index('thorax')
-#: how much bodies say about up beside one camera's x axis, squared sines
+#: weight of the bodies for up against one camera's x axis, squared sines
 _BODIES = .1
 #: world axes of which z lies so near to up have z up, degrees
 _NEAR_DEG = 15.
@@ -58,19 +58,19 @@ def upright(recordings: Sequence[Recorded]) -> list[Recorded]:
     """Recordings with X (T, 17, 3) m, z up, the lowest joint of every instant on the floor; cameras are left behind.
 
     Raises:
-        TrainingError: none of them tells 3D joints, or none of all 17.
+        TrainingError: none of them has 3D joints, or none of all 17.
     """
-    told = [r for r in recordings if r.X is not None and len(_whole(r))]
-    if not told:
+    posed = [r for r in recordings if r.X is not None and len(_whole(r))]
+    if not posed:
         what = 'all 17 joints in 3D' if any(r.X is not None for r in recordings) else '3D joints'
-        raise TrainingError(f'{recordings[0].name}: its recordings tell the 2D of people, but not {what}, so that '
+        raise TrainingError(f'{recordings[0].name}: its recordings have the 2D of people, but not {what}, so that '
                             'there is nobody to render; give motion capture (.npz with pos, seq_start, seq_name, fps), '
                             'or Human3.6M, MPI-INF-3DHP or SkiPose-PTZ with their 3D joints')
     worlds: dict[str, list[Recorded]] = {}
-    for r in told:
+    for r in posed:
         worlds.setdefault(r.rig or r.name, []).append(r)
     turns = {name: _onto_z(up_of(group)) for name, group in worlds.items()}
-    return [_stood(r, turns[r.rig or r.name]) for r in told]
+    return [_stood(r, turns[r.rig or r.name]) for r in posed]
 
 
 def _onto_z(up: Array) -> Array:

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""npz files of dicts of arrays, as public data sets have them, read without running what a file may tell to run.
+"""npz files of dicts of arrays, as public data sets have them, read without running anything in a file.
 
 numpy stores a dict as a pickle, and unpickling a file from elsewhere can run any code. Here only arrays, numbers,
 texts, lists and dicts come back; anything else in the file is refused.

@@ -38,7 +38,7 @@ class Recorded:
         R, t: (V, 3, 3) and (V, 3) m, or with T in front, or None: x_cam = R x_world + t; NaN for a camera not known.
         X: (T, 17, 3) m or None: labels of public data sets, NaN = not known; for evaluation, `supervised`, and to
             render people in these poses.
-        split: 'train', 'test' or '' (not told).
+        split: 'train', 'test' or '' (not known).
         moving: cameras move: rotations of different instants must not be exchanged.
         notes: sentences on what was odd.
     """
@@ -114,7 +114,7 @@ class RecordedViews(Epochs):
         """Put them together.
 
         Args:
-            recordings: of any numbers of cameras; a batch has as many views as the largest, `present` tells.
+            recordings: of any numbers of cameras; a batch has as many views as the largest, see `present`.
             seed: of the order.
             every: take every n-th instant.
 

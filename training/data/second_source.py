@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """2D joints of two 2D networks in one training: those of the second have places of their own for the joints.
 
-Batches tell in `Batch.source` where a sample comes from. Where there is no second network at hand, one is made of the
+`Batch.source` holds where a sample comes from. Where there is no second network at hand, one is made of the
 first one's model: `ShiftedNoise`.
 """
 from __future__ import annotations

@@ -3,9 +3,10 @@
 """What a path given as --data is, and the data set that it becomes."""
 from __future__ import annotations
 
+import hashlib
 import inspect
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,13 +14,13 @@ import torch
 
 from selfpose_ros.io.bag_metadata import is_bag_file
 
-from ..batch import Batch
 from ..errors import TrainingError
-from .arrays import Drawing, EpochArrays
+from .arrays import EpochArrays, Sampling
+from .batch import Batch
 from .motion import MotionViews, Poses, read_poses
 from .recordings import Recorded, RecordedViews
 
-__all__ = ['KINDS', 'DataSet', 'kind_of', 'open_data', 'read_data']
+__all__ = ['KINDS', 'DataSet', 'content_hash', 'kind_of', 'open_data', 'read_data']
 
 #: what can be opened, for messages and help
 KINDS = {
@@ -42,10 +43,10 @@ class DataSet(Protocol):
     def epoch(self, n: int) -> EpochArrays: ...
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]: ...
+                sampling: Sampling | None = None) -> Iterator[Batch]: ...
 
     def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *, truth: bool = False,
-                drawing: Drawing | None = None) -> Iterator[Batch]: ...
+                sampling: Sampling | None = None) -> Iterator[Batch]: ...
 
 
 def kind_of(path: Path) -> str:
@@ -116,8 +117,8 @@ def read_data(path: Path, *, split: str = '', truth: bool = False) -> Poses | li
 
     Args:
         path: see `KINDS`.
-        split: 'train' or 'test': only these recordings, where the data set tells; 'held out': those of the test where
-            there are some, else all; '' = all.
+        split: 'train' or 'test': only these recordings, where the data set has splits; 'held out': those of the test
+            where there are some, else all; '' = all.
         truth: also the truth that keypoint archives hold; public data sets come with theirs in any case.
 
     Raises:
@@ -175,3 +176,14 @@ def _recordings(kind: str, path: Path, truth: bool) -> list[Recorded]:
         return read_3dhp(path)
     from .skipose import read_skipose
     return read_skipose(path)
+
+
+def content_hash(paths: Sequence[Path], more: str = '') -> str:
+    """SHA-256 over the content of files, and of all files in folders, in the order of their names."""
+    whole = hashlib.sha256(more.encode())
+    for path in paths:
+        for file in sorted(p for p in path.rglob('*') if p.is_file()) if path.is_dir() else [path]:
+            with file.open('rb') as f:
+                whole.update(hashlib.file_digest(f, 'sha256').digest() if hasattr(hashlib, 'file_digest')
+                             else hashlib.sha256(f.read()).digest())
+    return whole.hexdigest()

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Albums of one instant seen by several cameras: intrinsics known, where the cameras stand is not told.
+"""Pictures of one instant seen by several cameras: intrinsics known, positions and rotations not.
 
 A part of the groups has its joints marked in the pictures; of the others nothing but the pictures reaches a method.
 """
@@ -19,10 +19,12 @@ from torch import Tensor
 from selfpose_ros.core.camera import project
 from selfpose_ros.io.npz import atomically
 
-from ..data.arrays import Drawing
+from ..data.arrays import Sampling
 from ..errors import TrainingError
 from . import scenes
-from .album import Album, Task, parted, person_window, read_arrays, rendered, torso_px
+from .boxes import Task, person_window, torso_px
+from .pictures import PictureSet, jpegs_of, read_arrays
+from .rendering import jpeg, rendered
 
 __all__ = ['GroupBatch', 'Groups', 'make_groups']
 
@@ -100,10 +102,7 @@ def _group(rng: np.random.Generator, poses: Array, task: Task, views: int) -> li
         windows.append(window)
     for eye, window in zip(eyes, windows, strict=True):
         picture = scenes.take(rng, stage, eye, window, task.canvas)
-        ok, data = cv2.imencode('.jpg', picture.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))])
-        if not ok:
-            raise TrainingError('OpenCV cannot write JPEG; install opencv-contrib-python')
-        out.append(_Picture(data.tobytes(), picture.points[0],
+        out.append(_Picture(jpeg(rng, picture.image), picture.points[0],
                             (picture.inside & ~picture.hidden)[0].astype(float),
                             np.linalg.inv(np.vstack([window, [0, 0, 1]]) @ eye.K), body @ eye.R.T + eye.t))
     return out
@@ -121,13 +120,13 @@ def _piece(job: tuple[Array, Task, int, int, list[int]]) -> list[_Picture]:
 
 def make_groups(poses: Array, task: Task, views: int, count: int, seed: int, file: Path | None = None, jobs: int = 1,
                 progress: Callable[[int, int], None] | None = None) -> Groups:
-    """Render groups of pictures, or read them where they were rendered before; see `album.make_album`.
+    """Render groups of pictures, or read them where they were rendered before; see `rendering.make_pictures`.
 
     Args:
         views: cameras of a group.  count: groups.
 
     Raises:
-        TrainingError: the file is of another album.
+        TrainingError: the file holds other pictures.
     """
     made_of = ['groups', *map(str, task.size), str(task.padding), str(views), str(count), str(seed), str(len(poses))]
     if file is not None and file.is_file():
@@ -143,14 +142,14 @@ def make_groups(poses: Array, task: Task, views: int, count: int, seed: int, fil
     return groups
 
 
-class Groups(Album):
+class Groups(PictureSet):
     """A data set of groups; see `fit.Data`. Pictures lie group by group.
 
     Args:
-        jpegs, points, there, task, seed: see `Album`; N = groups times views.
+        jpegs, points, there, task, seed: see `PictureSet`; N = groups times views.
         to_ray: (N, 3, 3) px of the canvas to rays.  joints: (N, 17, 3) m, camera axes.
         views: of a group.
-        labelled: groups, the first ones, whose joints are told; None = of all.
+        labelled: groups, the first ones, with 2D labels; None = of all.
         alone: in so many epochs at the beginning only these come.
     """
 
@@ -165,7 +164,7 @@ class Groups(Album):
         return len(self.jpegs) // self.views
 
     def of(self, labelled: int, unlabelled: bool = True, alone: int = 0) -> Groups:
-        """Those of the first groups whose joints are told; `unlabelled`: the others, too, after `alone` epochs."""
+        """Those of the first groups with 2D labels; `unlabelled`: the others, too, after `alone` epochs."""
         n = (len(self) if unlabelled else min(labelled, len(self))) * self.views
         return Groups(self.jpegs[:n], self.points[:n], self.there[:n], self.to_ray[:n], self.joints[:n], self.task,
                       self.views, self.seed, min(labelled, len(self)), alone)
@@ -189,15 +188,15 @@ class Groups(Album):
             TrainingError: damaged, or made otherwise.
         """
         a = read_arrays(file, _FIELDS, made_of)
-        return cls(parted(a['data'], a['ends']), list(a['points'][:, None].astype(float)),
+        return cls(jpegs_of(a['data'], a['ends']), list(a['points'][:, None].astype(float)),
                    list(a['there'][:, None].astype(float)), a['to_ray'], a['joints'].astype(float), task, views, seed)
 
     # -- batches
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *,  # type: ignore[override]
-                drawing: Drawing | None = None) -> Iterator[GroupBatch]:
+                sampling: Sampling | None = None) -> Iterator[GroupBatch]:
         """Batches of epoch n; where some groups have labels and some do not, half a batch is of either."""
-        partial = drawing is not None and drawing.partial
+        partial = sampling is not None and sampling.partial
         rng = np.random.default_rng([self.seed, n, 3])
         known, others = np.arange(min(self.labelled, len(self))), np.arange(self.labelled, len(self))
         if self.varied and len(known) and len(others):

@@ -191,7 +191,7 @@ def take(rng: np.random.Generator, stage: Stage, eye: Eye, window: ArrayLike, si
 
 
 def _hidden(camera: VirtualCamera, stage: Stage, px: Array, depth: Array) -> NDArray[np.bool_]:
-    """Joints behind a thing or another person; a person's own body hides nothing here, it tells where the joint is."""
+    """Joints behind a thing or another person; a person's own body hides nothing here, it shows where the joint is."""
     out = np.zeros(depth.shape, bool)
     bodies = [body_parts(j, look) for j, look in zip(stage.joints, stage.looks, strict=True)]
     for p in range(len(out)):

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A critic and those that it judges: the non-saturating game with a penalty on the critic's slope (methods.md 1.5).
+"""Adversarial losses: non-saturating, with a penalty on the critic's gradient (methods.md 1.5).
 
 Goodfellow et al., NeurIPS 2014; the penalty R1 is of Mescheder et al., ICML 2018.
 """
@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-__all__ = ['critic_loss', 'fooling', 'slope']
+__all__ = ['critic_loss', 'generator_loss', 'gradient_penalty']
 
-Judge = Callable[[Tensor], Tensor]
-
-
-def fooling(critic: Judge, made: Tensor) -> Tensor:
-    """What the maker of poses (N, ...) minimises: small where the critic takes them for real."""
-    return softplus(-critic(made)).mean()
+Critic = Callable[[Tensor], Tensor]
 
 
-def critic_loss(critic: Judge, real: Tensor, made: Tensor) -> Tensor:
-    """What the critic minimises: small where it tells real (N, ...) from made (M, ...); log 4 where it cannot."""
-    return softplus(-critic(real.detach())).mean() + softplus(critic(made.detach())).mean()
+def generator_loss(critic: Critic, generated: Tensor) -> Tensor:
+    """Minimised by what generates poses (N, ...): small where the critic takes them for real."""
+    return softplus(-critic(generated)).mean()
 
 
-def slope(critic: Judge, real: Tensor) -> Tensor:
+def critic_loss(critic: Critic, real: Tensor, generated: Tensor) -> Tensor:
+    """Minimised by the critic: small where it separates real (N, ...) from generated (M, ...), else log 4."""
+    return softplus(-critic(real.detach())).mean() + softplus(critic(generated.detach())).mean()
+
+
+def gradient_penalty(critic: Critic, real: Tensor) -> Tensor:
     """R1: half the mean square of the critic's gradient at real poses (N, ...)."""
     at = real.detach().requires_grad_(True)
     gradient = torch.autograd.grad(critic(at).sum(), at, create_graph=True)[0]

@@ -1,12 +1,12 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Poses that should be the same: in all views, in both steps (methods.md 6.5), over time, up to rotation (4.4)."""
+"""Poses that should be the same: in all views, in both steps (methods.md 6.5), up to rotation (4.4)."""
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ['can_agree', 'mv_procrustes', 'procrustes_rotation', 'smooth', 'step_agree', 'unit_pose']
+__all__ = ['canonical_consistency', 'mv_procrustes', 'procrustes_rotation', 'step_consistency', 'unit_pose']
 
 _FLOOR = 1e-8
 
@@ -16,7 +16,7 @@ def unit_pose(X: Tensor) -> Tensor:
     return X * (X.square().sum((-1, -2), keepdim=True) / X.shape[-2] + _FLOOR).rsqrt()
 
 
-def can_agree(X: Tensor, views: Tensor) -> Tensor:
+def canonical_consistency(X: Tensor, views: Tensor) -> Tensor:
     """Mean over pairs of views of |X_u - X_v|_1 / 51; X (B, V, 17, 3), views (B, V) bool.
 
     Keep its weight tiny: as the main loss it makes poses that no longer follow the input (methods.md 5.5).
@@ -27,17 +27,10 @@ def can_agree(X: Tensor, views: Tensor) -> Tensor:
     return (off * pairs).sum() / pairs.sum().clamp(min=1)
 
 
-def step_agree(X: Tensor, X2: Tensor, c: Tensor) -> Tensor:
+def step_consistency(X: Tensor, X2: Tensor, c: Tensor) -> Tensor:
     """Confidence-weighted distance of the poses (B, V, 17, 3) of both steps, / 51, mean over the views there."""
     off = (unit_pose(X) - unit_pose(X2)).square().sum(-1).add(_FLOOR).sqrt()
     return (off * c).sum() / (3 * X.shape[-2] * (c > 0).any(-1).sum().clamp(min=1))
-
-
-def smooth(X: Tensor) -> Tensor:
-    """Mean |X_t+1 - 2 X_t + X_t-1| of poses (..., T, 17, 3); for temporal lifters. 0 for fewer than three frames."""
-    if X.shape[-3] < 3:
-        return X.sum() * 0
-    return (X[..., 2:, :, :] - 2 * X[..., 1:-1, :, :] + X[..., :-2, :, :]).abs().mean()
 
 
 def procrustes_rotation(source: Tensor, target: Tensor, weight: Tensor) -> Tensor:

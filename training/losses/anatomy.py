@@ -9,7 +9,7 @@ from torch.nn.functional import normalize, relu
 
 from selfpose_ros.core.skeleton import BONE_NAMES, BONES
 
-__all__ = ['bone_lengths', 'bone_vec', 'bone_vectors', 'chirality', 'chirality_score', 'drawn_out', 'limb_len',
+__all__ = ['bone_lengths', 'bone_vec', 'bone_vectors', 'chirality', 'chirality_score', 'depth_elongation', 'limb_len',
            'symmetry', 'z_bound']
 
 _PARENT, _CHILD = [a for a, _ in BONES], [b for _, b in BONES]
@@ -17,7 +17,7 @@ _LEFT = [i for i, name in enumerate(BONE_NAMES) if '-l_' in name]
 _RIGHT = [BONE_NAMES.index(BONE_NAMES[i].replace('l_', 'r_')) for i in _LEFT]
 _PELVIS, _R_HIP, _L_HIP, _THORAX, _NOSE, _HEAD = 0, 1, 4, 8, 9, 10
 _HIPS, _KNEES, _ANKLES = [1, 4], [2, 5], [3, 6]
-#: a pose that is flatter than this does not tell its depth's sign, in units of its RMS
+#: a pose that is flatter than this does not show the sign of its depth, in units of its RMS
 _MARGIN = .02
 _FLOOR = 1e-12
 
@@ -55,11 +55,11 @@ def chirality(X: Tensor) -> Tensor:
     return relu(_MARGIN - chirality_score(X)).mean()
 
 
-def drawn_out(Y: Tensor, views: Tensor, most: float = 1.2) -> Tensor:
+def depth_elongation(Y: Tensor, views: Tensor, most: float = 1.2) -> Tensor:
     """How far the depths' spread over the widths' exceeds `most`, over all poses Y (B, V, 17, 3) of a batch.
 
-    People are seen from around, so in camera axes bodies are about as deep as wide on the average. Poses that are drawn
-    out in depth with cameras that hardly turn explain the 2D nearly as well, and lifters find that first and may stay.
+    People are seen from around, so in camera axes bodies are about as deep as wide on the average. Poses that are
+    elongated in depth, with cameras that hardly turn, explain the 2D nearly as well; lifters find them first.
     """
     size = (Y.square() * views[..., None, None]).sum((0, 1, 2))
     return relu((size[2] / size[0].clamp(min=_FLOOR)).add(_FLOOR).sqrt() - most)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .reprojection import mix_of, pair_errors, rep_l1, rep_of
 
-__all__ = ['csm_keep', 'csm_mix', 'csm_rep', 'csm_terms']
+__all__ = ['csm_keep', 'csm_terms']
 
 
 def csm_keep(w: Tensor, w_ref: Tensor, c: Tensor, views: Tensor) -> Tensor:
@@ -15,17 +15,7 @@ def csm_keep(w: Tensor, w_ref: Tensor, c: Tensor, views: Tensor) -> Tensor:
     return (rep_l1(w, w_ref, c) * views).sum() / views.sum().clamp(min=1)
 
 
-def csm_rep(w_ref: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor) -> Tensor:
-    """Own poses against refined 2D, which is taken as given."""
-    return rep_of(pair_errors(w_ref.detach(), X, R, c.detach()), views)
-
-
-def csm_mix(w_ref: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor) -> Tensor:
-    """The other views' poses against refined 2D, which is taken as given; summed like `mix_rep`."""
-    return mix_of(pair_errors(w_ref.detach(), X, R, c.detach()), views)
-
-
 def csm_terms(w_ref: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
-    """`csm_rep` and `csm_mix` at the price of one."""
+    """Own poses, and the other views' poses (summed like `mix_of`), against refined 2D, which is taken as given."""
     errors = pair_errors(w_ref.detach(), X, R, c.detach())
     return rep_of(errors, views), mix_of(errors, views)

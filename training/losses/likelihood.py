@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Poses against a target that is known to some precision, and how unsure the network says it is."""
+"""Poses against a target that is known to some precision, and the network's own sigma."""
 from __future__ import annotations
 
 import torch

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ['NEAREST_M', 'WEIGHTS', 'apart', 'flat_residuals', 'on_plane', 'pair_weights', 'plane_points', 'relative',
-           'reproj', 'root_pretrain', 'sizes', 't_reproj', 'transform_residuals', 'transformed']
+__all__ = ['NEAREST_M', 'WEIGHTS', 'flat_residuals', 'on_plane', 'pair_weights', 'plane_points', 'pose_residuals',
+           'relative', 'reproj', 'root_pretrain', 'sizes', 't_reproj', 'transform_residuals', 'transformed']
 
 #: nothing is nearer to a camera than this, m; what is predicted there is projected as if it were this far
 NEAREST_M = .3
@@ -69,7 +69,7 @@ def transform_residuals(x: Tensor, Y: Tensor, R: Tensor, t: Tensor) -> Tensor:
 def flat_residuals(w: Tensor, Y: Tensor, R: Tensor, c: Tensor) -> Tensor:
     """(B, V, U, 17, 2) as `transform_residuals`, without root, baseline or perspective: poses are only turned.
 
-    What is left when nobody says where the pelvis is: in every view a pose gets the size that the 2D joints have.
+    What is left when the pelvis is not placed: in every view a pose gets the size that the 2D joints have.
 
     Args:
         w: (B, V, 17, 2) what was seen, on the image plane of the virtual camera that looks at the root.
@@ -83,7 +83,7 @@ def flat_residuals(w: Tensor, Y: Tensor, R: Tensor, c: Tensor) -> Tensor:
     return p * (seen / size.clamp(min=_FLOOR) + _FLOOR).sqrt() - w[:, :, None]
 
 
-def apart(residuals: Tensor, weight: Tensor) -> Tensor:
+def pose_residuals(residuals: Tensor, weight: Tensor) -> Tensor:
     """Residuals (B, V, U, 17, 2) without their mean over the joints, by weight (B, V, U, 17).
 
     A root that is off moves all joints alike, and usually by more than the pose is wrong.

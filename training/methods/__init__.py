@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 from ..errors import TrainingError
+from .base import Method
 from .canonpose import CanonPose
-from .contract import Method
 from .cross_view import CVSF, CrossView
 from .detector import Detector
 from .heatmap25d import HeatMap25DMethod
@@ -21,13 +20,13 @@ from .transform_reprojection import TransformReprojection
 
 __all__ = ['METHODS', 'Method', 'get']
 
-METHODS: dict[str, type[Any]] = {
+METHODS: dict[str, type[Method]] = {
     m.name: m for m in (CanonPose, CVSF, CrossView, LiftReprojectLift, TransformReprojection, PoseMachine, Supervised,
                         System, Pose2D, Detector, HeatMap25DMethod)}
 
 
-def get(name: str) -> Any:
-    """A method by its name: a `Method`, or one of networks of images, with `task` and `export`.
+def get(name: str) -> Method:
+    """A method by its name, with its default settings.
 
     Raises:
         TrainingError: there is none of this name; the nearest is named.

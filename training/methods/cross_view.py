@@ -8,44 +8,44 @@ are refined together with the skeletons (`rig_fusion`), and every view learns th
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..batch import Batch
-from ..cross_view import CrossViewFusion, Fused
-from ..losses.agreement import can_agree, procrustes_rotation, step_agree
-from ..losses.anatomy import drawn_out
+from ..data.batch import Batch
+from ..data.normalise import norm2d
+from ..fusion.cross_view import CrossViewFusion, Fused
+from ..fusion.rig import RigPoses, fuse_rigs
+from ..losses.agreement import canonical_consistency, procrustes_rotation, step_consistency
+from ..losses.anatomy import depth_elongation
 from ..losses.fusion import csm_keep, csm_terms
 from ..losses.likelihood import pose_distance
 from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
 from ..networks import Lifted, Lifter
 from ..networks.heads import rooted
-from ..normalise import norm2d
-from ..rig_fusion import RigPoses, fuse_rigs
+from ..settings import Settings
+from .base import LifterSettings, Method, consistency, rotations_of, seen_views, sigma_term
 from .canonpose import other_views
-from .contract import NETWORK, consistency, network_of, rotations_of, seen_views, sigma_term
 
-__all__ = ['CVSF', 'CrossView', 'fused_of']
+__all__ = ['CVSF', 'CVSFSettings', 'CrossView', 'CrossViewSettings', 'fused_of']
 
 #: weights of methods.md 6.5: before and from `stage` on
 _STAGES: dict[str, tuple[float, float]] = {
     'rep': (1., .1), 'mix': (1., .1), 'cam_shuffle': (.1, .1), 'csm_keep': (1., .01), 'csm_rep': (.01, 1.),
-    'csm_mix': (.01, 1.), 'can_agree': (.001, .01), 'step_agree': (.1, .001), 'rep2': (.1, .1), 'mix2': (.1, .1)}
-
-
+    'csm_mix': (.01, 1.), 'canonical_consistency': (.001, .01), 'step_consistency': (.1, .001), 'rep2': (.1, .1),
+    'mix2': (.1, .1)}
 #: residual, in normalised units, of fused poses that are half trusted; that of good ones is .015
 _SOUND = .03
 #: confidences between which a joint is almost sure
 _ALMOST = (.7, .85)
 #: fused rigs are trusted below the first and not at all above the second depth / width
-_DRAWN_OUT = (1.3, 1.6)
+_ELONGATION = (1.3, 1.6)
 
 
-def _round_enough(depth: Tensor) -> Tensor:
-    return ((_DRAWN_OUT[1] - depth) / (_DRAWN_OUT[1] - _DRAWN_OUT[0])).clamp(0, 1)
+def _depth_trust(depth: Tensor) -> Tensor:
+    return ((_ELONGATION[1] - depth) / (_ELONGATION[1] - _ELONGATION[0])).clamp(0, 1)
 
 
 def to_canonical(y_cam: Tensor, conf: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,39 +61,90 @@ def to_canonical(y_cam: Tensor, conf: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def fused_of(lifted: Lifted, batch: Batch, rounds: int, own: float = 1.) -> RigPoses:
-    """`fuse_rigs` of what a lifter says about a batch; frames of one (subj, rig) are of one standing rig."""
+    """`fuse_rigs` of a lifter's output for a batch; frames of one (subj, rig) are of one standing rig."""
     X, R = to_canonical(lifted.y_cam.detach(), batch.weight)
     key = batch.subj.long() * (batch.rig.max().long() + 1) + batch.rig.long()
     group = torch.unique(key, return_inverse=True)[1]
     return fuse_rigs(batch.w2d, batch.weight, X, R, group, rounds, batch.ray_rot, batch.scale_px, own)
 
 
-class CrossView:
+@dataclass(frozen=True, kw_only=True)
+class CrossViewSettings(LifterSettings):
+    """Of `CrossView`."""
+
+    head: str = 'canon_direct'
+    per_rig: int = 8
+    #: the paper's loss: lift, refine, lift again
+    paper_loss: bool = False
+    #: how 2D joints are refined: solve, heat (the release's heat map) or off
+    csm: str = 'solve'
+    #: confidence below which a joint is refined
+    tau: float = .5
+    #: share of the training from which on joints are refined, and poses fused
+    csm_from: float = .1
+    #: with the paper's loss: share of the training at which its second stage begins
+    stage: float = .6
+    #: share of the training over which the fused poses' weight rises
+    ramp: float = .1
+    #: rounds of skeletons and rotations in the fusion of a rig
+    rounds: int = 6
+    #: weights of the reprojection into the own view, into the others, and with rotations of another instant
+    rep: float = 1.
+    mix: float = 1.
+    cam_shuffle: float = .1
+    #: weight of what poses are deeper than wide
+    depth_elongation: float = 1.
+    #: share of the reprojection losses that is left where fused poses are trusted
+    reprojection_share: float = .1
+    #: weight of the distance to the fused poses
+    fused_pose: float = 1.
+    #: weight of a view's own 2D in the fused pose that it learns
+    own_view: float = .25
+
+
+@dataclass(frozen=True, kw_only=True)
+class CVSFSettings(CrossViewSettings):
+    """Of `CVSF`: the paper's."""
+
+    paper_loss: bool = True
+    head: str = 'canon_rot'
+    depth_elongation: float = 0.
+    csm: str = 'heat'
+    tau: float = .85
+    csm_from: float = .05
+    width: int = 1024
+    weight_decay: float = 1e-5
+    clip: float = 0.
+    keep: str = 'best'
+    per_rig: int = 4
+    mirror: float = 0.
+    lr: float = 1e-4
+    epochs: int = 100
+    schedule: str = 'step'
+    warmup: int = 0
+    ema: float = 0.
+    decays: list[list[float]] = field(
+        default_factory=lambda: [[.3, .1], [.5, .01], [.6, .5], [.8, .05], [.9, .005]])
+
+
+class CrossView(Method):
     """Cross-view self-fusion in 2D and 3D."""
 
     name = 'cross_view'
-    summary = 'views repair and teach each other (CVSF, ACCV 2022, carried on to 3D over the frames of a rig)'
+    summary = 'views repair and label_all each other (CVSF, ACCV 2022, carried on to 3D over the frames of a rig)'
 
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
-        self._fusion = CrossViewFusion('off')
+    settings_type: ClassVar[type[Settings]] = CrossViewSettings
+    settings: CrossViewSettings
+    _fusion = CrossViewFusion('off')
 
-    def defaults(self) -> dict[str, Any]:
-        return {
-            **NETWORK, 'head': 'canon_direct', 'batch': 64, 'lr': 1e-3, 'weight_decay': 0., 'clip': 1.,
-            'schedule': 'cosine', 'epochs': 20, 'warmup': 200, 'floor': .003, 'ema': .999, 'keep': 'last',
-            'per_rig': 8, 'mirror': .5,
-            'paper': False, 'csm': 'solve', 'tau': .5, 'csm_from': .1, 'stage': .6, 'ramp': .1, 'rounds': 6,
-            'rep': 1., 'mix': 1., 'cam_shuffle': .1, 'drawn_out': 1., 'left': .1, 'fused': 1., 'own': .25,
-        }
-
-    def build(self, config: Mapping[str, Any]) -> Lifter:
-        s = self._settings = self.defaults() | dict(config)
-        self._fusion = CrossViewFusion(s['csm'], s['tau'], soft=.06 if s['csm'] == 'solve' else 0., gradient=s['paper'])
-        return network_of(s)
+    def build(self) -> Lifter:
+        s = self.settings
+        self._fusion = CrossViewFusion(s.csm, s.tau, soft=.06 if s.csm == 'solve' else 0., gradient=s.paper_loss)
+        network: Lifter = super().build()
+        return network
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
-        return (self._two_steps if self._settings['paper'] else self._taught)(network, batch, progress)
+        return (self._two_steps if self.settings.paper_loss else self._with_fused_poses)(network, batch, progress)
 
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:
@@ -117,48 +168,48 @@ class CrossView:
         X, R = rotations_of(lifted, self.name)
         return self._fusion(batch.w2d, batch.weight, X, R)
 
-    def _taught(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
+    def _with_fused_poses(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Reprojection alone, then mostly the fused poses of the rigs."""
-        s, c, views = self._settings, batch.weight, seen_views(batch)
+        s, c, views = self.settings, batch.weight, seen_views(batch)
         lifted = network.lift(batch)
         X, R = rotations_of(lifted, self.name)
-        ramp = min(max((progress - s['csm_from']) / max(s['ramp'], 1e-9), 0.), 1.)
-        taught: float | Tensor = 0.
+        ramp = min(max((progress - s.csm_from) / max(s.ramp, 1e-9), 0.), 1.)
+        trusted: float | Tensor = 0.
         w, found, target, known = batch.w2d, rooted(X @ R.mT), other_views(lifted, views), c
         terms: dict[str, Tensor] = {}
         if ramp:
-            fused = fused_of(lifted, batch, s['rounds'], s['own'])
-            # a rig whose fused poses do not explain its 2D, or are drawn out in depth, has no sound rotations yet
-            sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _round_enough(fused.depth)[:, None] * views
-            taught = ramp * (sound.sum() / views.sum().clamp(min=1))
+            fused = fused_of(lifted, batch, s.rounds, s.own_view)
+            # a rig whose fused poses do not explain its 2D, or are deeper than wide, has no sound rotations yet
+            sound = 1 / (1 + (fused.residual / _SOUND) ** 4) * _depth_trust(fused.depth)[:, None] * views
+            trusted = ramp * (sound.sum() / views.sum().clamp(min=1))
             target, known = fused.y_cam, fused.weight[:, None] * sound[..., None]
-            terms['fused'] = taught * s['fused'] * pose_distance(lifted.y_cam, target, known)
+            terms['fused'] = trusted * s.fused_pose * pose_distance(lifted.y_cam, target, known)
             refined = self._fusion(w, c, X.detach(), R.detach())
             w, c = refined.w2d, refined.conf
-        left = 1 - (1 - s['left']) * taught
-        if s['head'] == 'canon_direct':                    # until somebody knows better
-            terms['follow'] = (1 - taught) * pose_distance(
+        left = 1 - (1 - s.reprojection_share) * trusted
+        if s.head == 'canon_direct':                       # as long as no fused pose is trusted
+            terms['follow'] = (1 - trusted) * pose_distance(
                 lifted.y_cam, found.detach(), views[..., None] * torch.ones_like(c))
         errors = pair_errors(w, X, R, c)
-        terms['rep'] = left * s['rep'] * rep_of(errors, views)
-        terms['mix'] = left * s['mix'] * mix_of(errors, views)
-        if s['cam_shuffle']:
-            terms['cam_shuffle'] = left * s['cam_shuffle'] * cam_shuffle(
+        terms['rep'] = left * s.rep * rep_of(errors, views)
+        terms['mix'] = left * s.mix * mix_of(errors, views)
+        if s.cam_shuffle:
+            terms['cam_shuffle'] = left * s.cam_shuffle * cam_shuffle(
                 w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)
-        if s['drawn_out']:
-            terms['drawn_out'] = s['drawn_out'] * drawn_out(found, views)
+        if s.depth_elongation:
+            terms['depth_elongation'] = s.depth_elongation * depth_elongation(found, views)
         return terms | {'sigma': sigma_term(lifted, target, known)}
 
     def _two_steps(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Lift, refine, lift again (methods.md 6.5)."""
-        s, w, c, views = self._settings, batch.w2d, batch.weight, seen_views(batch)
-        weight = {k: v[progress >= s['stage']] for k, v in _STAGES.items()}
+        s, w, c, views = self.settings, batch.w2d, batch.weight, seen_views(batch)
+        weight = {k: v[progress >= s.stage] for k, v in _STAGES.items()}
         lifted = network.lift(batch)
         X, R = rotations_of(lifted, self.name)
         errors = pair_errors(w, X, R, c)
         terms = {'rep': rep_of(errors, views), 'mix': mix_of(errors, views),
                  'cam_shuffle': cam_shuffle(w, X, R, c, views, batch.subj, batch.rig, batch.ray_rot)}
-        if progress >= s['csm_from']:
+        if progress >= s.csm_from:
             refined = self._fusion(w, c, X, R)
             terms['csm_keep'] = csm_keep(w, refined.w2d, c, views)
             terms['csm_rep'], terms['csm_mix'] = csm_terms(refined.w2d, X, R, refined.conf, views)
@@ -166,8 +217,9 @@ class CrossView:
             second = network.lift_views(torch.cat([again, refined.conf[..., None]], -1))
             X2, R2 = rotations_of(second, self.name)
             errors = pair_errors(again, X2, R2, refined.conf)
-            terms |= {'can_agree': can_agree(X2, views), 'step_agree': step_agree(X, X2, c),
-                      'rep2': rep_of(errors, views), 'mix2': mix_of(errors, views)}
+            terms |= {'canonical_consistency': canonical_consistency(X2, views),
+                      'step_consistency': step_consistency(X, X2, c), 'rep2': rep_of(errors, views),
+                      'mix2': mix_of(errors, views)}
         out = {k: weight[k] * v for k, v in terms.items()}
         return out | {'sigma': sigma_term(lifted, other_views(lifted, views), c)}
 
@@ -177,10 +229,4 @@ class CVSF(CrossView):
 
     name = 'cvsf'
     summary = "cross-view self-fusion with the paper's network, heat map, weights and schedule (ACCV 2022)"
-
-    def defaults(self) -> dict[str, Any]:
-        return super().defaults() | {
-            'paper': True, 'head': 'canon_rot', 'drawn_out': 0., 'csm': 'heat', 'tau': .85, 'csm_from': .05,
-            'stage': .6, 'width': 1024, 'weight_decay': 1e-5, 'clip': 0., 'keep': 'best', 'per_rig': 4, 'mirror': 0.,
-            'lr': 1e-4, 'epochs': 100, 'schedule': 'step', 'warmup': 0, 'ema': 0.,
-            'decays': [[.3, .1], [.5, .01], [.6, .5], [.8, .05], [.9, .005]]}
+    settings_type = CVSFSettings

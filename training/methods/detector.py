@@ -1,9 +1,10 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny detector of people, taught by rendered pictures: boxes without anchors (YOLOX, Ge et al. 2021, simplified)."""
+"""A tiny detector of people, from rendered pictures: boxes without anchors (YOLOX, Ge et al. 2021, simplified)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..images.album import ImageBatch
-from ..networks.vision import MEAN, STD, BoxNetwork, begin_with, make_vision
-from .of_images import OfImages
+from ..images.pictures import ImageBatch
+from ..networks.vision import MEAN, STD, BoxNetwork, prepared
+from .image_base import ImageMethod, ImageSettings
 
-__all__ = ['BoxGraph', 'Detector']
+__all__ = ['BoxGraph', 'Detector', 'DetectorSettings']
 
 #: longer side of a box in cells that a scale is for; cells around the middle of a box that are to find it, in cells
 _CELLS, _RADIUS = 6., 1.
@@ -24,28 +25,35 @@ _CELLS, _RADIUS = 6., 1.
 _IOU = .5
 
 
-class Detector(OfImages):
+@dataclass(frozen=True, kw_only=True)
+class DetectorSettings(ImageSettings):
+    """Of `Detector`."""
+
+    stages: list[int] = field(default_factory=lambda: [24, 48, 80])
+    depth: list[int] = field(default_factory=lambda: [0, 1, 1])
+    size: list[int] = field(default_factory=lambda: [192, 160])
+    epochs: int = 16
+    warmup: int = 100
+    val_samples: int = 512
+
+
+class Detector(ImageMethod):
     """See the module."""
 
     name = 'detector'
     summary = 'a tiny detector of people from rendered pictures (after YOLOX, 2021)'
+    settings_type = DetectorSettings
+    settings: DetectorSettings
     kind = 'detector'
 
-    def defaults(self) -> dict[str, Any]:
-        return {'stages': [24, 48, 80], 'depth': [0, 1, 1], 'hidden': 48, 'size': [192, 160], 'pictures': 6000,
-                'batch': 32, 'lr': 2e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 16, 'warmup': 100,
-                'ema': .998, 'val_samples': 512, 'clip': 5., 'floor': .003, 'start': ''}
-
-    def build(self, config: Mapping[str, Any]) -> BoxNetwork:
-        self._settings = self.defaults() | dict(config)
-        network = make_vision('detector', self.task(self._settings).size, self._settings)
-        begin_with(network, self._settings['start'])
-        assert isinstance(network, BoxNetwork)
-        return network
+    def build(self) -> BoxNetwork:
+        s = self.settings
+        network = BoxNetwork(self.task.size, list(s.stages), list(s.depth), s.hidden)
+        return prepared(network, s.start)
 
     def loss(self, network: nn.Module, batch: ImageBatch, progress: float) -> dict[str, Tensor]:
         found = network((batch.image - MEAN) / STD)
-        owner, cells = _assigned(batch, self.task(self._settings).size)
+        owner, cells = _assigned(batch, self.task.size)
         positive = owner >= 0
         focal = _focal(found[..., 4], positive.float())
         terms = {'objectness': focal / positive.sum().clamp(min=1)}
@@ -67,19 +75,19 @@ class Detector(OfImages):
         """Recall and precision at an overlap of 0.5, percent."""
         from selfpose_ros.inference.pose2d.decode import yolox
         raw = BoxGraph(network)((batch.image - MEAN) / STD)
-        right = told = people = 0
-        for i, (boxes, _) in enumerate(yolox(raw.numpy(), self.task(self._settings).size, .4, .5)):
+        right = found = people = 0
+        for i, (boxes, _) in enumerate(yolox(raw.numpy(), self.task.size, .4, .5)):
             truth = batch.box[i][batch.weight[i].sum(-1) > 0].numpy()
-            told, people = told + len(boxes), people + len(truth)
+            found, people = found + len(boxes), people + len(truth)
             if len(boxes) and len(truth):
                 hits = _overlaps(boxes, truth) > _IOU
                 right += int(hits.any(0).sum())
-        return {'recall': 100 * right / max(people, 1), 'precision': 100 * right / max(told, 1)}
+        return {'recall': 100 * right / max(people, 1), 'precision': 100 * right / max(found, 1)}
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""
-        from ..images.export import export_vision
-        export_vision(BoxGraph(network), 'detector', self.task(self._settings).size, folder, card)
+        from ..export.images import export_vision
+        export_vision(BoxGraph(network), 'detector', self.task.size, folder, card)
 
 
 class BoxGraph(nn.Module):

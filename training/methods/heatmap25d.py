@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images to 3D poses: 2D labels for some pictures, and several views of the same instant that nobody has labelled.
 
-Iqbal, Molchanov and Kautz, CVPR 2020 (methods.md 4). The network tells joints and their depths behind the pelvis; with
+Iqbal, Molchanov and Kautz, CVPR 2020 (methods.md 4). The network gives joints and their depths behind the pelvis; with
 the camera's intrinsics that is a pose, and poses of one instant must be the same body up to a rotation.
 """
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,70 +21,102 @@ from selfpose_ros.core.skeleton import MIRROR
 
 from .. import checkpoint, metrics
 from ..errors import TrainingError
-from ..evaluate import EVAL16
 from ..images.groups import GroupBatch, Groups, make_groups
 from ..losses.agreement import mv_procrustes, procrustes_rotation, unit_pose
-from ..losses.anatomy import chirality, chirality_score, drawn_out, limb_len, z_bound
+from ..losses.anatomy import chirality, chirality_score, depth_elongation, limb_len, z_bound
 from ..losses.heat_map import heatmap_cross, heatmap_mse
 from ..losses.likelihood import laplace_nll
+from ..metrics import EVAL16
 from ..networks.points25d import HeatMap25D, Seen, confidence, places, pose_of, rays_of, target_maps
 from ..networks.vision import MEAN, STD
-from .of_images import OfImages
+from .image_base import ImageMethod, TowerSettings
 from .pose2d import pck
 
-__all__ = ['HeatMap25DMethod', 'PointsGraph']
+__all__ = ['HeatMap25DMethod', 'HeatMap25DSettings', 'PointsGraph']
 
 #: weight of "nowhere" for a joint outside the picture
 _NOWHERE = .05
 #: share of the training over which the losses without labels rise
 _RAMP = .1
-#: share of the training after which the sign of depth is no longer told
-_TOLD = .3
+#: share of the training over which the loss of chirality fades
+_FADE = .3
 _SIGMA_WEIGHT = 1e-2
 _FLOOR = 1e-8
 
 
-class HeatMap25DMethod(OfImages):
-    """See the module; `images.run` makes the pictures."""
+@dataclass(frozen=True, kw_only=True)
+class HeatMap25DSettings(TowerSettings):
+    """Of `HeatMap25DMethod`."""
+
+    #: pictures of an instant
+    views: int = 3
+    #: groups with 2D labels, and whether the others are used, too
+    labelled: int = 500
+    unlabelled: bool = True
+    batch: int = 12
+    lr: float = 1e-3
+    schedule: str = 'cosine'
+    steps: int = 5000
+    warmup: int = 100
+    ema: float = .995
+    val_samples: int = 256
+    evaluate_every: int = 250
+    clip: float = 5.
+    floor: float = .003
+    sign_check_after: float = .8
+    #: weights of the heat maps, squared and cross-entropy
+    heatmap: float = 1.
+    cross: float = 1.
+    #: weights of the views' agreement, of bone lengths, of depths beyond max_depth, of poses deeper than wide, of knees
+    multi_view: float = 2.
+    limb_length: float = .5
+    z_bound: float = 1.
+    #: in lengths of the reference bone
+    max_depth: float = 1.5
+    depth_elongation: float = 1.
+    chirality: float = 1.
+    #: weight of pseudo labels (a picture and its mirror image), and from which confidence on they are used
+    pseudo: float = .3
+    pseudo_confidence: float = .5
+    #: share of the losses' gradient that moves joints in the picture; all of it moves depths
+    point_gradient: float = .3
+    #: share of the training at which the losses without labels begin
+    stage: float = .5
+
+
+class HeatMap25DMethod(ImageMethod):
+    """See the module."""
 
     name = 'heatmap25d'
     summary = 'images to 3D with 2D labels for a part and unlabelled multi-view pictures (Iqbal et al., CVPR 2020)'
+    settings_type = HeatMap25DSettings
+    settings: HeatMap25DSettings
 
-    def defaults(self) -> dict[str, Any]:
-        return {'stages': [32, 64, 128], 'depth': [1, 2, 3], 'hidden': 48, 'size': [144, 192],
-                'pictures': 6000, 'views': 3, 'labelled': 500, 'unlabelled': True, 'start': '',
-                'batch': 12, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'steps': 5000, 'warmup': 100,
-                'ema': .995, 'val_samples': 256, 'evaluate_every': 250, 'clip': 5., 'floor': .003, 'cure_after': .8,
-                'heatmap': 1., 'cross': 1., 'mv': 2., 'limb': .5, 'z_bound': 1., 'most_z': 1.5, 'drawn_out': 1.,
-                'chirality': 1., 'pseudo': .3, 'sure': .5, 'pull': .3, 'stage': .5}
-
-    def album(self, config: Mapping[str, Any], joints: Any, pictures: int, seed: int, file: Path, jobs: int,
-              held_out: bool) -> Groups:
-        """Groups of pictures of people in poses `joints` (N, 17, 3); see `images.run`."""
-        views = int(config['views'])
-        groups = make_groups(joints, self.task(config), views, max(pictures // views, 1), seed, file, jobs)
+    def make_pictures(self, joints: Any, count: int, seed: int, file: Path, jobs: int, held_out: bool) -> Groups:
+        """Groups of pictures of people in poses `joints` (N, 17, 3) m."""
+        s = self.settings
+        groups = make_groups(joints, self.task, s.views, max(count // s.views, 1), seed, file, jobs)
         if held_out:
             return groups
-        # nothing is asked of the others before the heat maps are there
-        epoch = max(1, len(groups) // int(config['batch']))
-        steps = int(config['steps']) or int(config['epochs']) * epoch
-        return groups.of(int(config['labelled']), bool(config['unlabelled']), int(config['stage'] * steps / epoch))
+        # the others are not used before the heat maps are there
+        epoch = max(1, len(groups) // s.batch)
+        steps = s.steps or s.epochs * epoch
+        return groups.of(s.labelled, s.unlabelled, int(s.stage * steps / epoch))
 
-    def build(self, config: Mapping[str, Any]) -> HeatMap25D:
-        self._settings = self.defaults() | dict(config)
-        s = self._settings
-        network = HeatMap25D(self.task(s).size, list(s['stages']), list(s['depth']), int(s['hidden']))
-        if s['start']:
-            _begin_with(network, Path(s['start']))
+    def build(self) -> HeatMap25D:
+        s = self.settings
+        network = HeatMap25D(self.task.size, list(s.stages), list(s.depth), s.hidden)
+        if s.start:
+            _take_tower(network, Path(s.start).expanduser())
         return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
 
     # -- training
 
     def loss(self, network: nn.Module, batch: GroupBatch, progress: float) -> dict[str, Tensor]:
-        s = self._settings
-        ramp = min(max((progress - s['stage']) / _RAMP, 0.), 1.)
+        s = self.settings
+        ramp = min(max((progress - s.stage) / _RAMP, 0.), 1.)
         if ramp <= 0 and not bool(batch.labelled.all()):
-            batch = batch.part(batch.labelled)             # nothing is asked of the others yet
+            batch = batch.part(batch.labelled)             # the others are not used yet
         images = (batch.image.flatten(0, 1) - MEAN) / STD
         seen = network(images)
         labelled = batch.labelled[:, None].expand(batch.weight.shape[:2]).flatten()
@@ -91,26 +124,27 @@ class HeatMap25DMethod(OfImages):
         target = target_maps(batch.points.flatten(0, 1), seen.heat)
         target = torch.where(weight[..., None, None] > 0, target, 1. / target[0, 0].numel())
         share = torch.where(weight > 0, weight, _NOWHERE) * labelled[:, None]
-        terms = {'heatmap': s['heatmap'] * heatmap_mse(seen.heat, target, weight * labelled[:, None]),
-                 'cross': s['cross'] * heatmap_cross(seen.heat, target, share)}
+        terms = {'heatmap': s.heatmap * heatmap_mse(seen.heat, target, weight * labelled[:, None]),
+                 'cross': s.cross * heatmap_cross(seen.heat, target, share)}
         if ramp <= 0:
             return terms
-        if s['pseudo'] and not bool(labelled.all()):
-            told, sure = _of_both_sides(network, images[~labelled], seen.heat[~labelled].detach())
-            terms['pseudo'] = ramp * s['pseudo'] * heatmap_cross(seen.heat[~labelled], told, (sure > s['sure']).float())
+        if s.pseudo and not bool(labelled.all()):
+            pseudo, sure = _pseudo_labels(network, images[~labelled], seen.heat[~labelled].detach())
+            use = (sure > s.pseudo_confidence).float()
+            terms['pseudo'] = ramp * s.pseudo * heatmap_cross(seen.heat[~labelled], pseudo, use)
         # the labels hold the joints in place; what views disagree about is the depth first
-        points = seen.points.detach() + s['pull'] * (seen.points - seen.points.detach())
+        points = seen.points.detach() + s.point_gradient * (seen.points - seen.points.detach())
         pose = _posed(seen._replace(points=points), batch)
         Y, c = pose.joints, pose.weight
         lengths = torch.as_tensor(BONE_PRIOR_M, dtype=Y.dtype, device=Y.device)
-        terms['mv'] = ramp * s['mv'] * mv_procrustes(Y, c, sized=True)
-        terms['limb'] = ramp * s['limb'] * limb_len(Y, lengths, c)
-        terms['z_bound'] = ramp * s['z_bound'] * z_bound(Y, s['most_z'])
-        terms['drawn_out'] = ramp * s['drawn_out'] * drawn_out(Y, torch.ones_like(Y[..., 0, 0]))
+        terms['multi_view'] = ramp * s.multi_view * mv_procrustes(Y, c, sized=True)
+        terms['limb_length'] = ramp * s.limb_length * limb_len(Y, lengths, c)
+        terms['z_bound'] = ramp * s.z_bound * z_bound(Y, s.max_depth)
+        terms['depth_elongation'] = ramp * s.depth_elongation * depth_elongation(Y, torch.ones_like(Y[..., 0, 0]))
         # views agree about reversed bodies, too, and fall for them more often than not; later on it would only hide a
         # body that is reversed but for the knees
-        told = min(max((s['stage'] + _TOLD - progress) / (_TOLD - _RAMP), 0.), 1.)
-        terms['chirality'] = ramp * told * s['chirality'] * chirality(unit_pose(Y))
+        fading = min(max((s.stage + _FADE - progress) / (_FADE - _RAMP), 0.), 1.)
+        terms['chirality'] = ramp * fading * s.chirality * chirality(unit_pose(Y))
         terms['sigma'] = ramp * _SIGMA_WEIGHT * laplace_nll(Y.detach(), _of_others(Y.detach(), c), pose.log_sigma, c)
         return terms
 
@@ -129,7 +163,7 @@ class HeatMap25DMethod(OfImages):
 
         extent: root mean square distance of the joints from their middle over the height of the picture.
         stretched: share of poses whose reference bone is longer in the picture than its depth allows.
-        drawn_out: spread of the depths over that of x, as `depth`; large = poses that are all depth.
+        depth_elongation: spread of the depths over that of x, as `depth`; large = poses that are all depth.
         disagreement: of views after the best rotation, lengths of the reference bone.
         chirality, reversed, depth, variety: see `collapse.detect`.
         """
@@ -143,22 +177,20 @@ class HeatMap25DMethod(OfImages):
                'chirality': score.mean(), 'reversed': (score < 0).float().mean(),
                'depth': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
                'variety': y.var(0, unbiased=False).mean() / y.square().mean().clamp(min=_FLOOR),
-               'drawn_out': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
+               'depth_elongation': y[..., 2].std() / y[..., 0].std().clamp(min=_FLOOR),
                'extent': middle.square().sum(-1).mean().sqrt() / batch.image.shape[-2],
                'stretched': pose.stretched.float().mean(),
                'disagreement': mv_procrustes(pose.joints, pose.weight, sized=True)}
-        told = {k: float(v) for k, v in out.items()}
-        if batch.joints is not None:
-            told |= _truly(pose, batch.joints)
-        return told
+        figures = {k: float(v) for k, v in out.items()}
+        return figures if batch.joints is None else figures | _true_errors(pose, batch.joints)
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""
-        from ..images.export import export_vision
-        export_vision(PointsGraph(network), 'points25d', self.task(self._settings).size, folder, card)
+        from ..export.images import export_vision
+        export_vision(PointsGraph(network), 'points25d', self.task.size, folder, card)
 
 
-def _begin_with(network: HeatMap25D, folder: Path) -> None:
+def _take_tower(network: HeatMap25D, folder: Path) -> None:
     """Take the tower of a run of `pose2d`, whose pictures all have 2D labels.
 
     Raises:
@@ -217,7 +249,7 @@ def _posed(seen: Seen, batch: GroupBatch) -> _Posed:
 
 
 @torch.no_grad()
-def _of_both_sides(network: nn.Module, images: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
+def _pseudo_labels(network: nn.Module, images: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
     """Target maps where the network sees joints in pictures and in their mirror images together, and how sure (N, 17).
 
     Args:
@@ -249,7 +281,7 @@ def _errors(seen: Seen, batch: GroupBatch) -> tuple[Tensor, Tensor]:
     return off, (batch.weight.flatten(0, 1) > 0).float()
 
 
-def _truly(pose: _Posed, joints: Tensor) -> dict[str, float]:
+def _true_errors(pose: _Posed, joints: Tensor) -> dict[str, float]:
     """Errors in mm over 16 joints, and of the sigmas."""
     found = (pose.joints @ pose.turn.mT).flatten(0, 1)[:, EVAL16].double().cpu().numpy()
     true = 1e3 * joints.flatten(0, 1)[:, EVAL16].double().cpu().numpy()

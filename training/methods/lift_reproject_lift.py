@@ -2,39 +2,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lift, turn, project, lift again: single views, 2D alone (Chen et al., CVPR 2019; methods.md 1).
 
-A pose is lifted, seen from another side, lifted again and turned back: the 2D must come out. A critic says whether
+A pose is lifted, seen from another side, lifted again and turned back: the 2D must come out. A critic rates whether
 what is seen from the other side could be a person, another one whether people move like that. Unlike the paper's, the
-lifter says all of a pose, not its depth alone, so that it need not believe every 2D joint; and what is seen from the
-other side gets the 2D errors of another sample, which would tell made from real otherwise. Perspective is that of the
-cameras, as far as their guessed focal lengths say, and how far they look down is learned on the way (as in ElePose,
-CVPR 2022): a symmetric guess would allow the depth reversal.
+lifter estimates all of a pose, not its depth alone, so that a wrong 2D joint can be corrected; and what is seen from
+the other side gets the 2D errors of another sample: a critic would recognise it without. Perspective is
+that of the cameras, with guessed focal lengths, and how far they look down is learned on the way (as in ElePose, CVPR
+2022): a symmetric guess would allow the depth reversal.
 """
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..batch import Batch
+from ..data.batch import Batch
 from ..errors import TrainingError
-from ..losses.adversarial import critic_loss, fooling, slope
-from ..losses.anatomy import bone_lengths, chirality, drawn_out, limb_len, symmetry
+from ..losses.adversarial import critic_loss, generator_loss, gradient_penalty
+from ..losses.anatomy import bone_lengths, chirality, depth_elongation, limb_len, symmetry
 from ..losses.cycle import camera_distance, framed, seen_from, turns_between
 from ..losses.likelihood import pose_distance
 from ..losses.reprojection import rep_l1
 from ..networks import Lifted, Lifter
 from ..networks.adapter import Adapter
 from ..networks.critic import Critic, Tilt, frozen
-from .contract import NETWORK, network_of, seen_views, sigma_term
+from .base import AuxiliarySettings, Method, NetworkSettings, seen_views, sigma_term
 
-__all__ = ['LiftReprojectLift']
+__all__ = ['LiftReprojectLift', 'LiftReprojectLiftSettings']
 
-#: the critics' slopes are measured in every so-manieth step only, and count as much more
-_SLOPE_EVERY = 4
-#: larger 2D errors than this are not handed on: the lifter is not yet good enough to tell them
+#: the critics' gradients are penalised in every fourth step only, and count four times as much
+_PENALTY_EVERY = 4
+#: larger 2D errors than this are not handed on: the lifter is not yet good enough to measure them
 _MOST_ERROR = .3
 
 
@@ -52,54 +52,106 @@ class _Views(NamedTuple):
     other: Tensor
 
 
-class LiftReprojectLift:
-    """One view at a time; critics, tilt and adapter are `companions` of the lifter."""
+@dataclass(frozen=True, kw_only=True)
+class LiftReprojectLiftSettings(NetworkSettings, AuxiliarySettings):
+    """Of `LiftReprojectLift`."""
+
+    head: str = 'pose3d'
+    lr: float = 1e-3
+    weight_decay: float = 0.
+    schedule: str = 'cosine'
+    steps: int = 1000
+    warmup: int = 100
+    ema: float = .999
+    clip: float = 1.
+    mirror: float = .5
+    keep: str = 'last'
+    evaluate_every: int = 100
+    val_samples: int = 512
+    sign_check_after: float = .15
+    #: frames between the two poses that the critic of motion gets
+    frame_gap: int = 15
+    #: of critics and adapter
+    critic_width: int = 128
+    #: share of the training over which the weight of the critics rises
+    adversarial_warmup: float = .2
+    #: weights of the reprojection, and of 2D and 3D after the cycle
+    rep: float = 2.
+    cycle_2d: float = 1.
+    cycle_3d: float = .5
+    #: weights of the critics of poses and of motion
+    adv_2d: float = .2
+    adv_temporal: float = .1
+    #: weight of the penalty on the critics' gradients (R1)
+    gradient_penalty: float = 3e-4
+    #: weights of bone lengths, equal sides, bent knees, and of what poses are deeper than wide
+    bone_length: float = .5
+    symmetry: float = .1
+    chirality: float = .05
+    depth_elongation: float = 1.
+    #: how far cameras look down, rad, where its estimate begins
+    initial_tilt: float = .12
+    #: 2D joints of another 2D network: a path, or "shifted"; '' = none
+    second_source: str = ''
+    #: whether an adapter maps these to the first network's, with a critic, and the weights of both
+    adapter: bool = True
+    adv_domain: float = .3
+    adapter_keep: float = 1.
+
+
+class LiftReprojectLift(Method):
+    """One view at a time; critics, tilt and adapter are auxiliary networks."""
 
     name = 'lift_reproject_lift'
     summary = 'single views: seen from another side, a lifted pose must still be a person (Chen et al., CVPR 2019)'
     #: of each clip, for the critic of motion
     frames = 2
 
+    settings_type = LiftReprojectLiftSettings
+    settings: LiftReprojectLiftSettings
+    auxiliary: nn.ModuleDict
+
     def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
-        self.companions = nn.ModuleDict()
-        self._judged: dict[str, tuple[Tensor, Tensor]] = {}
+        super().__init__()
+        self.auxiliary = nn.ModuleDict()
+        #: name of a critic -> real and generated poses of the last batch
+        self._pairs: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def defaults(self) -> dict[str, Any]:
-        return {**NETWORK, 'head': 'pose3d', 'batch': 32, 'lr': 1e-3, 'weight_decay': 0., 'schedule': 'cosine',
-                'steps': 1000, 'warmup': 100, 'ema': .999, 'clip': 1., 'mirror': .5, 'keep': 'last', 'apart': 15,
-                'evaluate_every': 100, 'val_samples': 512, 'cure_after': .15, 'companion_lr': 1e-3,
-                'critic_width': 128, 'heard': .2, 'rep': 2., 'cycle_2d': 1., 'cycle_3d': .5, 'adv_2d': .2,
-                'adv_temporal': .1, 'slope': 3e-4, 'bones': .5, 'symmetry': .1, 'chirality': .05, 'drawn_out': 1.,
-                'tilt': .12, 'source2': '', 'adapter': True, 'adv_domain': .3, 'adapter_keep': 1.}
+    @property
+    def frame_gap(self) -> int:
+        return self.settings.frame_gap
 
-    def build(self, config: Mapping[str, Any]) -> Lifter:
-        """The lifter, and its companions.
+    @property
+    def second_source(self) -> str:
+        return self.settings.second_source
+
+    def build(self) -> Lifter:
+        """The lifter, and the auxiliary networks.
 
         Raises:
             TrainingError: the lifter looks at several frames.
         """
-        self._settings = s = self.defaults() | dict(config)
-        network = network_of(s)
+        s = self.settings
+        network: Lifter = super().build()
         if network.frames > 1:
             raise TrainingError(f'{self.name} lifts single frames; set body=frame_mlp or body=res_mlp')
-        width = s['critic_width']
-        self.companions = nn.ModuleDict({'tilt': Tilt(start=s['tilt'])})
-        if s['adv_2d']:
-            self.companions['pose'] = Critic(1, width)
-        if s['adv_temporal']:
-            self.companions['motion'] = Critic(2, width)
-        if s['source2'] and s['adapter']:
-            self.companions['adapter'], self.companions['domain'] = Adapter(width), Critic(1, width)
+        width = s.critic_width
+        self.auxiliary = nn.ModuleDict({'tilt': Tilt(start=s.initial_tilt)})
+        if s.adv_2d:
+            self.auxiliary['pose'] = Critic(1, width)
+        if s.adv_temporal:
+            self.auxiliary['motion'] = Critic(2, width)
+        if s.second_source and s.adapter:
+            self.auxiliary['adapter'], self.auxiliary['domain'] = Adapter(width), Critic(1, width)
         return network
 
     # -- the lifter's loss ------------------------------------------------------------------------------------------
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Terms of the lifter, and of the companions that are on its side: tilt and adapter."""
-        s = self._settings
+        """Terms of the lifter, and of the auxiliary networks that minimise them, too: tilt and adapter."""
+        s = self.settings
         terms: dict[str, Tensor] = {}
-        self._judged = {}
+        self._pairs = {}
         views = self._adapted(_views(batch), terms)
         n, now = len(views.pose), views.pose[:, 1]
         w, c = now[..., :2], now[..., 2]
@@ -114,36 +166,37 @@ class LiftReprojectLift:
         again = network(observed[:, 1]).y_cam
         back = again @ turns
         terms |= {
-            'rep': s['rep'] * rep_l1(w, here[:, 1], c).mean(),
-            'cycle_3d': s['cycle_3d'] * pose_distance(again, turned[:, 1], torch.ones_like(c)),
-            'cycle_2d': s['cycle_2d'] * rep_l1(w, seen_from(back, distance), c).mean(),
-            'bones': s['bones'] * limb_len(y, bone_lengths(y).detach().mean(0)),
-            'symmetry': s['symmetry'] * symmetry(y), 'chirality': s['chirality'] * chirality(y),
-            'drawn_out': s['drawn_out'] * drawn_out(y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
-        real, made = views.pose[..., :2], observed[..., :2]
-        self._judged |= {'pose': (real[:, 1], made[:, 1]), 'motion': (real, made)}
-        # critics of a lifter that has learnt nothing yet only hold it back: they are heard more and more
-        heard = min(1., progress / s['heard']) if s['heard'] else 1.
-        for name, weight in (('pose', s['adv_2d']), ('motion', s['adv_temporal'])):
+            'rep': s.rep * rep_l1(w, here[:, 1], c).mean(),
+            'cycle_3d': s.cycle_3d * pose_distance(again, turned[:, 1], torch.ones_like(c)),
+            'cycle_2d': s.cycle_2d * rep_l1(w, seen_from(back, distance), c).mean(),
+            'bone_length': s.bone_length * limb_len(y, bone_lengths(y).detach().mean(0)),
+            'symmetry': s.symmetry * symmetry(y), 'chirality': s.chirality * chirality(y),
+            'depth_elongation': s.depth_elongation * depth_elongation(
+                y[:, None], torch.ones_like(c[:, :1], dtype=torch.bool))}
+        real, generated = views.pose[..., :2], observed[..., :2]
+        self._pairs |= {'pose': (real[:, 1], generated[:, 1]), 'motion': (real, generated)}
+        # critics hold an untrained lifter back: their weight rises
+        ramp = min(1., progress / s.adversarial_warmup) if s.adversarial_warmup else 1.
+        for name, weight in (('pose', s.adv_2d), ('motion', s.adv_temporal)):
             if weight:
-                with frozen(self.companions[name]):
-                    terms['adv_' + name] = heard * weight * fooling(self.companions[name], self._judged[name][1])
+                with frozen(self.auxiliary[name]):
+                    terms['adv_' + name] = ramp * weight * generator_loss(self.auxiliary[name], self._pairs[name][1])
         newer = Lifted(y, None, None, lifted.log_sigma.unflatten(0, (n, 2))[:, 1])
         return terms | {'sigma': sigma_term(newer, back, c)}
 
     def _adapted(self, views: _Views, terms: dict[str, Tensor]) -> _Views:
-        """2D poses of the second source as the first would give them; what teaches the adapter goes into `terms`."""
-        if 'adapter' not in self.companions or not bool(views.other.any()) or bool(views.other.all()):
+        """2D poses of the second source as the first would give them; the adapter's own go into `terms`."""
+        if 'adapter' not in self.auxiliary or not bool(views.other.any()) or bool(views.other.all()):
             return views
-        s, domain = self._settings, self.companions['domain']
+        s, domain = self.settings, self.auxiliary['domain']
         theirs = views.pose[views.other].flatten(0, 1)
-        moved = self.companions['adapter'](theirs)
+        moved = self.auxiliary['adapter'](theirs)
         xy, conf = moved[..., :2] - moved[:, :1, :2], moved[..., 2]
         adapted = torch.cat([framed(xy, conf), conf[..., None]], -1)
-        self._judged['domain'] = (views.pose[~views.other].flatten(0, 1)[..., :2], adapted[..., :2])
+        self._pairs['domain'] = (views.pose[~views.other].flatten(0, 1)[..., :2], adapted[..., :2])
         with frozen(domain):
-            terms['adv_domain'] = s['adv_domain'] * fooling(domain, adapted[..., :2])
-        terms['adapter_keep'] = s['adapter_keep'] * (moved - theirs).square().sum((-1, -2)).mean()
+            terms['adv_domain'] = s.adv_domain * generator_loss(domain, adapted[..., :2])
+        terms['adapter_keep'] = s.adapter_keep * (moved - theirs).square().sum((-1, -2)).mean()
         pose = views.pose.clone()
         pose[views.other] = adapted.detach().unflatten(0, (-1, 2))
         return views._replace(pose=pose)
@@ -151,21 +204,22 @@ class LiftReprojectLift:
     def _turns(self, pose: Tensor) -> Tensor:
         """(N, 3, 3) to other cameras: any azimuth, as high as another sample's camera."""
         azimuth = (torch.rand(len(pose), device=pose.device) * 2 - 1) * math.pi
-        tilt = self.companions['tilt'](pose)
+        tilt = self.auxiliary['tilt'](pose)
         return turns_between(azimuth, tilt, tilt.detach()[torch.randperm(len(tilt), device=tilt.device)])
 
-    # -- the companions' own loss -----------------------------------------------------------------------------------
+    # -- the critics' own loss -----------------------------------------------------------------------------------
 
-    def companion_loss(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def auxiliary_loss(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Critics, of what the lifter's loss has just made of this batch."""
         terms: dict[str, Tensor] = {}
-        for name, (real, made) in self._judged.items():
-            if name not in self.companions:
+        for name, (real, generated) in self._pairs.items():
+            if name not in self.auxiliary:
                 continue
-            critic = self.companions[name]
-            terms['critic_' + name] = critic_loss(critic, real, made)
-            if self._settings['slope'] and step % _SLOPE_EVERY == 0:
-                terms['slope_' + name] = _SLOPE_EVERY * self._settings['slope'] * slope(critic, real)
+            critic = self.auxiliary[name]
+            terms['critic_' + name] = critic_loss(critic, real, generated)
+            if self.settings.gradient_penalty and step % _PENALTY_EVERY == 0:
+                terms['gradient_penalty_' + name] = (_PENALTY_EVERY * self.settings.gradient_penalty
+                                                     * gradient_penalty(critic, real))
         return terms
 
     # -- held-out data ----------------------------------------------------------------------------------------------
@@ -190,7 +244,7 @@ class LiftReprojectLift:
         y = network.lift(batch).y_cam[views]
         distance = camera_distance(y, pose[..., :2] * batch.scale_px[views][..., None], conf)
         azimuth = torch.linspace(.3, 2 * math.pi - .3, len(y), device=y.device)
-        tilt = torch.full_like(azimuth, self._settings['tilt'])
+        tilt = torch.full_like(azimuth, self.settings.initial_tilt)
         turns = turns_between(azimuth, tilt, tilt)
         turned = y @ turns.mT
         w = framed(seen_from(turned, distance), conf)

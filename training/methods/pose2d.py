@@ -1,9 +1,10 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A small 2D pose network, taught by rendered people whose joints are known (SimCC; Li et al., ECCV 2022)."""
+"""A small 2D pose network, trained on rendered people (SimCC; Li et al., ECCV 2022)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from ..images.album import ImageBatch
-from ..networks.vision import MEAN, STD, VISION, SimccNetwork, begin_with, make_vision
-from .of_images import OfImages
+from ..images.pictures import ImageBatch
+from ..networks.vision import MEAN, STD, SimccNetwork, prepared
+from .image_base import ImageMethod, ImageSettings
 
-__all__ = ['Pose2D', 'SimccGraph', 'pck']
+__all__ = ['Pose2D', 'Pose2DSettings', 'SimccGraph', 'pck']
 
 #: width of the target around a joint in bins of half a px, and weight of "nowhere" for a joint outside the image
 _SIGMA, _NOWHERE = 4., .1
@@ -23,23 +24,30 @@ _SIGMA, _NOWHERE = 4., .1
 _BIN = .5
 
 
-class Pose2D(OfImages):
-    """See the module; `images.run` makes the pictures."""
+@dataclass(frozen=True, kw_only=True)
+class Pose2DSettings(ImageSettings):
+    """Of `Pose2D`."""
+
+    hidden: int = 192
+    pictures: int = 16000
+    batch: int = 64
+    epochs: int = 12
+    warmup: int = 200
+    val_samples: int = 1024
+
+
+class Pose2D(ImageMethod):
+    """See the module."""
 
     name = 'pose2d'
     summary = 'a small 2D pose network from rendered pictures (SimCC, ECCV 2022)'
+    settings_type = Pose2DSettings
+    settings: Pose2DSettings
 
-    def defaults(self) -> dict[str, Any]:
-        return {**VISION, 'size': [144, 192], 'pictures': 16000, 'batch': 64, 'lr': 2e-3, 'weight_decay': 1e-5,
-                'schedule': 'cosine', 'epochs': 12, 'warmup': 200, 'ema': .998, 'val_samples': 1024, 'clip': 5.,
-                'floor': .003, 'start': ''}
-
-    def build(self, config: Mapping[str, Any]) -> SimccNetwork:
-        self._settings = self.defaults() | dict(config)
-        network = make_vision('pose2d', self.task(self._settings).size, self._settings)
-        begin_with(network, self._settings['start'])
-        assert isinstance(network, SimccNetwork)
-        return network
+    def build(self) -> SimccNetwork:
+        s = self.settings
+        network = SimccNetwork(self.task.size, list(s.stages), list(s.depth), s.hidden)
+        return prepared(network, s.start)
 
     def loss(self, network: nn.Module, batch: ImageBatch, progress: float) -> dict[str, Tensor]:
         terms = {}
@@ -69,9 +77,8 @@ class Pose2D(OfImages):
 
     def export(self, network: nn.Module, folder: Path, card: Mapping[str, Any]) -> None:
         """A model folder, see `images.export`."""
-        from ..images.export import export_vision
-        size = self.task(self._settings).size
-        export_vision(SimccGraph(network), 'pose2d', size, folder, card)
+        from ..export.images import export_vision
+        export_vision(SimccGraph(network), 'pose2d', self.task.size, folder, card)
 
 
 class SimccGraph(nn.Module):

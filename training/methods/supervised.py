@@ -3,17 +3,16 @@
 """Full 3D truth: not a way to train here, but the run that all others are compared with."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..batch import Batch
+from ..data.batch import Batch
 from ..losses.agreement import unit_pose
 from ..losses.likelihood import pose_distance
 from ..networks import Lifter
-from .contract import NETWORK, consistency, network_of, sigma_term
+from .base import Method, NetworkSettings, consistency, sigma_term
 
 __all__ = ['Supervised', 'target_of']
 
@@ -31,22 +30,26 @@ def target_of(batch: Batch) -> tuple[Tensor, Tensor]:
     return unit_pose(torch.where(known[..., None], truth, 0.)), known.to(truth.dtype)
 
 
-class Supervised:
+@dataclass(frozen=True, kw_only=True)
+class SupervisedSettings(NetworkSettings):
+    """Of `Supervised`."""
+
+    batch: int = 64
+    lr: float = 1e-3
+    schedule: str = 'cosine'
+    epochs: int = 20
+    warmup: int = 100
+    ema: float = .999
+    truth: bool = True
+    keep: str = 'last'
+
+
+class Supervised(Method):
     """y_cam against the truth, mean distance of joints; network and schedule as `canonpose`."""
 
     name = 'supervised'
     summary = 'against 3D truth of motion capture: only to compare with'
-
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
-
-    def defaults(self) -> dict[str, Any]:
-        return {**NETWORK, 'batch': 64, 'lr': 1e-3, 'weight_decay': 1e-5, 'schedule': 'cosine', 'epochs': 20,
-                'warmup': 100, 'ema': .999, 'truth': True, 'keep': 'last'}
-
-    def build(self, config: Mapping[str, Any]) -> Lifter:
-        self._settings = self.defaults() | dict(config)
-        return network_of(self._settings)
+    settings_type = SupervisedSettings
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         lifted = network.lift(batch)

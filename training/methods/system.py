@@ -2,93 +2,98 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own method: learn from poses that our self-calibration made of recordings, seen by new virtual cameras.
 
-The teacher (`selfpose_training.teacher`) finds the cameras of every recording from the people in it and gives 3D poses
-with sigmas; new rigs look at these poses in every epoch, through the 2D errors measured on the same recordings. What
-the student learns is one view's pose in camera axes and how far it can be trusted. No label and no calibration enters.
+The teacher (`pseudo_labels.teacher`) finds the cameras of every recording from the people in it and gives 3D poses with
+sigmas; new rigs look at these poses in every epoch, through the 2D errors measured on the same recordings. What the
+student learns is one view's pose in camera axes and how far it can be trusted. No label and no calibration enters.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from selfpose_ros.models.store import open_model
 
-from ..batch import Batch
+from ..data.batch import Batch
 from ..errors import TrainingError
+from ..export.reader import read_network
 from ..losses.agreement import unit_pose
 from ..losses.likelihood import laplace_nll, pose_distance
 from ..networks import Lifter
-from .contract import NETWORK, network_of
+from ..settings import Settings
+from .base import DataKind, LifterSettings, Method
 
-__all__ = ['System', 'taught_target']
+__all__ = ['System', 'SystemSettings', 'pseudo_target']
 
 #: a teacher's joint that is this uncertain counts half, m
 _DOUBT_M = .04
 _SIGMA_WEIGHT = .05
 
 
-class System:
+@dataclass(frozen=True, kw_only=True)
+class SystemSettings(LifterSettings):
+    """Of `System`."""
+
+    head: str = 'pose3d'
+    truth: bool = True
+    #: a wider network to learn from, too: a model folder or the name of a shipped model; '' = none
+    distil: str = ''
+    #: weight of the distance to the wider network's poses
+    distil_weight: float = 1.
+
+
+class System(Method):
     """Student of our own self-calibration; frame by frame, or causal over 27 frames (`body=temporal_conv`)."""
 
     name = 'system'
     summary = 'taught by our own self-calibration: its poses, seen by new virtual cameras with measured 2D errors'
-    #: the trainer's data is a teacher's, see `selfpose_training.teacher`
-    taught = True
+    settings_type: ClassVar[type[Settings]] = SystemSettings
+    data = DataKind.PSEUDO_LABELS
+    _wide: Lifter | None = None
 
-    def __init__(self) -> None:
-        self._settings: dict[str, Any] = self.defaults()
-        self._wide: Lifter | None = None
-
-    def defaults(self) -> dict[str, Any]:
-        return {**NETWORK, 'head': 'pose3d', 'gain': 4., 'batch': 64, 'lr': 1e-3, 'weight_decay': 0.,
-                'schedule': 'cosine', 'warmup': 200, 'floor': .003, 'clip': 1., 'ema': .999, 'epochs': 20,
-                'mirror': .5, 'truth': True, 'keep': 'last', 'distil': '', 'distil_weight': 1.}
-
-    def build(self, config: Mapping[str, Any]) -> Lifter:
-        """The network. With `distil` a wider one that was trained before is asked, too.
+    def build(self) -> Lifter:
+        """The network; with `distil` a wider one that was trained before is read, too.
 
         Raises:
             TrainingError, ModelError: `distil` is no model folder, or its network sees more frames than this one.
         """
-        self._settings = s = self.defaults() | dict(config)
-        network = network_of(s)
+        s = self.settings
+        network: Lifter = super().build()
         self._wide = None
-        if s['distil']:
-            from ..parent import read_network  # which itself imports this package
-            wide = read_network(open_model(s['distil']))
+        if s.distil:
+            wide = read_network(open_model(s.distil))
             if wide.frames not in (1, network.frames):
-                raise TrainingError(f'distil: {s["distil"]} sees {wide.frames} frames, the network that is to learn '
+                raise TrainingError(f'distil: {s.distil} sees {wide.frames} frames, the network that is to learn '
                                     f'{network.frames}; give one of 1 frame, or of as many')
             self._wide = wide.requires_grad_(False)
         return network
 
     def loss(self, network: Lifter, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Distance to the teacher's pose, and the likelihood of what is left."""
-        target, weight = taught_target(batch)
+        target, weight = pseudo_target(batch)
         lifted = network.lift(batch)
         terms = {'pose': pose_distance(lifted.y_cam, target, weight),
                  'sigma': _SIGMA_WEIGHT * laplace_nll(lifted.y_cam.detach(), target, lifted.log_sigma, weight)}
         if self._wide is not None:
             with torch.no_grad():
-                said = self._wide.to(target.device).lift(batch)
-            # what the wide network is unsure of is its guess: where it is sure, the narrow one can learn from it
-            sure = (-2 * said.log_sigma).exp()
+                wide = self._wide.to(target.device).lift(batch)
+            # joints count by the wide network's own sigmas
+            sure = (-2 * wide.log_sigma).exp()
             sure = sure / sure.mean().clamp(min=1e-6) * batch.view_mask[..., None]
-            terms['distil'] = self._settings['distil_weight'] * pose_distance(lifted.y_cam, said.y_cam,
+            terms['distil'] = self.settings.distil_weight * pose_distance(lifted.y_cam, wide.y_cam,
                                                                               sure.clamp(max=4.))
         return terms
 
     @torch.no_grad()
     def criterion(self, network: Lifter, batch: Batch) -> float:
         """Distance to the teacher's poses of recordings that were held out."""
-        target, weight = taught_target(batch)
+        target, weight = pseudo_target(batch)
         return float(pose_distance(network.lift(batch).y_cam, target, weight))
 
 
-def taught_target(batch: Batch) -> tuple[Tensor, Tensor]:
+def pseudo_target(batch: Batch) -> tuple[Tensor, Tensor]:
     """The teacher's pose (B, V, 17, 3) as `y_cam` would be, and weights (B, V, 17); the pelvis has none."""
     target = batch.truth()
     if batch.X_sigma is None:

@@ -66,7 +66,7 @@ class CausalLSTM(nn.Module):
         h = leaky_relu(self.embed(pose.flatten(-2) * self.gain))          # (N, T, width)
         frames = list(h.unbind(1))
         low = self.first(frames)
-        # the embedding goes past the LSTMs: they only have to tell what the past adds
+        # the embedding goes past the LSTMs: they only add what the past adds
         return frames[-1] + low[-1] + self.second(low)[-1]
 
 

@@ -64,7 +64,7 @@ class Tilt(nn.Module):
     """How far the camera looks down on a body, rad (N,): a guess from its 2D pose (N, 17, 3).
 
     Args:
-        start: what it says untrained, rad.  most: it never says more than +-this, rad.
+        start: its output untrained, rad.  most: limit of its output, +-, rad.
     """
 
     def __init__(self, width: int = 128, start: float = .14, most: float = .7) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Heads: from features to a pose in camera axes; all of them can turn the depth round exactly."""
+"""Heads: from features to a pose in camera axes; all of them can flip the sign of the depth exactly."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def rooted(pose: Tensor) -> Tensor:
 
 
 class _Head(nn.Module):
-    """What heads share: the log sigma, and the flag that turns the depth round."""
+    """What heads share: the log sigma, and the flag that flips the sign of the depth."""
 
     depth: Tensor
 
@@ -57,16 +57,16 @@ class _Head(nn.Module):
         self.register_buffer('depth', torch.ones(()))
 
     def flip(self) -> None:
-        """Turn the depth of everything round. All weak-perspective reprojections stay as they are, exactly."""
+        """Flip the sign of the depth of everything. All weak-perspective reprojections stay as they are, exactly."""
         self.depth.neg_()
 
     def _mirror(self, x: float, y: float, z: float) -> Tensor:
-        """(3,) factors: 1 as trained, (x, y, z) when turned round."""
+        """(3,) factors: 1 as trained, (x, y, z) when flipped."""
         turned = torch.tensor([x, y, z], dtype=self.depth.dtype, device=self.depth.device)
         return (1 + turned + self.depth * (1 - turned)) / 2
 
     def _log_sigma(self, features: Tensor) -> Tensor:
-        """(N, 17). The features are detached: how unsure the network is must not shape what it says."""
+        """(N, 17). The features are detached: the sigma's loss must not shape the pose."""
         return self.sigma(features.detach()).clamp(-6., 3.)
 
 
@@ -88,11 +88,11 @@ class CanonRotHead(_Head):
         self.to_rotation = nn.Linear(width, 3 if rotation == 'rotvec' else 6)
 
     def raw_rotation(self, h: Tensor) -> Tensor:
-        """(N, 3) rotation vectors, rad, or (N, 6), before the depth is turned round."""
+        """(N, 3) rotation vectors, rad, or (N, 6), before the sign of the depth is flipped."""
         return self.to_rotation(self.camera(h))
 
     def canonical(self, features: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """x_can (N, 17, 3) and R (N, 3, 3), turned round if need be."""
+        """x_can (N, 17, 3) and R (N, 3, 3), flipped if need be."""
         x_can = _unit(self.to_pose(features).unflatten(-1, (17, 3))) * self._mirror(1, 1, -1)
         raw = self.raw_rotation(h)
         if self.rotation == 'rotvec':                      # D R(r) D = R(-D r)
@@ -116,7 +116,7 @@ class Pose3DHead(_Head):
         self.to_pose = nn.Linear(width, 51)
 
     def metric(self, h: Tensor) -> tuple[Tensor, Lifted]:
-        """The pose (N, 17, 3) about the pelvis in the size that it was learned in, and what `forward` says."""
+        """The pose (N, 17, 3) about the pelvis in the size that it was learned in, and what `forward` gives."""
         features = self.pose(h)
         y = self.to_pose(features).unflatten(-1, (17, 3)) * self._mirror(1, 1, -1)
         return y - y[..., :1, :], Lifted(rooted(y), None, None, self._log_sigma(features))
@@ -126,7 +126,7 @@ class Pose3DHead(_Head):
 
 
 class CanonDirectHead(CanonRotHead):
-    """Canonical pose and rotation to find out with, and a branch of its own that says the pose in camera axes.
+    """Canonical pose and rotation, and a branch of its own for the pose in camera axes.
 
     A product R X of two uncertain estimates is a poor answer: where the rotation is in doubt, the mean pose is another
     one. Only the third branch is left when the model is exported.

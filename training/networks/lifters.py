@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from ..batch import Batch
+from ..data.batch import Batch
 from ..errors import TrainingError
 from .blocks import Residual
 from .causal_lstm import CausalLSTM, RegressedHead
 from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead
 
-__all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys']
+__all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys',
+           'network_of']
 
 
 class Lifter(nn.Module):
@@ -52,12 +53,12 @@ class Lifter(nn.Module):
         return self
 
     def flip(self) -> None:
-        """Turn the depth of everything round, exactly (methods.md 5.9); the flag is in the state dict."""
+        """Flip the sign of the depth of everything, exactly (methods.md 5.9); the flag is in the state dict."""
         self.head.flip()
 
     @property
     def flipped(self) -> bool:
-        """Whether the depth is turned round against the weights."""
+        """Whether the sign of the depth is flipped against the weights."""
         return bool(self.head.depth < 0)
 
     @property
@@ -72,7 +73,7 @@ class FrameMLP(nn.Module):
         width: of all layers.
         common: residual blocks that both branches share.
         gain: factor on the 2D joints, whose size is 0.24; 1 in the paper.
-        gain_conf: factor on their confidences; 0: the network is not told them.
+        gain_conf: factor on their confidences; 0: the network does not get them.
     """
 
     gain: Tensor
@@ -112,7 +113,7 @@ class ResMLP(nn.Module):
 class TemporalConv(nn.Module):
     """Causal convolutions of kernel 3 over T = 3, 9 or 27 frames (Pavllo et al., CVPR 2019), for the newest frame only.
 
-    A network of convolutions with dilation 1, 3, 9 that is asked for one output touches each block of three once; so
+    A network of convolutions with dilation 1, 3, 9 that has to give one output touches each block of three once; so
     it is written as strided products of 3 x width by width. Residuals carry the newest frame of each three.
 
     Args:
@@ -176,7 +177,7 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     `width`, `branch`, and what the body and head take (see their classes). Unnamed keys have the classes' defaults.
 
     Raises:
-        TrainingError: a key or value that none of them knows.
+        TrainingError: an unknown key or value.
     """
     body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
     known = network_keys(config)
@@ -192,3 +193,8 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     made = BODIES[body](**{'width': width} | {k: config[k] for k in _BODY_KEYS[body] & set(config)})
     top = HEADS[head](width, **{k: config[k] for k in _HEAD_KEYS[head] & set(config)})
     return Lifter(made, top, config)                     # type: ignore[arg-type]
+
+
+def network_of(config: Mapping[str, Any]) -> Lifter:
+    """The lifter that these settings describe; settings of the trainer and the method are passed over."""
+    return make_network({k: config[k] for k in network_keys(config) & set(config)})

@@ -3,7 +3,7 @@
 """A network of images that finds joints and how far each lies behind the pelvis: 2.5D heat maps (methods.md 4.2, 4.3).
 
 Iqbal, Molchanov and Kautz, CVPR 2020. The unit of depth is the reference bone, thorax to pelvis. Once the camera's
-focal length is known, that bone's length says how far away the pelvis is, in closed form, and with it all joints.
+focal length is known, that bone's length gives the distance of the pelvis, in closed form, and with it all joints.
 """
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 
 class HeatMap25D(nn.Module):
-    """(N, 3, H, W) to `Seen`; a joint's depth is a map's mean under its heat map, plus what all joints' places tell.
+    """(N, 3, H, W) to `Seen`; a joint's depth is a map's mean under its heat map, plus a term of all joints' places.
 
     Args:
         size: (w, h) px, multiples of 16.
@@ -81,7 +81,7 @@ class HeatMap25D(nn.Module):
         nn.init.constant_(self.unsure.bias, -1.5)
 
     def forward(self, image: Tensor) -> Seen:
-        """image: as the card says, see `vision.MEAN`."""
+        """image: as on the card, see `vision.MEAN`."""
         first, middle, deep = self.tower(image)
         x = self.side[1](middle) + _twice(self.side[2](deep))
         x = torch.relu(self.near(torch.relu(self.side[0](first) + _twice(x))))
@@ -97,7 +97,7 @@ class HeatMap25D(nn.Module):
         return Seen(points, behind - behind[:, :1], log_sigma, heat.unflatten(2, logits.shape[2:]))
 
     def flip(self) -> None:
-        """Turn the depth round."""
+        """Flip the sign of the depth."""
         with torch.no_grad():
             for p in (*self.behind.parameters(), *self.shape[-1].parameters()):
                 p.neg_()
@@ -157,8 +157,8 @@ def rays_of(points: Tensor, to_ray: Tensor) -> tuple[Tensor, Tensor]:
 def root_depth(rays: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
     """How far away the pelvis is, from a bone of known length: the larger root of a quadratic (methods.md 4.3).
 
-    Where the reference bone points at the camera its length in the picture tells nothing: the limbs', of usual length,
-    are taken instead.
+    Where the reference bone points at the camera its length in the picture has no information: the limbs', of usual
+    length, are taken instead.
 
     Args:
         rays: (..., 17, 2), see `rays_of`.  depth: (..., 17) behind the pelvis, in lengths of the reference bone.
@@ -185,7 +185,7 @@ def root_depth(rays: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
 def pose_of(rays: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
     """Joints (..., 17, 3) about the pelvis in axes of the virtual camera, in lengths of the reference bone.
 
-    And, as `root_depth` says, whether the bone is longer in the picture than its depth allows (...).
+    And, as of `root_depth`, whether the bone is longer in the picture than its depth allows (...).
     """
     q, stretched = root_depth(rays, depth)
     far = (q[..., None] + depth).clamp(min=.2)

@@ -1,14 +1,11 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Two branches (Li et al., AAAI 2020; methods.md 2.2): one lifts, the other says where the pelvis is. Only one is kept.
+"""Two branches (Li et al., AAAI 2020; methods.md 2.2): one lifts, the other places the pelvis. Only one is kept.
 
-What a person's size in the image tells of the distance depends on the pose alone, so the root branch says the length
-that the 2D joints have in the world; that length over the one in the image is the distance.
+How a person's size in the image depends on the distance is a matter of the pose alone, so the root branch estimates the
+length that the 2D joints have in the world; that length over the one in the image is the distance.
 """
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +16,9 @@ from .blocks import Residual
 from .heads import Lifted, Pose3DHead
 from .lifters import Lifter
 
-__all__ = ['RootBranch', 'RootedLifter']
+__all__ = ['RootBranch', 'RootedLifter', 'with_root']
 
-#: Frobenius norm of the 2D joints of somebody who stands, m: what an untrained branch says
+#: Frobenius norm of the 2D joints of somebody who stands, m: the output of an untrained branch
 _STANDING_M = 1.8
 
 
@@ -73,7 +70,7 @@ class RootedLifter(Lifter):
         self.root = root
 
     def metric(self, pose: Tensor) -> tuple[Tensor, Lifted]:
-        """Poses (N, 17, 3) m about the pelvis and what `forward` says, from (N, [T,] 17, 3)."""
+        """Poses (N, 17, 3) m about the pelvis and what `forward` gives, from (N, [T,] 17, 3)."""
         return self.head.metric(self.body(pose))
 
     def exported(self) -> Lifter:
@@ -81,7 +78,6 @@ class RootedLifter(Lifter):
         return Lifter(self.body, self.head, self.config)
 
 
-def with_root(lifter: Lifter, twin: Lifter, config: Mapping[str, Any]) -> RootedLifter:
-    """`lifter` and a root branch whose body is that of `twin`, a lifter of the same settings."""
-    width = int(config.get('width', 256))
-    return RootedLifter(lifter, RootBranch(twin.body, width, int(config.get('branch', 2))))
+def with_root(lifter: Lifter, twin: Lifter, width: int, branch: int) -> RootedLifter:
+    """`lifter` and a root branch whose body is that of `twin`, a lifter of the same settings; see `RootBranch`."""
+    return RootedLifter(lifter, RootBranch(twin.body, width, branch))

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small networks of images: a tower of residual stages, joints as two one-dimensional maps (SimCC), people as boxes.
 
-SimCC: Li et al., ECCV 2022: x and y of a joint are classes, finer than pixels. Boxes: a cell that lies in the middle
-of somebody says so, and where his edges are, on three scales, as YOLOX (Ge et al. 2021) does without anchors.
+SimCC: Li et al., ECCV 2022: x and y of a joint are classes, finer than pixels. Boxes: a cell in the middle of
+somebody gives objectness and the edges of the box, on three scales, as YOLOX (Ge et al. 2021) does without anchors.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 from .. import checkpoint
 from ..errors import TrainingError
 
-__all__ = ['BoxNetwork', 'SimccNetwork', 'Tower', 'VISION', 'begin_with', 'make_vision']
+__all__ = ['BoxNetwork', 'SimccNetwork', 'Tower', 'prepared']
 
-#: settings that make a network of images
-VISION: dict[str, Any] = {'stages': [32, 64, 128], 'depth': [1, 2, 3], 'hidden': 192}
+Network = TypeVar('Network', bound=nn.Module)
+
 #: of the input, (pixel - mean) / std, all channels
 MEAN, STD = 120., 64.
 
@@ -65,7 +64,7 @@ class Tower(nn.Module):
 
 
 class _Mix(nn.ModuleList):
-    """(B, J, C): joints exchange what they found, then each thinks about it (as MLP-Mixer, Tolstikhin et al. 2021)."""
+    """(B, J, C): a layer across joints, then one across features (as MLP-Mixer, Tolstikhin et al. 2021)."""
 
     def __init__(self, joints: int, hidden: int) -> None:
         super().__init__([nn.LayerNorm(hidden), nn.Linear(joints, 2 * joints), nn.Linear(2 * joints, joints),
@@ -104,7 +103,7 @@ class SimccNetwork(nn.Module):
         self.x, self.y = nn.Linear(hidden, size[0] * split), nn.Linear(hidden, size[1] * split)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: as the card says, see `MEAN`."""
+        """image: as on the card, see `MEAN`."""
         _, middle, deep = self.tower(image)
         deep = nn.functional.interpolate(self.up(deep), scale_factor=2., mode='nearest')
         maps = self.maps(self.near(middle + deep))
@@ -134,7 +133,7 @@ class BoxNetwork(nn.Module):
             nn.init.constant_(out.bias[4:], -4.)           # type: ignore[index,arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
-        """image: as the card says, see `MEAN`."""
+        """image: as on the card, see `MEAN`."""
         _, a, b = self.tower(image)
         levels = [s(f) for s, f in zip(self.side, (a, b, self.deeper(b)), strict=True)]
         levels[1] = levels[1] + nn.functional.interpolate(levels[2], scale_factor=2., mode='nearest')
@@ -146,25 +145,20 @@ class BoxNetwork(nn.Module):
         return torch.cat([found, torch.full_like(found[..., :1], 20.)], -1)    # one class: it is a person
 
 
-def make_vision(kind: str, size: tuple[int, int], config: Mapping[str, Any]) -> SimccNetwork | BoxNetwork:
-    """The network that these settings describe. kind: 'pose2d' or 'detector'."""
-    made = SimccNetwork if kind == 'pose2d' else BoxNetwork
-    network: SimccNetwork | BoxNetwork = made(size, list(config['stages']), list(config['depth']),
-                                              int(config['hidden']))
-    return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
+def prepared(network: Network, run: str = '') -> Network:
+    """The network in the memory layout of convolutions, with the best weights of another run.
 
-
-def begin_with(network: nn.Module, run: str) -> None:
-    """Give a network the best weights of another run. run: its folder; '' = leave the network as it is.
+    Args:
+        run: its folder; '' = none, the weights stay.
 
     Raises:
         TrainingError: there are none, or of another network.
     """
-    if not run:
-        return
-    file = Path(run).expanduser() / checkpoint.BEST
-    try:
-        network.load_state_dict(checkpoint.load(file)['network'])
-    except (RuntimeError, KeyError) as error:
-        raise TrainingError(f'{file}: holds another network than these settings make; set the same stages, depth, '
-                            'hidden and size') from error
+    if run:
+        file = Path(run).expanduser() / checkpoint.BEST
+        try:
+            network.load_state_dict(checkpoint.load(file)['network'])
+        except (RuntimeError, KeyError) as error:
+            raise TrainingError(f'{file}: holds another network than these settings make; set the same stages, depth, '
+                                'hidden and size') from error
+    return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,177 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Two networks on the real views of time that neither was trained on, and whether one is better by more than chance.
+
+The measure is the teacher's own 3D pose of these instants. Errors of neighbouring frames are nearly the same error,
+so the unit of chance is a block of time with all its views: paired bootstrap over blocks (Kunsch 1989, with
+non-overlapping blocks), its interval widened by Student's t for few blocks.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from .. import metrics
+from ..data.arrays import EpochArrays, Sampling
+from ..errors import TrainingError
+from ..metrics import EVAL16
+from ..networks import Lifter
+
+__all__ = ['FIGURES', 'Change', 'Comparison', 'compare']
+
+Array = NDArray[np.float64]
+
+#: what is compared, mm: distance after scaling, and after a similarity
+FIGURES = ('n_mpjpe', 'pa_mpjpe')
+#: blocks of time, s: as long as lets there be this many, within these limits; fewer blocks than the least prove nothing
+_BLOCK_S, _BLOCKS, _FEWEST_BLOCKS = (.5, 2.), 16, 6
+#: a pose counts where this many joints are seen (the run time lifts no other), and the teacher is this sure, m
+_SEEN, _SURE_M = 8, .08
+_DRAWS, _CONFIDENCE = 4000, .95
+#: a smaller gain is not worth a new model; a smaller loss is none. Shares of the parent's figure.
+_LEAST_GAIN, _NO_LOSS = .01, .005
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure of parent and child, mm.
+
+    Attributes:
+        before, after: of the parent, of the child.
+        low, high: interval that holds after - before with a confidence of 95 %.
+    """
+
+    before: float
+    after: float
+    low: float
+    high: float
+
+    @property
+    def gain(self) -> float:
+        """Share of the parent's error that is gone."""
+        return 1 - self.after / max(self.before, 1e-9)
+
+    @property
+    def better(self) -> bool:
+        """By more than chance, and by enough to be worth it."""
+        return self.high < 0 and self.gain >= _LEAST_GAIN
+
+    @property
+    def worse(self) -> bool:
+        """By more than chance, or by more than may be lost."""
+        return self.low > 0 or self.gain < -_NO_LOSS
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Parent and child.
+
+    Attributes:
+        changes: by `FIGURES`.
+        poses, blocks, block_s: poses compared (views of an instant count each), in so many blocks of so many seconds.
+    """
+
+    changes: Mapping[str, Change]
+    poses: int
+    blocks: int
+    block_s: float
+
+    @property
+    def better(self) -> bool:
+        """On one figure at least, and worse on none."""
+        changes = self.changes.values()
+        return any(c.better for c in changes) and not any(c.worse for c in changes)
+
+    @property
+    def reason(self) -> str:
+        """One sentence."""
+        def change(name: str) -> str:
+            c = self.changes[name]
+            return (f'{name.replace("_", "-").upper()} {c.before:.1f} -> {c.after:.1f} mm (by {c.low:+.1f} to '
+                    f'{c.high:+.1f} mm with {_CONFIDENCE:.0%} confidence)')
+        figures = '; '.join(change(name) for name in self.changes)
+        if self.better:
+            return f'better on held-out time: {figures}'
+        worse = [n for n, c in self.changes.items() if c.worse]
+        if worse:
+            return f'worse on held-out time: {figures}'
+        return f'not better on held-out time by more than chance and {_LEAST_GAIN:.0%}: {figures}'
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), 'changes': {k: asdict(c) for k, c in self.changes.items()}, 'better': self.better}
+
+
+def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, seed: int = 0) -> Comparison:
+    """Figures of both on real views.
+
+    Args:
+        held_out: with X, X_sigma, R and t of the teacher.
+        stamp: (F,) s of its frames.
+        seed: of the bootstrap.
+
+    Raises:
+        TrainingError: too little that both see and that has labels.
+    """
+    before, frame = _errors(parent, held_out)
+    after, _ = _errors(child, held_out)
+    clip = held_out.clip[frame]
+    span = sum(float(np.ptp(stamp[a:b])) for a, b in zip(held_out.start[:-1], held_out.start[1:], strict=True))
+    block_s = float(np.clip(span / _BLOCKS, *_BLOCK_S))
+    first = stamp[held_out.start[:-1]][clip]
+    number = np.floor((stamp[frame] - first) / block_s).astype(int)
+    block = np.unique(np.stack([clip, number]), axis=1, return_inverse=True)[1].reshape(-1)
+    blocks = int(block.max(initial=-1)) + 1
+    if blocks < _FEWEST_BLOCKS:
+        raise TrainingError(f'held-out time: {len(frame)} poses that are seen and known, in {blocks} pieces of '
+                            f'{block_s:g} s; {_FEWEST_BLOCKS} are needed to compare: record longer')
+    rng = np.random.default_rng([seed, 41])
+    draws = rng.integers(0, blocks, (_DRAWS, blocks))
+    changes = {}
+    for k, name in enumerate(FIGURES):
+        low, high = _interval(after[:, k] - before[:, k], block, draws)
+        changes[name] = Change(float(before[:, k].mean()), float(after[:, k].mean()), low, high)
+    return Comparison(changes, len(frame), blocks, block_s)
+
+
+def _interval(difference: Array, block: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[float, float]:
+    """Interval of the mean of (N,) differences that lie in these blocks (N,)."""
+    sums, counts = np.bincount(block, difference), np.bincount(block)
+    means = sums[draws].sum(1) / counts[draws].sum(1)
+    middle, n = float(difference.mean()), len(counts)
+    p = .5 + _CONFIDENCE / 2
+    wider = np.sqrt(n / (n - 1)) * stats.t.ppf(p, n - 1) / stats.norm.ppf(p)
+    low, high = np.quantile(means, [1 - p, p])
+    return middle + wider * (float(low) - middle), middle + wider * (float(high) - middle)
+
+
+@torch.no_grad()
+def _errors(network: Lifter, held_out: EpochArrays, size: int = 512) -> tuple[Array, NDArray[np.int64]]:
+    """(N, 2) mm for `FIGURES` of all poses that count, and the frame (N,) of each."""
+    joints = list(EVAL16)
+    errors: list[Array] = []
+    frames: list[NDArray[np.int64]] = []
+    sampling = Sampling(truth=True, intrinsics=True, ordered=True, partial=True)
+    past = network.frames if network.frames > 1 else 0
+    done = 0
+    for batch in held_out.batches(size, sampling=sampling, frames=past):
+        assert batch.X_sigma is not None
+        known = torch.isfinite(batch.X_sigma[:, joints])
+        sure = known.all(-1) & (torch.where(known, batch.X_sigma[:, joints], 0.).mean(-1) < _SURE_M)
+        counts = (sure[:, None] & (batch.seen.sum(-1) >= _SEEN)).numpy()
+        lifted = network.lift(batch).y_cam.numpy()[counts][:, joints].astype(float)
+        wanted = 1e3 * batch.truth().numpy()[counts][:, joints].astype(float)
+        if len(lifted):
+            each = metrics.joint_errors(metrics.scaled(lifted, wanted), wanted).mean(-1)
+            errors.append(np.stack([each, metrics.pa_errors(lifted, wanted).mean(-1)], -1))
+            frames.append(done + np.nonzero(counts)[0])
+        done += batch.samples
+    if not errors:
+        return np.zeros((0, len(FIGURES))), np.zeros(0, np.int64)
+    return np.concatenate(errors), np.concatenate(frames)
