@@ -148,16 +148,14 @@ def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TrainingError: one is given by both of its names.
     """
-    out: dict[str, Any] = {}
-    for name, value in given.items():
-        now = RENAMED.get(name, name)
-        if now != name:
-            if now in given:
-                raise TrainingError(f'setting {now} is given twice, {name} is its old name; leave that out')
-            logging.getLogger(__name__).warning(
-                'note: setting %s is now called %s; the old name is read until the next release', name, now)
-        out[now] = value
-    return out
+    old = [name for name in given if name in RENAMED]
+    for name in old:
+        if RENAMED[name] in given:
+            raise TrainingError(f'setting {RENAMED[name]} is given twice, {name} is its old name; leave that out')
+    if old:
+        logging.getLogger(__name__).warning('note: settings have new names, the old ones are read until the next '
+                                            'release: %s', ', '.join(f'{name} is {RENAMED[name]}' for name in old))
+    return {RENAMED.get(name, name): value for name, value in given.items()}
 
 
 def parsed(texts: Iterable[str]) -> dict[str, Any]:

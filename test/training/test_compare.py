@@ -62,7 +62,7 @@ def test_the_program(runs: list[Path], tmp_path: Path, capsys) -> None:
     rows = capsys.readouterr().out.splitlines()[2:]
     assert len(rows) == 1 and '| 2 |' in rows[0]
     assert main([str(tmp_path / 'nowhere'), *motion]) == 2
-    assert 'no training lies there' in capsys.readouterr().err
+    assert 'not the folder of a run' in capsys.readouterr().err
     assert main([str(runs[0]), '--motion', str(tmp_path / 'no.npz')]) == 2
     assert 'no.npz' in capsys.readouterr().err
 

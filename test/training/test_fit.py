@@ -389,7 +389,7 @@ def test_settings():
 def test_settings_of_the_release_before_are_read_with_a_note(caplog):
     assert configured(Settings, {'give_k': True}) == Settings(use_intrinsics=True)
     assert [r.getMessage() for r in caplog.records] == [
-        'note: setting give_k is now called use_intrinsics; the old name is read until the next release']
+        'note: settings have new names, the old ones are read until the next release: give_k is use_intrinsics']
     with pytest.raises(TrainingError, match='use_intrinsics is given twice, give_k is its old name'):
         configured(Settings, {'give_k': True, 'use_intrinsics': True})
     with pytest.raises(TrainingError, match="'depth_elongation' is not known to m"):
@@ -404,15 +404,17 @@ def test_every_new_name_is_a_setting_and_no_old_one_is():
 def test_a_checkpoint_of_the_release_before_goes_on(tmp_path):
     """Its keys and the names of its settings are those of then; the weights come out the same."""
     whole = run(tmp_path / 'whole', epochs=4, ema=.9)
-    run(tmp_path / 'old', epochs=2, ema=.9, steps=12)
+    fit(Reprojection(), people(), tmp_path / 'old', EAGER | {'epochs': 4, 'ema': .9}, val=people(48, 5),
+        max_minutes=1e-9, device='cpu')
     path = tmp_path / 'old' / checkpoint.CHECKPOINT
     state = checkpoint.load(path)
     then = {v: k for k, v in RENAMED.items()}
-    state['settings'] = {then.get(k, k): v for k, v in state['settings'].items()} | {'steps': 0, 'epochs': 4}
+    assert state['step'] < 24
+    state['settings'] = {then.get(k, k): v for k, v in state['settings'].items()}
     for group in state['optimiser']['param_groups']:
         del group['initial_lr']
     state['companions'], state['cured'] = state.pop('auxiliary'), state.pop('sign_flipped')
-    checkpoint.save(path, {k: v for k, v in state.items() if k != 'format'} | {'total': 24})
+    checkpoint.save(path, {k: v for k, v in state.items() if k != 'format'})
     resumed = run(tmp_path / 'old', resume=True, epochs=4, ema=.9)
     assert same(whole.network.state_dict(), resumed.network.state_dict())
 
@@ -422,7 +424,7 @@ def test_no_batch_is_told(tmp_path):
         def __len__(self):
             return 4
 
-        def batches(self, n, size, device, *, drawing):
+        def batches(self, n, size, device, *, sampling):
             return iter(())
 
     with pytest.raises(TrainingError, match='no batch of 16 samples'):

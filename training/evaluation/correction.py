@@ -58,7 +58,7 @@ def shown(lifter: Lifter, clips: Sequence[Clip], views: int, instants: int) -> t
             found = [e.update(replace(frame, views=frame.views[:views])) for e in both]
             if not all(len(f) == 1 and 0 < f[0].level < 3 for f in found):
                 continue
-            joints = np.stack([f[0].joints[EVAL16] for f in found])
+            joints = np.stack([f[0].joints[list(EVAL16)] for f in found])
             known = np.isfinite(joints).all((0, 2))
             if known.sum() >= len(EVAL16) / 2:
                 true = np.broadcast_to(1e3 * clip.truth.joints[n, EVAL16][known], (2, int(known.sum()), 3))
