@@ -59,7 +59,7 @@ class FineTuningSettings(Settings):
 class FineTuning(System):
     """`System` that starts from a network and stays near it where no pseudo label is known."""
 
-    name = 'fine_tuning'
+    name = 'update'
     summary = 'fine tuning of a network on new recordings, see selfpose update'
     settings_type = FineTuningSettings
 
