@@ -64,7 +64,10 @@ def expected_only(read: Callable[[Path], object], path: Path) -> object:
 
 # OpenPose ------------------------------------------------------------------------------------------------------------
 
-numbers = st.one_of(st.floats(0, 640), st.floats(), st.integers(-10 ** 400, 10 ** 400), st.sampled_from([0, -1, .5]))
+# a library that was loaded before may have switched numbers below the smallest normal one off in this process
+UNIT = st.floats(0, 1, allow_subnormal=False)
+numbers = st.one_of(st.floats(0, 640, allow_subnormal=False), st.floats(allow_subnormal=False),
+                    st.integers(-10 ** 400, 10 ** 400), st.sampled_from([0, -1, .5]))
 odd = st.recursive(st.none() | st.booleans() | numbers | st.text(max_size=5), lambda inner: st.lists(inner, max_size=4)
                    | st.dictionaries(st.sampled_from(['people', 'pose_keypoints_2d', 'x']), inner), max_leaves=8)
 joints = st.sampled_from([3, 51, 54, 75, 75, 75, 399, 405, 408]).flatmap(
@@ -132,7 +135,7 @@ kinds = st.sampled_from(sorted(READERS))
 
 
 @tried
-@hypothesis.given(kinds, st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6), st.floats(0, 1),
+@hypothesis.given(kinds, st.lists(st.tuples(UNIT, st.integers(0, 255)), max_size=6), UNIT,
                   st.booleans())
 def test_npz_with_spoilt_bytes(kind, changes, share, cut):
     whole = bytearray(good_file(kind))
@@ -218,7 +221,7 @@ def test_joint_names(names, text):
 
 
 @tried
-@hypothesis.given(st.integers(1, 5), st.integers(0, 2), st.integers(0, 2 ** 32 - 1), st.floats(0, 1))
+@hypothesis.given(st.integers(1, 5), st.integers(0, 2), st.integers(0, 2 ** 32 - 1), UNIT)
 def test_motion_files_come_back(T, people, seed, known):
     rng = np.random.default_rng(seed)
     P = max(people, 1)

@@ -41,7 +41,7 @@ SOME = settings(deadline=None, max_examples=80, suppress_health_check=list(Healt
 INFO = KeypointsInfo('a', JOINTS, (640, 480))
 LONGEST_SENTENCE = 2000
 #: numbers of all kinds that JSON of Python, and messages, can hold
-FLOATS = st.floats(width=64)
+FLOATS = st.floats(width=64, allow_subnormal=False)
 INTS = st.one_of(st.integers(-5, 5), st.integers(), st.just(10**400))
 JSON = st.recursive(st.one_of(st.none(), st.booleans(), INTS, FLOATS, st.text(max_size=20)),
                     lambda inner: st.one_of(st.lists(inner, max_size=6),
