@@ -116,7 +116,6 @@ def estimate_trajectory(
         if unswap and i in (1, 3):
             order, _ = permutations_in_time(s.cameras.project(s.X), problem.kp, problem.sigma, stamp,
                                             work.turning(s.X))
-        if unswap and i >= 1:
             p, _ = renamed(problem, order)
         s = work.step(s, p)
     return Trajectory(s, work.uncertainty(s, p), p)
