@@ -14,6 +14,7 @@ from ..core.estimator import Estimator, EstimatorConfig
 from ..core.history import History
 from ..core.lifting import Lifter
 from ..core.observation import MultiView
+from ..core.person_view import Detections
 from ..core.rig.solver import SolverConfig, solve
 from ..synthetic import frames_of, observe, ring_rig, walker
 from .rows import Row
@@ -109,7 +110,7 @@ def solve_time_s(frames: Sequence[MultiView], rows: int = 80, repeats: int = 3) 
     """Median time of a first solve over so many instants, spread over the frames, s."""
     history = History()
     for i in np.linspace(0, len(frames) - 1, rows).astype(int):
-        history.add(frames[i].stamp, [(v, 0) for v in frames[i].views if len(v.keypoints)])
+        history.add(frames[i].stamp, Detections.of(frames[i]).first())
     tracks, took = history.tracks(), []
     for _ in range(repeats):
         start = time.perf_counter()

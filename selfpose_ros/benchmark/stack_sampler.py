@@ -19,11 +19,11 @@ _EVERY_S = 1e-3
 _CORE = f'{__name__.partition(".")[0]}.core.'
 #: (module of the core, function) -> part. The innermost function of a stack that is named here decides.
 _FUNCTIONS = {
-    ('people', '_match'): 'matching', ('people', '_newcomers'): 'newcomers', ('people', '_skeleton'): 'output',
-    ('people', '_measurement'): 'noise of the joints', ('filtering', 'predict'): 'prediction',
+    ('people', '_match'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeleton'): 'output',
+    ('person', 'measurement_of'): 'noise of the joints', ('filtering', 'predict'): 'prediction',
     ('filtering', '_system'): 'update: linearisation', ('filtering', 'update'): 'update: solving',
     ('sides', 'agreed_permutation'): 'update: left or right', ('triangulation', 'triangulate'): 'triangulation',
-    ('estimator', '_main_row'): 'who calibrates', ('estimator', '_schedule'): 'handing over a solve',
+    ('estimator', '_by_continuity'): 'who calibrates', ('estimator', '_schedule'): 'handing over a solve',
     ('estimator', '_collect'): 'taking over a rig',
 }
 #: module -> part, for everything that is called from the estimator and not named above

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from .filtering import FilterConfig, SkeletonFilter, State, predicted
 from .model import RigModel
-from .people import Row, measurement_of, with_memory
+from .person_view import Row
 from .sides import PERMUTATIONS, agreed_permutation
+from .tracks.person import measurement_of, with_memory
 
 __all__ = ['Followed', 'Instant', 'Piece', 'continuous']
 

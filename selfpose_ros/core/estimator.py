@@ -3,7 +3,7 @@
 """The one object that ties the core together: views in, skeletons out; causal; no ROS."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +13,18 @@ from .association import MainPerson
 from .fusion.lifted import depth_agreement
 from .health import CameraStatus, EstimatorStatus, HealthMonitor
 from .history import History, tracks_from_rows
-from .lifting import Lifted, Lifter, pinhole
+from .lifting import Lifter, pinhole
 from .model import RigModel, common_cameras, lifted_model, model_from_rig, model_from_solution, with_level
 from .noise import NoiseModel
-from .observation import MultiView, Skeleton3D, View2D
-from .people import People, Row, row_of
+from .observation import MultiView, Skeleton3D
+from .person_view import Detections, PersonView, Row
 from .quick import median
 from .rig import NotSolved, Rig, SolveFailed
 from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from .rig.largest import TRUSTED_DEG
 from .rig.solver import Solution, SolverConfig
 from .solving import RigWorker
+from .tracks.people import People
 
 __all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus']
 
@@ -162,31 +163,31 @@ class Estimator:
             self._restart(now)
         step = min(now - self._now, .2)
         self._now = now
-        self._people.tell(observation)
+        detections = Detections.of(observation)
+        self._people.expect_depths(detections)
         self._health.lifts = self._people.lifted is not None
         self._health.views(observation)
         self._take_saved(observation, step)
         self._resized(observation)
         if self._followed_in_3d(observation):
             # who is where is known better from the skeletons than from one view at a time, and it costs less
-            found = self._people.update(observation, {}, {})
-            row, index = self._row_of_main(observation)
+            found = self._people.update(detections, {})
+            row = self._row_of_main(now)
         else:
             found = None
-            row, index = self._main_row(observation)
+            row = detections.row(self._by_continuity(observation))
         if row:
             self._people.main_in_sight(now)
-            self._history.add(now, [(v, index[v.camera]) for v in observation.views if v.camera in index],
-                              self._lifted(row, observation))
+            self._history.add(now, self._lifted(row))
         self._collect(now)
         self._schedule(now)
         self._begin_lifted()
         self._last = []
         if self._model is not None:
-            self._last = self._people.update(observation, row, index) if found is None else found
+            self._last = self._people.update(detections, row) if found is None else found
             self._health.residuals(self._people, self._model, now)
             self._check_saved(now, step, row)
-            self._watch(observation)
+            self._watch(detections)
         return self._last
 
     def _followed_in_3d(self, observation: MultiView) -> bool:
@@ -196,21 +197,18 @@ class Estimator:
                 and any(len(v.keypoints) > 1 for v in observation.views)
                 and all(v.camera in model.cameras for v in observation.views))
 
-    def _row_of_main(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
-        """As `_main_row`, from the skeletons of this instant."""
+    def _row_of_main(self, now: float) -> Row:
+        """Views of the main person, from the skeletons of this instant."""
         people = self._people.everybody
-        if not people or people[0].seen != observation.stamp:
-            return {}, {}
-        index = dict(people[0].views)
-        return {v.camera: row_of(v, index[v.camera]) for v in observation.views if v.camera in index}, index
+        return people[0].row if people and people[0].seen == now else {}
 
-    def _lifted(self, row: Row, observation: MultiView) -> dict[str, Lifted]:
-        """What the lifter makes of the main person, as long as there is no rig that is trusted."""
+    def _lifted(self, row: Row) -> Row:
+        """The main person's views with what the lifter makes of them, as long as there is no rig that is trusted."""
         lifted = self._people.lifted
         if lifted is None or (self._model is not None and self._model.level >= 3):
-            return {}
+            return row
         lifted.add('main', row)
-        return lifted.of(row, {v.camera: pinhole(v.intrinsics, v.image_size) for v in observation.views}, 'main')
+        return lifted.carried(row, {c: pinhole(v.intrinsics, v.image_size) for c, v in row.items()}, 'main')
 
     def _begin_lifted(self) -> None:
         """A first idea of where cameras and body are, from lifted poses alone, until a rig is solved."""
@@ -239,7 +237,7 @@ class Estimator:
             self._reason = ('one camera, whose poses a network completes: a second one would measure them'
                             if len(cameras) < 2 else 'poses by a network so far: keep moving')
         moved = old is None or old.cameras != model.cameras
-        self._people.adopt(model, h.newest(10), moved, h.newest_lifted(10))
+        self._people.adopt(model, h.newest(10), moved)
 
     def _resized(self, observation: MultiView) -> None:
         """A camera that delivers another resolution has not moved: its pixels are coarser or finer."""
@@ -290,29 +288,29 @@ class Estimator:
         self._people.clear()
         self._reason = f'the saved rig does not fit the views any more ({why}): it is solved anew'
 
-    def _watch(self, observation: MultiView) -> None:
+    def _watch(self, detections: Detections) -> None:
         """Cameras that were moved are left out, and placed anew against the skeleton of the others."""
         model, people = self._model, self._people
         if model is None or model.level < 3 or not people.everybody or 0 < model.solution.frames < _WATCHED_ROWS:
             return
-        p, now = people.everybody[0], observation.stamp
+        p, now = people.everybody[0], detections.stamp
         if p.seen != now:
             return
         index = {c: v for v, c in enumerate(model.cameras)}
         shift: dict[str, Array] = {}
-        for view in observation.views:
-            v = index.get(view.camera)
-            if v is None or not len(view.keypoints):
+        for camera, seen in detections.people.items():
+            v = index.get(camera)
+            if v is None or not seen:
                 continue
-            if view.camera in people.left_out:
-                self._collect_moved(view, v)
-            elif view.camera in p.views:
+            if camera in people.left_out:
+                self._collect_moved(seen, v)
+            elif camera in p.row:
                 r = p.filter.r[v]
                 r = r[r.any(-1)]
                 if len(r) >= 6:
-                    shift[view.camera] = median(r)
-            elif len(people.everybody) == 1 and len(view.keypoints) == 1:
-                shift[view.camera] = np.array([10., 0.])            # its only person is nowhere near where he is
+                    shift[camera] = median(r)
+            elif len(people.everybody) == 1 and len(seen) == 1:
+                shift[camera] = np.array([10., 0.])            # its only person is nowhere near where he is
         moved = self._drift.update(min(now - self._watched, .2), shift)
         self._watched = now
         here = [c for c in model.cameras if c not in people.left_out]
@@ -349,18 +347,17 @@ class Estimator:
             return []
         return [here[odd]]
 
-    def _collect_moved(self, view: View2D, v: int) -> None:
+    def _collect_moved(self, seen: Sequence[PersonView], v: int) -> None:
         model, p = self._model, self._people.everybody[0]
         assert model is not None
-        k = p.views.get(view.camera, 0 if len(view.keypoints) == 1 else -1)
-        if k < 0:
+        view = p.row.get(model.cameras[v], seen[0] if len(seen) == 1 else None)
+        if view is None:
             return
-        _, kp, conf = row_of(view, k)
         sure = p.filter.sigma < .08
-        sigma = np.where(sure, model.noise.sigma(conf), np.inf)
+        sigma = np.where(sure, model.noise.sigma(view.confidence), np.inf)
         late = view.stamp - model.clock_offset_s[v] - p.stamp
         rows = self._moved[view.camera]
-        rows.add(view.stamp, p.filter.x + late * p.filter.v, np.nan_to_num(kp), sigma)
+        rows.add(view.stamp, p.filter.x + late * p.filter.v, np.nan_to_num(view.keypoints), sigma)
         if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
             return
         R, t, e = resect(list(rows.rows), model.geometry.take([v]))
@@ -420,21 +417,8 @@ class Estimator:
         self._checking, self._checked_s = observation.stamp, 0.
         self._reason = 'the saved rig is being checked against the views'
 
-    def _main_row(self, observation: MultiView) -> tuple[Row, dict[str, int]]:
-        """Views of the person that calibrates the rig, and the index of the detection in each."""
-        if self._model is not None and self._people.everybody:
-            p = self._people.everybody[0]
-            # who is followed in 3D is known from the newest tick; his detection of this tick comes from continuity
-            index = self._by_continuity(observation, p.views)
-        else:
-            index = self._by_continuity(observation, None)
-        row: dict[str, tuple[float, Array, Array]] = {}
-        for v in observation.views:
-            if v.camera in index:
-                row[v.camera] = row_of(v, index[v.camera])
-        return row, index
-
-    def _by_continuity(self, observation: MultiView, followed: Mapping[str, int] | None) -> dict[str, int]:
+    def _by_continuity(self, observation: MultiView) -> dict[str, int]:
+        """Index of the detection of the person that calibrates the rig in each view."""
         if all(len(v.keypoints) <= 1 for v in observation.views):
             return {v.camera: 0 for v in observation.views if len(v.keypoints)}
         self._crowd = True
@@ -521,7 +505,7 @@ class Estimator:
             f'only {rows} instants so far show half of a body in two cameras, {_TRUSTED_ROWS} are needed'
             if rows < _TRUSTED_ROWS else
             f'the rotation of a camera is still uncertain by {sigma:.1f} degrees: keep moving')
-        self._people.adopt(self._model, h.newest(10), not same, h.newest_lifted(10))
+        self._people.adopt(self._model, h.newest(10), not same)
         self._drift.reset()
         self._doubted = False
         if level >= 3 and not same:

@@ -12,8 +12,8 @@ import numpy as np
 
 from .model import RigModel
 from .observation import LEVEL_NAMES, MultiView, Skeleton3D
-from .people import People
 from .quick import median
+from .tracks.people import People
 
 __all__ = ['CameraStatus', 'EstimatorStatus', 'HealthMonitor']
 

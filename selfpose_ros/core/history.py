@@ -3,14 +3,14 @@
 """What was seen of the person that calibrates the rig, kept small however long it runs."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics, ideal_px
-from .observation import View2D
+from .camera import Intrinsics
+from .person_view import Row
 from .resample import move_in_time
 from .rig.largest import saw_enough
 from .rig.solver import Tracks
@@ -18,7 +18,6 @@ from .rig.solver import Tracks
 __all__ = ['History', 'tracks_from_rows']
 
 Array = NDArray[np.float64]
-Lifted = tuple[Array, Array]
 
 #: a detection with fewer joints says nothing
 _FEWEST = 4
@@ -27,12 +26,10 @@ _FEWEST = 4
 @dataclass(frozen=True)
 class _Row:
     stamp: float
-    views: Mapping[str, tuple[float, Array, Array]]         # stamp, kp (17, 2) undistorted px, confidence (17,)
-    lifted: Mapping[str, Lifted] = field(default_factory=dict)      # joints (17, 3), sigma (17,), see `lifting.lift`
+    views: Row
 
     def without(self, camera: str) -> _Row:
-        return _Row(self.stamp, {c: v for c, v in self.views.items() if c != camera},
-                    {c: p for c, p in self.lifted.items() if c != camera})
+        return _Row(self.stamp, {c: v for c, v in self.views.items() if c != camera})
 
 
 class History:
@@ -66,24 +63,19 @@ class History:
         """Rows in which a camera saw the person."""
         return sum(camera in r.views for r in self._rows)
 
-    def add(self, stamp: float, views: list[tuple[View2D, int]], lifted: Mapping[str, Lifted] | None = None) -> None:
-        """Views with the index of the person's detection in each, and by camera what a lifter made of them."""
-        row = {}
-        for view, i in views:
-            known = view.intrinsics
-            kp = view.keypoints[i]
-            if np.isfinite(kp[:, 0]).sum() < _FEWEST:
+    def add(self, stamp: float, row: Row) -> None:
+        """The person's views at an instant, s; lifted poses are kept with them."""
+        kept = {}
+        for camera, view in row.items():
+            if np.isfinite(view.keypoints[:, 0]).sum() < _FEWEST:
                 continue
-            row[view.camera] = (view.stamp, ideal_px(kp, known), view.confidence[i])
-            if self.image_size.get(view.camera, view.image_size) != view.image_size:
-                self.drop(view.camera)                      # the camera changed its resolution: old pixels mean nothing
-                if view.camera not in row:
-                    continue
-            self.image_size[view.camera] = view.image_size
-            self.intrinsics[view.camera] = known
-        if not row:
+            if self.image_size.get(camera, view.image_size) != view.image_size:
+                self.drop(camera)                           # the camera changed its resolution: old pixels mean nothing
+            kept[camera] = view
+            self.image_size[camera], self.intrinsics[camera] = view.image_size, view.intrinsics
+        if not kept:
             return
-        self._rows.append(_Row(stamp, row, {c: p for c, p in (lifted or {}).items() if c in row}))
+        self._rows.append(_Row(stamp, kept))
         self.seen += 1
         if len(self._rows) > self.most_rows:
             half = len(self._rows) // 2
@@ -102,13 +94,9 @@ class History:
         self.image_size.clear()
         self.intrinsics.clear()
 
-    def newest(self, n: int) -> list[tuple[float, Mapping[str, tuple[float, Array, Array]]]]:
+    def newest(self, n: int) -> list[tuple[float, Row]]:
         """The newest rows, oldest first: stamp and views."""
         return [(r.stamp, r.views) for r in self._rows[-n:]]
-
-    def newest_lifted(self, n: int) -> list[Mapping[str, Lifted]]:
-        """What a lifter made of the views of `newest`."""
-        return [r.lifted for r in self._rows[-n:]]
 
     def tracks(self, cameras: tuple[str, ...] | None = None, since: float = -np.inf) -> Tracks:
         """All rows as arrays, views brought to the rows' stamps."""
@@ -116,12 +104,11 @@ class History:
         rows = [r for r in self._rows if r.stamp >= since]
         return tracks_from_rows([(r.stamp, r.views) for r in rows], cams,
                                 np.array([self.image_size[c] for c in cams]),
-                                tuple(self.intrinsics.get(c) for c in cams), [r.lifted for r in rows])
+                                tuple(self.intrinsics.get(c) for c in cams))
 
 
-def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Array]]]], cameras: tuple[str, ...],
-                     image_size: NDArray[np.int64], intrinsics: tuple[Intrinsics | None, ...],
-                     lifted: Sequence[Mapping[str, Lifted]] = ()) -> Tracks:
+def tracks_from_rows(rows: Sequence[tuple[float, Row]], cameras: tuple[str, ...],
+                     image_size: NDArray[np.int64], intrinsics: tuple[Intrinsics | None, ...]) -> Tracks:
     """Rows to arrays; a view taken at another time than its row is interpolated between its own neighbours."""
     N, V = len(rows), len(cameras)
     kp, conf = np.full((N, V, 17, 2), np.nan), np.zeros((N, V, 17))
@@ -129,17 +116,17 @@ def tracks_from_rows(rows: list[tuple[float, Mapping[str, tuple[float, Array, Ar
     for n, (_, views) in enumerate(rows):
         for v, c in enumerate(cameras):
             if c in views:
-                at[n, v], kp[n, v], conf[n, v] = views[c]
+                at[n, v], kp[n, v], conf[n, v] = views[c].stamp, views[c].keypoints, views[c].confidence
     stamp = np.array([s for s, _ in rows], float)
     for v in range(V):
         have = np.nonzero(np.isfinite(at[:, v]))[0]
         if len(have) > 2 and np.nanmax(np.abs(at[:, v] - stamp)) > 1e-3:
             kp[have, v], conf[have, v] = move_in_time(at[have, v], kp[have, v], conf[have, v], stamp[have])
-    if not any(lifted):
+    lifted = [(n, v, views[c].lifted) for n, (_, views) in enumerate(rows) for v, c in enumerate(cameras) if c in views]
+    if not any(pose for _, _, pose in lifted):
         return Tracks(cameras, stamp, kp, conf, image_size, intrinsics)
     joints, sigma = np.full((N, V, 17, 3), np.nan), np.full((N, V, 17), np.nan)
-    for n, of in enumerate(lifted):
-        for v, c in enumerate(cameras):
-            if c in of:
-                joints[n, v], sigma[n, v] = of[c]
+    for n, v, pose in lifted:
+        if pose is not None:
+            joints[n, v], sigma[n, v] = pose
     return Tracks(cameras, stamp, kp, conf, image_size, intrinsics, joints, sigma)

@@ -8,16 +8,18 @@ and gives one without place and size; this module does what lies before and afte
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .body import BONE_A, BONE_B, BONE_LOG_SIGMA
-from .camera import Intrinsics, guessed_intrinsics, ideal_px
+from .camera import Intrinsics, guessed_intrinsics
 from .errors import ObservationError
-from .observation import View2D
+from .person_view import Lifted, PersonView, Row
 from .relative_depth import pose_with_depth
 from .rotation import ray_rotation
 
@@ -25,8 +27,6 @@ __all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_i
            'depth_information', 'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
-#: joints (17, 3) and sigma (17,) of one view as `lift` gives them
-Lifted = tuple[Array, Array]
 
 _HIPS = [1, 4]
 #: poses of a temporal lifter that are further apart than this do not belong together, s
@@ -35,8 +35,8 @@ _PAUSE_S = .5
 _ACROSS, _ALONG = .4, 2.2
 #: a body that is a single point stays at the origin
 _SMALLEST = 1e-6
-#: a pose of which fewer joints are seen is not lifted; lifted poses that are remembered
-_FEWEST, _KEPT = 8, 400
+#: a pose of which fewer joints are seen is not lifted
+_FEWEST = 8
 
 
 class Lifter(Protocol):
@@ -176,9 +176,10 @@ def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array
 
 
 class LiftedViews:
-    """A lifter, and what it made of the newest views: nothing is lifted twice, what is asked together is one call.
+    """A lifter, and what it made of views that are still in use: nothing is lifted twice, what is asked together is one
+    call.
 
-    Views whose 2D network told depths are not lifted: they are poses already, whatever lifter there is.
+    Views whose 2D network gave depths are not lifted: they are poses already, whatever lifter there is.
 
     Args:
         lifter: None = there is none; only views with depths become poses.
@@ -187,54 +188,46 @@ class LiftedViews:
     def __init__(self, lifter: Lifter | None) -> None:
         self.lifter = lifter
         self._past = PastPoses(lifter.frames if lifter is not None else 1)
-        self._known: dict[tuple[str, bytes], Lifted] = {}
-        self._depths: dict[tuple[str, bytes], Lifted] = {}
+        self._known: WeakKeyDictionary[PersonView, Lifted] = WeakKeyDictionary()
 
-    def tell(self, views: Iterable[View2D]) -> None:
-        """The depths of views that have some, before anybody in them is asked for."""
-        if len(self._depths) > _KEPT:
-            self._depths = dict(list(self._depths.items())[-_KEPT // 2:])
-        for view in views:
-            if view.depth is not None and view.depth_sigma is not None:
-                for k, kp in enumerate(view.keypoints):
-                    key = view.camera, ideal_px(kp, view.intrinsics).tobytes()
-                    self._depths[key] = view.depth[k], view.depth_sigma[k]
+    def add(self, who: Hashable, row: Row) -> None:
+        """The newest views of somebody."""
+        for camera, view in row.items():
+            self._past.add((who, camera), view.stamp, view.keypoints, view.confidence)
 
-    def add(self, who: Hashable, row: Mapping[str, tuple[float, Array, Array]]) -> None:
-        """The newest views of somebody, by camera: stamp, joints (17, 2) px, confidence (17,)."""
-        for camera, (stamp, kp, conf) in row.items():
-            self._past.add((who, camera), stamp, kp, conf)
-
-    def know(self, rows: Sequence[tuple[float, Mapping[str, tuple[float, Array, Array]]]],
-             lifted: Sequence[Mapping[str, Lifted]]) -> None:
-        """Rows that were lifted before."""
-        for (_, row), found in zip(rows, lifted, strict=False):
-            self._known.update({(c, row[c][1].tobytes()): pose for c, pose in found.items() if c in row})
-
-    def of(self, row: Mapping[str, tuple[float, Array, Array]], pinholes: Mapping[str, Array],
-           who: Hashable = None) -> dict[str, Lifted]:
-        """Lifted poses by camera, of those in which enough is seen; `pinholes`: K (3, 3) px by camera."""
-        if len(self._known) > _KEPT:
-            self._known = dict(list(self._known.items())[-_KEPT // 2:])
-        keys = {c: (c, kp.tobytes()) for c, (_, kp, conf) in row.items()
-                if c in pinholes and (np.isfinite(kp[:, 0]) & (conf > 0)).sum() >= _FEWEST}
-        for c, key in keys.items():
-            if key in self._depths and key not in self._known:
-                pose = _with_depth(*row[c][1:], *self._depths[key], pinholes[c])
-                if pose is not None:
-                    self._known[key] = pose
-        new = [c for c, key in keys.items() if key not in self._known]
+    def of(self, row: Row, pinholes: Mapping[str, Array], who: Hashable = None) -> dict[str, Lifted]:
+        """Lifted poses by camera, of views in which enough is seen; `pinholes`: K (3, 3) px by camera."""
+        found: dict[str, Lifted] = {}
+        new: list[str] = []
+        for c, view in row.items():
+            if c not in pinholes or view.seen < _FEWEST:
+                continue
+            pose = view.lifted or self._known.get(view) or _with_depth(view, pinholes[c])
+            if pose is not None:
+                found[c] = self._known[view] = pose
+            else:
+                new.append(c)
         if new and self.lifter is not None:
-            poses = [row[c][1:] if self.lifter.frames < 2 else self._past.of((who, c), *row[c][1:]) for c in new]
+            poses = [(row[c].keypoints, row[c].confidence) if self.lifter.frames < 2 else
+                     self._past.of((who, c), row[c].keypoints, row[c].confidence) for c in new]
             kp, conf = np.stack([p for p, _ in poses]), np.stack([q for _, q in poses])
             joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[c] for c in new]))
-            self._known.update({keys[c]: (j, s) for c, j, s in zip(new, joints, sigma, strict=True)})
-        return {c: self._known[key] for c, key in keys.items() if key in self._known}
+            for c, j, s in zip(new, joints, sigma, strict=True):
+                found[c] = self._known[row[c]] = j, s
+        return {c: found[c] for c in row if c in found}
+
+    def carried(self, row: Row, pinholes: Mapping[str, Array], who: Hashable = None) -> dict[str, PersonView]:
+        """The row, each view with what `of` gives for it: to be kept."""
+        poses = self.of(row, pinholes, who)
+        return {c: replace(v, lifted=poses[c]) if c in poses else v for c, v in row.items()}
 
 
-def _with_depth(kp: Array, conf: Array, depth: Array, sigma: Array, K: Array) -> Lifted | None:
-    seen = np.isfinite(kp).all(-1) & (conf > 0) & np.isfinite(depth) & np.isfinite(sigma)
-    return pose_with_depth(kp, seen, depth, sigma, K) if seen.sum() >= _FEWEST else None
+def _with_depth(view: PersonView, K: Array) -> Lifted | None:
+    if view.depth is None or view.depth_sigma is None:
+        return None
+    seen = np.isfinite(view.keypoints).all(-1) & (view.confidence > 0) & np.isfinite(view.depth) \
+        & np.isfinite(view.depth_sigma)
+    return pose_with_depth(view.keypoints, seen, view.depth, view.depth_sigma, K) if seen.sum() >= _FEWEST else None
 
 
 def metres(joints: Array, bones: Array) -> Array:

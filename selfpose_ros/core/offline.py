@@ -19,11 +19,13 @@ from .history import History, tracks_from_rows
 from .lifting import LiftedViews, Lifter, pinhole
 from .model import RigModel, model_from_solution
 from .observation import MultiView, Skeleton3D
-from .people import People, Person, Row, row_of
+from .person_view import Detections, PersonView, Row
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
 from .rig.largest import solve_largest
 from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
+from .tracks.people import People
+from .tracks.person import Person
 from .uncertainty import uncertainty
 
 __all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'trajectories']
@@ -87,19 +89,20 @@ def history_of(frames: Sequence[MultiView]) -> History:
     single = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
     for f in frames:
         chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
-        history.add(f.stamp, [(v, i) for v, i in zip(f.views, chosen, strict=True) if i >= 0])
+        history.add(f.stamp, Detections.of(f).row(
+            {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0}))
     return history
 
 
 def _lifted(tracks: Tracks, rows: NDArray[np.int64], lifter: Lifter) -> Tracks:
     """Tracks with lifted poses at some rows, which the first guess rests on."""
     joints, sigma = np.full((*tracks.kp.shape[:3], 3), np.nan), np.full(tracks.kp.shape[:3], np.nan)
-    pinholes = {c: pinhole(k, (int(s[0]), int(s[1])))
-                for c, k, s in zip(tracks.cameras, tracks.intrinsics, tracks.image_size, strict=True)}
+    size = {c: (int(w), int(h)) for c, (w, h) in zip(tracks.cameras, tracks.image_size, strict=True)}
+    pinholes = {c: pinhole(k, size[c]) for c, k in zip(tracks.cameras, tracks.intrinsics, strict=True)}
     views = LiftedViews(lifter)
     for n in rows:
         for k in range(max(0, n - lifter.frames + 1), n + 1):
-            row = {c: (float(tracks.stamp[k]), tracks.kp[k, v], tracks.confidence[k, v])
+            row = {c: PersonView(c, float(tracks.stamp[k]), 0, tracks.kp[k, v], tracks.confidence[k, v], size[c])
                    for v, c in enumerate(tracks.cameras) if np.isfinite(tracks.kp[k, v]).any()}
             views.add(n, row)
         for c, found in views.of(row, pinholes, n).items():
@@ -141,12 +144,11 @@ def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig
         single = all(len(v.keypoints) <= 1 for v in f.views)
         chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
         index = {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0 and v.camera in model.cameras}
-        by_name = {v.camera: v for v in f.views}
-        causal.append(people.update(f, {c: row_of(by_name[c], i) for c, i in index.items()}, index))
+        detections = Detections.of(f)
+        causal.append(people.update(detections, detections.row(index)))
         for p in people.everybody:
-            if p.views:
-                row = {c: row_of(by_name[c], k) for c, k in p.views.items()}
-                out.setdefault(p.identity, []).append(Instant(n, f.stamp, row, p.filter.state))
+            if p.row:
+                out.setdefault(p.identity, []).append(Instant(n, f.stamp, p.row, p.filter.state))
                 last[p.identity] = p
         if n % 25 == 0:
             tell('following people', (n + 1) / len(frames))
@@ -165,7 +167,7 @@ def _trajectory(identity: int, person: Followed, model: RigModel) -> list[tuple[
 def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, Skeleton3D]]:
     late = dict(zip(model.cameras, model.clock_offset_s, strict=True))
     timed: list[tuple[float, Row]] = [
-        (i.stamp, {c: (at - late[c], kp, conf) for c, (at, kp, conf) in i.row.items()}) for i in piece.instants]
+        (i.stamp, {c: replace(v, stamp=v.stamp - late[c]) for c, v in i.row.items()}) for i in piece.instants]
     tracks = tracks_from_rows(timed, model.cameras, model.image_size, (None,) * len(model.cameras))
     problem = _problem(tracks, model)
     if len(piece.instants) < _FEWEST_INSTANTS:

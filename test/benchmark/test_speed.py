@@ -14,6 +14,7 @@ from selfpose_ros.benchmark import speed, stack_sampler
 from selfpose_ros.core.estimator import EstimatorStatus
 from selfpose_ros.core.history import History
 from selfpose_ros.core.observation import Skeleton3D
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import NotSolved
 
 
@@ -105,7 +106,7 @@ def test_the_sampler_sees_the_estimator_and_nothing_else(frames):
     with sampler.running():
         end = time.process_time() + .1
         while time.process_time() < end:
-            history.add(0., [(v, 0) for v in frames[0].views])
+            history.add(0., Detections.of(frames[0]).first())
     assert 'history' in sampler.taken
     with sampler.running(False):
         busy_for(.01)
@@ -114,7 +115,8 @@ def test_the_sampler_sees_the_estimator_and_nothing_else(frames):
 
 
 def test_the_functions_that_name_a_part_exist():
-    where = {'triangulation': 'fusion.triangulation'}
+    where = {'triangulation': 'fusion.triangulation', 'people': 'tracks.people', 'person': 'tracks.person',
+             'output': 'tracks.output'}
     for module, function in stack_sampler._FUNCTIONS:
         code = importlib.import_module(f'selfpose_ros.core.{where.get(module, module)}')
         owners = [code, *(x for x in vars(code).values() if isinstance(x, type))]

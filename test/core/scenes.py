@@ -15,6 +15,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.health import EstimatorStatus
 from selfpose_ros.core.history import History
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.solver import Tracks
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
@@ -53,7 +54,7 @@ def tracks_of(frames: Iterable[MultiView]) -> Tracks:
     """The only person's 2D as the solver wants it."""
     history = History(100000)
     for f in frames:
-        history.add(f.stamp, [(v, 0) for v in f.views if len(v.keypoints)])
+        history.add(f.stamp, Detections.of(f).first())
     return history.tracks()
 
 

@@ -339,10 +339,11 @@ def test_place_and_state_stay_those_of_the_filter() -> None:
 
 def test_a_rig_that_is_trusted_is_left_to_the_filter() -> None:
     people = copy.deepcopy(told(True)[1])._people
-    p = people.everybody[0]
-    assert people.model is not None and np.abs(people._corrected(p) - p.filter.x).max() > 1e-4
-    people.model = with_level(people.model, 3)
-    assert people._corrected(p) is p.filter.x
+    p, model = people.everybody[0], people.model
+    assert model is not None
+    for m, most in ((model, False), (with_level(model, 3), True)):
+        shown = people._output.of([p], p.stamp, m, people.lifted, people.left_out)[0].joints
+        assert (np.nanmax(np.abs(shown - p.filter.x)) < 1e-12) == most
 
 
 def test_its_cost_is_a_call_of_the_lifter_an_instant() -> None:

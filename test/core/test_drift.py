@@ -12,6 +12,7 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.estimator import Estimator
 from selfpose_ros.core.history import History
 from selfpose_ros.core.observation import MultiView
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.clocks import clock_offsets, solve_with_clocks
 from selfpose_ros.core.rig.drift import Resection, resect
@@ -158,10 +159,9 @@ def late() -> tuple[History, dict[str, float]]:
     views = observe(walker(8., FPS, 2), rig, FPS, 2, clock_offset_s=offsets)
     history, rows = History(), {}
     for v in views:
-        rows.setdefault(round(v.stamp * FPS), []).append((v, 0)) if len(v.keypoints) else None
+        rows.setdefault(round(v.stamp * FPS), {})[v.camera] = v
     for k in sorted(rows):
-        seen = {v.camera: (v, i) for v, i in rows[k]}
-        history.add(k / FPS, list(seen.values()))
+        history.add(k / FPS, Detections.of(MultiView(k / FPS, tuple(rows[k].values()))).first())
     return history, offsets
 
 
@@ -188,7 +188,7 @@ def test_still_people_tell_nothing_of_time() -> None:
     rig = ring_rig(3, 1)
     history = History()
     for f in frames_of(observe(walker(4., FPS, 1, 'stand'), rig, FPS, 1)):
-        history.add(f.stamp, [(v, 0) for v in f.views if len(v.keypoints)])
+        history.add(f.stamp, Detections.of(f).first())
     tracks = history.tracks()
     solution = solve(tracks)
     if solution:

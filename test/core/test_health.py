@@ -12,7 +12,8 @@ from selfpose_ros.core.health import EstimatorStatus, HealthMonitor
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
-from selfpose_ros.core.people import People
+from selfpose_ros.core.person_view import Detections
+from selfpose_ros.core.tracks.people import People
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 NAMES = ('cam1', 'cam2', 'cam3')
@@ -157,7 +158,7 @@ def test_residuals_are_measured_in_pixels_and_rays_in_use_counted() -> None:
     for f in frames:
         seen = replace(f, views=tuple(v for v in f.views if v.camera != 'cam3'))
         m.views(f)
-        people.update(seen, {}, {})
+        people.update(Detections.of(seen), {})
         m.residuals(people, known, f.stamp)
     cameras = told(m, [skeleton()], known).cameras
     for name in ('cam1', 'cam2'):

@@ -3,15 +3,14 @@
 """What is remembered of the calibrating person: bounded, of one resolution, at common instants."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from selfpose_ros.core.camera import Intrinsics, project
 from selfpose_ros.core.history import History, tracks_from_rows
-from selfpose_ros.core.observation import View2D
+from selfpose_ros.core.observation import MultiView, View2D
+from selfpose_ros.core.person_view import Detections, PersonView, Row
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -23,10 +22,14 @@ def view(camera: str, stamp: float, keypoints: Array | None = None, size: tuple[
     return View2D(camera, stamp, kp, np.full((1, 17), .8), size, intrinsics=known)
 
 
+def row(*views: View2D) -> Row:
+    return Detections.of(MultiView(views[0].stamp, views)).first()
+
+
 def filled(n: int, most: int = 100, cameras: tuple[str, ...] = ('a', 'b')) -> History:
     h = History(most)
     for i in range(n):
-        h.add(.05 * i, [(view(c, .05 * i), 0) for c in cameras])
+        h.add(.05 * i, row(*(view(c, .05 * i) for c in cameras)))
     return h
 
 
@@ -34,7 +37,7 @@ def test_it_stays_small_over_ten_thousand_updates() -> None:
     """Never more rows than allowed; all were counted; the newest are all there, the oldest still is."""
     h = History(100)
     for i in range(10_000):
-        h.add(.05 * i, [(view('a', .05 * i), 0), (view('b', .05 * i), 0)])
+        h.add(.05 * i, row(view('a', .05 * i), view('b', .05 * i)))
         assert len(h) <= 100
     assert h.seen == 10_000
     stamps = h.tracks().stamp
@@ -51,9 +54,9 @@ def test_two_rooms_of_memory_differ_by_nothing_but_what_was_added() -> None:
 def test_cameras_that_saw_nothing_have_no_numbers() -> None:
     """NaN and confidence 0, in the order of the names; a row that nobody saw is none."""
     h = History()
-    h.add(0., [(view('b', 0.), 0)])
-    h.add(.1, [(view('a', .1), 0), (view('b', .1), 0)])
-    h.add(.2, [])
+    h.add(0., row(view('b', 0.)))
+    h.add(.1, row(view('a', .1), view('b', .1)))
+    h.add(.2, {})
     t = h.tracks()
     assert t.cameras == ('a', 'b') and len(t.stamp) == 2
     assert np.isnan(t.kp[0, 0]).all() and not t.confidence[0, 0].any() and np.isfinite(t.kp[1]).all()
@@ -65,7 +68,7 @@ def test_cameras_that_saw_nothing_have_no_numbers() -> None:
 def test_the_chosen_person_is_remembered_not_the_first() -> None:
     h = History()
     two = View2D('a', 0., np.stack([np.zeros((17, 2)), np.ones((17, 2))]), np.ones((2, 17)), (10, 10))
-    h.add(0., [(two, 1)])
+    h.add(0., Detections.of(MultiView(0., (two,))).row({'a': 1}))
     assert (h.tracks().kp == 1.).all()
 
 
@@ -77,14 +80,14 @@ def test_known_lenses_are_undistorted_at_once() -> None:
     straight = project(X, rig.K[0], rig.R[0], rig.t[0])
     assert np.abs(bent - straight).max() > 1.
     h = History()
-    h.add(0., [(view('a', 0., bent, (1000, 1000), Intrinsics(rig.K[0], rig.distortion[0])), 0)])
+    h.add(0., row(view('a', 0., bent, (1000, 1000), Intrinsics(rig.K[0], rig.distortion[0]))))
     assert np.abs(h.tracks().kp[0, 0] - straight).max() < .01
 
 
 def test_another_image_size_forgets_that_camera_alone() -> None:
     """Pixels of another resolution mean other rays; those of the other cameras are as good as before."""
     h = filled(10)
-    h.add(.5, [(view('a', .5, size=(500, 400)), 0), (view('b', .5), 0)])
+    h.add(.5, row(view('a', .5, size=(500, 400)), view('b', .5)))
     t = h.tracks()
     assert np.isfinite(t.kp[:, 0, 0, 0]).tolist() == [False] * 10 + [True]
     assert np.isfinite(t.kp[:, 1, 0, 0]).all()
@@ -109,11 +112,11 @@ def test_clear_forgets_everything() -> None:
 
 # -- common instants
 
-def rows_of(stamps: Array, late: Array,
-            path: Array) -> list[tuple[float, Mapping[str, tuple[float, Array, Array]]]]:
+def rows_of(stamps: Array, late: Array, path: Array) -> list[tuple[float, Row]]:
     """Camera a sees path(t) (T, 17, 2) at stamp + late, b at the stamp."""
-    conf = np.ones(17)
-    return [(float(s), {'a': (float(s + d), x, conf), 'b': (float(s), x, conf)})
+    def seen(camera: str, stamp: float, x: Array) -> PersonView:
+        return PersonView(camera, stamp, 0, x, np.ones(17), (100, 100))
+    return [(float(s), {'a': seen('a', float(s + d), x), 'b': seen('b', float(s), x)})
             for s, d, x in zip(stamps, late, path, strict=True)]
 
 

@@ -16,8 +16,9 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.model import model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView
-from selfpose_ros.core.people import People
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.tracks.people import People
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -49,7 +50,7 @@ def test_a_body_is_where_it_was_at_the_instant_live() -> None:
     X, frames, rig = scene(3.)
     people = People(1)
     people.model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 3)
-    out = [people.update(f, {}, {}) for f in frames]
+    out = [people.update(Detections.of(f), {}) for f in frames]
     found = np.stack([o[0].joints if o else np.full((17, 3), np.nan) for o in out])[25:]
     off = np.linalg.norm(found - truth(X, frames)[25:], axis=-1)
     assert np.nanmedian(off) < .018

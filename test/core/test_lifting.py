@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from selfpose_ros.core.lifting import (
     place,
     ray_rotation,
 )
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -214,14 +216,14 @@ def test_views_are_lifted_once_and_together(frames: int) -> None:
     s = scene(3, 1., 15., 2, noise_px=1., outliers=0., swap=0.)
     oracle = Oracle(s.joints, s.rig, frames=frames)
     views = LiftedViews(oracle)
-    row = {v.camera: (v.stamp, v.keypoints[0], v.confidence[0]) for v in s.frames[3].views}
+    row = Detections.of(s.frames[3]).first()
     pinholes = {c: s.rig.K[i] for i, c in enumerate(s.rig.cameras)}
     views.add(1, row)
     found = views.of(row, pinholes, 1)
     assert set(found) == set(row) and (oracle.calls, oracle.poses) == (1, 3)
     again = views.of(row, pinholes, 1)
     assert oracle.calls == 1 and all(np.array_equal(again[c][0], found[c][0]) for c in row)
-    stamp, kp, conf = row['cam1']
-    few = np.where(np.arange(17) < 6, conf, 0.)
-    assert views.of({'cam1': (stamp, np.where(few[:, None] > 0, kp, np.nan), few)}, pinholes, 1) == {}
+    few = np.where(np.arange(17) < 6, row['cam1'].confidence, 0.)
+    hidden = replace(row['cam1'], keypoints=np.where(few[:, None] > 0, row['cam1'].keypoints, np.nan), confidence=few)
+    assert views.of({'cam1': hidden}, pinholes, 1) == {}
     assert views.of({'cam9': row['cam1']}, pinholes, 1) == {}

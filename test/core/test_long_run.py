@@ -19,6 +19,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.history import History
 from selfpose_ros.core.model import model_from_solution
 from selfpose_ros.core.observation import MultiView
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import SolveFailed
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
 from selfpose_ros.core.solving import RigWorker
@@ -42,12 +43,12 @@ def test_a_solution_does_not_look_its_instants_up_where_rows_were_thinned_since(
     """
     history = History(40)
     for f in walk()[:40]:
-        history.add(f.stamp, [(v, 0) for v in f.views])
+        history.add(f.stamp, Detections.of(f).first())
     solution = solve(history.tracks(), SolverConfig(frames=40))
     assert isinstance(solution, Solution) and solution.frames == 40
     first = model_from_solution(solution, 3)
     for f in walk()[40:]:
-        history.add(f.stamp, [(v, 0) for v in f.views])
+        history.add(f.stamp, Detections.of(f).first())
     assert len(history) <= 40
     history.drop('cam1')
     again = model_from_solution(solution, 3, keep=first, hold=True)

@@ -16,8 +16,9 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
-from selfpose_ros.core.people import People, Row, row_of
+from selfpose_ros.core.person_view import Detections, Row
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.tracks.people import People
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ def new_people(most: int = 4, rig: Rig | None = None) -> People:
 
 
 def feed(people: People, frames: list[MultiView]) -> list[list[Skeleton3D]]:
-    return [people.update(f, {}, {}) for f in frames]
+    return [people.update(Detections.of(f), {}) for f in frames]
 
 
 @functools.cache
@@ -197,11 +198,11 @@ def test_people_survive_a_new_rig() -> None:
     before = {s.person for s in out[-1]}
     assert people.model is not None and len(before) == 2
     people.adopt(people.model, [], moved=False)
-    again = people.update(frames[30], {}, {})
+    again = people.update(Detections.of(frames[30]), {})
     assert {s.person for s in again} == before
     assert max(nearest(s, X[30])[1] for s in again) < .1
     main = people.everybody[0]
-    row: Row = {v.camera: row_of(v, main.views[v.camera]) for v in frames[30].views if v.camera in main.views}
+    row = Detections.of(frames[30]).row(main.views)
     R, t = rotation.exp(np.array([0., 0., 1.])), np.array([1., 2., 0.])
     people.adopt(other_world(people.model, R, t), [(frames[30].stamp, row)], moved=True)
     out = feed(people, frames[31:40])
@@ -288,7 +289,7 @@ def test_without_a_rig_for_a_while_the_main_person_stays_who_he_is() -> None:
         people.model = model
         f = frames[40]
         people.main_in_sight(f.stamp)
-        out = people.update(f, {v.camera: row_of(v, 0) for v in f.views}, {v.camera: 0 for v in f.views})
+        out = people.update(Detections.of(f), Detections.of(f).first())
         assert len(out) == 1 and (out[0].person == first) == same
 
 

@@ -16,6 +16,7 @@ from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.lifting import LiftedViews, ray_rotation
 from selfpose_ros.core.observation import MultiView, View2D
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.relative_depth import FORESHORTENED, REFERENCE, pose_with_depth
 from selfpose_ros.core.skeleton import JOINTS, PARENTS
 from selfpose_ros.synthetic import walker
@@ -147,21 +148,21 @@ def test_views_with_depths_are_not_lifted() -> None:
     s = scene(3, 1., 15., 2, **EXACT)
     lifter = Oracle(s.joints, s.rig)
     frames = with_depth(s)
-    row = {v.camera: (v.stamp, v.keypoints[0], v.confidence[0]) for v in frames[3].views}
+    row = Detections.of(frames[3]).first()
+    row['cam1'] = replace(row['cam1'], depth=None, depth_sigma=None)
     pinholes = {c: s.rig.K[i] for i, c in enumerate(s.rig.cameras)}
     views = LiftedViews(lifter)
-    views.tell(v for v in frames[3].views if v.camera != 'cam1')
     found = views.of(row, pinholes)
     assert set(found) == set(row) and lifter.poses == 1
     alone = LiftedViews(None)
-    assert alone.of(row, pinholes) == {}
-    alone.tell(frames[3].views)
+    assert set(alone.of(row, pinholes)) == set(row) - {'cam1'}
+    row = Detections.of(frames[3]).first()
     found = alone.of(row, pinholes)
     assert set(found) == set(row)
     for camera, (joints, _) in found.items():
         v = s.rig.cameras.index(camera)
         true = unit(s.joints[3] @ s.rig.R[v].T + s.rig.t[v])
-        seen = np.isfinite(row[camera][1]).all(-1)
+        seen = np.isfinite(row[camera].keypoints).all(-1)
         assert np.median(np.linalg.norm(joints - true, axis=-1)[seen]) < .02
 
 

@@ -13,7 +13,9 @@ from selfpose_ros.core import offline
 from selfpose_ros.core.filtering import spread_of
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
-from selfpose_ros.core.people import People
+from selfpose_ros.core.person_view import Detections
+from selfpose_ros.core.tracks.output import SkeletonOutput
+from selfpose_ros.core.tracks.people import People
 from selfpose_ros.core.uncertainty import UNKNOWN_M, Uncertainty, place_sigma, uncertainty
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
@@ -69,10 +71,10 @@ def test_live_and_off_line_publish_by_the_same_rule(monkeypatch: pytest.MonkeyPa
     people = People(1)
     people.model = m
     for f in frames:
-        live = people.update(f, {}, {})
+        live = people.update(Detections.of(f), {})
     p = people.everybody[0]
     p.filter.pp[3] *= 1e4                                                   # a joint of which nothing is known
-    said = people._skeleton(p, frames[-1].stamp, p.filter.x, p.filter.v, p.filter.sigma, np.full(17, 3))
+    said = SkeletonOutput(0., False).of([p], frames[-1].stamp, m, None, frozenset())[0]
     want = uncertainty(spread_of(p.filter.state), m)
     assert live and np.isnan(said.sigma[3]) and np.isnan(said.joints[3]).all() and said.confidence[3] == 0
     assert np.array_equal(said.sigma[4:], want.sigma[4:]) and np.array_equal(said.confidence, want.confidence)

@@ -1,9 +1,9 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
 """People across views and over time."""
-from .distance import person_size, pose_distance
+from ..tracks.distance import person_size, pose_distance
+from ..tracks.matching import assign, group_views, match_people
 from .main_person import Candidate, MainPerson
-from .matching import assign, group_views, match_people
 from .tracker import CameraTracker, Track
 
 __all__ = ['Candidate', 'CameraTracker', 'MainPerson', 'Track', 'assign', 'group_views', 'match_people',

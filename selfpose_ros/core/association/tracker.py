@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..observation import View2D
 from ..skeleton import MIRROR, SWAP_GROUPS
-from .distance import MIN_JOINTS, person_size, pose_distance
-from .matching import assign
+from ..tracks.distance import MIN_JOINTS, person_size, pose_distance
+from ..tracks.matching import assign
 
 __all__ = ['CameraTracker', 'Track']
 

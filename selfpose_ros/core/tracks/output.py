@@ -1,0 +1,90 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From followed people to the skeletons that are published: newest or late, corrected, with uncertainty."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..filtering import smooth_back
+from ..fusion.corrected import RunningLengths, between
+from ..lifting import LiftedViews
+from ..model import RigModel
+from ..observation import Skeleton3D
+from ..uncertainty import place_sigma, uncertainty
+from .person import Person, measurement_of
+from .person_fusion import stacked
+
+__all__ = ['COAST_S', 'SkeletonOutput']
+
+Array = NDArray[np.float64]
+
+#: somebody nobody sees any more is shown on for this long, s; and somebody whom one camera sees is at level 3
+COAST_S = .4
+
+
+class SkeletonOutput:
+    """Skeletons of people.
+
+    Args:
+        lag_s: results are this old, in the light of what came since (0 = newest), s.
+        correction: see `EstimatorConfig`.
+    """
+
+    def __init__(self, lag_s: float, correction: bool) -> None:
+        self.lag_s = lag_s
+        self._lengths = RunningLengths() if correction and not lag_s else None
+
+    def of(self, people: Sequence[Person], now: float, model: RigModel, lifted: LiftedViews | None,
+           left_out: frozenset[str]) -> list[Skeleton3D]:
+        """The skeletons of these people, at `now` s or `lag_s` before."""
+        if not self.lag_s:
+            return [_skeleton(p, now, self._corrected(p, model, lifted, left_out), p.filter.v, p.filter.sigma,
+                              p.measured(), model, lifted is not None) for p in people]
+        late = [self._late(p, now, model, lifted is not None) for p in people]
+        stamp = max((s.stamp for s in late if s is not None), default=now)
+        return [s for s in late if s is not None and s.stamp == stamp]
+
+    def _corrected(self, p: Person, m: RigModel, lifted: LiftedViews | None, left_out: frozenset[str]) -> Array:
+        """Joints (17, 3) m to show: between the filter's and what this instant's lifted poses come to, corrected.
+
+        With a rig that is trusted the filter already makes the most of the pixels.
+        """
+        x = p.filter.x
+        if self._lengths is None or lifted is None or m.level >= 3:
+            return x
+        known = lifted.of({c: r for c, r in p.row.items() if c not in left_out}, m.pinholes, p.identity)
+        if not known:
+            return x
+        v, joints, sigma = stacked(known, m)
+        obs = measurement_of(m, p.stamp, p.row, left_out)
+        rays = m.geometry.take(v).rays(obs.kp[v])
+        k = m.focal[v, None] / obs.sigma[v]                                  # 0 where sigma is inf
+        return between(x, joints, sigma, rays, k, self._lengths.add(p.identity, joints, p.filter.lengths[:16]))
+
+    def _late(self, p: Person, now: float, m: RigModel, lifts: bool) -> Skeleton3D | None:
+        """The person as of `lag_s` ago; None while there is no tick that old."""
+        while len(p.past) > 1 and p.past[1][0] <= now - self.lag_s + 1e-6:
+            p.past.popleft()
+        if not p.past or p.past[0][0] > now - self.lag_s + 1e-6:
+            return None
+        stamp, *_, views = p.past[0]
+        x, v, sigma = smooth_back([(dt, pred, post) for _, dt, pred, post, _ in p.past])
+        return _skeleton(p, stamp, x, v, sigma, views, m, lifts)
+
+
+def _skeleton(p: Person, now: float, x: Array, v: Array, spread: Array, views: NDArray[np.int64], m: RigModel,
+              lifts: bool) -> Skeleton3D:
+    u, level = uncertainty(spread, m), m.level
+    sigma, known = u.sigma, u.known
+    if lifts and now > p.pair_seen:
+        # the nearest of the cameras that see him
+        seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]
+        near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[0] + m.t[v, 2]))
+        sigma = np.hypot(sigma, place_sigma(x, m, near, now - p.pair_seen))
+        if now - p.pair_seen > COAST_S:
+            level = 1                                           # one camera and a lifter
+    return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
+                      u.confidence, np.where(known, views, 0), level, np.where(known[:, None], v, np.nan))

@@ -1,0 +1,73 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One followed person, and what the views of one instant measure of somebody."""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..filtering import FilterConfig, Measurement, SkeletonFilter, State
+from ..model import RigModel
+from ..person_view import Row
+
+__all__ = ['Person', 'measurement_of', 'with_memory']
+
+
+@dataclass
+class Person:
+    """One followed person.
+
+    Attributes:
+        row: the views of the newest tick.
+        pair_seen: newest instant at which two cameras saw him, s.  lifted: at which the lifter was asked, s.
+        past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
+    """
+
+    identity: int
+    filter: SkeletonFilter
+    stamp: float
+    seen: float
+    ticks: int = 0
+    row: Row = field(default_factory=dict)
+    confirmed: bool = False
+    pair_seen: float = -np.inf
+    lifted: float = -np.inf
+    past: deque[tuple[float, float, State, State, NDArray[np.int64]]] = field(default_factory=deque)
+
+    @property
+    def views(self) -> dict[str, int]:
+        """Index of the detection in each camera of the newest tick."""
+        return {c: v.index for c, v in self.row.items()}
+
+    def measured(self) -> NDArray[np.int64]:
+        """(17,) cameras that measured each joint at the newest tick."""
+        used = (self.filter.used > .25).sum(0) if self.row else np.zeros(17)
+        return np.asarray(used).astype(np.int64)
+
+
+def with_memory(config: FilterConfig, model: RigModel, dt: float) -> FilterConfig:
+    """The configuration for a step of `dt` s: errors of a 2D network are less alike the further apart they are."""
+    memory = .7 * model.noise.correlation_at(dt)
+    if abs(memory - config.memory) < .05:
+        return config
+    return replace(config, memory=memory)
+
+
+def measurement_of(model: RigModel, now: float, row: Row, left_out: frozenset[str] = frozenset()) -> Measurement:
+    """What the views of a row, but those `left_out`, measure at the instant `now` s."""
+    V = len(model.cameras)
+    kp, confidence, offset = np.zeros((V, 17, 2)), np.zeros((V, 17)), np.zeros(V)
+    for v, c in enumerate(model.cameras):
+        if c in row and c not in left_out:
+            view = row[c]
+            kp[v] = view.keypoints
+            confidence[v] = view.confidence
+            offset[v] = view.stamp - model.clock_offset_s[v] - now
+    offset[np.abs(offset) < 1e-4] = 0.
+    sigma = model.noise.sigma(confidence)
+    seen = np.isfinite(sigma)
+    kp[~seen] = 0.
+    return Measurement(kp, sigma, offset)

@@ -1,0 +1,166 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From the views of one person to a filter: begun, advanced tick by tick, carried into another world."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..filtering import FilterConfig, Measurement, SkeletonFilter
+from ..fusion.lifted import body_in_world, bone_vectors
+from ..fusion.triangulation import triangulate
+from ..lifting import LiftedViews
+from ..model import RigModel
+from ..person_view import Lifted, Row
+from ..skeleton import BONES
+from .person import Person, measurement_of, with_memory
+
+__all__ = ['PersonFusion', 'stacked']
+
+Array = NDArray[np.float64]
+
+_PAIR_A, _PAIR_B = np.array([*(a for a, _ in BONES), 1]), np.array([*(b for _, b in BONES), 4])
+
+#: a lifted pose counts once in this time, s: its errors last. With lifted poses alone; with a rig that is not trusted,
+#: or two views, which leave depth open; with a rig. Measured, validation split
+_LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
+#: how well the bones of somebody are known of whom there are lifted poses alone, m
+_LIFTED_BONE_M = .04
+#: bones of the body that a rig was solved with, m; a new person's
+BONES_MEASURED_M, BONES_GUESSED_M = .008, .08
+#: fewer joints do not begin a filter
+_FEWEST = 6
+
+
+class PersonFusion:
+    """What measures people with one rig model: filters are begun and advanced with it.
+
+    Args:
+        model: the rig.
+        lifted: the lifter, or None.
+        left_out: cameras that were moved: their views are matched, but measure nothing.
+        smooth: ticks are kept for the fixed-lag smoother.
+    """
+
+    def __init__(self, model: RigModel, lifted: LiftedViews | None, left_out: frozenset[str], smooth: bool) -> None:
+        self.model, self.lifted, self.left_out, self.smooth = model, lifted, left_out, smooth
+
+    def measurement(self, now: float, row: Row) -> Measurement:
+        return measurement_of(self.model, now, row, self.left_out)
+
+    def start(self, now: float, row: Row, bones: Array, bone_sigma: float) -> Person | None:
+        """Somebody new from one row, without identity; bones (16,) m and their sigma, m. None: too little is seen."""
+        m = self.model
+        obs = self.measurement(now, row)
+        rays, w = m.geometry.rays(obs.kp), m.geometry.ray_weight(obs.sigma)
+        X = triangulate(rays[None], w[None], m.R, m.t, rounds=4, scale=5.)[0]
+        if self.lifted is not None and (m.lifted or np.isfinite(X).all(-1).sum() < _FEWEST):
+            X = self._lifted_body(row, rays, w, bones, X)
+        known = np.isfinite(X).all(-1)
+        if known.sum() < _FEWEST:
+            return None
+        X = np.where(known[:, None], X, np.median(X[known], 0))
+        f = SkeletonFilter(m.geometry, bones, 2 * float(bones[0]),
+                           FilterConfig(bone_sigma_m=max(bone_sigma, _LIFTED_BONE_M) if m.lifted else bone_sigma))
+        f.start(X, .15)
+        return Person(0, f, now, now)
+
+    def replay(self, rows: Sequence[tuple[float, Row]]) -> Person | None:
+        """The person of some rows, oldest first, with the bones that the rig was solved with."""
+        person: Person | None = None
+        for stamp, row in rows:
+            if person is None:
+                person = self.start(stamp, row, self.model.bones, BONES_MEASURED_M)
+            if person is not None:
+                self.step(person, stamp, row)
+        return person
+
+    def step(self, p: Person, now: float, row: Row) -> None:
+        """Advance to `now` s, and take the views of that instant; in place."""
+        dt = now - p.stamp
+        if dt > 0:
+            p.filter.config = with_memory(p.filter.config, self.model, dt)
+            p.filter.predict(dt)
+        p.stamp, p.row = now, row
+        if row:
+            obs = self.measurement(now, row)
+            if np.isfinite(obs.sigma).any(-1).sum() > 1:
+                p.pair_seen = now
+            if self.lifted is not None:
+                obs = self._with_lifted(p, row, obs, self.lifted)
+            p.filter.update(obs)
+            p.seen = now
+            p.ticks += 1
+            # one view does not tell a long bone from a near one
+            if p.filter.config.bone_sigma_m > .01 and (self.lifted is None or p.pair_seen == now):
+                _learn_bones(p)
+        if self.smooth:
+            p.past.append((now, dt, p.filter.pred, p.filter.state, p.measured()))
+
+    def carry(self, p: Person, old: RigModel | None) -> bool:
+        """Somebody into another world frame, in place: by his newest views, else as a camera of both sees him."""
+        m = self.model
+        again = self.start(p.stamp, p.row, p.filter.lengths[:16], BONES_GUESSED_M) if p.row else None
+        if again is not None:
+            p.filter = again.filter
+            return True
+        both = [c for c in m.cameras if old is not None and c in old.cameras]
+        if old is None or not both:
+            return False
+        c = next((c for c in both if c in p.row), both[0])
+        a, b = old.cameras.index(c), m.cameras.index(c)
+        X = (p.filter.x @ old.R[a].T + old.t[a] - m.t[b]) @ m.R[b]
+        p.filter = self.restarted(p, X, .3)
+        return True
+
+    def restarted(self, p: Person, X: Array, sigma_m: float) -> SkeletonFilter:
+        """A filter with the person's bones that begins at joints X (17, 3) m."""
+        f = SkeletonFilter(self.model.geometry, p.filter.lengths[:16], float(p.filter.lengths[16]), p.filter.config)
+        f.start(X, sigma_m)
+        return f
+
+    def _lifted_body(self, row: Row, rays: Array, weight: Array, bones: Array, else_: Array) -> Array:
+        """Joints (17, 3) m in the world from the lifted poses of a row; `else_` where they place nobody."""
+        m = self.model
+        assert self.lifted is not None
+        known = self.lifted.of(row, m.pinholes)
+        if not known:
+            return else_
+        v, joints, sigma = stacked(known, m)
+        found = body_in_world(joints, sigma, rays, weight, m.R, m.t, bones, v)
+        return else_ if found is None else found
+
+    def _with_lifted(self, p: Person, row: Row, obs: Measurement, lifted: LiftedViews) -> Measurement:
+        """Lifted poses measure every bone, for what they are worth: what two views or more see well hardly moves."""
+        m = self.model
+        lifted.add(p.identity, row)
+        few = m.level < 3 or len(row) < 3
+        memory = _LIFTER_ALONE_S if m.lifted else _LIFTER_FEW_S if few else _LIFTER_MANY_S
+        share = min((p.stamp - p.lifted) / memory, 1.)
+        # what counts for a tenth of that time may as well count at once
+        known = lifted.of(row, m.pinholes, p.identity) if share > .09 else {}
+        if not known:
+            return obs
+        p.lifted = p.stamp
+        v, joints, sigma = stacked(known, m)
+        bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
+        # with one camera from the start, whose sides seem exchanged may have been taken for turned round before
+        return replace(obs, bones=bones, bone_info=info * share, unswap=len(m.cameras) > 1)
+
+
+def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:
+    """Indices of cameras in the model, joints (M, 17, 3) and sigma (M, 17) of lifted poses by camera."""
+    return ([m.cameras.index(c) for c in known], np.stack([y for y, _ in known.values()]),
+            np.stack([s for _, s in known.values()]))
+
+
+def _learn_bones(p: Person) -> None:
+    """Lengths of somebody new: running mean of what is measured, trusted more the longer he is seen."""
+    f = p.filter
+    d = f.x[_PAIR_B] - f.x[_PAIR_A]
+    share = 1 / min(p.ticks + 5, 60)
+    f.lengths = f.lengths + share * (np.sqrt((d * d).sum(1)) - f.lengths)
+    f.set_bone_sigma(max(.08 / np.sqrt(1 + p.ticks / 8.), .0101))
