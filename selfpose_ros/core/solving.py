@@ -3,49 +3,16 @@
 """When a rig is solved, and where: in line (deterministic), in a thread, or in a process of its own."""
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from .rig import NotSolved, SolveFailed
 from .rig.largest import solve_largest
 from .rig.solver import Solution, SolverConfig, Tracks
+from .solver_process import ProcessEnded, SolverProcess
 
 __all__ = ['RigWorker', 'WORKERS']
 
 WORKERS = ('inline', 'thread', 'process')
-
-
-_THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
-
-
-def _quiet_process() -> None:
-    """A solve must not take the stream's time: low priority. Ctrl-C is the parent's business, which ends this one."""
-    os.nice(5)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Environment for a child whose linear algebra has one thread: blocks of 51 gain nothing from more, they only spin.
-
-    It has to be set before the child loads numpy, so it is set here for as long as the child takes to start.
-    """
-    before = {n: os.environ.get(n) for n in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, '1'))
-    try:
-        yield
-    finally:
-        for n, value in before.items():
-            if value is None:
-                del os.environ[n]
-            else:
-                os.environ[n] = value
 
 
 def _failed(error: Exception) -> SolveFailed:
@@ -65,14 +32,12 @@ class RigWorker:
         if where not in WORKERS:
             raise ValueError(f'rig_solver must be one of {", ".join(WORKERS)}, got {where!r}')
         self.where = where
-        self._executor: Executor | None = None
+        self._runner: ThreadPoolExecutor | SolverProcess | None = None
         self._future: Future[Solution | NotSolved] | None = None
         self._due = 0.
         self._result: Solution | NotSolved | None = None
-        self._children: list[BaseProcess] = []
         if where == 'process':                              # it takes a second to start: not with the first solve
-            with _one_thread():
-                self._start()
+            self._start()
 
     @property
     def busy(self) -> bool:
@@ -91,25 +56,18 @@ class RigWorker:
                 self._result = solve_largest(tracks, config, start=start, noise=noise)
                 self._due = now + self.delay_s(tracks, config)
                 return
-            with _one_thread():
-                try:
-                    self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
-                except BrokenProcessPool:                    # it was killed since the last solve
-                    self.close()
-                    self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
+            self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
         except Exception as error:  # noqa: BLE001 - a defect of the solver must not cost people and rig
             self._result, self._due = _failed(error), now
 
-    def _start(self) -> Executor:
-        if self._executor is None:
-            if self.where == 'thread':
-                self._executor = ThreadPoolExecutor(1, 'rig-solver')
-            else:
-                before = multiprocessing.active_children()
-                self._executor = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _quiet_process)
-                self._executor.submit(os.getpid)
-                self._children = [c for c in multiprocessing.active_children() if c not in before]
-        return self._executor
+    def _start(self) -> ThreadPoolExecutor | SolverProcess:
+        if isinstance(self._runner, SolverProcess) and not self._runner.alive:
+            self._runner.close()                            # it was killed since the last solve
+            self._runner = None
+        if self._runner is None:
+            self._runner = (ThreadPoolExecutor(1, 'rig-solver') if self.where == 'thread'
+                            else SolverProcess(solve_largest.__module__))
+        return self._runner
 
     def poll(self, now: float) -> Solution | NotSolved | None:
         """The result once it is there."""
@@ -120,7 +78,7 @@ class RigWorker:
             future, self._future = self._future, None
             try:
                 return future.result()
-            except BrokenProcessPool:                        # killed, out of memory: the next solve gets a new process
+            except ProcessEnded:                             # killed, out of memory: the next solve gets a new process
                 self.close()
                 return SolveFailed('the process that solves the rig ended unexpectedly: it is started anew')
             except Exception as error:  # noqa: BLE001 - as in `submit`
@@ -137,11 +95,8 @@ class RigWorker:
     def close(self) -> None:
         """End the thread or process. A process is ended in the middle of its solve; a thread finishes it unheard."""
         self.cancel()
-        if self._executor is None:
-            return
-        for child in self._children:
-            child.terminate()
-        # Wait for the process: an executor that is still being taken down when the interpreter ends prints a traceback
-        # (its exit hook writes to a pipe that its own thread is closing).
-        self._executor.shutdown(wait=self.where == 'process', cancel_futures=True)
-        self._executor, self._children = None, []
+        runner, self._runner = self._runner, None
+        if isinstance(runner, SolverProcess):
+            runner.close()
+        elif runner is not None:
+            runner.shutdown(wait=False, cancel_futures=True)
