@@ -24,6 +24,7 @@ from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from .rig.largest import TRUSTED_DEG
 from .rig.solver import Solution, SolverConfig
 from .solving import RigWorker
+from .tracks.identities import Identities
 from .tracks.people import People
 
 __all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus']
@@ -89,12 +90,14 @@ class Estimator:
     """Causal estimator. Not thread safe: one caller at a time."""
 
     def __init__(self, config: EstimatorConfig | None = None, *, rig: Rig | None = None,
-                 lifter: Lifter | None = None) -> None:
+                 lifter: Lifter | None = None, identities: Identities | None = None) -> None:
         """Args:
         rig: one that was saved; trusted again once the views of today agree with it.
         lifter: poses from the first instant on and from one camera, see `lifting`; None = fusion alone.
+        identities: shared with estimators before and after this one; None = people are counted from 1.
         """
         self.config, self._lifter = config or EstimatorConfig(), lifter
+        self._identities = identities or Identities()
         self._worker = RigWorker(self.config.rig_solver)
         self._saved = rig
         self._world = 0
@@ -105,7 +108,8 @@ class Estimator:
         self._worker.cancel()
         self._history = History()
         self._main = MainPerson()
-        self._people = people or People(self.config.max_people, self.config.lag_s, self._lifter, self.config.correction)
+        self._people = people or People(self.config.max_people, self.config.lag_s, self._lifter, self.config.correction,
+                                        self._identities)
         self._people.without_rig()
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
@@ -142,7 +146,7 @@ class Estimator:
         return self._health.status(self._last, self._model, self._reason, self._worker.busy, self._fault)
 
     def reset(self) -> None:
-        """Forget people, history and rig."""
+        """Forget people, history and rig; whoever is seen next has a new identity."""
         self._saved = None
         self._begin()
 

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..io.ros_messages.image_topics import COMPRESSED, RAW, unusable_kind
 from .freshness import Rhythm, received_at
-from .graph import offers, rivals
+from .graph import beside, offers, rivals
 from .messages import seconds
 from .meters import Meter, received_share
 
@@ -101,6 +101,8 @@ class CameraInput:
     def __init__(self, node: LifecycleNode, name: str, topic: str, camera_info_topic: str, transport: str,
                  reliability: str, wake: Callable[[], None]) -> None:
         self.name, self.topic = name, node.resolve_topic_name(topic)
+        # by what names they are asked for: those that were given, for every question and subscription is remapped
+        self._image, self._compressed, self._camera_info = topic, beside(node, topic, '/compressed'), camera_info_topic
         self.info_topic = node.resolve_topic_name(camera_info_topic)
         self.choice: Choice | None = None
         self.obstacle = ''
@@ -120,13 +122,13 @@ class CameraInput:
         A camera that died keeps its subscription: it may come back.
         """
         self._look_for_info()
-        here = self._node.get_publishers_info_by_topic(self.topic)
-        beside = self._node.get_publishers_info_by_topic(f'{self.topic}/compressed')
-        choice = choose(self.topic, here, beside, *self._wanted)
+        here = self._node.get_publishers_info_by_topic(self._image)
+        jpeg = self._node.get_publishers_info_by_topic(self._compressed)
+        choice = choose(self.topic, here, jpeg, *self._wanted)
         self.obstacle = '' if choice else _obstacle(self.topic, here)
         images = '' if choice is None else rivals(choice.topic, choice.among(
-            here if choice.topic == self.topic else beside))
-        self.rivals = images or rivals(self.info_topic, offers(self._node, self.info_topic, _INFO))
+            here if choice.topic == self.topic else jpeg))
+        self.rivals = images or rivals(self.info_topic, offers(self._node, self._camera_info, _INFO))
         if choice is None or choice == self.choice:
             return None
         if self._subscription is not None:
@@ -136,20 +138,21 @@ class CameraInput:
             depth=1, reliability=_BEST_EFFORT)
         kind = CompressedImage if choice.compressed else Image
         on_image: Any = self._on_image                     # rclpy's types leave out what it calls with two arguments
-        self._subscription = self._node.create_subscription(kind, choice.topic, on_image, qos)
+        self._subscription = self._node.create_subscription(
+            kind, self._image if choice.topic == self.topic else self._compressed, on_image, qos)
         self.choice = choice
         return choice
 
     def _look_for_info(self) -> None:
         """Ask for the CameraInfo with the durability that its publishers offer: some drivers send it once, latched."""
-        wanted = durabilities(self._node.get_publishers_info_by_topic(self.info_topic))
+        wanted = durabilities(self._node.get_publishers_info_by_topic(self._camera_info))
         for durability in self._info_subscriptions.keys() - wanted:
             self._node.destroy_subscription(self._info_subscriptions.pop(durability))
         for durability in wanted - self._info_subscriptions.keys():
             qos = QoSProfile(depth=1, durability=durability,
                              reliability=_RELIABLE if durability == _LATCHED else _BEST_EFFORT)
             self._info_subscriptions[durability] = self._node.create_subscription(
-                CameraInfo, self.info_topic, self._on_info, qos)
+                CameraInfo, self._camera_info, self._on_info, qos)
 
     def close(self) -> None:
         """End the subscriptions and forget the waiting image."""

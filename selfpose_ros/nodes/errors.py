@@ -3,7 +3,7 @@
 """The error classes of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
-__all__ = ['NodeError', 'ParameterError', 'ImageError', 'MessageError']
+__all__ = ['NodeError', 'ParameterError', 'ImageError', 'MessageError', 'StuckThread']
 
 
 class NodeError(RuntimeError):
@@ -20,3 +20,7 @@ class ImageError(NodeError, ValueError):
 
 class MessageError(NodeError, ValueError):
     """A message of another node does not hold what its topic promises."""
+
+
+class StuckThread(NodeError):
+    """A thread that was asked to end goes on, and is left behind."""

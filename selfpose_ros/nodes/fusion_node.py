@@ -15,6 +15,7 @@ from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
+from ..core.tracks.identities import Identities
 from ..core.view_buffer import ViewBufferConfig
 from ..inference.backend import ON_CPU, Backend
 from ..inference.errors import InferenceError
@@ -78,6 +79,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._outputs: FusionOutputs | None = None
         self._lifter: Any = None
         self._people: tuple[Skeleton3D, ...] = ()
+        self._identities = Identities()                    # for as long as the node lives
         self._latency, self._failures, self._failure = Meter(), Meter(), ''
         self._own_services: list[Any] = []
         super().__init__(name, FusionSettings, **kwargs)
@@ -121,7 +123,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._inputs, self._announced = {}, {}
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.close()
+            self._left_behind(worker.close())
             self._start_rig = worker.known
 
     def _cleanup(self) -> None:
@@ -187,7 +189,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         """With the lifter, unless what runs it is dead: fusion goes on without."""
         lifter = self._lifter
         dead = lifter is not None and lifter.session.report.state == 'failed'
-        return Estimator(config, rig=rig, lifter=None if dead else lifter)
+        return Estimator(config, rig=rig, lifter=None if dead else lifter, identities=self._identities)
 
     def _publish(self, result: Result) -> None:
         if self._outputs is not None:

@@ -104,7 +104,7 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
                                   'publish joint_names and image_size there (transient local)')
     wrong = next((f for f in found if f.verdict is not Verdict.NOTE), None)
     # none of them hides another
-    told = [('clock', stream.note if stream is not None else ''), ('crowded', source.crowd),
+    told = [('flawed', source.flaws), ('clock', stream.note if stream is not None else ''), ('crowded', source.crowd),
             *([] if wrong is None else [(wrong.kind.value, wrong.text)])]
     if any(sentence for _, sentence in told):
         return (WARN, ', '.join(state for state, sentence in told if sentence),

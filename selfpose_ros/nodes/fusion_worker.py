@@ -20,6 +20,7 @@ from ..core.rig import Rig
 from ..core.view_buffer import CameraStream, ViewBuffer, ViewBufferConfig
 from .freshness import Freshness
 from .meters import Meter
+from .thread_end import stuck
 
 __all__ = ['FusionWorker', 'Result']
 
@@ -122,14 +123,15 @@ class FusionWorker:
             self._forget = True
             self._changed.notify()
 
-    def close(self) -> None:
-        """End the thread and the estimator."""
+    def close(self) -> str:
+        """End the thread and the estimator; '' or a sentence: it is stuck, left behind, and delivers nothing."""
         with self._changed:
             self._ending = True
             self._changed.notify()
-        self._thread.join()
-        if self._estimator is not None:
+        left = stuck([self._thread])
+        if not left and self._estimator is not None:
             self._estimator.close()
+        return left
 
     def _run(self) -> None:
         while True:
@@ -213,7 +215,7 @@ class FusionWorker:
         people = self._estimator.update(instant)
         self._read()
         self.instants.add(len(instant.views))
-        if self._fresh.is_late(instant.stamp, received, self._now(), _KEPT):
+        if self._ending or self._fresh.is_late(instant.stamp, received, self._now(), _KEPT):
             return
         stamp = people[0].stamp if people else instant.stamp         # older than the instant with a smoother's lag
         self._deliver(Result(stamp, tuple(people), self.status, self.rig))

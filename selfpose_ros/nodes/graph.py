@@ -8,10 +8,22 @@ from collections.abc import Collection, Sequence
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-__all__ = ['offers', 'published', 'rivals', 'twins']
+__all__ = ['beside', 'offers', 'published', 'rivals', 'twins']
 
 #: the middleware counts a process that was killed until its lease is over
 _LEASE = 'one that was killed counts for another 20 s'
+
+
+def beside(node: Node, topic: str, suffix: str) -> str:
+    """The name by which to ask for the topic beside another one (`topic` + `suffix`), both as they were given.
+
+    It goes where the other one was remapped to, unless it is remapped itself. A name may be remapped once: `/a:=/b`
+    together with `/b:=/a` exchanges two topics. So what is asked for is what was given, not what came of it.
+    """
+    own = topic + suffix
+    if node.resolve_topic_name(own) != node.resolve_topic_name(own, only_expand=True):
+        return own
+    return node.resolve_topic_name(topic) + suffix
 
 
 def offers(node: Node, topic: str, *kinds: str) -> list[TopicEndpointInfo]:

@@ -17,7 +17,7 @@ from std_msgs.msg import String
 from ..core.observation import View2D
 from .errors import MessageError
 from .freshness import Rhythm, received_at
-from .graph import offers, rivals
+from .graph import beside, offers, rivals
 from .messages import MOST_PEOPLE, KeypointsInfo, view_of
 from .meters import Meter
 
@@ -50,8 +50,8 @@ class KeypointsInput:
 
     Attributes:
         views: one event per view, value = number of people.
-        refused: one event per message that could not be used.
-        error: the last one's sentence, '' = all well since.
+        refused: one event per message that could not be used, of both topics.
+        refusal: the last one's sentence.  error: the same until something that can be used comes, then ''.
         crowded: one event per message with more people than are taken, value = how many there were.
         rhythm: of the messages.
         subscribed: a publisher was found.
@@ -61,7 +61,9 @@ class KeypointsInput:
     def __init__(self, node: LifecycleNode, name: str, topic: str, deliver: Callable[[View2D, float], None],
                  most_people: int = MOST_PEOPLE) -> None:
         self.name, self.topic = name, node.resolve_topic_name(topic) if topic else LOCAL
-        self.views, self.refused, self.error, self.rivals = Meter(), Meter(), '', ''
+        # by what names they are asked for, see `beside`
+        self._asked = (topic, beside(node, topic, '_info')) if topic else (LOCAL, LOCAL)
+        self.views, self.refused, self.refusal, self.error, self.rivals = Meter(), Meter(), '', '', ''
         self.crowded, self.rhythm = Meter(_CROWDED_S), Rhythm()
         self.info: KeypointsInfo | None = None
         self._node, self._deliver, self._most_people = node, deliver, most_people
@@ -93,6 +95,12 @@ class KeypointsInput:
                                       'are taken; raise max_people, or let the 2D network report fewer')
 
     @property
+    def flaws(self) -> str:
+        """'' or a sentence: some of the newest messages could not be used, also where others can."""
+        bad, good = len(self.refused.values()), len(self.views.values())
+        return '' if not bad else f'{bad} of the newest {bad + good} messages could not be used: {self.refusal}'
+
+    @property
     def nameless(self) -> bool:
         """Keypoints come, but not what their columns are; at the start that may be so for a moment."""
         return len(self._waiting) > _PATIENCE
@@ -101,7 +109,7 @@ class KeypointsInput:
         """Look at who publishes and subscribe with the reliability that is offered."""
         if self.topic == LOCAL:
             return
-        there = offers(self._node, self.topic, _KEYPOINTS)
+        there = offers(self._node, self._asked[0], _KEYPOINTS)
         reliable = all(o.qos_profile.reliability == ReliabilityPolicy.RELIABLE for o in there)
         self.rivals = rivals(self.topic, there)
         if not there or reliable == self._reliable:
@@ -111,8 +119,8 @@ class KeypointsInput:
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         on_keypoints: Any = self._on_keypoints              # rclpy's types leave out what it calls with two arguments
         self._subscriptions = [
-            self._node.create_subscription(String, f'{self.topic}_info', self._on_info, _LATCHED),
-            self._node.create_subscription(PointCloud2, self.topic, on_keypoints,
+            self._node.create_subscription(String, self._asked[1], self._on_info, _LATCHED),
+            self._node.create_subscription(PointCloud2, self._asked[0], on_keypoints,
                                            QoSProfile(depth=30, reliability=policy))]
 
     def close(self) -> None:
@@ -134,7 +142,8 @@ class KeypointsInput:
         try:
             self.info, self.error = KeypointsInfo.parse(message.data, self.name, f'{self.topic}_info'), ''
         except MessageError as error:
-            self.info, self.error = None, str(error)
+            self.info = None
+            self._refuse(str(error))
         waiting, self._waiting = self._waiting, deque(maxlen=_WAITING)
         for cloud, received in waiting:
             self._use(cloud, received)
@@ -143,12 +152,17 @@ class KeypointsInput:
         self.rhythm.beat()
         self._use(cloud, received_at(about))
 
+    def _refuse(self, sentence: str) -> None:
+        self.error = self.refusal = sentence
+        self.refused.add()
+
     def _use(self, cloud: PointCloud2, received: float) -> None:
         if self.info is None:
             if self.error:
                 self.refused.add()
             else:
                 self._waiting.append((cloud, received))
+                self.refusal = f'{self.topic}_info did not come in time'
                 while sum(len(c.data) for c, _ in self._waiting) > _WAITING_BYTES:
                     self._waiting.popleft()
                     self.refused.add()
@@ -156,8 +170,7 @@ class KeypointsInput:
         try:
             view = view_of(cloud, self.info, self.topic, self._most_people)
         except MessageError as error:
-            self.refused.add()
-            self.error = str(error)
+            self._refuse(str(error))
             return
         self.error = ''
         if cloud.height > self._most_people:

@@ -21,7 +21,7 @@ from .debug_log import DebugLog
 from .declared_node import DeclaredNode
 from .defects import Defects
 from .diagnostics import WARN, Entry, StateLog, array_from
-from .errors import NodeError
+from .errors import NodeError, StuckThread
 from .graph import twins
 from .memory import give_back, keep_large_blocks_apart
 from .parameters import Settings
@@ -91,6 +91,11 @@ class ManagedNode(DeclaredNode[Settings]):
     def now_s(self) -> float:
         """The node's clock (simulated time if so set), s."""
         return float(self.get_clock().now().nanoseconds) * 1e-9
+
+    def _left_behind(self, sentence: str) -> None:
+        """A thread does not end: a defect, in the log and in /diagnostics. '' = all ended."""
+        if sentence:
+            self.defects.caught('the end of its threads', StuckThread(sentence))
 
     def since_s(self, stamp_s: float) -> float:
         """Seconds from a stamp to now; NaN while simulated time has not begun."""

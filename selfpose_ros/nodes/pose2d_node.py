@@ -25,7 +25,7 @@ from .debug_log import camera_lines
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .freshness import Freshness
-from .graph import published
+from .graph import beside, published
 from .managed_node import ManagedNode
 from .messages import KeypointsInfo, keypoints_from, optical_frame, seconds, time_from
 from .parameters import Pose2DSettings
@@ -56,6 +56,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         self._on_view = on_view
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
+        self._in_use = False                               # by a thread that was left behind
         super().__init__(name, Pose2DSettings, **kwargs)
 
     def _configure(self) -> None:
@@ -72,7 +73,8 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             self._cameras[name] = CameraLine(
                 ViewMaker(name, network, s.max_people, s.min_confidence, s.max_megapixels, source.topic), source,
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
-                self.create_lifecycle_publisher(String, f'{name}/keypoints_info', _LATCHED), Freshness(s.max_age_s))
+                self.create_lifecycle_publisher(String, beside(self, f'{name}/keypoints', '_info'), _LATCHED),
+                Freshness(s.max_age_s))
         self.every(_LOOK_S, self._look)
         self.every(BUILD_LOG_S, self._tell_builds)
 
@@ -84,16 +86,20 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     def _deactivate(self) -> None:
         workers, self._workers = self._workers, None
         if workers is not None:
-            workers.close()
+            left = workers.close()
+            self._left_behind(left)
+            self._in_use = self._in_use or bool(left)
         for camera in self._cameras.values():
             camera.input.close()
 
     def _cleanup(self) -> None:
         for camera in self._cameras.values():
-            camera.maker.close()
+            if not self._in_use:                            # a network is not taken away from the thread that is in it
+                camera.maker.close()
             self.destroy_lifecycle_publisher(camera.keypoints)
             self.destroy_lifecycle_publisher(camera.info_publisher)
         self._cameras.clear()
+        self._in_use = False
 
     def _changed(self) -> None:
         for camera in self._cameras.values():

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from .thread_end import stuck
+
 __all__ = ['Source', 'Workers']
 
 
@@ -57,13 +59,12 @@ class Workers(Generic[S]):
         with self._changed:
             self._changed.notify()
 
-    def close(self) -> None:
-        """Finish the items in work, forget the rest and end the threads."""
+    def close(self) -> str:
+        """Finish the items in work, forget the rest and end the threads; '' or a sentence on those that are stuck."""
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+        return stuck(self._threads)
 
     def _next(self) -> tuple[S, Any] | None:
         """The next item, its source marked as busy; None at the end."""

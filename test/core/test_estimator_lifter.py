@@ -17,6 +17,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.rig import NotSolved, Rig
+from selfpose_ros.core.tracks.identities import Identities
 from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
@@ -258,3 +259,17 @@ def test_a_bad_lifter_does_not_spoil_the_rig(error: float) -> None:
     e = Estimator(EstimatorConfig(person_height_m=HEIGHT), lifter=oracle(four(), error=error, turned=.1))
     r = run(four().frames[:45], estimator=e)
     assert r.level()[-1] == 3 and r.rig is not None and rig_error_deg(r.rig, four().rig) < 1.5
+
+
+def test_estimators_that_follow_each_other_give_no_identity_twice() -> None:
+    """After a defect there is another one, and after a reset there are other people."""
+    identities, frames, seen = Identities(), four().frames[:12], []
+    e = first = Estimator(lifter=oracle(four()), identities=identities)
+    for step in ('begin', 'reset', 'another'):
+        if step == 'reset':
+            e.reset()
+        elif step == 'another':
+            e = Estimator(lifter=oracle(four()), identities=identities)
+        seen.append({p.person for f in frames for p in e.update(f)})
+    assert first is not e and all(seen)
+    assert not seen[0] & seen[1] and not (seen[0] | seen[1]) & seen[2]

@@ -92,8 +92,9 @@ class Camera:
         self.info = world.node.create_publisher(String, f'/{name}/keypoints_info', LATCHED)
         self.tell()
 
-    def tell(self, text: str = '') -> None:
-        self.info.publish(String(data=text or KeypointsInfo(self.name, JOINTS, self.views[0].image_size).text()))
+    def tell(self, text: str | None = None) -> None:
+        good = KeypointsInfo(self.name, JOINTS, self.views[0].image_size).text()
+        self.info.publish(String(data=good if text is None else text))
 
     def send(self, number: int, now: float) -> None:
         if now < self.dead_until:

@@ -66,7 +66,7 @@ def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
 
 def _camera(share: int, reliable: bool, pixels: int = 640 * 480) -> CameraInput:
     """A camera of 30 images a second of which every `share`-th pair arrived."""
-    node = SimpleNamespace(resolve_topic_name=lambda name: f'/{name}')
+    node = SimpleNamespace(resolve_topic_name=lambda name, only_expand=False: f'/{name}')
     camera = CameraInput(node, 'a', 'a/image_raw', 'a/camera_info', 'auto', 'auto', lambda: None)
     camera.choice = Choice('/a/image_raw', False, reliable)
     image = raw(np.zeros((1, pixels, 3), np.uint8), 0.)
@@ -178,6 +178,45 @@ def test_a_quick_camera_takes_no_share_of_the_others(rates: tuple[float, ...], c
     # an image that comes while the same camera's last one still waits replaces it: some of the slow ones' are lost so
     assert all(got[n] >= .85 * share[n] for n in share), (got, share)
     assert got[0] <= 1.25 * share[0] + 1, (got, share)
+
+
+@pytest.mark.parametrize(('rates', 'capacity', 'least'), [
+    ((60., 15., 15., 15.), 60., .96), ((60., 15., 15., 15.), 66., .98), ((60., 60., 15., 15.), 75., .98)])
+def test_slow_cameras_lose_next_to_nothing_to_a_quick_one(rates: tuple[float, ...], capacity: float,
+                                                          least: float) -> None:
+    """In virtual time, as images really come: every camera by a clock of its own, no two steps alike."""
+    random, now, end = np.random.default_rng(4), 1., 41.
+    sources, ended = [_Source(str(r)) for r in rates], threading.Event()
+    due, sent = [1. + random.uniform(0, 1 / r) for r in rates], [0] * len(rates)
+
+    def advance(to: float) -> None:
+        nonlocal now
+        now = to
+        for n, rate in enumerate(rates):
+            while due[n] <= now:
+                sources[n].newest, sent[n] = sent[n] + 1, sent[n] + 1
+                due[n] += random.uniform(.8, 1.2) / rate
+
+    def work(source: _Source, item: int) -> None:
+        if now > end:
+            return
+        source.done.append(item)
+        advance(now + random.uniform(.8, 1.2) / capacity)
+        if all(s.newest is None for s in sources):
+            advance(min(due))
+        if now > end:
+            ended.set()
+
+    advance(min(due))
+    workers = Workers(sources, work, lambda s, e: None, lambda: 1)
+    workers.wake()
+    assert ended.wait(20)
+    workers.close()
+    shares = [len(s.done) / n for s, n in zip(sources, sent, strict=True)]
+    slow = [share for share, rate in zip(shares, rates, strict=True) if rate == 15.]
+    assert min(slow) >= least, shares
+    total = sum(len(s.done) for s in sources) / (end - 1.)
+    assert total >= .98 * min(capacity, sum(rates)), 'and no turn is left unused'
 
 
 def test_a_slow_camera_delays_nobody_else() -> None:

@@ -440,3 +440,60 @@ def test_a_pause_keeps_the_rig(world: World) -> None:
                 'skeletons after the pause', both)
     assert Scripted.made[0].closed and Scripted.made[1].taken[0].stamp > Scripted.made[0].taken[-1].stamp
     assert skeletons[-1].header.frame_id == 'selfpose_world' and len(list(node.timers)) == timers
+
+
+def test_one_bad_message_among_good_ones_is_told(world: World) -> None:
+    """The next good one comes long before the diagnostics are read, and must not take the sentence back."""
+    node = fuse(world, diagnostics_period_s=.5)
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b')
+    b.change = lambda kp, conf: np.add(kp, 30, out=kp)      # another picture than a's
+    both = lambda: (a(), b())  # noqa: E731
+    world.says('fusion_node: camera a', 'views/s', both)
+    a.cloud.publish(PointCloud2())
+    both()
+    entry = world.says('fusion_node: camera a', 'could not be used: /a/keypoints: ', both)
+    assert entry.level == WARN and values(entry)['refused'] == '1'
+    b.text, good = '', b.text
+    b.tell()
+    world.until(lambda: node._inputs['b'].refused.total, 'a text that cannot be used')
+    b.text = good
+    b.tell()
+    world.says('fusion_node: camera b', 'could not be used: /b/keypoints_info: ', both)
+    world.says('fusion_node: camera b', 'views/s', both)
+
+
+class Counting(Scripted):
+    """Somebody new in every instant; takes its numbers where it is told to."""
+
+    given: list[int] = []
+
+    def __init__(self, config: EstimatorConfig, rig: Rig | None = None, lifter: Any = None, identities: Any = None,
+                 ) -> None:
+        super().__init__(config, rig)
+        self.identities = identities
+
+    def update(self, observation: MultiView) -> list[Skeleton3D]:
+        super().update(observation)
+        Counting.given.append(self.identities.take())
+        return []
+
+
+def test_no_number_is_given_twice_while_the_node_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after a defect, nor when it is configured anew."""
+    Counting.given = []
+    monkeypatch.setattr(fusion_node, 'Estimator', Counting)
+    node = world.make(FusionNode, cameras=['a', 'b'], lifter='none')
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b')
+    both = lambda: (a(), b())  # noqa: E731
+    world.until(lambda: len(Counting.given) > 3, 'people', both)
+    a.change = lambda points, confidence: points.__iadd__(900.)
+    world.until(lambda: node._failures.total, 'a defect', both)
+    a.change = lambda kp, conf: None
+    count = len(Counting.given)
+    world.until(lambda: len(Counting.given) > count + 3 and len(Scripted.made) > 1, 'people again', both)
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    node.bring_up()
+    count = len(Counting.given)
+    world.until(lambda: len(Counting.given) > count + 3, 'people after all', both)
+    assert Counting.given == list(range(1, len(Counting.given) + 1))

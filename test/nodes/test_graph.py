@@ -210,3 +210,24 @@ def test_a_network_that_has_loaded_late_has_time_for_its_first_images(world: Wor
     assert node.set_parameters([Parameter('startup_s', value=600)])[0].successful
     assert world.says('fusion_node: camera a', 'waits for the first keypoints').level == OK
     assert world.says('fusion_node: camera b', 'nobody publishes /b/keypoints').level == WARN
+
+
+def test_two_topics_that_are_exchanged_by_remapping(world: World) -> None:
+    """Each name is remapped once, as everywhere in ROS; what lies beside a topic goes with it."""
+    rules = ['--ros-args', *(w for rule in ('/a/image_raw:=/b/image_raw', '/b/image_raw:=/a/image_raw',
+                                            '/a/keypoints:=/b/keypoints', '/b/keypoints:=/a/keypoints')
+                             for w in ('-r', rule))]
+    seeing = world.make(Pose2DNode, cameras=['a', 'b'],
+                        args={'make_network': lambda *_: DotsNetwork(), 'cli_args': rules})
+    send_a, send_b = images(world, '/a/image_raw'), images(world, '/b/image_raw/compressed', CompressedImage, 'two')
+    both = lambda: (send_a(), send_b())  # noqa: E731
+    world.says('pose2d_node: camera b', 'images/s', both)
+    world.says('pose2d_node: camera a', 'images/s', both)
+    a, b = (seeing._cameras[c].input for c in 'ab')
+    assert (a.choice.words, b.choice.words) == ('compressed images on /b/image_raw/compressed, reliable',
+                                                'raw images on /a/image_raw, reliable')
+    fusing = world.make(FusionNode, cameras=['a', 'b'], lifter='none', rig_solver='thread', args={'cli_args': rules})
+    other = Keypoints(world, 'c')                          # of nobody's concern
+    world.until(lambda: all(fusing._inputs[c].views.total for c in 'ab'), 'keypoints', lambda: (both(), other()))
+    assert (fusing._inputs['a'].topic, fusing._inputs['b'].topic) == ('/b/keypoints', '/a/keypoints')
+    assert [seeing._cameras[c].info_publisher.topic for c in 'ab'] == ['/b/keypoints_info', '/a/keypoints_info']

@@ -14,6 +14,7 @@ from ..model import RigModel
 from ..observation import Skeleton3D, View2D
 from ..person_view import Detections, PersonView, Row
 from ..quick import median
+from .identities import Identities
 from .matching import group_views, match_people
 from .output import COAST_S, SkeletonOutput
 from .person import Person
@@ -39,16 +40,17 @@ _GATE = .35
 class People:
     """Everybody, in the frame of one rig model."""
 
-    def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None, correction: bool = False) -> None:
+    def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None, correction: bool = False,
+                 identities: Identities | None = None) -> None:
         """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest).
 
-        correction: see `EstimatorConfig`.
+        correction: see `EstimatorConfig`.  identities: where those of new people are taken from; None = from 1.
         """
         self.most, self.lag_s = most, lag_s
         self.lifted = LiftedViews(lifter) if lifter is not None else None
         self._output = SkeletonOutput(lag_s, correction and lifter is not None)
         self.everybody: list[Person] = []
-        self._next = 1
+        self._identities = identities or Identities()
         #: identity of the main person, who outlives any rig, and when a camera showed him last, s
         self._main, self._main_seen = 0, -np.inf
         #: cameras that were moved: their views are matched, but measure nothing
@@ -121,7 +123,7 @@ class People:
     def _main_identity(self, now: float) -> int:
         """That of the main person, unless he has been out of all cameras' sight: then of somebody new."""
         if not self._main or now - self._main_seen > _FORGET_S:
-            self._main = self._take_identity()
+            self._main = self._identities.take()
         self._main_seen = max(self._main_seen, now)
         return self._main
 
@@ -129,10 +131,6 @@ class People:
         if self.everybody and self.everybody[0].confirmed:
             self._main = self.everybody[0].identity
             self._main_seen = max(self._main_seen, self.everybody[0].seen)
-
-    def _take_identity(self) -> int:
-        self._next += 1
-        return self._next - 1
 
     def update(self, detections: Detections, main: Row) -> list[Skeleton3D]:
         """Advance everybody to the instant of the detections.
@@ -225,7 +223,7 @@ class People:
             return
         if len(self.everybody) >= self.most:
             return
-        found.identity = self._take_identity()
+        found.identity = self._identities.take()
         fusion.step(found, now, row)
         self.everybody.append(found)
 
