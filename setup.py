@@ -62,7 +62,7 @@ EXTRAS_REQUIRE = {
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
     # distribution and breaks the environment. On a robot, ROS itself provides all of these.
     'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
-    'cpu': ['onnxruntime>=1.17', 'simplejpeg>=1.8', *MEDIAPIPE],
+    'cpu': ['onnxruntime>=1.17', 'ai-edge-litert>=2.0', 'simplejpeg>=1.8', *MEDIAPIPE],
     # beside cpu: ONNX Runtime serves until an engine is built, and is what engines are compared with. On a Jetson
     # JetPack brings TensorRT, see docs/backends.md
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],

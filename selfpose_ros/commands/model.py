@@ -13,8 +13,8 @@ from .model_engine import add_build, backends_here, build, half
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
-DESCRIPTION = """Models are folders with model.onnx and card.yaml. MODEL is the name of a shipped model, a model folder,
-or an entry of a model store (STORE/NAME), which stands for its current version."""
+DESCRIPTION = """Models are folders with model.onnx (or model.tflite) and card.yaml. MODEL is the name of a
+shipped model, a model folder, or an entry of a model store (STORE/NAME), which stands for its current version."""
 
 EXAMPLES = """examples:
   selfpose model list
@@ -31,8 +31,8 @@ EXAMPLES = """examples:
 show also says which backends can run the model on this machine, and why not.
 verify compares the file with the hash on its card, loads the network, compares it with the card, runs it, and compares
 what it gives with golden.npz, where that is in the folder: inputs and outputs that import has kept.
-import makes a model folder of an ONNX file: 2D pose networks and detectors, as their authors export them. It writes the
-card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
+import makes a model folder of an ONNX or TensorFlow Lite file: 2D pose networks and detectors, as their authors export
+them. It writes the card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
 build makes TensorRT engines for this machine's GPU, which the nodes would do at their first start, and compares them
 with ONNX Runtime. fp16 puts the network in half precision beside it, for such engines, if it sees the same.
 exit status: 0 done, all sound; 2 not done, or not sound: the sentence says why."""
@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fp16 = actions.add_parser('fp16', parents=[common], help='the network in half precision, for GPUs')
     fp16.add_argument('model', metavar='FOLDER')
     add_build(actions.add_parser('build', parents=[common], help="TensorRT engines for this machine's GPU"))
-    _add_import(actions.add_parser('import', parents=[common], help='make a model folder of an ONNX file'))
+    _add_import(actions.add_parser('import', parents=[common],
+                                   help='make a model folder of an ONNX or TensorFlow Lite file'))
     for changing in (promote, rollback):
         changing.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
         changing.add_argument('name', metavar='NAME', help='of the entry in it')
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     from ..models.vision import PRESETS
-    parser.add_argument('file', metavar='FILE', type=Path, help='ONNX file')
+    parser.add_argument('file', metavar='FILE', type=Path, help='ONNX file, or TensorFlow Lite file')
     parser.add_argument('--as', dest='preset', choices=tuple(PRESETS), required=True, help='what it is')
     parser.add_argument('-o', '--output', metavar='FOLDER', type=Path, required=True, help='model folder to make')
     parser.add_argument('--joints', metavar='SET', help='coco17, halpe26, ..., or names with commas between; default: '
@@ -235,14 +236,14 @@ def _looked(network: Any, picture: Any) -> tuple[int, str]:
     from ..demo.overlay import draw_bones, draw_keypoints
     h, w = picture.shape[:2]
     if network.vision.about.top_down:
-        from ..inference.pose2d.top_down import TopDown
-        people = TopDown(network).infer(picture.copy())
+        from ..inference.pose2d import of_network
+        people = of_network(network).infer(picture.copy())
         points, confidence = people.keypoints, people.confidence
     else:
         seen = network.find(picture.copy())
         for x1, y1, x2, y2 in np.round(seen.boxes).astype(int).tolist():
             cv2.rectangle(picture, (x1, y1), (x2, y2), (240, 240, 240), 2)
-        if seen.points is None:
+        if seen.points is None or network.model.card.kind == 'detector':
             return len(seen.boxes), f'{len(seen.boxes)} boxes in a picture of {w} x {h} px'
         points, confidence = seen.points, np.clip(seen.confidence, 0, 1)
     to_17 = joint_map(network.model.card.joints)

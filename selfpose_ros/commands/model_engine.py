@@ -46,9 +46,14 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     from ..inference.backend import Backend
     from ..inference.session import OrtSession
     from ..inference.tensorrt.workshop import Workshop
+    from ..models.errors import ModelError
     from ..models.store import open_model
     from .progress import ProgressDisplay
     models = [open_model(name) for name in args.model]
+    for model in models:
+        if model.lite:
+            raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; build '
+                             'engines of networks that were imported from ONNX files')
     workshop = Workshop.here(Backend('tensorrt', str(args.engines or ''), args.batch))
     told, text = [], []
     for model in models:
@@ -100,10 +105,16 @@ def backends_here(model: Model) -> dict[str, str]:
     """Backend -> 'yes: what' or 'no: why', on this machine."""
     from ..inference.backend import Backend
     from ..inference.errors import InferenceError
+    from ..inference.litert_session import LiteRtSession
     from ..inference.session import OrtSession
     from ..inference.tensorrt.workshop import Workshop
     from ..models.errors import ModelError
     found = {}
+    if model.lite:
+        try:
+            return {'litert': f'yes: {LiteRtSession(model.file).device}'}
+        except (InferenceError, ModelError) as error:
+            return {'litert': f'no: {error}'}
     try:
         found['onnxruntime'] = f'yes: {OrtSession(model.file).device}'
     except (InferenceError, ModelError) as error:

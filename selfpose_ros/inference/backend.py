@@ -10,6 +10,7 @@ from typing import Any
 
 from ..models.store import Model
 from .errors import BackendUnavailable, InputError
+from .litert_session import LiteRtSession
 from .session import InferenceSession, OrtSession
 from .tensorrt.background import BackgroundSession
 
@@ -17,8 +18,9 @@ __all__ = ['BACKENDS', 'BACKEND_HELP', 'Backend', 'ON_CPU', 'open_session']
 
 BACKENDS: tuple[str, ...] = ('onnxruntime', 'auto', 'tensorrt')
 #: what a user may say
-BACKEND_HELP = ('what runs the networks of model folders: onnxruntime (CPU), tensorrt (NVIDIA GPU, or a failure that '
-                'says why), or auto: tensorrt where it works, else onnxruntime')
+BACKEND_HELP = ('what runs the networks of model folders: onnxruntime (the CPU; TensorFlow Lite graphs run on LiteRT '
+                'there), tensorrt (NVIDIA GPU, or a failure that says why), or auto: tensorrt where it works, else '
+                'onnxruntime')
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def _release(key: tuple[Any, ...], shared: _Shared) -> None:
 
 
 def _new(model: Model, threads: int, backend: Backend) -> InferenceSession:
+    if model.lite:
+        if backend.name == 'tensorrt':
+            raise BackendUnavailable(f'backend tensorrt: {model.file}: is a TensorFlow Lite graph, which runs on '
+                                     'LiteRT on the CPU alone; choose backend onnxruntime or auto, or another network')
+        return LiteRtSession(model.file, threads, model.card.name, backend.name)
     if backend.name == 'onnxruntime':
         return OrtSession(model.file, threads, model.card.name)
     from .tensorrt.workshop import Workshop

@@ -32,6 +32,9 @@ def write_half(model: Model) -> Agreement:
         BackendUnavailable: onnx or ONNX Runtime is not installed.
         ModelError: it cannot be converted, sees something else, or the folder cannot be written; it is as before then.
     """
+    if model.lite:
+        raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; half '
+                         'precision is for engines of networks that were imported from ONNX files')
     target = model.folder / HALF
     part = target.with_name(f'.{HALF}.{os.getpid()}.part')
     try:

@@ -17,11 +17,13 @@ from ..core.skeleton import JOINTS, joint_map
 from .errors import ModelError
 from .vision import VISION_KINDS, Vision, parse_vision
 
-__all__ = ['CARD', 'Card', 'DTYPE', 'GOLDEN', 'HALF', 'KINDS', 'MODEL', 'NORMALISATIONS', 'Tensor', 'lifter_inputs',
-           'lifter_outputs', 'parse_card', 'read_card', 'same_shape', 'sha256_of']
+__all__ = ['CARD', 'Card', 'DTYPE', 'GOLDEN', 'HALF', 'KINDS', 'LITE', 'MODEL', 'NORMALISATIONS', 'Tensor',
+           'lifter_inputs', 'lifter_outputs', 'parse_card', 'read_card', 'same_shape', 'sha256_of']
 
 #: names of the two files of a model folder
 CARD, MODEL = 'card.yaml', 'model.onnx'
+#: the other graph that may be there instead: TensorFlow Lite's, for LiteRT
+LITE = 'model.tflite'
 #: of those that it may hold as well: the graph in half precision, and inputs to compare backends on
 HALF, GOLDEN = 'model.fp16.onnx', 'golden.npz'
 KINDS: tuple[str, ...] = ('lifter', *VISION_KINDS)
@@ -61,10 +63,11 @@ class Card:
         inputs, outputs: tensors of a lifter's graph; those of the others are in `vision`.
         joints: names in the order of the tensors; empty for a detector.
         normalisation: of a lifter's 2D poses, see `core.lifting`; else ''.
-        sha256: of `model.onnx`, lower case hexadecimal.
+        sha256: of the graph, lower case hexadecimal.
         licence: of the weights.
         half_sha256: of `model.fp16.onnx`, '' = there is none.
         vision: of a network that looks at images; None for a lifter.
+        file: of the graph, `MODEL` or `LITE`.
         everything: the card as it was read, with what is not named here: training data, metrics, parent, notes.
     """
 
@@ -81,6 +84,7 @@ class Card:
     licence: str
     vision: Vision | None = None
     half_sha256: str = ''
+    file: str = MODEL
     everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -192,8 +196,9 @@ def parse_card(raw: Any, where: str) -> Card:
     licence = f.get('licence', str, 'the licence of the weights', bool)
     if kind != 'lifter':
         vision = parse_vision(kind, f)
+        file = f.one_of('file', (MODEL, LITE)) if 'file' in raw else MODEL
         return Card(name, kind, vision.family, 1, method, (), (), _named(f) if kind == 'pose2d' else (), '', sha256,
-                    licence, vision, half, dict(raw))
+                    licence, vision, half, file, dict(raw))
     task = f.one_of('task', TASKS)
     wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
@@ -206,7 +211,7 @@ def parse_card(raw: Any, where: str) -> Card:
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
     _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
     return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence,
-                None, half, dict(raw))
+                None, half, MODEL, dict(raw))
 
 
 def _named(f: _Fields) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model folders: found by name or path, verified, promoted in versions and rolled back.
 
-A model is a folder with `model.onnx` and `card.yaml`. The shipped ones lie beside this file. A store is a folder with
-versions of models under names:
+A model is a folder with `model.onnx` (or `model.tflite`) and `card.yaml`. The shipped ones lie beside this file. A
+store is a folder with versions of models under names:
 
     STORE/NAME/0001/  0002/  ...      model folders, never changed
     STORE/NAME/versions.yaml          which of them is used, which were before, what happened when
@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from .card import CARD, GOLDEN, HALF, MODEL, Card, read_card, sha256_of
+from .card import CARD, GOLDEN, HALF, LITE, Card, read_card, sha256_of
 from .errors import ModelError
 from .onnx_weights import outside_files
 
@@ -47,7 +47,12 @@ class Model:
     @property
     def file(self) -> Path:
         """The graph."""
-        return self.folder / MODEL
+        return self.folder / self.card.file
+
+    @property
+    def lite(self) -> bool:
+        """The graph is TensorFlow Lite's: LiteRT runs it, nothing else does."""
+        return self.card.file == LITE
 
     @property
     def half_file(self) -> Path | None:
@@ -97,7 +102,7 @@ def verify(model: Model) -> None:
         if found != told:
             raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {told[:12]}...: the file is '
                              'damaged or another one; copy the model folder again')
-    outside = outside_files(model.file)
+    outside = () if model.lite else outside_files(model.file)
     if outside:
         raise ModelError(f'{model.file}: has weights in other files ({", ".join(outside)}), which no hash covers and '
                          'no copy takes along; make the folder with selfpose model import, which takes them in')
@@ -160,7 +165,7 @@ def promote(child: Path, store: Path, name: str) -> Model:
         try:
             part.mkdir()
             more = [HALF] * (given.half_file is not None) + [GOLDEN] * (child / GOLDEN).is_file()
-            for file in (MODEL, CARD, *more):
+            for file in (given.card.file, CARD, *more):
                 shutil.copyfile(child / file, part / file)
                 _to_disk(part / file)
             verify(Model(part, read_card(part)))           # the copy, which may have met a full disk

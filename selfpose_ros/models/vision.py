@@ -7,14 +7,18 @@ Facts of the families are from the configurations that their authors publish.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ['FAMILIES', 'Family', 'PRESETS', 'VISION_KINDS', 'Vision', 'parse_vision']
+__all__ = ['EDGE', 'FAMILIES', 'Family', 'LAYOUTS', 'PIXELS', 'PRESETS', 'VISION_KINDS', 'Vision', 'parse_vision']
 
 VISION_KINDS: tuple[str, ...] = ('pose2d', 'detector')
+LAYOUTS: tuple[str, ...] = ('nchw', 'nhwc')
+PIXELS: tuple[str, ...] = ('float32', 'int32', 'uint8')
+#: border: the pixels of the image's edge go on
+EDGE = -1
 _ImageNet = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 
 
@@ -45,6 +49,7 @@ class Family:
         roles: outputs that it must have, and the rank of each; usual names are the roles' first word.
         crops: how the image may be brought to the network's size.
         options: for decoding.
+        joints_at: role -> axis that is as long as there are joints.
     """
 
     kind: str
@@ -52,6 +57,7 @@ class Family:
     roles: Mapping[str, int]
     crops: tuple[str, ...]
     options: Mapping[str, Option]
+    joints_at: Mapping[str, int] = field(default_factory=dict)
 
 
 _MIN_SCORE = {'min_score': _share(.3)}
@@ -61,15 +67,20 @@ _BOXES = {'min_score': _share(.3), 'iou': _share(.45)}
 FAMILIES: dict[str, Family] = {
     'simcc': Family('pose2d', True, {'x': 3, 'y': 3}, ('classic', 'udp'), {
         'split': Option(2., 'a number above 0', lambda v: _number(v) and v > 0),
-        'score': Option('min', 'min or mean', lambda v: v in ('min', 'mean')), **_MIN_SCORE}),
+        'score': Option('min', 'min or mean', lambda v: v in ('min', 'mean')), **_MIN_SCORE}, {'x': 1, 'y': 1}),
     'heatmap': Family('pose2d', True, {'heatmap': 4}, ('classic', 'udp'), {
         'method': Option('quarter', 'quarter, dark or udp', lambda v: v in ('quarter', 'dark', 'udp')),
         'kernel': Option(11, 'an odd whole number', lambda v: isinstance(v, int) and v > 0 and v % 2 == 1),
-        **_MIN_SCORE}),
-    'rtmo': Family('pose2d', False, {'dets': 3, 'keypoints': 4}, ('corner', 'centre'), _MIN_SCORE),
+        **_MIN_SCORE}, {'heatmap': 1}),
+    'rtmo': Family('pose2d', False, {'dets': 3, 'keypoints': 4}, ('corner', 'centre'), _MIN_SCORE, {'keypoints': 2}),
     'yolo_pose': Family('pose2d', False, {'output': 3}, ('centre', 'corner'), _NMS),
     'points25d': Family('pose2d', True, {'points': 3, 'score': 2, 'depth': 2, 'sigma': 2}, ('classic', 'udp'),
-                        _MIN_SCORE),
+                        _MIN_SCORE, {'points': 1, 'score': 1, 'depth': 1, 'sigma': 1}),
+    # landmarks are 39 times x, y, z, visibility, presence; the image is turned until the person stands upright
+    'blazepose': Family('pose2d', True, {'landmarks': 2, 'presence': 2, 'heatmap': 4}, ('aligned',),
+                        {'min_score': _share(.5)}),
+    'blazepose_detector': Family('detector', False, {'boxes': 3, 'scores': 3}, ('centre',),
+                                 {'min_score': _share(.5), 'iou': _share(.3)}),
     'rtmdet': Family('detector', False, {'dets': 3, 'labels': 2}, ('corner', 'centre'), _MIN_SCORE),
     'yolox': Family('detector', False, {'output': 3}, ('corner', 'centre'), _BOXES),
     'boxes': Family('detector', False, {'dets': 3}, ('corner', 'centre'), _MIN_SCORE),
@@ -82,11 +93,12 @@ class Vision:
 
     Attributes:
         family: one of `FAMILIES`.
-        tensor: name of the input, (N, 3, H, W) float32.  size: (w, h) px.
+        tensor: name of the input.  size: (w, h) px.
+        layout: one of `LAYOUTS`: 'nchw' (N, 3, H, W), or 'nhwc' (N, H, W, 3).  dtype: of it, one of `PIXELS`.
         colour: 'rgb' or 'bgr', order of the channels.
         scale, mean, std: the network gets (pixel * scale - mean) / std, channel by channel in its own order.
-        crop: 'classic' or 'udp' around a person, 'corner' or 'centre' for a letterbox.
-        padding: factor on the box of a person.  border: grey value outside the image.
+        crop: 'classic', 'udp' or 'aligned' around a person, 'corner' or 'centre' for a letterbox.
+        padding: factor on the box of a person.  border: grey value outside the image, `EDGE` = that of its edge.
         outputs: role -> name of the tensor.
         decode: option -> value, complete.
     """
@@ -103,6 +115,8 @@ class Vision:
     border: int
     outputs: Mapping[str, str]
     decode: Mapping[str, Any]
+    layout: str = 'nchw'
+    dtype: str = 'float32'
 
     @property
     def about(self) -> Family:
@@ -110,11 +124,12 @@ class Vision:
 
 
 def _preset(family: str, size: tuple[int, int], colour: str, stats: tuple[list[float], list[float]], crop: str,
-            outputs: Mapping[str, str], *, scale: float = 1., padding: float = 1.25, border: int = 0,
-            tensor: str = 'input', **decode: Any) -> dict[str, Any]:
-    return {'family': family, 'image': {
-        'tensor': tensor, 'size': list(size), 'colour': colour, 'scale': scale, 'mean': stats[0], 'std': stats[1],
-        'crop': crop, 'padding': padding, 'border': border}, 'outputs': dict(outputs), 'decode': decode}
+            outputs: Mapping[str, str], *, scale: float = 1., padding: float = 1.25, border: int | str = 0,
+            tensor: str = 'input', layout: str = '', dtype: str = '', **decode: Any) -> dict[str, Any]:
+    image = {'tensor': tensor, 'size': list(size), 'colour': colour, 'scale': scale, 'mean': stats[0], 'std': stats[1],
+             'crop': crop, 'padding': padding, 'border': border}
+    image |= {k: v for k, v in (('layout', layout), ('dtype', dtype)) if v}
+    return {'family': family, 'image': image, 'outputs': dict(outputs), 'decode': decode}
 
 
 _PLAIN = ([0., 0., 0.], [1., 1., 1.])
@@ -131,8 +146,19 @@ PRESETS: dict[str, dict[str, Any]] = {
     'rtmdet': _preset('rtmdet', (320, 320), 'bgr', ([103.53, 116.28, 123.675], [57.375, 57.12, 58.395]), 'corner',
                       {'dets': 'dets', 'labels': 'labels'}, border=114),
     'yolox': _preset('yolox', (416, 416), 'bgr', _PLAIN, 'corner', {'output': 'output'}, border=114, tensor='images'),
+    'blazepose': _preset('blazepose', (256, 256), 'rgb', _PLAIN, 'aligned', {
+        'landmarks': 'Identity', 'presence': 'Identity_1', 'heatmap': 'Identity_3'}, scale=1 / 255, border='edge',
+                         tensor='input_1', layout='nhwc'),
+    'blazepose-detector': _preset('blazepose_detector', (224, 224), 'rgb', ([127.5] * 3, [127.5] * 3), 'centre', {
+        'boxes': 'Identity', 'scores': 'Identity_1'}, tensor='input_1', layout='nhwc'),
     'yolox-nms': _preset('boxes', (416, 416), 'bgr', _PLAIN, 'corner', {'dets': 'dets'}, border=114),
 }
+
+
+def _border(image: Any) -> int:
+    value = image.get('border', object, 'a grey value from 0 to 255, or edge', lambda v: v == 'edge' or (
+        isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255))
+    return EDGE if value == 'edge' else int(value)
 
 
 def parse_vision(kind: str, fields: Any) -> Vision:
@@ -169,5 +195,7 @@ def parse_vision(kind: str, fields: Any) -> Vision:
         (float(mean[0]), float(mean[1]), float(mean[2])), (float(std[0]), float(std[1]), float(std[2])),
         image.one_of('crop', about.crops),
         float(image.get('padding', object, 'a number from 1 to 3', lambda v: _number(v) and 1 <= v <= 3)),
-        int(image.get('border', int, 'a grey value from 0 to 255', lambda v: 0 <= v <= 255)),
-        {role: str(outputs.get(role, str, 'the name of a tensor in the graph', bool)) for role in about.roles}, values)
+        _border(image),
+        {role: str(outputs.get(role, str, 'the name of a tensor in the graph', bool)) for role in about.roles}, values,
+        image.one_of('layout', LAYOUTS) if 'layout' in image.raw else 'nchw',
+        image.one_of('dtype', PIXELS) if 'dtype' in image.raw else 'float32')

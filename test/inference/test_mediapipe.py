@@ -14,10 +14,10 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import JOINTS, joint_map
 from selfpose_ros.inference.errors import InferenceError, InputError
+from selfpose_ros.inference.native_log import without_native_noise
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.contract import Pose2D
 from selfpose_ros.inference.pose2d.mediapipe_pose import _pixels
-from selfpose_ros.inference.pose2d.native_log import without_native_noise
 from selfpose_ros.synthetic import ring_rig, walker
 from selfpose_ros.synthetic.figure import drawn_joints
 from selfpose_ros.synthetic.renderer import VirtualCamera

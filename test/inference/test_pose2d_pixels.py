@@ -23,7 +23,7 @@ from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.inference.session import TensorSpec
 from selfpose_ros.models.card import parse_card
 from selfpose_ros.models.store import Model, open_model
-from selfpose_ros.models.vision import PRESETS
+from selfpose_ros.models.vision import EDGE, FAMILIES as VISION_FAMILIES, PRESETS
 
 #: blue, green, red of an image, all different
 COLOUR = (30, 120, 210)
@@ -37,7 +37,9 @@ class FakeSession:
 
     def __init__(self, card: Any, **outputs: np.ndarray) -> None:
         (w, h), roles = card.vision.size, card.vision.outputs
-        self.inputs = (TensorSpec(card.vision.tensor, (None, 3, h, w), 'tensor(float)'),)
+        shape = (None, 3, h, w) if card.vision.layout == 'nchw' else (None, h, w, 3)
+        kind = {'float32': 'float'}.get(card.vision.dtype, card.vision.dtype)
+        self.inputs = (TensorSpec(card.vision.tensor, shape, f'tensor({kind})'),)
         self.outputs = tuple(TensorSpec(n, (None,) * card.vision.about.roles[r], 'tensor(float)')
                              for r, n in roles.items())
         self.given, self.seen = {roles[r]: a for r, a in outputs.items()}, None
@@ -55,7 +57,7 @@ def network(preset: str, **outputs: np.ndarray) -> VisionNetwork:
     from copy import deepcopy
     raw = {**deepcopy(PRESETS[preset]), 'name': 'fake', 'method': 'imported', 'licence': 'none', 'sha256': '0' * 64}
     family = raw['family']
-    raw['kind'] = 'detector' if family in ('rtmdet', 'yolox', 'boxes') else 'pose2d'
+    raw['kind'] = VISION_FAMILIES[family].kind
     if raw['kind'] == 'pose2d':
         raw['joints'] = list(nets_joints())
     card = parse_card(raw, 'fake')
@@ -80,11 +82,14 @@ def test_a_pixel_becomes_the_number_that_the_card_says(preset: str):
         place, outside = net.whole(image), (slice(v.size[1] - 5, None), slice(None))
         inside = slice(v.size[1] // 2 - 5, v.size[1] // 2 + 5), slice(5, v.size[0] - 5)
     blob = net.blob(image, [place, place])
-    assert blob.shape == (2, 3, v.size[1], v.size[0]) and blob.dtype == np.float32
+    assert blob.dtype == np.dtype(v.dtype)
+    blob = blob if v.layout == 'nchw' else blob.transpose(0, 3, 1, 2)
+    assert blob.shape == (2, 3, v.size[1], v.size[0])
     np.testing.assert_array_equal(blob[0], blob[1])
     for c in range(3):
         pixel = COLOUR[2 - c if v.colour == 'rgb' else c]
-        wanted, edge = ((p * v.scale - v.mean[c]) / v.std[c] for p in (pixel, v.border))
+        border = pixel if v.border == EDGE else v.border
+        wanted, edge = ((p * v.scale - v.mean[c]) / v.std[c] for p in (pixel, border))
         np.testing.assert_allclose(blob[0, c][inside], wanted, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(blob[0, c][outside], edge, rtol=1e-5, atol=1e-5)
 

@@ -15,9 +15,10 @@ from .contract import BatchingPose2D, People2D, Pose2D, no_people
 
 if TYPE_CHECKING:
     from ...models.store import Model
+    from .network import VisionNetwork
 
 __all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'check_pose2d', 'make_pose2d',
-           'no_people', 'options_of']
+           'no_people', 'of_network', 'options_of']
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
@@ -48,20 +49,36 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
     model = _model_of(name)
     from ...models.store import open_model
     from .network import VisionNetwork
-    from .one_stage import OneStage
-    from .top_down import TopDown
     threads = options.pop('threads', 1)
     # the one that its card names, unless another one, or none, is asked for
     detector = options.pop('detector', model.card.everything.get('detector'))
     network = VisionNetwork(model, threads, backend=backend)
+    if not network.vision.about.top_down and detector is not None:
+        raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
+    found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
+    return of_network(network, found_by, **options)
+
+
+def of_network(network: VisionNetwork, detector: VisionNetwork | None = None, **options: Any) -> Pose2D:
+    """What finds people with a network that is open already, by its family.
+
+    Args:
+        detector: of a top-down network; None = none.
+        options: of `top_down.TopDown`, `blazepose.BlazePose` or `one_stage.OneStage`.
+
+    Raises:
+        InputError: an option that it does not have, or one that is out of its range.
+    """
+    from .blazepose import BlazePose
+    from .one_stage import OneStage
+    from .top_down import TopDown
+    name = network.model.card.name
     if not network.vision.about.top_down:
-        if detector is not None:
-            raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
         _known(name, options, OneStage, 'network')
         return OneStage(network, **options)
-    _known(name, options, TopDown, 'pose')
-    found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
-    return TopDown(network, found_by, **options)
+    made: type[BlazePose] | type[TopDown] = BlazePose if network.vision.family == 'blazepose' else TopDown
+    _known(name, options, made, 'pose')
+    return made(network, detector, **options)
 
 
 def check_pose2d(name: str, backend: Backend = ON_CPU) -> None:

@@ -7,15 +7,15 @@ network says that there is nothing. People: best first, those above `min_score`.
 """
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from .geometry import checked_size
+from .tensor_checks import finite, misshapen, numbers, scores, share
 
 __all__ = ['HEATMAP_METHODS', 'SIMCC_SCORES', 'Boxes', 'People', 'boxes_of', 'heatmap', 'nms', 'rtmdet', 'rtmo',
            'simcc', 'yolo_pose', 'yolox']
@@ -33,7 +33,6 @@ HEATMAP_METHODS = ('quarter', 'dark', 'udp')
 MAX_STEP = 2.
 #: cells of YOLOX, px
 STRIDES = (8, 16, 32)
-_CARD = "check the family on the model's card"
 
 
 def simcc(x: ArrayLike, y: ArrayLike, split: float, score: str = 'min') -> tuple[Array, Array]:
@@ -56,10 +55,10 @@ def simcc(x: ArrayLike, y: ArrayLike, split: float, score: str = 'min') -> tuple
         raise InputError(f"simcc: split is {split!r}; choose the bins a px from the model's card, usually 2")
     if score not in SIMCC_SCORES:
         raise InputError(f'simcc: score is {score!r}; choose one of {", ".join(SIMCC_SCORES)}')
-    bx, by = _numbers('simcc', x, y)
+    bx, by = numbers('simcc', x, y)
     if bx.ndim != 3 or by.ndim != 3 or bx.shape[:2] != by.shape[:2] or 0 in bx.shape[1:] + by.shape[1:]:
-        raise _misshapen('simcc', 'x (B, K, bins) and y (B, K, bins) of the same B and K', bx, by)
-    _finite('simcc', bx, by)
+        raise misshapen('simcc', 'x (B, K, bins) and y (B, K, bins) of the same B and K', bx, by)
+    finite('simcc', bx, by)
     points = np.empty((*bx.shape[:2], 2))
     batch, joint = np.arange(len(bx))[:, None], np.arange(bx.shape[1])
     top = []
@@ -76,10 +75,10 @@ def points(at: ArrayLike, score: ArrayLike) -> tuple[Array, Array]:
     Raises:
         OutputError: the shapes do not fit, or a number is not finite.
     """
-    a, b = _numbers('points', at, score)
+    a, b = numbers('points', at, score)
     if a.ndim != 3 or a.shape[2] != 2 or b.shape != a.shape[:2]:
-        raise _misshapen('points', 'points (B, K, 2) and score (B, K) of the same B and K', a, b)
-    _finite('points', a, b)
+        raise misshapen('points', 'points (B, K, 2) and score (B, K) of the same B and K', a, b)
+    finite('points', a, b)
     return _seen(a.astype(float), b.astype(float))
 
 
@@ -89,10 +88,10 @@ def depths(depth: ArrayLike, sigma: ArrayLike) -> Array:
     Raises:
         OutputError: the shapes do not fit, or a number is not finite.
     """
-    a, b = _numbers('depth', depth, sigma)
+    a, b = numbers('depth', depth, sigma)
     if a.ndim != 2 or b.shape != a.shape:
-        raise _misshapen('depth', 'depth (B, K) and sigma (B, K) of the same B and K', a, b)
-    _finite('depth', a, b)
+        raise misshapen('depth', 'depth (B, K) and sigma (B, K) of the same B and K', a, b)
+    finite('depth', a, b)
     return np.stack([a, b], -1).astype(float)
 
 
@@ -119,10 +118,10 @@ def heatmap(h: ArrayLike, size: tuple[int, int], method: str = 'quarter', kernel
     if kernel < 1 or kernel % 2 != 1:
         raise InputError(f'heatmap: kernel is {kernel!r}; choose an odd number, usually 11')
     target = checked_size('heatmap', size)
-    (a,) = _numbers('heatmap', h)
+    (a,) = numbers('heatmap', h)
     if a.ndim != 4 or a.shape[1] == 0 or min(a.shape[2:]) < 2:
-        raise _misshapen('heatmap', '(B, K, h, w) with maps of at least 2x2', a)
-    _finite('heatmap', a)
+        raise misshapen('heatmap', '(B, K, h, w) with maps of at least 2x2', a)
+    finite('heatmap', a)
     (batch, joints, height, width) = a.shape
     maps = a.reshape(batch * joints, height, width)
     index = maps.reshape(len(maps), height * width).argmax(1)
@@ -152,12 +151,12 @@ def rtmo(dets: ArrayLike, keypoints: ArrayLike, min_score: float) -> list[People
         OutputError: the shapes do not fit together, a number is not finite or the score of a person not in 0..1.
         InputError: `min_score` is out of its range.
     """
-    _share('rtmo', 'min_score', min_score)
-    d, k = _numbers('rtmo', dets, keypoints)
+    share('rtmo', 'min_score', min_score)
+    d, k = numbers('rtmo', dets, keypoints)
     if d.ndim != 3 or d.shape[2] != 5 or k.ndim != 4 or k.shape[:2] != d.shape[:2] or k.shape[3] != 3 or not k.shape[2]:
-        raise _misshapen('rtmo', 'dets (B, N, 5) and keypoints (B, N, K, 3) of the same B and N', d, k)
-    _finite('rtmo', d, k)
-    _scores('rtmo', d[..., 4])
+        raise misshapen('rtmo', 'dets (B, N, 5) and keypoints (B, N, K, 3) of the same B and N', d, k)
+    finite('rtmo', d, k)
+    scores('rtmo', d[..., 4])
     people = []
     for rows, joints in zip(d.astype(float), k, strict=True):
         best = _best(rows[:, 4], rows[:, 4] > min_score)
@@ -179,18 +178,18 @@ def yolo_pose(output: ArrayLike, joints: int, min_score: float, iou: float) -> l
         OutputError: the shape fits neither form or both, a number is not finite or the score of a person not in 0..1.
         InputError: an option is out of its range.
     """
-    _share('yolo_pose', 'min_score', min_score)
-    _share('yolo_pose', 'iou', iou)
+    share('yolo_pose', 'min_score', min_score)
+    share('yolo_pose', 'iou', iou)
     if joints < 1:
         raise InputError(f'yolo_pose: joints is {joints!r}; choose the number of joints of the network')
-    (a,) = _numbers('yolo_pose', output)
+    (a,) = numbers('yolo_pose', output)
     raw = a.ndim == 3 and a.shape[1] == 5 + 3 * joints
     ready = a.ndim == 3 and a.shape[2] == 6 + 3 * joints
     if raw == ready:                                       # neither, or a shape that says nothing
-        raise _misshapen('yolo_pose', f'one of (B, {5 + 3 * joints}, anchors) and (B, N, {6 + 3 * joints}) for '
+        raise misshapen('yolo_pose', f'one of (B, {5 + 3 * joints}, anchors) and (B, N, {6 + 3 * joints}) for '
                          f'{joints} joints', a)
-    _finite('yolo_pose', a)
-    _scores('yolo_pose', a[:, 4] if raw else a[..., 4])
+    finite('yolo_pose', a)
+    scores('yolo_pose', a[:, 4] if raw else a[..., 4])
     people = []
     for one in a:
         if raw:
@@ -218,10 +217,10 @@ def rtmdet(dets: ArrayLike, labels: ArrayLike, min_score: float) -> list[Boxes]:
         OutputError: the shapes do not fit together, a number is not finite or a score not in 0..1.
         InputError: `min_score` is out of its range.
     """
-    d, c = _numbers('rtmdet', dets, labels)
+    d, c = numbers('rtmdet', dets, labels)
     if d.ndim != 3 or d.shape[2] != 5 or c.shape != d.shape[:2]:
-        raise _misshapen('rtmdet', 'dets (B, N, 5) and labels (B, N)', d, c)
-    _finite('rtmdet', d, c)
+        raise misshapen('rtmdet', 'dets (B, N, 5) and labels (B, N)', d, c)
+    finite('rtmdet', d, c)
     return _boxes('rtmdet', d, np.round(c) == 0, min_score)
 
 
@@ -236,10 +235,10 @@ def boxes_of(dets: ArrayLike, min_score: float) -> list[Boxes]:
         OutputError: the shape does not fit, a number is not finite or a score not in 0..1.
         InputError: `min_score` is out of its range.
     """
-    (d,) = _numbers('boxes_of', dets)
+    (d,) = numbers('boxes_of', dets)
     if d.ndim != 3 or d.shape[2] != 5:
-        raise _misshapen('boxes_of', 'dets (B, N, 5)', d)
-    _finite('boxes_of', d)
+        raise misshapen('boxes_of', 'dets (B, N, 5)', d)
+    finite('boxes_of', d)
     return _boxes('boxes_of', d, np.ones(d.shape[:2], bool), min_score)
 
 
@@ -256,17 +255,17 @@ def yolox(raw: ArrayLike, size: tuple[int, int], min_score: float, iou: float) -
         OutputError: the shape does not fit, a number or box is not finite or a score not in 0..1.
         InputError: an option is out of its range.
     """
-    _share('yolox', 'min_score', min_score)
-    _share('yolox', 'iou', iou)
+    share('yolox', 'min_score', min_score)
+    share('yolox', 'iou', iou)
     width, height = (int(n) for n in checked_size('yolox', size))
     if width % STRIDES[-1] or height % STRIDES[-1]:
         raise InputError(f'yolox: the input is {width}x{height} px; choose multiples of {STRIDES[-1]}')
     cells = np.concatenate([_cells(width // s, height // s, s) for s in STRIDES])
-    (a,) = _numbers('yolox', raw)
+    (a,) = numbers('yolox', raw)
     if a.ndim != 3 or a.shape[1] != len(cells) or a.shape[2] < 6:
-        raise _misshapen('yolox', f'(B, {len(cells)}, 5 + classes) for an input of {width}x{height} px', a)
-    _finite('yolox', a)
-    _scores('yolox', a[..., 4:], least=0.)                # two negative numbers would make a good score
+        raise misshapen('yolox', f'(B, {len(cells)}, 5 + classes) for an input of {width}x{height} px', a)
+    finite('yolox', a)
+    scores('yolox', a[..., 4:], least=0.)                # two negative numbers would make a good score
     found = []
     for rows in a.astype(float):
         score = rows[:, 4] * rows[:, 5]
@@ -275,7 +274,7 @@ def yolox(raw: ArrayLike, size: tuple[int, int], min_score: float, iou: float) -
         middle = (rows[kept, :2] + cells[kept, :2]) * stride
         with np.errstate(over='ignore'):                   # found out in the next line
             half = np.exp(rows[kept, 2:4]) * stride / 2
-        _finite('yolox', half)
+        finite('yolox', half)
         boxes = np.hstack([middle - half, middle + half])
         best = nms(boxes, score[kept], iou)
         found.append((boxes[best], np.clip(score[kept][best], 0., 1.)))
@@ -297,11 +296,11 @@ def nms(boxes: ArrayLike, score: ArrayLike, iou: float) -> NDArray[np.int64]:
         OutputError: the shapes do not fit together, or a number is not finite.
         InputError: `iou` is out of its range.
     """
-    _share('nms', 'iou', iou)
-    b, s = _numbers('nms', boxes, score)
+    share('nms', 'iou', iou)
+    b, s = numbers('nms', boxes, score)
     if b.ndim != 2 or b.shape[1] != 4 or s.shape != b.shape[:1]:
-        raise _misshapen('nms', 'boxes (N, 4) and score (N,)', b, s)
-    _finite('nms', b, s)
+        raise misshapen('nms', 'boxes (N, 4) and score (N,)', b, s)
+    finite('nms', b, s)
     b = b.astype(float)
     area = np.maximum(b[:, 2:] - b[:, :2], 0).prod(1)
     left = np.argsort(-s.astype(float), kind='stable')
@@ -394,8 +393,8 @@ def _cells(columns: int, rows: int, stride: int) -> Array:
 
 
 def _boxes(where: str, dets: NDArray[Any], person: NDArray[np.bool_], min_score: float) -> list[Boxes]:
-    _share(where, 'min_score', min_score)
-    _scores(where, dets[..., 4])
+    share(where, 'min_score', min_score)
+    scores(where, dets[..., 4])
     found = []
     for rows, kept in zip(dets.astype(float), person, strict=True):
         best = _best(rows[:, 4], kept & (rows[:, 4] > min_score))
@@ -417,36 +416,3 @@ def _people(boxes: NDArray[Any], score: NDArray[Any], trio: NDArray[Any]) -> Peo
 def _seen(points: Array, score: Array) -> tuple[Array, Array]:
     """A score of nothing, or less, is no joint; one above 1 tells no more than 1."""
     return np.where(score[..., None] > 0, points, np.nan), np.minimum(np.maximum(score, 0.), 1.)
-
-
-def _numbers(where: str, *outputs: ArrayLike) -> list[NDArray[Any]]:
-    arrays = [np.asarray(a) for a in outputs]
-    for a in arrays:
-        if a.dtype.kind not in 'fiu':
-            raise OutputError(f'{where}: expected numbers, got {a.dtype}; {_CARD}')
-    return arrays
-
-
-def _finite(where: str, *arrays: NDArray[Any]) -> None:
-    if all(a.dtype == np.float32 and math.isfinite(np.dot(a.ravel(), a.ravel())) for a in arrays):
-        return                                             # the quick way: none that is not finite hides in a sum
-    bad = sum(int(np.count_nonzero(~np.isfinite(a))) for a in arrays)
-    if bad:
-        raise OutputError(f'{where}: expected finite numbers, got {bad} that are NaN or infinite; {_CARD}, and try '
-                          'full precision')
-
-
-def _scores(where: str, score: NDArray[Any], least: float = -1.) -> None:
-    """Refuse scores that are none; -1 is how some networks fill up their rows."""
-    for extreme in (score.min(), score.max()) if score.size else ():
-        if not least - 1e-3 <= extreme <= 1.001:           # what half precision may add
-            raise OutputError(f'{where}: expected scores in 0..1, got {float(extreme):.4g}; {_CARD}')
-
-
-def _misshapen(where: str, expected: str, *arrays: NDArray[Any]) -> OutputError:
-    return OutputError(f'{where}: expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}; {_CARD}')
-
-
-def _share(where: str, name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InputError(f'{where}: {name} is {value!r}; choose a number in 0..1')

@@ -16,24 +16,29 @@ import numpy as np
 import yaml
 
 from ...core.skeleton import JOINT_SETS, USUAL_SETS, named_joints
-from ...models.card import CARD, MODEL, parse_card, sha256_of
+from ...models.card import CARD, LITE, MODEL, parse_card, sha256_of
 from ...models.errors import ModelError
 from ...models.onnx_weights import write_whole
 from ...models.store import open_model
 from ...models.vision import FAMILIES, PRESETS
 from ..errors import InferenceError
 from ..golden import write_golden
+from ..litert_session import LiteRtSession
 from ..session import OrtSession, TensorSpec
+from . import blazepose_decode
 from .network import VisionNetwork, check_layout
 
 __all__ = ['Request', 'import_model']
+
+_LITE_MARK = b'TFL3'
+
 
 @dataclass(frozen=True)
 class Request:
     """What is to be imported.
 
     Attributes:
-        file: the ONNX file.  folder: of the model; must not exist.
+        file: the ONNX file, or TensorFlow Lite's.  folder: of the model; must not exist.
         preset: word of `PRESETS`.
         joints: name of a set of `core.skeleton.JOINT_SETS`, or the names themselves; empty = the usual set.
         size: (w, h) px; None = as the graph says, else the preset's.
@@ -74,9 +79,10 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
     if request.folder.exists():
         raise ModelError(f'{request.folder}: exists; choose another folder, or remove it')
     if request.file.is_dir():
-        raise ModelError(f'{request.file}: is a folder; name the ONNX file of the network')
+        raise ModelError(f'{request.file}: is a folder; name the ONNX file of the network, or its TensorFlow Lite file')
     if not request.file.exists():
-        raise ModelError(f'{request.file}: no such file; name the ONNX file of the network')
+        raise ModelError(f'{request.file}: no such file; name the ONNX file of the network, or its TensorFlow Lite '
+                         'file')
     part = request.folder.with_name(f'.{request.folder.name}.{os.getpid()}.part')
     made = [p for p in part.parents if not p.exists()]
     try:
@@ -90,7 +96,7 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
         os.rename(part, request.folder)
         made = []
     except (ModelError, InferenceError) as error:
-        text = str(error).replace(str(part / MODEL), str(request.file))
+        text = str(error).replace(str(part / MODEL), str(request.file)).replace(str(part / LITE), str(request.file))
         raise type(error)(text if str(request.file) in text else f'{request.file}: {text}') from error
     except OSError as error:
         raise ModelError(f'{request.folder}: cannot be written ({error.strerror or error}); choose another folder or '
@@ -103,14 +109,27 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
     return VisionNetwork(open_model(request.folder), session=session)
 
 
-def _written(request: Request, part: Path) -> OrtSession:
+def _written(request: Request, part: Path) -> OrtSession | LiteRtSession:
     """Graph and card in a folder; the session is of the graph that was written."""
-    write_whole(request.file, part / MODEL)
-    session = OrtSession(part / MODEL)
-    card = _card(request, session.inputs, session.outputs, sha256_of(part / MODEL))
+    session: OrtSession | LiteRtSession
+    if _is_lite(request.file):
+        name = LITE
+        shutil.copyfile(request.file, part / name)
+        session = LiteRtSession(part / name)
+    else:
+        name = MODEL
+        write_whole(request.file, part / name)
+        session = OrtSession(part / name)
+    card = _card(request, session.inputs, session.outputs, sha256_of(part / name)) | {'file': name}
     parse_card(card, str(request.file))
     (part / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding='utf-8')
     return session
+
+
+def _is_lite(file: Path) -> bool:
+    """A TensorFlow Lite file, whatever it is called: its format's identifier stands at the start."""
+    with file.open('rb') as stream:
+        return stream.read(8)[4:] == _LITE_MARK
 
 
 def _look(network: VisionNetwork) -> None:
@@ -136,12 +155,15 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
     names.update({k: v for k, v in request.tensors.items() if k != 'image'})
     given = next((t for t in inputs if t.name == image['tensor']), None)
     if given is not None:
-        check_layout(request.file, given)                  # a size that is read from another layout is none
+        # a size that is read from another layout is none
+        check_layout(request.file, given, image.get('layout', 'nchw'), image.get('dtype', 'float32'))
     shape = () if given is None else given.shape
     if request.size is not None:
         image['size'] = list(request.size)
-    elif len(shape) == 4 and shape[2] is not None and shape[3] is not None:
-        image['size'] = [shape[3], shape[2]]
+    elif len(shape) == 4:
+        high, wide = shape[1:3] if image.get('layout') == 'nhwc' else shape[2:]
+        if high is not None and wide is not None:
+            image['size'] = [wide, high]
     preset['decode'].update(request.decode)
     card = {'name': request.name or request.folder.name, 'kind': family.kind, **preset, 'method': 'imported',
             'source': request.file.name, 'licence': request.licence, 'sha256': sha256}
@@ -152,8 +174,9 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
 
 def _count(family: str, names: Mapping[str, str], outputs: Sequence[TensorSpec]) -> int | None:
     """How many joints the graph says that it has; None = it does not say."""
-    role, axis = {'simcc': ('x', 1), 'heatmap': ('heatmap', 1), 'rtmo': ('keypoints', 2),
-                  'yolo_pose': ('output', 1)}[family]
+    if family == 'blazepose':
+        return len(blazepose_decode.JOINTS)
+    role, axis = next(iter(FAMILIES[family].joints_at.items()), ('output', 1))
     shape = next((t.shape for t in outputs if t.name == names[role]), ())
     if family == 'yolo_pose' and len(shape) == 3:
         # raw (B, 5 + 3K, A), or end to end (B, N, 6 + 3K)
@@ -173,5 +196,3 @@ def _joints(request: Request, count: int | None) -> tuple[str, ...]:
         raise ModelError(f'{request.file}: has {count} joints, and nobody says which; name them (--joints), as a set '
                          f'({", ".join(JOINT_SETS)}) or one by one')
     return tuple(JOINT_SETS[usual])
-
-

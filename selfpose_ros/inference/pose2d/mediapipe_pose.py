@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ...core.skeleton import MEDIAPIPE33
 from ..errors import BackendUnavailable, InferenceError, InputError
+from ..native_log import without_native_noise
 from .contract import People2D, checked_image, no_people
-from .native_log import without_native_noise
+from .outside import faded_outside
 
 __all__ = ['MediaPipePose']
 
@@ -24,9 +25,6 @@ VERSION = '0.10.21'
 #: lines on stderr that its C++ side writes at every start and that tell a user nothing
 NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()',
          'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc')
-#: joints outside the image are extrapolated: kept up to this share of the longer side, with a confidence that
-#: falls from half of what the network says to nothing at that distance
-OUTSIDE_SHARE = 0.1
 _FILES = {0: 'pose_landmark_lite.tflite', 1: 'pose_landmark_full.tflite', 2: 'pose_landmark_heavy.tflite'}
 
 
@@ -145,9 +143,4 @@ def _pixels(landmarks: NDArray[np.float64], width: int, height: int) -> tuple[ND
     """(33, 4) normalised x, y, visibility, presence -> (33, 2) px and (33,) confidence."""
     size = np.array([width, height], float)
     px = landmarks[:, :2] * size - 0.5                     # MediaPipe counts from the image's edge
-    outside = np.maximum(np.maximum(-0.5 - px, px - (size - 0.5)), 0.)
-    share = np.linalg.norm(outside, axis=1) / (OUTSIDE_SHARE * max(width, height))
-    confidence = np.clip(np.minimum(landmarks[:, 2], landmarks[:, 3]), 0., 1.)
-    confidence *= np.where(share > 0, 0.5 * np.clip(1 - share, 0., 1.), 1.)
-    seen = np.isfinite(px).all(1) & np.isfinite(confidence) & (confidence > 0)
-    return np.where(seen[:, None], px, np.nan), np.where(seen, confidence, 0.)
+    return faded_outside(px, np.minimum(landmarks[:, 2], landmarks[:, 3]), (width, height))

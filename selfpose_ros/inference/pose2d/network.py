@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from ..backend import ON_CPU, Backend, open_session
 from ..batching import shared_run
 from ..errors import OutputError
 from ..session import InferenceSession, TensorSpec
-from . import decode
+from . import blazepose_decode, decode
 from .geometry import Placement, letterbox, person_crop, warp, whole_pixels
 
 __all__ = ['Found', 'VisionNetwork', 'check_layout']
@@ -74,8 +75,9 @@ class VisionNetwork:
         self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).tolist()
         # written anew for every image: memory that is used is quicker than memory that is new
         self._crop = np.empty((h, w, 3), np.uint8)
+        self._turned = np.empty((h, w, 3), np.uint8)
         self._planes = [np.empty((h, w), np.uint8) for _ in range(3)]
-        self._blob = np.empty((1, 3, h, w), np.float32)
+        self._blob = self._memory(1)
 
     # -- the graph
 
@@ -96,10 +98,11 @@ class VisionNetwork:
             raise ModelError(f'{file}: nothing is known to give to the input {_told(by_name.values())}; export the '
                              'network without it')
         w, h = v.size
-        check_layout(file, image)
-        if image.shape[2] not in (None, h) or image.shape[3] not in (None, w):
+        check_layout(file, image, v.layout, v.dtype)
+        high, wide = image.shape[2:] if v.layout == 'nchw' else image.shape[1:3]
+        if high not in (None, h) or wide not in (None, w):
             raise ModelError(f'{file}: the card says {w} x {h} px (image: size), the graph takes {image.text}; put '
-                             f'[{image.shape[3]}, {image.shape[2]}] on the card')
+                             f'[{wide}, {high}] on the card')
         outputs = {t.name: t for t in self.session.outputs}
         for role, name in v.outputs.items():
             self._check_output(role, name, outputs)
@@ -117,7 +120,7 @@ class VisionNetwork:
         if t.shape and len(t.shape) != rank:
             raise ModelError(f'{file}: the output {t.text} has {len(t.shape)} axes, a {v.family} network has {rank} '
                              f'there (outputs: {role}); is it of another family?')
-        axis = {'keypoints': 2}.get(role, 1 if v.about.top_down else None)
+        axis = v.about.joints_at.get(role)
         if axis is not None and t.shape and t.shape[axis] not in (None, self.joints):
             raise ModelError(f'{file}: the output {t.text} is for {t.shape[axis]} joints, the card names '
                              f'{self.joints}; put the right joints on the card')
@@ -140,8 +143,8 @@ class VisionNetwork:
         return letterbox((w, h), self.vision.size, 'centre' if self.vision.crop == 'centre' else 'corner')
 
     def blob(self, image_bgr: Pixels, placements: Sequence[Placement],
-             out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """(B, 3, H, W) float32 of parts of an image, as the network wants them; each pixel is copied once.
+             out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """(B, 3, H, W) or (B, H, W, 3) of parts of an image, as the network wants them; each pixel is copied once.
 
         Args:
             image_bgr: (H, W, 3).  placements: of each part.
@@ -149,24 +152,45 @@ class VisionNetwork:
         """
         w, h = self.vision.size
         if out is None:
-            out = np.empty((len(placements), 3, h, w), np.float32)
+            out = self._memory(len(placements))
         for i, placement in enumerate(placements):
             part = warp(image_bgr, placement, (w, h), self.vision.border, self._crop)
+            if self.vision.layout == 'nhwc':
+                self._pixels(part, out[i])
+                continue
             cv2.split(part, self._planes)                  # interleaved pixels would be read three times
             for c in range(3):
                 plane = self._planes[2 - c if self.vision.colour == 'rgb' else c]
                 cv2.addWeighted(plane, self._gain[c], plane, 0., self._offset[c], out[i, c], cv2.CV_32F)
         return out
 
-    def run(self, blob: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def _memory(self, images: int) -> NDArray[Any]:
+        w, h = self.vision.size
+        shape = (images, 3, h, w) if self.vision.layout == 'nchw' else (images, h, w, 3)
+        return np.empty(shape, np.dtype(self.vision.dtype))
+
+    def _pixels(self, part: Pixels, out: NDArray[Any]) -> None:
+        """(H, W, 3) BGR -> the same in the network's colours and numbers."""
+        if self.vision.colour == 'rgb':
+            part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2RGB, dst=self._turned), np.uint8)
+        gain, offset = self._gain, self._offset
+        if self.vision.dtype != 'float32':
+            np.rint(part * np.array(gain) + offset, out=out, casting='unsafe')
+        elif len(set(gain)) == len(set(offset)) == 1:
+            cv2.addWeighted(part, gain[0], part, 0., offset[0], out, cv2.CV_32F)
+        else:
+            np.multiply(part, np.array(gain, np.float32), out=out)
+            out += np.array(offset, np.float32)
+
+    def run(self, blob: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Outputs by their roles, for any number of images; see `batching.SharedRun`."""
         outputs = self.shared.run({self.vision.tensor: blob}, self._names)
         return dict(zip(self.vision.outputs, outputs, strict=True))
 
-    def _seen(self, image_bgr: Pixels, placements: Sequence[Placement]) -> dict[str, NDArray[np.float32]]:
-        """What comes out for parts of an image, which go in by memory that is used again."""
+    def tensors(self, image_bgr: Pixels, placements: Sequence[Placement]) -> dict[str, NDArray[np.float32]]:
+        """What comes out, by its roles, for parts of an image, which go in by memory that is used again."""
         if len(self._blob) < len(placements):
-            self._blob = np.empty((len(placements), *self._blob.shape[1:]), np.float32)
+            self._blob = self._memory(len(placements))
         return self.run(self.blob(image_bgr, placements, self._blob[:len(placements)]))
 
     # -- what it sees
@@ -188,7 +212,7 @@ class VisionNetwork:
                     np.zeros((0, self.joints, 2)) if self.tells_depth else None)
         h, w = image_bgr.shape[:2]
         places = [self.crop(b, (w, h)) for b in boxes]
-        tensors = self._seen(image_bgr, places)
+        tensors = self.tensors(image_bgr, places)
         points, score = self.decode_people(tensors)
         found = np.array([p.to_image(x) for p, x in zip(places, points, strict=True)])
         return found, score, decode.depths(tensors['depth'], tensors['sigma']) if self.tells_depth else None
@@ -196,7 +220,10 @@ class VisionNetwork:
     def decode_people(self, tensors: dict[str, NDArray[np.float32]]) -> tuple[Array, Array]:
         """Points (B, J, 2) in the network's image, and scores (B, J)."""
         v = self.vision
-        if v.family == 'simcc':
+        if v.family == 'blazepose':
+            points, score, _, _ = blazepose_decode.landmarks(tensors['landmarks'], tensors['presence'],
+                                                             tensors['heatmap'], v.size)
+        elif v.family == 'simcc':
             points, score = decode.simcc(tensors['x'], tensors['y'], v.decode['split'], v.decode['score'])
         elif v.family == 'points25d':
             points, score = decode.points(tensors['points'], tensors['score'])
@@ -217,7 +244,7 @@ class VisionNetwork:
     def find(self, image_bgr: Pixels) -> Found:
         """People in the whole image. One-stage networks and detectors."""
         v, place = self.vision, self.whole(image_bgr)
-        tensors, o = self._seen(image_bgr, [place]), v.decode
+        tensors, o = self.tensors(image_bgr, [place]), v.decode
         h, w = image_bgr.shape[:2]
         points = confidence = None
         if v.family == 'rtmo':
@@ -229,6 +256,10 @@ class VisionNetwork:
             boxes, score = decode.rtmdet(tensors['dets'], tensors['labels'], o['min_score'])[0]
         elif v.family == 'yolox':
             boxes, score = decode.yolox(tensors['output'], v.size, o['min_score'], o['iou'])[0]
+        elif v.family == 'blazepose_detector':
+            boxes, score, points = blazepose_decode.detections(tensors['boxes'], tensors['scores'], v.size,
+                                                               o['min_score'], o['iou'])
+            confidence = np.ones(points.shape[:2])
         else:
             boxes, score = decode.boxes_of(tensors['dets'], o['min_score'])[0]
         corners = place.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
@@ -238,13 +269,24 @@ class VisionNetwork:
         return Found(corners, score, place.to_image(points), confidence)
 
 
-def check_layout(file: Path, image: TensorSpec) -> None:
+def check_layout(file: Path, image: TensorSpec, layout: str = 'nchw', dtype: str = 'float32') -> None:
     """Whether the input of a graph takes images as they are given here, whatever their size.
 
+    Args:
+        file: for messages.
+        image: the input.
+        layout, dtype: what the card says of it, see `Vision`.
+
     Raises:
-        ModelError: it is not (N, 3, H, W) float32.
+        ModelError: it is not (N, 3, H, W) float32, or (N, H, W, 3) of this type.
     """
     shape = image.shape
+    if layout == 'nhwc':
+        wanted = f'tensor({"float" if dtype == "float32" else dtype})'
+        if len(shape) != 4 or shape[3] not in (None, 3) or image.dtype != wanted:
+            raise ModelError(f'{file}: the card says (N, H, W, 3) {wanted} (image: layout, dtype), the graph has '
+                             f'{image.text}; is it of another family?')
+        return
     if len(shape) == 4 and shape[1] != 3 and (shape[3] == 3 or shape[1] is not None):
         layout = 'channels last (N, H, W, 3)' if shape[3] == 3 else f'{shape[1]} channels'
         raise ModelError(f'{file}: the input {image.text} has {layout}; (N, 3, H, W) is needed: export it so')

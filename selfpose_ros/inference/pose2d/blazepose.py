@@ -1,0 +1,223 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""BlazePose for several people: a detector finds them, a landmark network follows each from its own landmarks."""
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InferenceError, InputError
+from ..session import InferenceSession
+from . import blazepose_decode
+from .contract import People2D, checked_image, no_people
+from .geometry import Placement
+from .network import VisionNetwork
+from .outside import faded_outside
+
+__all__ = ['BlazePose']
+
+Array = NDArray[np.float64]
+#: hips that are nearer than this share of the circle around the body belong to one person, and so do joints whose
+#: median distance is less than this share of it
+_SAME_HIPS, _SAME_POSE = .3, .15
+#: somebody who is followed gives way only to one who is larger by this factor
+_KEPT = 1.2
+#: of the One Euro filter (Casiez et al. 2012) on circles: least cutoff in Hz, its rise in Hz for a speed of one
+#: diameter a second, cutoff for speeds in Hz, and images a second, whatever the camera's rate: as BlazePose's graph
+_CUTOFF, _RISE, _SPEED_CUTOFF, _RATE = .01, 10., 1., 30.
+#: px, how far the network's points lie from pixel centres: it counts from the image's edge
+_EDGE = .5
+#: a circle of more than so many images' longer sides is none
+_LARGEST = 4.
+
+
+@dataclass
+class _Person:
+    """Somebody who is looked at.
+
+    Attributes:
+        circle: (2, 2) px, middle of the hips and top of the circle around the body: where to look.
+        raw, speed: (2, 2), the circle as it was seen last, px, and its smoothed speed in diameters a second.
+        identity: -1 = found in this image.
+        points, confidence: (33, 2) px and (33,), of the last image.
+    """
+
+    circle: Array
+    identity: int = -1
+    points: Array | None = None
+    confidence: Array | None = None
+    raw: Array | None = None
+    speed: Array | None = None
+
+    def look_next(self, raw: Array) -> tuple[Array, Array]:
+        """Circle and speed after one that was seen at `raw`. Where to look is steadied, what is seen there is not."""
+        if self.raw is None or self.speed is None:
+            return raw, np.zeros((2, 2))
+        diameter = max(2 * float(np.hypot(*(raw[1] - raw[0]))), 1e-6)
+        speed = self.speed + _share(_SPEED_CUTOFF) * ((raw - self.raw) / diameter * _RATE - self.speed)
+        return self.circle + _share(_CUTOFF + _RISE * np.abs(speed)) * (raw - self.circle), speed
+
+    @property
+    def radius(self) -> float:
+        return float(np.hypot(*(self.circle[1] - self.circle[0])))
+
+
+class BlazePose:
+    """A `BatchingPose2D`: 33 joints of several people, the nearest first. Nothing is smoothed over time.
+
+    Each person is followed from the landmarks of the last image. The detector looks in every image in which nobody is
+    followed, or the last one was lost, and for more people in every so many images. Without a detector the whole image
+    stands for the square of one person, so that only one is found, and only where he fills a good part of it.
+
+    Args:
+        pose: a network of the family blazepose.
+        detector: of the family blazepose_detector; None = none.
+        detect_every: images between two looks of the detector for more people.
+        max_people: that are followed, the largest in the image first.
+        min_score: presence below which there is nobody; None = the card's.
+
+    Raises:
+        InputError: an option is out of its range, or the detector is of another family.
+    """
+
+    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
+                 max_people: int = 4, min_score: float | None = None) -> None:
+        if detect_every < 1 or max_people < 1:
+            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
+        if detector is not None and detector.vision.family != 'blazepose_detector':
+            raise InputError(f'{detector.model.folder}: is a {detector.vision.family}, which does not tell where the '
+                             'hips of a person are; name a model of family blazepose_detector')
+        self._pose, self._detector = pose, detector
+        self._every, self._most = detect_every, max_people if detector is not None else 1
+        self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
+        self.name = pose.model.card.name
+        self.joint_names = pose.model.card.joints
+        self._closed = False
+        self._next = 0
+        self.reset()
+
+    @property
+    def device(self) -> str:
+        """See `Pose2D`."""
+        return self._pose.device
+
+    @property
+    def sessions(self) -> tuple[InferenceSession, ...]:
+        """What runs its networks."""
+        return (self._pose.session, *(() if self._detector is None else (self._detector.session,)))
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._people: list[_Person] = []
+        self._since = self._every
+
+    def close(self) -> None:
+        """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
+        self._closed = True
+
+    @property
+    def prefers_batches(self) -> bool:
+        """See `BatchingPose2D`."""
+        return self._pose.shared.prefers_batches
+
+    def expected(self) -> AbstractContextManager[None]:
+        """See `BatchingPose2D.expected`: by the network that looks first."""
+        first = self._detector if self._detector is not None and not self._people else self._pose
+        return first.shared.expected()
+
+    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
+        """See `Pose2D.infer`."""
+        image = checked_image(image_bgr)
+        if self._closed:
+            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+        self._since += 1
+        # nobody to follow; or it is time to look for more, which one who is alone in being wanted need not
+        searched = not self._people or (self._since >= self._every and self._most > 1)
+        people = self._looked_at(image, self._nearest(self._people + (self._found(image) if searched else [])))
+        if not people and not searched:
+            # lost where he was looked for: the whole of the same image is searched
+            people = self._looked_at(image, self._nearest(self._found(image)))
+        for person in people:
+            if person.identity < 0:
+                person.identity, self._next = self._next, self._next + 1
+        self._people = people = sorted(people, key=lambda p: -p.radius)
+        told = [(p.points, p.confidence, p.identity) for p in people]
+        if not told:
+            return no_people(len(self.joint_names))
+        points, confidence, identity = zip(*told, strict=True)
+        return People2D(np.array(points), np.array(confidence), np.array(identity))
+
+    def _nearest(self, people: list[_Person]) -> list[_Person]:
+        """As many as are followed, the largest first."""
+        return sorted(people, key=lambda p: -p.radius * (_KEPT if p.identity >= 0 else 1.))[:self._most]
+
+    def _found(self, image: NDArray[np.uint8]) -> list[_Person]:
+        """Who is there, by the detector, and is not followed."""
+        self._since = 0
+        h, w = image.shape[:2]
+        if self._detector is None:
+            # as if hips were in the middle: the second look is at what the first one found
+            whole = _Person(np.array([[(w - 1) / 2, (h - 1) / 2], [(w - 1) / 2, (h - 1) / 2 - max(w, h) / 2]]))
+            return self._looked_at(image, [whole])
+        found = self._detector.find(image)
+        points = np.zeros((0, 4, 2)) if found.points is None else found.points
+        new: list[_Person] = []
+        for k in np.argsort(-found.score, kind='stable'):
+            person = _Person(points[k, :2])
+            if all(_apart(person, other) for other in self._people + new):
+                new.append(person)
+        return new
+
+    def _looked_at(self, image: NDArray[np.uint8], people: list[_Person]) -> list[_Person]:
+        """Those of these people who are really there, with their joints and the circles of the next image."""
+        places = [self._place(image, p) for p in people]
+        asked = [(p, place) for p, place in zip(people, places, strict=True) if place is not None]
+        if not asked:
+            return []
+        h, w = image.shape[:2]
+        tensors = self._pose.tensors(image, [place for _, place in asked])
+        points, score, presence, circle = blazepose_decode.landmarks(
+            tensors['landmarks'], tensors['presence'], tensors['heatmap'], self._pose.vision.size)
+        there: list[_Person] = []
+        for i, (person, place) in enumerate(asked):
+            if presence[i] < self._least:
+                continue
+            joints, confidence = faded_outside(place.to_image(points[i]) - _EDGE, score[i], (w, h))
+            raw = place.to_image(circle[i])
+            steady, speed = person.look_next(raw)
+            seen = _Person(steady, person.identity, joints, confidence, raw, speed)
+            if confidence.any() and not any(_same(seen, other) for other in there):
+                there.append(seen)
+        return there
+
+    def _place(self, image: NDArray[np.uint8], person: _Person) -> Placement | None:
+        """Where a person goes in the network's image; None = nowhere: too small, too large, or beside the image."""
+        h, w = image.shape[:2]
+        (x, y), radius = person.circle[0].tolist(), person.radius
+        if not (-radius < x < w + radius and -radius < y < h + radius and radius < _LARGEST * max(w, h)):
+            return None
+        vision = self._pose.vision
+        return blazepose_decode.region(person.circle[0], person.circle[1], vision.size, vision.padding)
+
+
+def _share(cutoff: Any) -> Any:
+    """Of the newest value in a low-pass filter of this cutoff in Hz."""
+    return 1 / (1 + _RATE / (2 * pi * cutoff))
+
+
+def _apart(a: _Person, b: _Person) -> bool:
+    """Two circles are of two people."""
+    return bool(np.hypot(*(a.circle[0] - b.circle[0])) >= _SAME_HIPS * min(a.radius, b.radius))
+
+
+def _same(a: _Person, b: _Person) -> bool:
+    """Two circles have led to one and the same person."""
+    if a.points is None or b.points is None:
+        return False
+    d = np.linalg.norm(a.points - b.points, axis=-1)
+    return bool(np.isfinite(d).any() and np.nanmedian(d) < _SAME_POSE * min(a.radius, b.radius))
