@@ -16,6 +16,7 @@ from ..evaluation.scoring import Score, common_joints, compare
 from ..io.archive import read_keypoints
 from ..io.npz import NpzReader
 from ..io.recording import Recording
+from ..io.stamp_units import unit_of
 from ..synthetic.clips import Clip, Truth
 from .errors import BenchmarkError
 from .rows import Row
@@ -63,6 +64,8 @@ def _clip(path: Path) -> Clip:
         keypoints, confidence = z.array('keypoints', 'T V J 2'), z.array('confidence', 'T V J')
         stamp = z.array('stamp', 'T', 'T V')
         stamp = np.repeat(stamp[:, None], keypoints.shape[1], 1) if stamp.ndim == 1 else stamp
+        unit = unit_of(stamp)
+        stamp = stamp if unit is None else stamp / unit.per_s
         names = tuple(str(n) for n in z.array('truth_joint_names', 'J', text=True))
         if tuple(str(n) for n in z.array('joint_names', 'J', text=True)) != names:
             raise BenchmarkError(f'{path}: truth_joint_names differ from joint_names; bring them to one order')

@@ -30,6 +30,7 @@ from ..core.skeleton import JOINTS, joint_map, named_joints
 from .errors import IoError
 from .npz import NpzReader, write_npz
 from .recording import Recording, row
+from .stamp_units import unit_of
 
 __all__ = ['joint_set', 'read_keypoints', 'write_keypoints']
 
@@ -65,6 +66,7 @@ class _Arrays:
     names: tuple[str, ...]
     starts: tuple[int, ...]
     free: bool
+    notes: tuple[str, ...] = ()
 
 
 def read_keypoints(path: Path, joints: str | None = None) -> Recording:
@@ -92,7 +94,7 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
                 (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there], a.intrinsics[v]))
         instants.append(row(here, a.cameras))
     return Recording.of(path.stem, a.cameras, (v for i in instants for v in i.views), joint_names=a.names,
-                        rows=None if a.free else instants)
+                        rows=None if a.free else instants, notes=a.notes)
 
 
 def _load(path: Path, joints: str | None) -> _Arrays:
@@ -119,6 +121,9 @@ def _load(path: Path, joints: str | None) -> _Arrays:
                       f'{len(names)}; name the right one')
     _check_values(path, keypoints, confidence, size)
     stamps = np.repeat(stamp[:, None], views, 1) if stamp.ndim == 1 else stamp
+    unit = unit_of(stamps)
+    if unit is not None:
+        stamps = stamps / unit.per_s
     cameras = named or tuple(f'cam{v + 1}' for v in range(views))
     known = tuple(_intrinsics(path, cameras[v], None if K is None else K[v],
                               None if distortion is None else distortion[v]) for v in range(views))
@@ -128,7 +133,8 @@ def _load(path: Path, joints: str | None) -> _Arrays:
             real = np.abs(person) <= _LARGEST_IDENTITY
         who = np.where(real, person, -1).astype(np.int64).reshape(who.shape)
     return _Arrays(keypoints, confidence, stamps, size, who, cameras, known, names,
-                   _instants(path, stamps, person is not None and not several), free)
+                   _instants(path, stamps, person is not None and not several), free,
+                   () if unit is None else (f'{path.name}: {unit.note}',))
 
 
 def _names(path: Path, z: NpzReader) -> tuple[str, ...]:

@@ -282,3 +282,42 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     with pytest.raises(IoError, match='taken.npz: cannot be written'):
         write_keypoints(tmp_path / 'taken.npz', recording)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.npz', 'file', 'taken.npz']
+
+
+# -- units of stamps
+
+SECONDS = np.arange(20)[:, None] / 30 + np.array([0, .004, -.003])
+
+
+@pytest.mark.parametrize('begin', [0., 1.7e9])
+@pytest.mark.parametrize(('unit', 'per_s'), [('milliseconds', 1e3), ('microseconds', 1e6), ('nanoseconds', 1e9)])
+def test_stamps_that_are_plainly_in_another_unit_are_divided(tmp_path, unit, per_s, begin):
+    stamp = ((SECONDS + begin) * per_s).round().astype(np.int64)
+    stamp[7:] += round(2 * per_s)                          # a pause
+    r = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', T=20, stamp=stamp))
+    assert np.allclose([v.stamp for f in r.frames() for v in f.views if v.camera == 'cam2'], stamp[:, 1] / per_s,
+                       rtol=0, atol=1e-6)
+    note, = r.notes
+    assert note.startswith('a.npz: stamps lie 33') and f'taken for {unit} (30' in note
+    assert note.endswith(f', divided by {per_s:.0f}; write them in seconds')
+
+
+@pytest.mark.parametrize('stamp', [
+    SECONDS, SECONDS * 30, SECONDS * 30 * 2.,              # frame numbers, every half a second
+    SECONDS * 1e3 + 1.7e9,                                 # dates in seconds, half a minute apart
+    SECONDS * 1e3 * 60., SECONDS[:8] * 1e3,               # no rate of any camera; too few
+    SECONDS * np.array([1., 1e3, 1.]),                     # one camera alone: nobody can say
+    np.cumsum(10. ** np.arange(20) % 97 + 3)[:, None] + np.zeros(3),    # no rhythm
+])
+def test_stamps_that_may_be_seconds_stay(tmp_path, stamp):
+    stamp = stamp - min(0., np.nanmin(stamp))
+    order = np.argsort(stamp.mean(1))
+    r = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', T=len(stamp), stamp=stamp[order]))
+    assert not r.notes
+    assert {v.stamp for v in r.views if v.camera == 'cam2'} == set(stamp[:, 1])
+
+
+def test_rows_of_several_people_in_milliseconds(tmp_path):
+    stamp, person = np.repeat(np.arange(20.) * 40, 2), np.tile([4, 9], 20)[:, None].repeat(3, 1)
+    r = read_keypoints(recorded.write_archive(tmp_path / 'a.npz', T=40, stamp=stamp, person=person))
+    assert np.allclose([f.stamp for f in r.frames()], np.arange(20) * .04) and 'milliseconds (25' in r.notes[0]

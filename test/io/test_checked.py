@@ -119,7 +119,7 @@ def test_what_means_nothing_is_refused(change, sentence):
 
 def test_black_and_frozen_videos_are_found_and_moving_ones_are_not(tmp_path):
     moving = recorded.video(tmp_path / 'cam1.avi', 20, level=lambda n: 10 + 8 * n)
-    frozen = recorded.video(tmp_path / 'cam3.avi', 20, level=lambda n: 90)
+    frozen = recorded.video(tmp_path / 'cam3.avi', 110, level=lambda n: 90)
     black = tmp_path / 'cam2.avi'
     out = cv2.VideoWriter(str(black), cv2.VideoWriter_fourcc(*'MJPG'), 25., (64, 48))
     for _ in range(20):

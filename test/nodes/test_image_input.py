@@ -38,16 +38,34 @@ def _bayer(bgr: np.ndarray, pattern: str) -> np.ndarray:
     return out
 
 
-def _yuv422(bgr: np.ndarray, luma_first: bool) -> np.ndarray:
+def _yuv(bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Brightness, blue and red difference, (H, W) each: BT.601 with headroom, as cameras send it."""
     yuv = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV).astype(float)
-    # BT.601 with headroom, as cameras send it
     y = 16 + yuv[..., 0] * 219 / 255
     b, g, r = (bgr[..., i].astype(float) for i in range(3))
     cb = 128 + (-37.797 * r - 74.203 * g + 112 * b) / 255
     cr = 128 + (112 * r - 93.786 * g - 18.214 * b) / 255
-    chroma = np.where(np.arange(bgr.shape[1]) % 2 == 0, cb, cr)
-    pair = (y, chroma) if luma_first else (chroma, y)
-    return np.stack(pair, -1).round().clip(0, 255).astype(np.uint8)
+    y, cb, cr = (p.round().clip(0, 255).astype(np.uint8) for p in (y, cb, cr))
+    return y, cb, cr
+
+
+def _yuv422(bgr: np.ndarray, luma_first: bool, red_first: bool = False) -> np.ndarray:
+    y, cb, cr = _yuv(bgr)
+    chroma = np.where((np.arange(bgr.shape[1]) % 2 == 0) ^ red_first, cb, cr)
+    return np.stack((y, chroma) if luma_first else (chroma, y), -1)
+
+
+def _planes(bgr: np.ndarray, encoding: str, gap: int = 0) -> bytes:
+    """Brightness, then the colours, as `encoding` has them; every row with `gap` bytes behind it, those of a plane of
+    half the width with half as many.
+    """
+    y, cb, cr = _yuv(bgr)
+    first, second = (cr, cb) if encoding in ('nv21', 'nv42', 'yv12') else (cb, cr)
+    if encoding not in ('nv24', 'nv42'):
+        first, second = first[::2, ::2], second[::2, ::2]
+    pair = [np.stack([first, second], -1).reshape(len(first), -1)] if encoding.startswith('nv') else [first, second]
+    return b''.join(np.pad(p, ((0, 0), (0, gap * p.shape[1] // y.shape[1])), constant_values=99).tobytes()
+                    for p in (y, *pair))
 
 
 BGR = _scene()
@@ -58,7 +76,7 @@ CASES = {
     '8UC4': np.dstack([BGR, GREY]), 'rgba8': np.dstack([BGR[..., ::-1], GREY]), 'bgr16': WIDE,
     'rgb16': WIDE[..., ::-1], 'mono8': GREY, '8UC1': GREY, 'mono16': GREY.astype(np.uint16) * 256,
     'yuv422': _yuv422(BGR, False), 'uyvy': _yuv422(BGR, False), 'yuv422_yuy2': _yuv422(BGR, True),
-    'yuyv': _yuv422(BGR, True),
+    'yuyv': _yuv422(BGR, True), 'yvyu': _yuv422(BGR, True, True),
     **{f'bayer_{p}8': _bayer(BGR, p) for p in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{f'bayer_{p}16': _bayer(WIDE, p) for p in ('rggb', 'bggr', 'gbrg', 'grbg')},
 }
@@ -71,8 +89,31 @@ def test_every_encoding_gives_the_same_picture(encoding: str) -> None:
     assert image.dtype == np.uint8 and image.shape == (48, 64, 3) and image.flags['C_CONTIGUOUS']
     inner = np.s_[4:-4, 4:-4]                              # interpolated patterns are off at the border
     error = np.abs(image[inner].astype(int) - expected[inner]).mean()
-    shared = encoding.startswith(('bayer', 'yu', 'uyvy'))  # channels that neighbours share
+    shared = encoding.startswith(('bayer', 'yu', 'yv', 'uyvy'))  # channels that neighbours share
     assert error < (4 if shared else 0.01), f'mean error {error:.1f}'
+
+
+@pytest.mark.parametrize('layout', ['tight', 'rows with gaps', 'no last gap', 'as high as all planes', 'odd step'])
+@pytest.mark.parametrize('encoding', ['nv12', 'NV12', 'nv21', 'nv24', 'nv42', 'i420', 'yuv420', 'yv12'])
+def test_planes_of_brightness_and_colour(encoding: str, layout: str) -> None:
+    """In all the ways in which drivers send them: they agree on the bytes, and not on what `height` and `step` are."""
+    h, w = BGR.shape[:2]
+    gap = 16 if layout in ('rows with gaps', 'no last gap') else 0
+    data = _planes(BGR, encoding.lower(), gap)
+    if layout == 'no last gap':
+        data = data[:-(gap // 2 if encoding in ('i420', 'yuv420', 'yv12') else gap)]
+    message = Image(encoding=encoding, height=h, width=w, step=w + gap, data=data)
+    if layout == 'as high as all planes':
+        message.height = len(data) // w
+    elif layout == 'odd step':                             # all bytes over the height
+        message.step = len(data) // h
+    image = bgr_from(message, 'c')
+    assert image.dtype == np.uint8 and image.shape == (h, w, 3)
+    assert np.abs(image.astype(int) - BGR).mean() < 4
+    if not gap:
+        message.data = data[:-1]
+        with pytest.raises(ImageError, match='are too few'):
+            bgr_from(message, 'c')
 
 
 @pytest.mark.parametrize('encoding', ['bgr8', 'rgb8', 'mono8', 'mono16', 'bayer_rggb8'])
@@ -111,11 +152,11 @@ def test_compressed_images(suffix: str, simple: bool, monkeypatch: pytest.Monkey
 def test_an_encoding_that_only_cv_bridge_knows_goes_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class CvBridge:
         def imgmsg_to_cv2(self, message: Image, encoding: str) -> np.ndarray:
-            assert (message.encoding, encoding) == ('nv24', 'bgr8')
+            assert (message.encoding, encoding) == ('nv61', 'bgr8')
             return BGR
 
     monkeypatch.setitem(sys.modules, 'cv_bridge', types.SimpleNamespace(CvBridge=CvBridge))
-    np.testing.assert_array_equal(bgr_from(raw(BGR, 1., 'nv24'), 'c'), BGR)
+    np.testing.assert_array_equal(bgr_from(raw(BGR, 1., 'nv61'), 'c'), BGR)
 
 
 def _cut(message: Image) -> Image:
@@ -141,6 +182,10 @@ JPEG = jpeg(BGR, 1.).data.tobytes()
     (Image(encoding='bgr8'), '0 bytes in rows of 0 are too few for 0x0 px'),
     (raw(BGR[:1, :1], 1.), '1x1 px, too few to hold a person'),
     (raw(BGR[:, :33], 1., 'yuyv'), 'cannot convert 33x48 px yuyv'),
+    (Image(encoding='nv12', height=33, width=64, step=64, data=bytes(3200)),
+     '64x33 px nv12 in rows of 64 bytes have no colour for the last row'),
+    (raw(GREY[:32], 1., 'nv24'), '2048 bytes in rows of 64 are too few for 64x32 px nv24'),
+    (Image(encoding='nv12'), '0 bytes in rows of 0 are too few for 0x0 px nv12'),
     (CompressedImage(format='jpeg'), '0 bytes (jpeg) are no image'),
     (CompressedImage(format='jpeg', data=b'garbage' * 100), '700 bytes (jpeg) are no image'),
     (CompressedImage(format='jpeg', data=b'\xff\xd8' + b'x' * 100 + b'\xff\xd9'), 'are no image'),

@@ -205,7 +205,8 @@ def test_a_camera_info_of_a_million_coefficients() -> None:
 
 
 @SOME
-@given(st.sampled_from(['bgr8', 'mono16', 'bayer_rggb8', 'yuv422', 'nonsense', '']) | st.text(max_size=8),
+@given(st.sampled_from(['bgr8', 'mono16', 'bayer_rggb8', 'yuv422', 'nv12', 'nv24', 'i420', 'nonsense', ''])
+       | st.text(max_size=8),
        st.integers(0, 2**32 - 1) | st.integers(0, 40), st.integers(0, 2**32 - 1) | st.integers(0, 40),
        st.integers(0, 2**32 - 1) | st.integers(0, 120), st.binary(max_size=3000), st.integers(-2**31, 2**31 - 1),
        st.integers(0, 2**32 - 1))

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo
 from selfpose_ros.core.check import Kind
 from selfpose_ros.core.errors import SkeletonError
 from selfpose_ros.inference.errors import InferenceError
-from selfpose_ros.inference.pose2d import People2D
+from selfpose_ros.inference.pose2d import People2D, no_people
 from selfpose_ros.nodes.errors import ImageError
 from selfpose_ros.nodes.view_maker import ViewMaker
 
@@ -94,13 +94,18 @@ def test_a_network_without_a_body_is_refused_before_the_first_image() -> None:
         ViewMaker('cam1', _NoBody())
 
 
+class _Blind(DotsNetwork):
+    def infer(self, image_bgr: np.ndarray) -> People2D:
+        return no_people(17)
+
+
 def test_pictures_that_show_nothing_are_found() -> None:
-    def found(drawn: Callable[[int], np.ndarray]) -> list[Kind]:
-        maker = ViewMaker('cam1', DotsNetwork())
-        for n in range(15):
+    def found(drawn: Callable[[int], np.ndarray], images: int = 15) -> list[Kind]:
+        maker = ViewMaker('cam1', _Blind())
+        for n in range(images):
             maker.view(raw(drawn(n), 10. + n / 10), None, 0.)
         return [f.kind for f in maker.pictures.findings()]
     assert found(lambda n: draw(pose(2. * n))) == []
-    assert found(lambda n: draw(pose())) == [Kind.FROZEN]
+    assert found(lambda n: np.maximum(draw(pose()), 60), 110) == [Kind.FROZEN]
     assert found(lambda n: draw(None)) == [Kind.BLACK]
     assert found(lambda n: draw(None) + np.uint8(90)) == [Kind.UNIFORM]

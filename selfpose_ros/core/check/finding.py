@@ -70,8 +70,8 @@ _TABLE: dict[Kind, tuple[Verdict, str]] = {
                  'and light'),
     Kind.UNIFORM: (Verdict.EXPLAIN, '{cameras}: {share:.0%} of {images} pictures show one even colour; look at camera '
                    'and driver'),
-    Kind.FROZEN: (Verdict.EXPLAIN, '{cameras}: {share:.0%} of {images} pictures are the same as the one before; does '
-                  'the camera or its driver hang?'),
+    Kind.FROZEN: (Verdict.EXPLAIN, '{cameras}: {share:.0%} of {images} pictures are the same as the one before; '
+                  'where somebody moves, the camera or its driver hangs'),
 }
 
 

@@ -17,8 +17,12 @@ Image = NDArray[np.uint8]
 _GRID = 64
 #: grey values: of 255; a lens cap with sensor noise is below these, a dim room with anything in it above
 _BLACK, _EVEN = 12., 2.5
-#: pictures before anything is said, and the share of them from which it is; a still scene has sensor noise
-_FEWEST, _SHARE, _SHARE_FROZEN = 12, .5, .9
+#: pictures before anything is said, and the share of them from which it is
+_FEWEST, _SHARE = 12, .5
+#: the same for pictures that repeat: a still scene has sensor noise, but strong compression may take it away a while
+_FEWEST_FROZEN, _SHARE_FROZEN = 100, .95
+#: of 255; in a scene that is darker, compression may take it away for ever: nobody can say
+_DARK = 32.
 
 
 class PictureCheck:
@@ -46,15 +50,14 @@ class PictureCheck:
         self._images += 1
         self._black += black
         self._even += even and not black
-        self._same += self._last is not None and np.array_equal(some, self._last)
+        self._same += (self._last is not None and float(mean.mean()) >= _DARK and np.array_equal(some, self._last))
         self._last = some
 
     def findings(self) -> list[Finding]:
         """What is wrong so far."""
-        if self._images < _FEWEST:
-            return []
-        for kind, count, least in ((Kind.BLACK, self._black, _SHARE), (Kind.UNIFORM, self._even, _SHARE),
-                                   (Kind.FROZEN, self._same, _SHARE_FROZEN)):
-            if count >= least * self._images:
+        for kind, count, fewest, least in ((Kind.BLACK, self._black, _FEWEST, _SHARE),
+                                           (Kind.UNIFORM, self._even, _FEWEST, _SHARE),
+                                           (Kind.FROZEN, self._same, _FEWEST_FROZEN, _SHARE_FROZEN)):
+            if self._images >= fewest and count >= least * self._images:
                 return [Finding(kind, (self.camera,), {'share': count / self._images, 'images': round(self._images)})]
         return []

@@ -4,7 +4,7 @@
 
 No frame is copied more than once on its way to the network's crop. BGR whose rows have no gaps is used where it lies
 in the message; everything else (JPEG, another order of the channels, rows with gaps, 16 bits) becomes BGR in one pass.
-Only Bayer patterns of 16 bits, and 16 bits of which fewer are used, take two.
+Only Bayer patterns of 16 bits, 16 bits of which fewer are used, and planes of colour take two.
 
 Nothing is decoded or allocated before its size is known: a PNG file of 2 MB can ask for 5 GB.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import BadMessage
 from ..pictures import JPEG, PNG, Memory, decoded, decoded_wide, header
 from .image_topics import depth_image, is_depth, video
+from .planes import PLANAR, bgr_from_planes
 
 __all__ = ['ENCODINGS', 'MAX_MEGAPIXELS', 'ImageDecoder', 'Pixels']
 
@@ -38,6 +39,7 @@ ENCODINGS: dict[str, tuple[int, int, int | None]] = {
     'rgba16': (2, 4, cv2.COLOR_RGBA2BGR),
     'yuv422': (1, 2, cv2.COLOR_YUV2BGR_UYVY), 'uyvy': (1, 2, cv2.COLOR_YUV2BGR_UYVY),
     'yuv422_yuy2': (1, 2, cv2.COLOR_YUV2BGR_YUY2), 'yuyv': (1, 2, cv2.COLOR_YUV2BGR_YUY2),
+    'yvyu': (1, 2, cv2.COLOR_YUV2BGR_YVYU),
     # OpenCV names a pattern by its second row, ROS by its first
     'bayer_rggb8': (1, 1, cv2.COLOR_BayerBG2BGR), 'bayer_bggr8': (1, 1, cv2.COLOR_BayerRG2BGR),
     'bayer_gbrg8': (1, 1, cv2.COLOR_BayerGR2BGR), 'bayer_grbg8': (1, 1, cv2.COLOR_BayerGB2BGR),
@@ -59,6 +61,10 @@ _DEPTH_HEADER = 12
 #: bits that sensors give
 _DEPTHS = (8, 10, 12, 14, 16)
 _SEND = 'let the camera driver send bgr8, rgb8, mono8 or JPEG'
+
+
+def _bytes(message: Any) -> Pixels:
+    return np.frombuffer(message.data, np.uint8) if len(message.data) else np.zeros(0, np.uint8)
 
 
 class ImageDecoder:
@@ -105,13 +111,15 @@ class ImageDecoder:
         if _DISTANCES.match(name) or (name == 'mono16' and is_depth(self._topic)):
             raise depth_image(name)
         self._check_size(w, h)
+        if name.lower() in PLANAR:
+            return bgr_from_planes(name, w, h, step, _bytes(message))
         if name not in ENCODINGS:
             if self._other is None:
                 raise BadMessage(f'encoding {name!r} cannot be turned into BGR', f'{_SEND}, or use compressed images')
             return self._other(message)
         size, channels, conversion = ENCODINGS[name]
         least = w * size * channels
-        data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.zeros(0, np.uint8)
+        data = _bytes(message)
         if not h or not w or step < least or data.size < step * (h - 1) + least:
             raise BadMessage(f'{data.size} bytes in rows of {step} are too few for {w}x{h} px {name}',
                              'the image is cut off, check the camera driver')
