@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .model_engine import add_build, backends_here, build, half
+from .model_get import add_get, get
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -21,6 +22,9 @@ EXAMPLES = """examples:
   selfpose model show out/model
   selfpose model verify                      all shipped models
   selfpose model verify out/model
+  selfpose model get                         what can be fetched
+  selfpose model get blazepose-full          the default 2D network
+  selfpose model get blazepose-full --from /media/stick
   selfpose model import rtmpose-s.onnx --as rtmpose -o ~/models/rtmpose_s
   selfpose model import yolox.onnx --as yolox --size 416x416 -o ~/models/people --picture room.jpg
   selfpose model promote out/model ~/models lifter
@@ -31,6 +35,8 @@ EXAMPLES = """examples:
 show also says which backends can run the model on this machine, and why not.
 verify compares the file with the hash on its card, loads the network, compares it with the card, runs it, and compares
 what it gives with golden.npz, where that is in the folder: inputs and outputs that import has kept.
+get fetches a 2D network of others, compares it with its hash, and makes a model folder that is known by its name; what
+it needs comes along.
 import makes a model folder of an ONNX or TensorFlow Lite file: 2D pose networks and detectors, as their authors export
 them. It writes the card, compares it with the graph, and tries it on a picture; look at check.png in the folder.
 build makes TensorRT engines for this machine's GPU, which the nodes would do at their first start, and compares them
@@ -57,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_build(actions.add_parser('build', parents=[common], help="TensorRT engines for this machine's GPU"))
     _add_import(actions.add_parser('import', parents=[common],
                                    help='make a model folder of an ONNX or TensorFlow Lite file'))
+    add_get(actions.add_parser('get', parents=[common], help='fetch a 2D network of others'))
     for changing in (promote, rollback):
         changing.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
         changing.add_argument('name', metavar='NAME', help='of the entry in it')
@@ -82,7 +89,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     return {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change,
-            'import': _import, 'build': _build, 'fp16': _half}[args.action](args)
+            'get': _get, 'import': _import, 'build': _build, 'fp16': _half}[args.action](args)
 
 
 def _say(args: argparse.Namespace, told: Any, text: str) -> None:
@@ -110,6 +117,17 @@ def _show(args: argparse.Namespace) -> int:
     # dates, which YAML reads as such, are text in JSON
     told = json.loads(json.dumps(card, default=str))
     _say(args, told, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
+    return 0
+
+
+def _get(args: argparse.Namespace) -> int:
+    def looked(network: Any, folder: Path) -> None:
+        import cv2
+        picture = _picture(None)
+        _looked(network, picture)
+        cv2.imwrite(str(folder / 'check.png'), picture)
+
+    _say(args, *get(args, looked))
     return 0
 
 

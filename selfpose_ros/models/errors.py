@@ -3,8 +3,12 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
-__all__ = ['ModelError']
+__all__ = ['ModelError', 'ModelNotHere']
 
 
 class ModelError(ValueError):
     """A model folder or a store of them is missing, damaged, or not what it says it is."""
+
+
+class ModelNotHere(ModelError):
+    """A model of the catalogue that has not been fetched to this machine; the message says how that is done."""

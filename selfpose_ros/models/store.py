@@ -26,7 +26,8 @@ from typing import Any
 import yaml
 
 from .card import CARD, GOLDEN, HALF, LITE, Card, read_card, sha256_of
-from .errors import ModelError
+from .catalogue import CATALOGUE, how_to_get, models_folder
+from .errors import ModelError, ModelNotHere
 from .onnx_weights import outside_files
 
 __all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
@@ -68,18 +69,23 @@ def shipped() -> tuple[str, ...]:
 def open_model(name_or_path: str | Path) -> Model:
     """A shipped model by its name, or a model folder, or the current version of a store entry, by its path.
 
-    A word without a slash that is the name of a shipped model means that one; write ./NAME for a folder of that name.
-    The card is checked, and the model file against its hash.
+    A word without a slash that is the name of a shipped model, or of one that was fetched, means that one; write ./NAME
+    for a folder of that name. The card is checked, and the model file against its hash.
 
     Raises:
+        ModelNotHere: it is in the catalogue, and has not been fetched.
         ModelError: there is none, or it is damaged, or this version cannot use it.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, str) and text in shipped():
         folder = _SHIPPED / text
+    elif isinstance(name_or_path, str) and text in CATALOGUE and (models_folder() / text).is_dir():
+        folder = models_folder() / text
     else:
         folder = Path(name_or_path).expanduser()
         if not folder.is_dir():
+            if text in CATALOGUE:
+                raise ModelNotHere(how_to_get(text))
             names = ', '.join(shipped()) or 'none'
             raise ModelError(f'{text or "(empty)"}: neither a model folder nor a shipped model; check the path, or '
                              f'take one that is shipped: {names}')

@@ -47,14 +47,18 @@ def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: A
         _known(name, options, MediaPipePose)
         return MediaPipePose(**options)
     model = _model_of(name)
+    from ...models.card import CARD
     from ...models.store import open_model
     from .network import VisionNetwork
     threads = options.pop('threads', 1)
     # the one that its card names, unless another one, or none, is asked for
-    detector = options.pop('detector', model.card.everything.get('detector'))
+    told = model.card.everything.get('detector')
+    detector = options.pop('detector', told)
     network = VisionNetwork(model, threads, backend=backend)
     if not network.vision.about.top_down and detector is not None:
         raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
+    if detector is not None and detector == told and (model.folder.parent / str(told) / CARD).is_file():
+        detector = model.folder.parent / str(told)         # fetched together, wherever that was
     found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
     return of_network(network, found_by, **options)
 

@@ -46,6 +46,8 @@ class Request:
         decode: options that differ from the preset's.
         name: of the model; '' = the folder's.
         licence: of the weights.
+        detector: name of the model that finds the people for it; '' = none.
+        source: where it is from, for the card; '' = the file's name.
     """
 
     file: Path
@@ -57,6 +59,8 @@ class Request:
     decode: Mapping[str, Any] = field(default_factory=dict)
     name: str = ''
     licence: str = 'not told'
+    detector: str = ''
+    source: str = ''
 
 
 def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] | None = None) -> VisionNetwork:
@@ -166,7 +170,9 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
             image['size'] = [wide, high]
     preset['decode'].update(request.decode)
     card = {'name': request.name or request.folder.name, 'kind': family.kind, **preset, 'method': 'imported',
-            'source': request.file.name, 'licence': request.licence, 'sha256': sha256}
+            'source': request.source or request.file.name, 'licence': request.licence, 'sha256': sha256}
+    if request.detector:
+        card['detector'] = request.detector
     if family.kind == 'pose2d':
         card['joints'] = list(_joints(request, _count(preset['family'], names, outputs)))
     return card

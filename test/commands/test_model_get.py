@@ -1,0 +1,98 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose model get` with a network that the test builds, in the place of somebody's."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+import colour_networks as nets
+
+from selfpose_ros import cli
+from selfpose_ros.inference.pose2d import make_pose2d
+from selfpose_ros.models import catalogue
+from selfpose_ros.models.card import sha256_of
+from selfpose_ros.models.catalogue import Entry
+
+
+@pytest.fixture
+def stick(tmp_path: Path, monkeypatch) -> Path:
+    """A folder with a pose network and its detector, which are all that the catalogue holds."""
+    folder = tmp_path / 'stick'
+    folder.mkdir()
+    files = {'people': nets.rtmdet(folder / 'people.onnx'), 'joints': nets.simcc(folder / 'joints.onnx')}
+    entries = {name: Entry(name, preset, 'Apache-2.0', 'a test', sha256_of(files[name]), f'{name}.onnx',
+                           f'{name}-1.zip', f'/{name}.onnx', f'http://127.0.0.1:1/{name}-1.zip', 1., detector)
+               for name, preset, detector in (('people', 'rtmdet', ''), ('joints', 'rtmpose', 'people'))}
+    monkeypatch.setattr(catalogue, 'CATALOGUE', entries)
+    from selfpose_ros.models import store
+    monkeypatch.setattr(store, 'CATALOGUE', entries)
+    monkeypatch.setenv('SELFPOSE_MODELS', str(tmp_path / 'models'))
+    return folder
+
+
+def get(capsys, *arguments: object) -> tuple[int, str, str]:
+    status = cli.main(['model', 'get', *map(str, arguments)])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_what_is_fetched_is_known_by_its_name_with_what_it_needs(stick: Path, tmp_path: Path, capsys):
+    status, out, err = get(capsys, 'joints', '--from', stick)
+    assert (status, err) == (0, '')
+    assert [row.split(':')[0] for row in out.splitlines()] == ['people', 'joints']
+    net = make_pose2d('joints')
+    assert len(net.sessions) == 2 and net.name == 'joints'
+    card = (tmp_path / 'models' / 'joints' / 'card.yaml').read_text()
+    assert 'detector: people' in card and 'source: joints.onnx' in card and 'licence: Apache-2.0' in card
+    assert sorted(p.name for p in (tmp_path / 'models').iterdir()) == ['.lock', 'joints', 'people']
+    # again, and without the stick: nothing is fetched
+    assert 'is here already, sound' in get(capsys, 'joints')[1]
+
+
+def test_another_folder_keeps_both_together(stick: Path, tmp_path: Path, capsys):
+    assert get(capsys, 'joints', '--from', stick, '--folder', tmp_path / 'elsewhere')[0] == 0
+    assert len(make_pose2d(str(tmp_path / 'elsewhere' / 'joints')).sessions) == 2
+    assert not (tmp_path / 'models').exists()
+
+
+def test_without_a_name_it_says_what_there_is(stick: Path, tmp_path: Path, capsys):
+    status, out, _ = get(capsys)
+    assert status == 0 and out.splitlines()[0].startswith('people  Apache-2.0, 1 MB, a test')
+    assert out.endswith(f'they are kept in {tmp_path / "models"}\n') and 'is here' not in out
+    get(capsys, 'people', '--from', stick)
+    told = json.loads(get(capsys, '--json')[1])
+    assert [(t['name'], t['here']) for t in told] == [('people', True), ('joints', False)]
+
+
+def test_a_name_that_is_none_stops_it_before_anything_is_fetched(stick: Path, tmp_path: Path, capsys):
+    status, _, err = get(capsys, 'people', 'jonts', '--from', stick)
+    assert status == 2 and "'jonts' is not in the catalogue; choose one of: people, joints" in err
+    assert not (tmp_path / 'models').exists()
+
+
+def test_a_damaged_one_is_said_to_be_so_and_how_it_comes_again(stick: Path, tmp_path: Path, capsys):
+    get(capsys, 'people', '--from', stick)
+    folder = tmp_path / 'models' / 'people'
+    (folder / 'model.onnx').write_bytes(b'x')
+    status, _, err = get(capsys, 'people', '--from', stick)
+    assert status == 2 and f'remove {folder}: selfpose model get people brings it again' in err
+
+
+def test_a_graph_of_another_family_leaves_nothing_behind(stick: Path, tmp_path: Path, capsys, monkeypatch):
+    from dataclasses import replace
+    entries = catalogue.CATALOGUE
+    monkeypatch.setitem(entries, 'people', replace(entries['people'], preset='yolox'))
+    status, _, err = get(capsys, 'joints', '--from', stick)
+    assert status == 2 and err.count('\n') == 1
+    assert not (tmp_path / 'models' / 'people').exists() and not (tmp_path / 'models' / 'joints').exists()
+
+
+def test_a_folder_that_cannot_be_written(stick: Path, tmp_path: Path, capsys):
+    (tmp_path / 'file').write_text('in the way')
+    status, _, err = get(capsys, 'people', '--from', stick, '--folder', tmp_path / 'file')
+    assert status == 2 and 'cannot be written' in err and 'SELFPOSE_MODELS' in err
