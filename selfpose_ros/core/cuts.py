@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .filtering import FilterConfig, SkeletonFilter, State, predicted
-from .model import RigModel
 from .person_view import Row
+from .rig_model import RigModel
 from .sides import PERMUTATIONS, agreed_permutation
 from .tracks.person import measurement_of, with_memory
 

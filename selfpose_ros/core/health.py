@@ -10,9 +10,10 @@ from statistics import median_low
 
 import numpy as np
 
-from .model import RigModel
 from .observation import LEVEL_NAMES, MultiView, Skeleton3D
 from .quick import median
+from .rig_model import RigModel
+from .rig_state import Reason, RigState
 from .tracks.people import People
 
 __all__ = ['CameraStatus', 'EstimatorStatus', 'HealthMonitor']
@@ -47,6 +48,7 @@ class EstimatorStatus:
         ok: False when somebody should look.
         cameras: by name.
         rig_quality: 0 without a rig.  rig_reason: why there is no rig, '' with one.
+        rig_state, rig_cause: the same as values.
         scale_source: '' without a rig.  scale_sigma: relative.
         solving: a rig solve runs now.
     """
@@ -60,7 +62,8 @@ class EstimatorStatus:
     scale_source: str = ''
     scale_sigma: float = 0.
     solving: bool = False
-
+    rig_state: RigState = RigState.EMPTY
+    rig_cause: Reason = Reason.NONE
 
 
 #: a camera that has been silent for this long, and for this many of its own periods, is called gone; s
@@ -126,8 +129,14 @@ class HealthMonitor:
                 c.used |= bool(used[v])
 
     def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
-               solving: bool, fault: str = '') -> EstimatorStatus:
-        """What is going on, in one value; `fault`: a sentence on a defect that somebody should look at."""
+               solving: bool, fault: str = '', state: RigState = RigState.EMPTY,
+               cause: Reason = Reason.NONE) -> EstimatorStatus:
+        """What is going on, in one value.
+
+        Args:
+            people: of the newest result.  reason: why no rig is published, a sentence.  cause: the same as a value.
+            fault: a sentence on a defect that somebody should look at.
+        """
         cameras = {}
         for name, c in sorted(self._cameras.items()):
             age = self._now - c.newest
@@ -144,9 +153,10 @@ class HealthMonitor:
         if fault:
             sentence, ok = f'{sentence}; {fault}', False
         if model is None:
-            return EstimatorStatus(level, sentence, ok, cameras, 0., reason, '', 0., solving)
+            return EstimatorStatus(level, sentence, ok, cameras, 0., reason, '', 0., solving, state, cause)
         return EstimatorStatus(level, sentence, ok, cameras, model.quality if model.level >= 3 else 0.,
-                               '' if model.level >= 3 else reason, model.scale.source, model.scale.sigma, solving)
+                               '' if model.level >= 3 else reason, model.scale.source, model.scale.sigma, solving,
+                               state, cause)
 
     def _sentence(self, level: int, people: Sequence[Skeleton3D], cameras: Mapping[str, CameraStatus], alive: list[str],
                   model: RigModel | None, reason: str) -> tuple[str, bool]:

@@ -1,147 +1,35 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The present idea of the rig in the world: what the estimator fuses views with, good enough to publish or not yet."""
+"""Where a model of the rig comes from: a solution, a rig that was saved, or lifted poses alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import rotation
-from .body import BONE_PRIOR_M, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
-from .camera import FOCAL_PRIOR
+from .body import BONE_PRIOR_M, STATURE_LOG_SIGMA, STATURE_PRIOR_M
+from .camera import FOCAL_PRIOR, Intrinsics
 from .cameras import Cameras
-from .fusion.lifted import LiftedRig, lifted_rig
+from .fusion.lifted import LiftedRig, depth_agreement, lifted_rig
 from .fusion.triangulation import triangulate
 from .lifting import pinhole
 from .noise import NoiseModel
 from .rig import Rig
-from .rig.bundle import BundleState
 from .rig.solver import Solution, Tracks, problem_of
 from .rig.world import MetricScale, World, find_world, metric_scale
+from .rig_model import RigModel, common_cameras
 
-__all__ = ['RigModel', 'lifted_model', 'model_from_rig', 'model_from_solution']
+__all__ = ['RigModel', 'contradicts_lifted', 'lifted_model', 'model_from_rig', 'model_from_solution']
 
 Array = NDArray[np.float64]
 
-#: pictures whose width over height differs by less than this show the same
-_SAME_SHAPE = .02
-
-
-@dataclass(frozen=True)
-class RigModel:
-    """Cameras in metres in the world frame, the body that they were found with, and how good that is.
-
-    Attributes:
-        cameras: (V,) names.  R, t: x_cam = R x_world + t.  focal (V,), centre (V, 2): px.
-        bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.
-        aspect: (V,) fy / fx of known intrinsics; pixels are brought to square ones before.
-        solution: in its own frame, to start the next solve from.  world, scale: how the world frame was found.
-        lifted: it rests on lifted poses alone, nothing was solved.  depth_sigma: relative spread of distances along the
-            view that a guessed focal length leaves, where a single camera cannot tell; from `origin` (3,) m on.
-    """
-
-    cameras: tuple[str, ...]
-    R: Array
-    t: Array
-    focal: Array
-    centre: Array
-    image_size: NDArray[np.int64]
-    distortion: Array
-    bones: Array
-    noise: NoiseModel
-    level: int
-    quality: float
-    rotation_sigma_deg: Array
-    solution: Solution
-    world: World
-    scale: MetricScale
-    stamp: float
-    aspect: Array = field(default_factory=lambda: np.ones(1))
-    lifted: bool = False
-    depth_sigma: float = 0.
-    origin: Array = field(default_factory=lambda: np.zeros(3))
-
-    @property
-    def geometry(self) -> Cameras:
-        """The cameras as one value that projects."""
-        return Cameras(self.R, self.t, self.focal, self.centre)
-
-    @property
-    def pinholes(self) -> dict[str, Array]:
-        """K (3, 3) px of each camera's undistorted, square pixels."""
-        return {c: np.array([[f, 0, x], [0, f, y], [0, 0, 1.]])
-                for c, f, (x, y) in zip(self.cameras, self.focal, self.centre, strict=True)}
-
-    def with_camera(self, v: int, R: Array, t: Array) -> RigModel:
-        """The same world with another pose of one camera."""
-        Rs, ts, s = self.R.copy(), self.t.copy(), self.solution.state
-        Rs[v], ts[v] = R, t
-        there = replace(s.cameras, R=Rs @ self.world.R, t=(ts + Rs @ self.world.t) / self.scale.factor)
-        return replace(self, R=Rs, t=ts, solution=replace(self.solution, state=replace(s, cameras=there)))
-
-    def with_cameras_of(self, other: RigModel) -> RigModel:
-        """This model, with the cameras that it lacks as another one of the same world has them; cameras by name."""
-        more = [v for v, c in enumerate(other.cameras) if c not in self.cameras]
-        if not more:
-            return self
-        names = (*self.cameras, *(other.cameras[v] for v in more))
-        order = sorted(range(len(names)), key=lambda v: names[v])
-
-        def both(mine: Array, theirs: Array) -> Array:
-            return np.concatenate([mine, theirs[more]])[order]
-        R, t = both(self.R, other.R), both(self.t, other.t)
-        focal, size = both(self.focal, other.focal), np.concatenate([self.image_size, other.image_size[more]])[order]
-        sigma = both(self.rotation_sigma_deg, other.rotation_sigma_deg)
-        s, seen = self.solution, self.solution.tracks
-        there = Cameras(R @ self.world.R, (t + R @ self.world.t) / self.scale.factor, focal,
-                        both(self.centre, other.centre))
-        state = replace(s.state, cameras=there)
-        solution = replace(s, state=state, tracks=seen.with_unseen(tuple(names[v] for v in order), size),
-                           covariance=np.zeros((there.layout.size,) * 2), rotation_sigma_deg=sigma,
-                           clock_offset_s=both(self.clock_offset_s, other.clock_offset_s))
-        return replace(self, cameras=tuple(names[v] for v in order), R=R, t=t, focal=focal,
-                       centre=there.centre, image_size=size,
-                       distortion=both(self.distortion, other.distortion), rotation_sigma_deg=sigma, solution=solution,
-                       aspect=both(self.aspect, other.aspect))
-
-    def with_size(self, v: int, size: tuple[int, int]) -> RigModel | None:
-        """The same camera, whose pictures come at another resolution (w, h) px; None when they show another part."""
-        share = np.array(size) / self.image_size[v]
-        if abs(share[0] / share[1] - 1) > _SAME_SHAPE:
-            return None
-        focal, centre, sizes, s = self.focal.copy(), self.centre.copy(), self.image_size.copy(), self.solution.state
-        focal[v] *= share[0]
-        centre[v] *= share
-        sizes[v] = size
-        return replace(self, focal=focal, centre=centre, image_size=sizes,
-                       solution=replace(self.solution,
-                                        state=replace(s, cameras=replace(s.cameras, focal=focal, centre=centre))))
-
-    @property
-    def clock_offset_s(self) -> Array:
-        """(V,) s: a camera's stamps minus true time, relative to the first camera."""
-        found = self.solution.clock_offset_s
-        return found if len(found) == len(self.cameras) else np.zeros(len(self.cameras))
-
-    def rig(self) -> Rig:
-        """As it is published."""
-        K = np.zeros((len(self.cameras), 3, 3))
-        K[:, 0, 0] = self.focal
-        K[:, 1, 1] = self.focal * self.aspect
-        K[:, :2, 2] = self.centre
-        K[:, 2, 2] = 1.
-        return Rig(self.cameras, K, self.distortion, self.image_size, self.R, self.t, self.quality, self.scale.source,
-                   self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.solution.reprojection_px,
-                   self.clock_offset_s, self.solution.frames, self.stamp)
-
-
-def _in_world(s: BundleState, scale: float, world: World) -> tuple[Array, Array]:
-    """Cameras of a state in its own units -> (R, t) for metric world points."""
-    R = s.cameras.R @ world.R.T
-    return R, s.cameras.t * scale - R @ world.t
+def _lenses(known: Sequence[Intrinsics | None]) -> tuple[Array, Array]:
+    """Distortion (V, 5) and fy / fx (V,) of intrinsics; none and one where they are unknown."""
+    return (np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known]),
+            np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
 
 
 def model_from_solution(
@@ -159,21 +47,14 @@ def model_from_solution(
     scale = metric_scale(s.bones, s.cameras.centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
     world = find_world(X, s.cameras.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
-    known = tracks.intrinsics
     if keep is not None and not hold:
         world = _turned_alike(find_world(X, s.cameras.R[0][2]), world, np.median(X[:, 0], axis=0))
-    R, t = _in_world(s, scale.factor, world)
-    distortion = np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known])
-    return RigModel(tracks.cameras, R, t, s.cameras.focal, s.cameras.centre, tracks.image_size, distortion,
-                    s.bones * scale.factor, solution.noise, level, solution.quality, solution.rotation_sigma_deg,
-                    solution, world, scale, float(tracks.stamp[-1]),
-                    np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
-
-
-def common_cameras(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Where the cameras that both name stand in each."""
-    both = [c for c in a if c in b]
-    return [a.index(c) for c in both], [b.index(c) for c in both]
+    R = s.cameras.R @ world.R.T
+    late = solution.clock_offset_s if len(solution.clock_offset_s) else np.zeros(len(tracks.cameras))
+    return RigModel(tracks.cameras, replace(s.cameras, R=R, t=s.cameras.t * scale.factor - R @ world.t),
+                    tracks.image_size, *_lenses(tracks.intrinsics), s.bones * scale.factor, solution.noise, level,
+                    solution.quality, solution.rotation_sigma_deg, late, world, scale, float(tracks.stamp[-1]),
+                    solution, solution.reprojection_px)
 
 
 def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:
@@ -213,18 +94,12 @@ def _turned_alike(measured: World, like: World, body: Array) -> World:
 
 def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     """A rig that was saved: level 2 until views of today agree with it."""
-    V = len(rig.cameras)
-    turn = rig.R @ rig.R[0].T
-    cameras = Cameras(turn, rig.t - turn @ rig.t[0], rig.K[:, 0, 0], rig.K[:, :2, 2])
-    s = BundleState(cameras, np.zeros((0, 17, 3)), BONE_PRIOR_M)
-    none = Tracks(rig.cameras, np.zeros(0), np.zeros((0, V, 17, 2)), np.zeros((0, V, 17)), rig.image_size, (None,) * V)
-    solution = Solution(s, none, np.zeros((cameras.layout.size,) * 2), rig.rotation_sigma_deg, noise, np.nan,
-                        rig.reprojection_px, 0., 0, clock_offset_s=rig.clock_offset_s)
-    world = World(rig.R[0].T, -rig.R[0].T @ rig.t[0], rig.gravity_sigma_deg)
-    return RigModel(rig.cameras, rig.R, rig.t, rig.K[:, 0, 0].copy(), rig.K[:, :2, 2].copy(), rig.image_size,
-                    rig.distortion, BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, solution,
-                    world, MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp,
-                    rig.K[:, 1, 1] / rig.K[:, 0, 0])
+    g = rig.geometry
+    world = World(g.R[0].T, -g.R[0].T @ g.t[0], rig.gravity_sigma_deg)
+    return RigModel(rig.cameras, g, rig.image_size, rig.distortion, rig.K[:, 1, 1] / rig.K[:, 0, 0],
+                    BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, rig.clock_offset_s, world,
+                    MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp,
+                    reprojection_px=rig.reprojection_px)
 
 
 def lifted_model(tracks: Tracks, height_m: float, old: RigModel | None = None) -> RigModel | None:
@@ -278,25 +153,23 @@ def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: in
     known = tracks.intrinsics
     focal = np.array([pinhole(k, (int(s[0]), int(s[1])))[0, 0] for k, s in zip(known, tracks.image_size, strict=True)])
     centre = np.array([tracks.image_size[v] / 2. if k is None else k.K[:2, 2] for v, k in enumerate(known)])
-    V = len(names)
-    cameras = Cameras(turn, found.t - turn @ found.t[a], focal, centre)
-    state = BundleState(cameras, np.zeros((0, 17, 3)), bones)
-    solution = Solution(state, tracks.rows(np.zeros(0, np.int64)), np.zeros((cameras.layout.size,) * 2),
-                        found.sigma_deg, NoiseModel.prior(tracks.image_size), np.nan, np.nan, 0., 0)
-    guessed = V == 1 and (known[0] is None or known[0].source != 'known')
+    guessed = len(names) == 1 and (known[0] is None or known[0].source != 'known')
     return RigModel(
-        names, R, t, focal, centre, tracks.image_size,
-        np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known]), bones, solution.noise, level, 0.,
-        found.sigma_deg, solution, World(Ra.T, -Ra.T @ ta, 15.), scale, float(tracks.stamp[-1]),
-        np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]), True, FOCAL_PRIOR[1] if guessed else 0.,
-        keep.origin if common and keep is not None else np.array([0., 0., .9]))
+        names, Cameras(R, t, focal, centre), tracks.image_size, *_lenses(known), bones,
+        NoiseModel.prior(tracks.image_size), level, 0., found.sigma_deg, np.zeros(len(names)),
+        World(Ra.T, -Ra.T @ ta, 15.), scale, float(tracks.stamp[-1]), lifted=True,
+        depth_sigma=FOCAL_PRIOR[1] if guessed else 0.,
+        origin=keep.origin if common and keep is not None else np.array([0., 0., .9]))
 
 
-def with_level(model: RigModel, level: int) -> RigModel:
-    """The same model at another level."""
-    return replace(model, level=level)
+#: agreement with lifted poses below which a solution is none: of two cameras, which fit much; of more
+_AGREE_TWO, _AGREE = .5, .1
 
 
-def body_height_m(model: RigModel) -> float:
-    """Standing height that goes with the model's bones, m."""
-    return stature_m(model.bones)
+def contradicts_lifted(solution: Solution) -> bool:
+    """Bodies of a solution do not lie in depth as the lifter sees them."""
+    tracks, s = solution.tracks, solution.state
+    if tracks.lifted is None or tracks.lifted_sigma is None or not np.isfinite(tracks.lifted).any():
+        return False
+    return depth_agreement(s.X, s.cameras.R, tracks.lifted, tracks.lifted_sigma) < (
+        _AGREE if len(tracks.cameras) > 2 else _AGREE_TWO)

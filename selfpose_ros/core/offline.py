@@ -195,5 +195,5 @@ _MOST_CORRELATION = .5
 def _problem(tracks: Tracks, model: RigModel) -> BundleProblem:
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, model.noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
-    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, model.centre, np.log(model.focal),
-                         np.zeros(len(model.cameras)), bone_sigma=1.5 * model.solution.bone_sigma)
+    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, model.geometry.centre,
+                         np.log(model.geometry.focal), np.zeros(len(model.cameras)), bone_sigma=1.5 * model.bone_sigma)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from .noise import NoiseModel
 from .rig import NotSolved, SolveFailed
 from .rig.largest import solve_largest
 from .rig.solver import Solution, SolverConfig, Tracks
+from .rig.start import Start
 from .solver_process import ProcessEnded, SolverProcess
 
 __all__ = ['RigWorker', 'WORKERS']
@@ -48,9 +50,9 @@ class RigWorker:
         """What a solve takes on one core here, about, s."""
         return .02 + .0012 * len(tracks.cameras) * min(len(tracks.stamp), config.frames)
 
-    def submit(self, now: float, tracks: Tracks, config: SolverConfig, start: Solution | None) -> None:
-        """Begin; the caller has checked `busy`."""
-        noise = start.noise if start is not None and start.noise.measured else None
+    def submit(self, now: float, tracks: Tracks, config: SolverConfig, start: Start | None,
+               noise: NoiseModel | None = None) -> None:
+        """Begin; the caller has checked `busy`. Start and noise: see `rig.solver.solve`."""
         try:
             if self.where == 'inline':
                 self._result = solve_largest(tracks, config, start=start, noise=noise)

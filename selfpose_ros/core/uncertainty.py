@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import RigModel
+from .rig_model import RigModel
 
 __all__ = ['UNKNOWN_M', 'Uncertainty', 'place_sigma', 'uncertainty']
 

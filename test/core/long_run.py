@@ -86,7 +86,7 @@ def play(frames: Iterable[MultiView], estimator: Estimator, told: float = 0.) ->
         for p in people:
             out.identities.setdefault(p.person, f.stamp)
         out.levels[max((p.level for p in people), default=0)] += 1
-        model = estimator._model
+        model = estimator.model
         if model is None or model.level < 3:
             if old is not None:
                 out.lost.append(f.stamp)
@@ -95,8 +95,8 @@ def play(frames: Iterable[MultiView], estimator: Estimator, told: float = 0.) ->
             if old is not None and old is not model:
                 out.jumps.append((f.stamp, *jump(old, model, people)))
             old = model
-        if estimator._fault and (not out.faults or out.faults[-1] != estimator._fault):
-            out.faults.append(estimator._fault)
+        if estimator._rig.fault and (not out.faults or out.faults[-1] != estimator._rig.fault):
+            out.faults.append(estimator._rig.fault)
         if f.stamp >= say:
             print(f'{f.stamp:.0f} s: {out.text()}', flush=True)
             say += told

@@ -20,7 +20,6 @@ from selfpose_ros.core.correction import CorrectionConfig, correct
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.fusion.corrected import RunningLengths, correct_views, pose_at, turned_together
 from selfpose_ros.core.lifting import bone_information, place
-from selfpose_ros.core.model import with_level
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.synthetic import ring_rig, walker
 
@@ -341,7 +340,7 @@ def test_a_rig_that_is_trusted_is_left_to_the_filter() -> None:
     people = copy.deepcopy(told(True)[1])._people
     p, model = people.everybody[0], people.model
     assert model is not None
-    for m, most in ((model, False), (with_level(model, 3), True)):
+    for m, most in ((model, False), (replace(model, level=3), True)):
         shown = people._output.of([p], p.stamp, m, people.lifted, people.left_out)[0].joints
         assert (np.nanmax(np.abs(shown - p.filter.x)) < 1e-12) == most
 

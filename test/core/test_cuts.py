@@ -143,7 +143,7 @@ def test_two_cameras_that_contradict_each_other_make_no_jump() -> None:
     from selfpose_ros.core import rotation
     model = model_of(2)
     Q = rotation.exp(np.deg2rad([4., 10., 0.]))
-    wrong = replace(model, R=np.stack([model.R[0], Q @ model.R[1]]), t=np.stack([model.t[0], Q @ model.t[1]]))
+    wrong = model.with_camera(1, Q @ model.R[1], Q @ model.t[1])
     frames = frames_of(observe(motion()[:80], ring_rig(2, 3), FPS, 3, outliers=0., swap=0.))
     people = offline.follow(frames, wrong, EstimatorConfig(), None, lambda what, share: None)[0]
     assert people

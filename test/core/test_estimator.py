@@ -506,7 +506,7 @@ def test_memory_stays_bounded_over_ten_thousand_updates(monkeypatch: pytest.Monk
     2 %.
     """
     e = Estimator()
-    monkeypatch.setattr(e._worker, 'submit', lambda *given: None)
+    monkeypatch.setattr(e._rig._worker, 'submit', lambda *given: None)
     poses = [f.views for f in four().frames[:50]]
     size = {}
     for i in range(10_000):

@@ -14,7 +14,7 @@ import pytest
 from long_run import play, to_and_fro
 from scenes import run, scene, tracks_of
 
-from selfpose_ros.core import estimator as estimator_module, solving
+from selfpose_ros.core import estimator as estimator_module, rig_tracker, solve_pace, solving
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.history import History
 from selfpose_ros.core.model import model_from_solution
@@ -64,8 +64,9 @@ def test_rows_that_are_thinned_during_a_solve_cost_nothing(monkeypatch: pytest.M
     """
     monkeypatch.setattr(estimator_module, 'History', functools.partial(History, 40))
     monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda tracks, config: 1.5))
-    monkeypatch.setattr(estimator_module, '_MAINTENANCE_S', 1.)
-    monkeypatch.setattr(estimator_module, '_SETTLED_ROWS', 20)
+    monkeypatch.setattr(solve_pace, '_MAINTENANCE_S', 1.)
+    monkeypatch.setattr(solve_pace, 'SETTLED_ROWS', 20)
+    monkeypatch.setattr(rig_tracker, 'SETTLED_ROWS', 20)
     estimator = Estimator(LATE)
     out = play(to_and_fro(walk(), 11.), estimator)
     assert not out.exceptions and not out.faults and not out.lost and list(out.identities) == [1]
@@ -96,8 +97,8 @@ def test_a_solve_that_raises_costs_neither_people_nor_rig_and_is_tried_again(mon
             raise IndexError('index 703 is out of bounds')
         return real(*args, **more)
     monkeypatch.setattr(solving, 'solve_largest', breaks)
-    e._worker.cancel()
-    e._next_rows, e._next_time = 0, -np.inf
+    e._rig._worker.cancel()
+    e._rig._pace.at_once(0)
     r = run(list(to_and_fro(walk(), 12.))[40:], estimator=e)
     assert (r.level() == 3).all() and {p.person for o in r.people for p in o} == {1}
     broken = [s for s in r.status if 'IndexError: index 703' in s.sentence]
@@ -123,9 +124,9 @@ def test_a_rig_that_has_no_place_in_the_world_costs_nothing(monkeypatch: pytest.
     def breaks(*args: Any, **more: Any) -> Any:
         raise np.linalg.LinAlgError('singular')
     e = copy.deepcopy(warm())
-    e._worker.cancel()
-    e._next_rows, e._next_time = 0, -np.inf
-    monkeypatch.setattr(estimator_module, 'model_from_solution', breaks)
+    e._rig._worker.cancel()
+    e._rig._pace.at_once(0)
+    monkeypatch.setattr(rig_tracker, 'model_from_solution', breaks)
     r = run(list(to_and_fro(walk(), 5.))[40:], estimator=e)
     assert (r.level() == 3).all() and 'could not be placed' in r.status[-1].sentence
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scenes import rotation_errors, scene, tracks_of
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.body import BONE_PRIOR_M
+from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.fusion.triangulation import triangulate
 from selfpose_ros.core.model import RigModel, lifted_model, model_from_rig, model_from_solution
 from selfpose_ros.core.rig import Rig
@@ -99,28 +101,33 @@ def test_limbs_that_were_wrong_do_not_turn_the_room() -> None:
 
 @pytest.mark.parametrize('saved', [False, True])
 def test_a_camera_placed_where_it_was_changes_nothing(saved: bool) -> None:
-    """The solution that the next solve starts from is in the rig's frame and scale: to rounding what it was."""
-    _, _, model = solved()
+    """What the next solve starts from is in the solution's frame and scale, or in that of a saved rig's first camera:
+    to rounding what it was.
+    """
+    _, solution, model = solved()
     if saved:
         model = turned(model, 100., (3., 1., .5))[0]
+    turn = model.R @ model.R[0].T
+    was = Cameras(turn, model.t - turn @ model.t[0], model.focal, model.centre) if saved else solution.state.cameras
     for v in range(len(model.cameras)):
-        s = model.with_camera(v, model.R[v], model.t[v]).solution.state
-        assert np.allclose(s.cameras.R, model.solution.state.cameras.R, atol=1e-12)
-        assert np.allclose(s.cameras.t, model.solution.state.cameras.t, atol=1e-12)
+        start = model.with_camera(v, model.R[v], model.t[v]).start
+        assert start.names == model.cameras
+        assert np.allclose(start.cameras.R, was.R, atol=1e-12) and np.allclose(start.cameras.t, was.t, atol=1e-12)
+        assert np.allclose(start.bones, BONE_PRIOR_M if saved else solution.state.bones, atol=1e-12)
 
 
 @pytest.mark.parametrize('v', [0, 2])
-def test_a_camera_placed_anew_is_there_in_world_and_solution(v: int) -> None:
-    """Its pictures of the body are the same from the world's pose and from the solution's; the others' are what they
-    were.
+def test_a_camera_placed_anew_is_there_in_world_and_start(v: int) -> None:
+    """Its pictures of the body are the same from the world's pose and from what the next solve starts from; the others'
+    are what they were. The solution itself is what it was.
     """
     _, solution, model = solved()
     Q = rotation.exp(np.deg2rad([3., -12., 7.]))
     new = model.with_camera(v, Q @ model.R[v], Q @ model.t[v] + [.2, -.1, .3])
-    s = new.solution.state
+    s = solution.state
     X = (s.X * model.scale.factor) @ model.world.R.T + model.world.t
     there = new.geometry.project(X)
-    assert np.abs(s.cameras.project(s.X) - there).max() < 1e-6
+    assert np.abs(new.start.cameras.project(s.X) - there).max() < 1e-6 and new.solution is solution
     rest = [k for k in range(4) if k != v]
     old = solution.state.cameras.project(solution.state.X)
     assert np.abs(there - old)[:, rest].max() < 1e-6 and np.abs(there - old)[:, v].max() > 10.
@@ -131,7 +138,7 @@ def test_a_solve_goes_on_from_a_camera_that_was_placed_anew() -> None:
     any step, it fits the new pictures to three times what remains in the end.
     """
     from selfpose_ros.synthetic import frames_of, observe
-    _, _, model = solved()
+    _, solution, model = solved()
     world = scene(4, 5., 10., 1)
     truth, Q = world.rig, rotation.exp(np.deg2rad([0., 14., 0.]))
     R, t = truth.R.copy(), truth.t.copy()
@@ -142,10 +149,10 @@ def test_a_solve_goes_on_from_a_camera_that_was_placed_anew() -> None:
     size = float(np.linalg.norm(model.rig().centres[1] - model.rig().centres[0])
                  / np.linalg.norm(truth.centres[1] - truth.centres[0]))
     placed = model.with_camera(3, Q @ model.R[3], Q @ model.t[3] + size * np.array([.1, 0., .1]))
-    rows = np.searchsorted(tracks.stamp, placed.solution.tracks.stamp - 1e-6)              # the same instants
+    rows = np.searchsorted(tracks.stamp, solution.tracks.stamp - 1e-6)                     # the same instants
     p = problem_of(tracks.rows(rows), placed.noise)
-    off = np.sqrt(np.median(residuals(placed.solution.state, p)[:, 3]))
-    again = solve(tracks, SolverConfig(frames=40, first_frames=20), start=placed.solution, noise=placed.noise)
+    off = np.sqrt(np.median(residuals(replace(solution.state, cameras=placed.start.cameras), p)[:, 3]))
+    again = solve(tracks, SolverConfig(frames=40, first_frames=20), start=placed.start, noise=placed.noise)
     assert isinstance(again, Solution)
     assert off < 5. and rotation_errors(again.state.cameras.R, R).max() < 3.
 
@@ -158,7 +165,7 @@ def test_another_resolution_is_the_same_camera() -> None:
     assert half is not None
     assert half.focal[1] == pytest.approx(model.focal[1] / 2) and half.focal[0] == model.focal[0]
     assert half.centre[1].tolist() == [250., 250.] and half.image_size[1].tolist() == [500, 500]
-    assert half.solution.state.cameras.focal[1] == pytest.approx(model.focal[1] / 2)
+    assert half.start.cameras.focal[1] == pytest.approx(model.focal[1] / 2)
     assert model.with_size(1, (640, 480)) is None and model.with_size(0, (1000, 1015)) is not None
     assert model.image_size[1].tolist() == [1000, 1000]
 
@@ -174,11 +181,11 @@ def test_a_saved_rig_comes_back_as_it_was() -> None:
     assert model.level == 2
     for name in ('R', 't', 'K', 'clock_offset_s', 'image_size'):
         assert np.allclose(getattr(back, name), getattr(rig, name), atol=1e-12)
-    # the first camera is the frame of its solution, in the world's metres
-    s = model.solution.state
-    assert np.allclose(s.cameras.R[0], np.eye(3)) and np.allclose(s.cameras.t[0], 0., atol=1e-12)
-    assert np.allclose(s.cameras.R @ model.world.R.T, rig.R)
-    assert np.allclose(s.cameras.t - rig.R @ model.world.t, rig.t)
+    # nothing was solved; a solve starts in the frame of the first camera, in the world's metres
+    assert model.solution is None and model.frames == back.frames == 0
+    s = model.start.cameras
+    assert np.allclose(s.R[0], np.eye(3)) and np.allclose(s.t[0], 0., atol=1e-12)
+    assert np.allclose(s.R @ model.world.R.T, rig.R) and np.allclose(s.t - rig.R @ model.world.t, rig.t)
     pin = model.pinholes[rig.cameras[1]]
     assert pin[0, 0] == pin[1, 1] == model.focal[1] and pin[:2, 2].tolist() == model.centre[1].tolist()
 
@@ -218,9 +225,9 @@ def test_lifted_poses_give_a_rig_in_a_world_in_which_the_body_stands() -> None:
     X = triangulate((tracks.kp[-1:] - model.centre[:, None]) / model.focal[:, None, None], np.ones((1, 3, 17)),
                     model.R, model.t)[0]
     assert np.abs(X[0, :2]).max() < .05 and X[[3, 6], 2].min() == pytest.approx(.08, abs=.05)
-    s = model.solution.state
-    assert np.allclose(s.cameras.R @ model.world.R.T, model.R)
-    assert np.allclose(s.cameras.t - model.R @ model.world.t, model.t)
+    assert model.solution is None
+    s = model.start.cameras
+    assert np.allclose(s.R @ model.world.R.T, model.R) and np.allclose(s.t - model.R @ model.world.t, model.t)
     assert model.distortion.shape == (3, 5) and not model.distortion.any()
     assert model.lifted and model.level == 1 and model.quality == 0. and not model.depth_sigma
 
@@ -237,7 +244,7 @@ def test_the_world_of_an_earlier_idea_goes_on() -> None:
 
 @pytest.mark.parametrize('v', [0, 1, 2])
 def test_one_camera_in_common_carries_the_world_on(v: int) -> None:
-    """Whichever it is: its pose is kept, the others follow, and the solution goes with it."""
+    """Whichever it is: its pose is kept, the others follow, and the world's frame goes with it."""
     tracks, model = from_poses()
     kept = turned(model, 60., (1., 2., .3))[0]
     rig, i = kept.rig(), [v]
@@ -248,9 +255,9 @@ def test_one_camera_in_common_carries_the_world_on(v: int) -> None:
     again = lifted_model(tracks, 1.75, old)
     assert again is not None
     assert_same_place(again, kept.R, kept.t, .01, .001)
-    s = again.solution.state
-    assert np.allclose(s.cameras.R @ again.world.R.T, again.R)
-    assert np.allclose(s.cameras.t - again.R @ again.world.t, again.t)
+    s = again.start.cameras
+    assert np.allclose(s.R @ again.world.R.T, again.R) and np.allclose(s.t - again.R @ again.world.t, again.t)
+    assert min(np.abs(R - np.eye(3)).max() + np.abs(t).max() for R, t in zip(s.R, s.t, strict=True)) < 1e-9
 
 
 def test_one_camera_guesses_how_far_away_the_body_is() -> None:

@@ -132,7 +132,7 @@ def test_what_is_known_so_far_is_a_start_but_no_chain() -> None:
     R = first.state.cameras.R
     bent = replace(first.state, cameras=replace(first.state.cameras, R=np.stack([R[0], R[1] @ R[2].T @ R[1], R[2]])))
     for start in (first, replace(first, state=bent)):
-        again = solve(t, start=start, noise=first.noise)
+        again = solve(t, start=start.start, noise=first.noise)
         assert isinstance(again, Solution) and rotation_errors(again.state.cameras.R, first.state.cameras.R).max() < .3
         assert error_deg(again, rig) < 1.5
 
@@ -159,7 +159,7 @@ def test_mirrored_solution_known_so_far_does_not_stay() -> None:
     M = np.diag([1., 1., -1.])
     cameras = replace(good.state.cameras, R=M @ good.state.cameras.R @ M)
     mirrored = replace(good, state=replace(good.state, cameras=cameras, X=good.state.X @ M))
-    out = solve(tracks_of(s.frames), start=mirrored)
+    out = solve(tracks_of(s.frames), start=mirrored.start)
     assert isinstance(out, Solution) and out.forward > 0 and error_deg(out, s.rig) < 1.5
 
 

@@ -14,6 +14,7 @@ from ..noise import NoiseModel
 from ..resample import move_in_time
 from .bundle import linearise, robust_weight
 from .solver import Solution, SolverConfig, Tracks, problem_of, solve
+from .start import Start
 from .value import NotSolved
 
 __all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks']
@@ -110,7 +111,7 @@ def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
     return replace(tracks, kp=kp, confidence=conf)
 
 
-def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
+def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
                       noise: NoiseModel | None = None) -> Solution | NotSolved:
     """`solve`, and once more with the clocks put right when they disagree by more than can be chance."""
     try:
@@ -128,7 +129,7 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
             break
         total = total + clocks.offset_s
         moved = retimed(tracks, total)
-        again = solve(moved, config, start=solution, noise=solution.noise)
+        again = solve(moved, config, start=solution.start, noise=solution.noise)
         if isinstance(again, NotSolved):
             break
         solution = replace(again, clock_offset_s=total)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..noise import NoiseModel
 from .clocks import solve_with_clocks
 from .solver import Solution, SolverConfig, Tracks, misfits, problem_of, usable_rows
+from .start import Start
 from .value import NotSolved
 
 __all__ = ['FEWEST_VIEWS', 'MANY_VIEWS', 'TRUSTED_DEG', 'saw_enough', 'solve_largest']
@@ -38,7 +39,7 @@ def saw_enough(views: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:
     return np.asarray((views >= MANY_VIEWS) | (views >= min(max(FEWEST_VIEWS, _SHARE * rows), rows)))
 
 
-def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
+def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
                   noise: NoiseModel | None = None, min_quality: float = 0.) -> Solution | NotSolved:
     """The rig of all cameras, or of the most that have one. Deterministic.
 
@@ -77,9 +78,9 @@ def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: 
     return found
 
 
-def _solve(tracks: Tracks, config: SolverConfig | None, start: Solution | None, noise: NoiseModel | None,
+def _solve(tracks: Tracks, config: SolverConfig | None, start: Start | None, noise: NoiseModel | None,
            min_quality: float) -> Solution | NotSolved:
-    same = start is not None and start.tracks.cameras == tracks.cameras
+    same = start is not None and start.names == tracks.cameras
     found = solve_with_clocks(tracks, config, start=start if same else None, noise=noise)
     if isinstance(found, Solution) and found.quality < min_quality:
         return NotSolved(f'predicted quality {found.quality:.2f} is below min_quality {min_quality:.2f}: '

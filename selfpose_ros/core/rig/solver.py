@@ -26,6 +26,7 @@ from ..sides import undo_swaps
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
 from .initial import factorise, from_lifted, from_pairs
+from .start import Start
 from .value import NotSolved
 from .world import body_forward_score
 
@@ -84,15 +85,6 @@ class Tracks:
                        lifted=None if self.lifted is None else self.lifted[index],
                        lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[index])
 
-    def with_unseen(self, cameras: tuple[str, ...], image_size: NDArray[np.int64]) -> Tracks:
-        """The same instants in more cameras, the others of which have seen nothing."""
-        N, V = len(self.stamp), len(cameras)
-        at = [cameras.index(c) for c in self.cameras]
-        kp, conf = np.full((N, V, 17, 2), np.nan), np.zeros((N, V, 17))
-        kp[:, at], conf[:, at] = self.kp, self.confidence
-        known = dict(zip(self.cameras, self.intrinsics, strict=True))
-        return Tracks(cameras, self.stamp, kp, conf, image_size, tuple(known.get(c) for c in cameras))
-
     def views(self, index: NDArray[np.int64]) -> Tracks:
         return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
                        confidence=self.confidence[:, index], image_size=self.image_size[index],
@@ -144,8 +136,13 @@ class Solution:
 
     @property
     def frames(self) -> int:
-        """Number of instants that it rests on; 0 = it was not solved but taken over from somewhere."""
+        """Number of instants that it rests on."""
         return len(self.tracks.stamp)
+
+    @property
+    def start(self) -> Start:
+        """To start another solve from."""
+        return Start(self.tracks.cameras, self.state.cameras, self.state.bones)
 
     @property
     def quality(self) -> float:
@@ -182,11 +179,11 @@ NOWHERE_TWICE = NotSolved('no instant shows half of a body in two cameras: walk 
                           {'frames': 0})
 
 
-def _guesses(p: BundleProblem, start: Solution | None, tracks: Tracks | None = None) -> list[Cameras]:
+def _guesses(p: BundleProblem, start: Start | None, tracks: Tracks | None = None) -> list[Cameras]:
     V, unposed = p.kp.shape[1], p.unposed
     rays, w = unposed.rays(p.kp), unposed.ray_weight(p.sigma)
     poses = [*factorise(rays, w), *from_pairs(rays, w, unposed.focal)]
-    known = [start.state.cameras] if start is not None and len(start.state.cameras) == V else []
+    known = [start.cameras] if start is not None and len(start.cameras) == V else []
     lifted = []
     if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
         lifted = from_lifted(rays, w, tracks.lifted, tracks.lifted_sigma)
@@ -300,12 +297,12 @@ def evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return rows if len(rows) <= n else rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
 
 
-def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution | None = None,
+def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
           noise: NoiseModel | None = None) -> Solution | NotSolved:
     """Find the rig. Deterministic.
 
     Args:
-        start: an earlier solution of the same cameras, tried beside the fresh guesses.
+        start: the same cameras as they are thought to be, tried beside the fresh guesses.
         noise: of the 2D network, from an earlier solution; None = prior.
     """
     config = config or SolverConfig()
@@ -334,12 +331,12 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Solution
     return _fine(tracks.rows(chosen), found[0], noise, config, found[1], _FLAT_DOUBT if flat else 1.)
 
 
-def _coarse(p: BundleProblem, start: Solution | None,
+def _coarse(p: BundleProblem, start: Start | None,
             tracks: Tracks | None = None) -> tuple[BundleResult, float] | None:
     """The best first guess, adjusted, and how far the rotations of an equally good one are from it, degrees."""
     results = []
     for cameras in _guesses(p, start, tracks):
-        bones = start.state.bones if start is not None else p.bone_mean
+        bones = start.bones if start is not None else p.bone_mean
         try:
             r = adjust(points(p, cameras, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
                        covariance=False)

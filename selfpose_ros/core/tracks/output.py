@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..filtering import smooth_back
 from ..fusion.corrected import RunningLengths, between
 from ..lifting import LiftedViews
-from ..model import RigModel
 from ..observation import Skeleton3D
+from ..rig_model import RigModel
 from ..uncertainty import place_sigma, uncertainty
 from .person import Person, measurement_of
 from .person_fusion import stacked

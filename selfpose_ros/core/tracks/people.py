@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..body import BONE_PRIOR_M
 from ..lifting import LiftedViews, Lifter
-from ..model import RigModel
 from ..observation import Skeleton3D, View2D
 from ..person_view import Detections, PersonView, Row
 from ..quick import median
+from ..rig_model import RigModel
 from .identities import Identities
 from .matching import group_views, match_people
 from .output import COAST_S, SkeletonOutput

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..filtering import FilterConfig, Measurement, SkeletonFilter, State
-from ..model import RigModel
 from ..person_view import Row
+from ..rig_model import RigModel
 
 __all__ = ['Person', 'measurement_of', 'with_memory']
 

@@ -13,8 +13,8 @@ from ..filtering import FilterConfig, Measurement, SkeletonFilter
 from ..fusion.lifted import body_in_world, bone_vectors
 from ..fusion.triangulation import triangulate
 from ..lifting import LiftedViews
-from ..model import RigModel
 from ..person_view import Lifted, Row
+from ..rig_model import RigModel
 from ..skeleton import BONES
 from .person import Person, measurement_of, with_memory
 

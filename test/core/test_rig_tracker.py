@@ -1,0 +1,84 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The states of a rig: the documented ones, with the documented transitions, and what happens in between."""
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from oracle import Oracle
+from scenes import run, scene, views_changed
+
+from selfpose_ros.core.estimator import Estimator, EstimatorConfig
+from selfpose_ros.core.observation import View2D
+from selfpose_ros.core.rig_state import TRANSITIONS, Explanation, Reason, RigState
+from selfpose_ros.core.rig_tracker import RigTracker
+from selfpose_ros.core.solving import RigWorker
+
+PAGE = (Path(__file__).parents[2] / 'docs' / 'architecture.md').read_text()
+
+#: what the braces of the reasons stand for, by way of example
+FIGURES = {'reason': 'r', 'rows': 7, 'needed': 20, 'degrees': 4.73, 'cameras': 'cam1, cam2', 'sigmas': 2.22,
+           'camera': 'cam1', 'before': '640 x 480', 'now': '640 x 360'}
+
+
+def test_the_page_draws_the_states_and_transitions_that_there_are() -> None:
+    drawn = set(re.findall(r'^ +([A-Z_]+) --> ([A-Z_]+)', PAGE, re.MULTILINE))
+    assert drawn == {(a.name, b.name) for a, to in TRANSITIONS.items() for b in to}
+    assert set(TRANSITIONS) == set(RigState)
+
+
+def test_the_page_lists_the_reasons_that_there_are() -> None:
+    listed = dict(re.findall(r'^\| `([A-Z_]+)` \| (.*?) \|', PAGE, re.MULTILINE))
+    assert listed == {r.name: re.sub(r'\{(\w+)[^}]*\}', r'<\1>', r.value) for r in Reason if r is not Reason.NONE}
+
+
+@pytest.mark.parametrize('reason', Reason)
+def test_every_reason_is_one_sentence_whose_figures_are_known(reason: Reason) -> None:
+    names = {n for _, n, _, _ in string.Formatter().parse(reason.value) if n}
+    text = Explanation(reason, {n: FIGURES[n] for n in names}).text
+    assert '{' not in text and '\n' not in text and not text.endswith('.')
+    assert Explanation(Reason.UNCERTAIN, {'degrees': 4.73}).text.startswith('the rotation of a camera is still '
+                                                                           'uncertain by 4.7 degrees')
+
+
+def test_a_transition_that_is_not_drawn_is_a_defect() -> None:
+    tracker = RigTracker(Estimator().config)
+    with pytest.raises(AssertionError, match='EMPTY does not lead to .*PLACING'):
+        tracker._go(RigState.PLACING, None)
+
+
+def test_a_rig_goes_from_nothing_over_a_guess_to_one_that_is_published() -> None:
+    s = scene(3, 4., 15., 1)
+    states = [status.rig_state for status in run(s.frames).status]
+    order = [a for a, b in zip(states, [None, *states], strict=False) if a is not b]
+    assert order == [RigState.EMPTY, RigState.PROVISIONAL, RigState.TRUSTED]
+
+
+def test_a_saved_rig_is_checked_and_a_solve_of_before_does_not_end_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solve of two cameras runs when the third one, and so the saved rig, comes: it took the saved rig's place and
+    nothing was ever solved again.
+    """
+    monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda tracks, config: 1.))
+    s = scene(3, 4., 15., 1)
+    e = Estimator(EstimatorConfig(solve_first_s=1.), rig=s.rig)
+    r = run(views_changed(s.frames, lambda v: v if v.camera != 'cam3' or v.stamp > 1.2 else None), estimator=e)
+    states = [status.rig_state for status in r.status]
+    assert states.count(RigState.CHECKING_SAVED) > 15 and states[-1] is RigState.TRUSTED
+    assert r.rig is not None and r.rig.cameras == s.rig.cameras and e.model is not None and e.model.solution is None
+
+
+def test_another_part_of_the_picture_begins_again_where_poses_are_lifted_too() -> None:
+    """The first idea after it comes with the same instant (KeyError before)."""
+    s = scene(3, 3., 15., 1)
+
+    def cut(v: View2D) -> View2D:
+        return replace(v, image_size=(1000, 500)) if v.camera == 'cam3' and v.stamp > 2. else v
+    r = run(views_changed(s.frames, cut), estimator=Estimator(lifter=Oracle(s.joints, s.rig)))
+    at = next(i for i, status in enumerate(r.status) if s.frames[i].stamp > 2.)
+    assert r.status[at - 1].rig_state is RigState.TRUSTED and r.status[at].rig_state is RigState.LIFTED
+    assert r.status[at].rig_cause is Reason.OTHER_PICTURE and 'cam3' in r.status[at].rig_reason
+    assert r.people[at] and r.level()[at] < 3
