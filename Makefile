@@ -45,7 +45,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/selfpose demo -o $(OUT)
 
 test: $(VENV)/test.stamp
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test starts with: a ROS domain of this run's own that does not leave the host, and a Ctrl-C that works.
 
-With pytest-xdist (`-n 2 --dist loadgroup`, as `make test` does) the files go to several processes; those with ROS stay
-in one, for nodes that run side by side would be short of the cores that they are tested for.
+With pytest-xdist (`-n 2`, as `make test` does) the files go to several processes; those with ROS stay in one, for
+nodes that run side by side would be short of the cores that they are tested for.
 """
 from __future__ import annotations
 
@@ -43,16 +43,41 @@ def pytest_report_header() -> str:
 _HERE = Path(__file__).parent
 #: folders and files that start nodes or talk over DDS
 _WITH_ROS = {'nodes', 'demo', 'test_launch.py', 'test_play.py', 'test_cli.py'}
+#: folders and files that take long, those that take longest first
+_LONGEST = ['test_update.py', 'test_update_command.py', 'training', 'benchmark', 'core', 'commands']
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Name the group of each test for pytest-xdist; the largest group comes first."""
-    if not config.pluginmanager.hasplugin('xdist'):
-        return
-    for item in items:
-        file = item.path.relative_to(_HERE)
-        item.add_marker(pytest.mark.xdist_group('ros' if _WITH_ROS & set(file.parts) else str(file)))
-    items.sort(key=lambda item: not _WITH_ROS & set(item.path.relative_to(_HERE).parts))
+def _group(path: str) -> str:
+    """Name of the group of tests that run in one process, in order: a file, or all that start nodes."""
+    return 'ros' if _WITH_ROS & set(Path(path).parts) else path
+
+
+def _place(path: str) -> int:
+    """Where a file's group stands in the queue: what takes longest must not be begun last."""
+    folders = Path(path).parts
+    return 0 if _group(path) == 'ros' else next((i for i, name in enumerate(_LONGEST, 1) if name in folders), 99)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """By file, not by test: what a module has rendered or trained for all its tests is made once.
+
+    Not `--dist loadgroup`: xdist 3.8 writes the group's name where pytest 9.2 no longer reads it, and tests went
+    anywhere, without a word.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid.split('::')[0])
+
+    config.option.loadscopereorder = False                # as collected, below
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take longest come first."""
+    items.sort(key=lambda item: _place(item.nodeid.split('::')[0]))
 
 
 #: frames a second of the small motion file of our own people
