@@ -3,6 +3,7 @@
 """A model folder is read back as the network that it was exported from, whatever the network."""
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from selfpose_training.networks import Lifter, make_network
 
 CARD = {'name': 'x', 'licence': 'CC0-1.0'}
 CONFIGS = [
-    {'body': 'frame_mlp', 'head': 'pose3d', 'width': 24, 'gain': 4.},
-    {'body': 'frame_mlp', 'head': 'canon_rot', 'width': 25, 'rotation': '6d'},
-    {'body': 'res_mlp', 'head': 'pose3d', 'width': 25, 'norm': True, 'drop': .1},
+    {'body': 'frame_mlp', 'head': 'pose3d', 'width': 24, 'gain': 4., 'common': 1, 'branch': 1},
+    {'body': 'frame_mlp', 'head': 'canon_rot', 'width': 25, 'rotation': '6d', 'common': 1, 'branch': 1},
+    {'body': 'res_mlp', 'head': 'pose3d', 'width': 25, 'norm': True, 'drop': .1, 'blocks': 1, 'branch': 1},
     {'body': 'temporal_conv', 'head': 'canon_rot', 'width': 24, 'frames': 27, 'common': 1},
     {'body': 'temporal_conv', 'head': 'pose3d', 'width': 24, 'frames': 9, 'gain': 4.},
 ]
@@ -46,6 +47,14 @@ def poses(frames: int) -> torch.Tensor:
     return torch.rand((16, frames, 17, 3) if frames > 1 else (16, 17, 3), generator=g) - .3
 
 
+@pytest.fixture(scope='module')
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `network(CONFIGS[0])`: the exporter takes seconds."""
+    folder = tmp_path_factory.mktemp('exported') / 'm'
+    export_model(network(CONFIGS[0]), folder, CARD | {'settings': {**CONFIGS[0], 'lr': .1, 'batch': 3}})
+    return folder
+
+
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda c: f'{c["body"]} {c["head"]}')
 def test_exported_and_read_again_it_says_the_same(config: dict, tmp_path: Path) -> None:
     made = network(config)
@@ -62,13 +71,12 @@ def test_exported_and_read_again_it_says_the_same(config: dict, tmp_path: Path) 
     assert again.flipped == made.flipped
 
 
-def test_a_card_of_an_earlier_version_tells_by_its_settings(tmp_path: Path) -> None:
-    config = CONFIGS[0]
-    export_model(network(config), tmp_path / 'm', CARD | {'settings': {**config, 'lr': .1, 'batch': 3}})
+def test_a_card_of_an_earlier_version_tells_by_its_settings(first: Path, tmp_path: Path) -> None:
+    shutil.copytree(first, tmp_path / 'm')
     card = yaml.safe_load((tmp_path / 'm' / 'card.yaml').read_text())
     del card['network']
     (tmp_path / 'm' / 'card.yaml').write_text(yaml.safe_dump(card))
-    assert read_network(open_model(tmp_path / 'm')).parameter_count == network(config).parameter_count
+    assert read_network(open_model(tmp_path / 'm')).parameter_count == network(CONFIGS[0]).parameter_count
 
 
 @pytest.mark.parametrize('change, message', [
@@ -77,8 +85,9 @@ def test_a_card_of_an_earlier_version_tells_by_its_settings(tmp_path: Path) -> N
     ({'network': CONFIGS[0] | {'gain': 3.}}, 'do not compute what it computes'),
     ({'network': CONFIGS[0] | {'body': 'cube'}}, "body 'cube' is not one of"),
 ])
-def test_another_network_than_the_card_tells_of_is_refused(change: dict, message: str, tmp_path: Path) -> None:
-    export_model(network(CONFIGS[0]), tmp_path / 'm', CARD)
+def test_another_network_than_the_card_tells_of_is_refused(change: dict, message: str, first: Path,
+                                                              tmp_path: Path) -> None:
+    shutil.copytree(first, tmp_path / 'm')
     path = tmp_path / 'm' / 'card.yaml'
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
     with pytest.raises(TrainingError, match=message) as told:
