@@ -40,16 +40,17 @@ def test_accuracy_from_the_file_to_the_table_the_json_and_the_plots(motion_file:
         assert (tmp_path / 'plots' / f'{name}.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_two_processes_measure_what_one_does(motion_file: Path, capsys):
+def test_two_processes_measure_what_one_does(motion_file: Path, capsys, monkeypatch):
+    # one case of the row: true cameras need not be looked for
+    monkeypatch.setitem(run.ACCURACY, 'views2', (('true_offline2',), lambda outcomes: []))
     figures = []
     for jobs in (1, 2):
         status, out, _ = benchmark(capsys, '--motion', motion_file, '--every', 3, '--jobs', jobs, '--rows', 'views2',
                                    '--json')
         assert status == 0
-        told = json.loads(out)
-        for clip in (clip for found in told['clips'].values() for clip in found):
-            clip.pop('wall_s')
-        figures.append((told['rows'], told['clips']))
+        clips = json.loads(out)['clips']['true_offline2']
+        assert [c['number'] for c in clips] == [0, 3] and [c.pop('wall_s') > 0 for c in clips]
+        figures.append(clips)
     assert figures[0] == figures[1]
 
 
@@ -63,10 +64,10 @@ def test_a_defect_on_one_clip_is_told_and_does_not_lose_the_others(motion_file: 
 
     monkeypatch.setattr(pool, 'run_task', breaks)
     monkeypatch.setattr(run, 'speed_row', lambda name, lifter: 1 / 0)
-    status, out, err = benchmark(capsys, '--motion', motion_file, '--every', 3, '--rows', 'views4,solve', '--jobs', 1)
+    status, out, err = benchmark(capsys, '--motion', motion_file, '--every', 3, '--rows', 'views2,solve', '--jobs', 1)
     assert status == 1
-    assert 'views4' in out and '1 clips' in out
-    assert 'clip 3 (c), offline4: the estimator broke' in err and 'on purpose' in err and 'error: solve:' in err
+    assert 'views2' in out and '1 clips' in out
+    assert 'clip 3 (c), offline2: the estimator broke' in err and 'on purpose' in err and 'error: solve:' in err
 
 
 def real_archive(motion_file: Path, path: Path, **changed: object) -> Path:
