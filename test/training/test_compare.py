@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
