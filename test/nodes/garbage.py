@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
@@ -16,6 +18,15 @@ from selfpose_ros.nodes.messages import KEYPOINT_FIELDS
 
 def _info(**changes: object) -> str:
     return json.dumps({'joint_names': JOINTS, 'image_size': [640, 480], **changes})
+
+
+def giant_png(width: int, height: int) -> bytes:
+    """The head of a PNG file of any size, px, and nothing of its content."""
+    def part(name: bytes, content: bytes) -> bytes:
+        return struct.pack('>I', len(content)) + name + content + struct.pack('>I', zlib.crc32(name + content))
+
+    return (b'\x89PNG\r\n\x1a\n' + part(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0))
+            + part(b'IDAT', zlib.compress(bytes(1000))) + part(b'IEND', b''))
 
 
 DIGITS = '9' * 400

@@ -144,14 +144,16 @@ def test_destroying_a_node_in_any_state_is_harmless_and_so_is_a_second_time(worl
         node.destroy_node()
 
 
-@pytest.mark.parametrize(('model', 'needs', 'lives'), [
-    ('', 'rclpy', 15), ('rendered_pose', 'onnxruntime', 15), ('mediapipe', 'mediapipe', 9)])
-def test_cleaned_up_and_configured_again_it_needs_no_more_memory(model: str, needs: str, lives: int) -> None:
+@pytest.mark.parametrize(('model', 'needs', 'lives', 'images'), [
+    ('', 'rclpy', 15, 0), ('', 'rclpy', 20, 3), ('rendered_pose', 'onnxruntime', 15, 0),
+    ('mediapipe', 'mediapipe', 9, 0)])
+def test_cleaned_up_and_configured_again_it_needs_no_more_memory(model: str, needs: str, lives: int,
+                                                                 images: int) -> None:
     """In a process of its own: what other tests have freed must not serve here."""
     pytest.importorskip(needs)
     script = Path(__file__).with_name('many_lives.py')
-    done = subprocess.run([sys.executable, str(script), model, str(lives)], capture_output=True, text=True, check=False,
-                          timeout=300, env={**os.environ, 'PYTHONPATH': str(script.parents[2])})
+    done = subprocess.run([sys.executable, str(script), model, str(lives), str(images)], capture_output=True, text=True,
+                          check=False, timeout=300, env={**os.environ, 'PYTHONPATH': str(script.parents[2])})
     assert done.returncode == 0, done.stderr
     used = [float(line) for line in done.stdout.split()]
     assert len(used) == lives
