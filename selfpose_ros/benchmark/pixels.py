@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from ..core.lifting import Lifter
 from ..core.observation import View2D
-from ..core.skeleton import joint_map
 from ..inference.errors import BackendUnavailable
 from ..inference.pose2d import Pose2D
 from ..inference.pose2d.importing import Request, import_model
 from ..inference.pose2d.network import Found, VisionNetwork
 from ..inference.pose2d.top_down import TopDown
+from ..inference.views import ViewMap
 from ..io.pictures import DECODER, decoded
 from ..models.store import open_model
 from ..synthetic import ring_rig, walker
@@ -107,16 +107,14 @@ class Pixels:
 
 
 def _by_itself(camera: str, network: Pose2D) -> tuple[Callable[[bytes, float], Any], Callable[[Any], View2D]]:
-    to_17 = joint_map(network.joint_names)
+    views = ViewMap(network.joint_names)
 
     def view(given: tuple[bytes, float]) -> View2D:
         jpeg, stamp = given
         image = decoded(jpeg)
         if image is None:
             raise BenchmarkError('a JPEG image of our own cannot be decoded; install OpenCV again')
-        people = network.infer(image)
-        points, confidence = to_17.apply(people.keypoints, people.confidence)
-        return View2D(camera, stamp, points, confidence, (image.shape[1], image.shape[0]), people.person)
+        return views.view(network.infer(image), camera, stamp, (image.shape[1], image.shape[0]))
 
     return lambda jpeg, stamp: (jpeg, stamp), view
 

@@ -181,13 +181,15 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..core.estimator import EstimatorConfig
     from ..inference.lifter_choice import LifterChoice
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
+    from ..inference.views import view_network
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
     check_pose2d(args.model)
     backend = chosen_backend(args)
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
-    options = ReadOptions(network, args.fps, args.image_size, args.joints, args.topics, args.max_megapixels)
+    options = ReadOptions(partial(view_network, network), args.fps, args.image_size, args.joints, args.topics,
+                          args.max_megapixels)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras, correction=args.correction)
     if args.correction and args.offline:

@@ -102,9 +102,11 @@ def _given(args: argparse.Namespace) -> list[Any]:
     from selfpose_training.update.update import Given
 
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
+    from ..inference.views import view_network
     from ..io.sources import ReadOptions, find_sources, read_source
     check_pose2d(args.model)
-    options = ReadOptions(partial(make_pose2d, args.model, **options_of(args.model_option)))
+    network = partial(make_pose2d, args.model, **options_of(args.model_option))
+    options = ReadOptions(partial(view_network, network))
     sources = [s for path in args.recordings for s in find_sources([path])]
     for s in sources:
         if s.kind not in ('bag', 'archive'):

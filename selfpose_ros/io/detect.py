@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ..core.camera import Intrinsics
 from ..core.check import Finding, PictureCheck
 from ..core.observation import View2D
-from ..core.skeleton import joint_map
 from .errors import IoError
 from .recording import Progress
 
@@ -25,12 +24,12 @@ Image = NDArray[np.uint8]
 
 
 class Network(Protocol):
-    """What is needed of a 2D network (`inference.pose2d` makes them)."""
+    """What is needed of a 2D network (`inference.views.ViewNetwork` is one)."""
 
     joint_names: tuple[str, ...]
 
-    def infer(self, image_bgr: Image) -> Any:
-        """An object with `keypoints (P, J, 2)` px, `confidence (P, J)`, `person (P,)`; RuntimeError: no result."""
+    def view(self, camera: str, stamp: float, image_bgr: Image, intrinsics: Intrinsics | None = None) -> View2D:
+        """The people in an image; RuntimeError: no result."""
 
     def close(self) -> None:
         """Give back memory and threads."""
@@ -119,7 +118,6 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
     check = PictureCheck(camera)
     try:
         names = tuple(network.joint_names)
-        mapping = joint_map(names)
         for stamp, image in stream.frames():
             if stop.is_set():
                 break
@@ -127,19 +125,10 @@ def _one_camera(camera: str, stream: ImageStream, make: NetworkMaker, counter: _
             counter.one_more()
             check.add(image)
             try:
-                people = network.infer(image)
+                views.append(network.view(camera, stamp, image, stream.intrinsics))
             except RuntimeError as error:                  # this image gives nothing; the next one may
                 refused += 1
                 reason = reason or ' '.join(str(error).split())
-                continue
-            points, confidence = mapping.apply(people.keypoints, people.confidence)
-            h, w = image.shape[:2]
-            told = getattr(people, 'depth', None)
-            depth = None if told is None else mapping.apply(told, people.confidence)[0]
-            there = np.isfinite(points).any((1, 2))
-            views.append(View2D(camera, stamp, points[there], confidence[there], (w, h),
-                                np.asarray(people.person)[there], stream.intrinsics,
-                                *(() if depth is None else (depth[there, :, 0], depth[there, :, 1]))))
     finally:
         network.close()
     if images and not views:

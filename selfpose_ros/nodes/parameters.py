@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every parameter of both nodes, declared once; nodes, `config/default.yaml` and README tables are made from this.
+"""Every parameter of both nodes, declared once; nodes, `config/default.yaml` and docs/parameters.md are made from this.
 
 No ROS import: a node is anything with the parameter methods of `rclpy.node.Node`.
 """
@@ -350,7 +350,7 @@ def default_yaml() -> str:
 
 
 def markdown_table(node: str) -> str:
-    """The README's table of one node's parameters, `node` being a key of `NODES`."""
+    """The table of one node's parameters in docs/parameters.md, `node` being a key of `NODES`."""
     rows = ['| parameter | type | default | allowed | changes at | meaning |', '|---|---|---|---|---|---|']
     for p in table(NODES[node]):
         default = '`[]`' if p.default == () else "`''`" if p.default == '' else f'`{_yaml_value(p.default)}`'

@@ -3,17 +3,14 @@
 """One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.camera import Intrinsics
 from ..core.check import PictureCheck
 from ..core.observation import View2D
-from ..core.skeleton import joint_map
 from ..inference.errors import InferenceError
 from ..inference.pose2d import BatchingPose2D, Pose2D
+from ..inference.views import ViewMap
 from ..io.ros_messages.image_topics import is_rectified
 from ..io.ros_messages.images import MAX_MEGAPIXELS
 from .errors import ImageError, MessageError
@@ -55,7 +52,7 @@ class ViewMaker:
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self.pictures = PictureCheck(camera, _CHECK_WINDOW)
-        self._map = joint_map(network.joint_names)
+        self._views = ViewMap(network.joint_names)
         self._batching = network if isinstance(network, BatchingPose2D) else None
         self._images, self._rectified = ImageInput(camera, topic, max_megapixels, keep=True), is_rectified(topic)
         self._last: float | None = None
@@ -110,21 +107,8 @@ class ViewMaker:
             people = self.network.infer(image)
         except InferenceError as error:
             raise ImageError(f'camera {self.camera}: {error}') from error
-        keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
-        if self.min_confidence > 0:
-            confidence = np.where(confidence >= self.min_confidence, confidence, 0.)
-        best: Any
-        if len(confidence) == 1:                           # as nearly always, and sooner done
-            best = slice(0, int(confidence.any()))
-        else:
-            best = np.argsort(-confidence.sum(1), kind='stable')[:self.max_people]
-            best = best[confidence[best].any(1)]
-        depth = depth_sigma = None
-        if people.depth is not None:
-            told, _ = self._map.apply(people.depth, people.confidence)
-            depth, depth_sigma = told[best, :, 0], told[best, :, 1]
-        return View2D(self.camera, stamp, keypoints[best], confidence[best], size, people.person[best], known, depth,
-                      depth_sigma)
+        return self._views.view(people, self.camera, stamp, size, known, most=self.max_people,
+                                min_confidence=self.min_confidence)
 
     @property
     def max_megapixels(self) -> float:

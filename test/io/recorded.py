@@ -14,6 +14,7 @@ from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.inference.views import ViewMap
 
 
 def archive(T=6, V=3, J=17, **changes):
@@ -115,6 +116,9 @@ class BrightnessNetwork:
         level = float(image[image.shape[0] // 2, image.shape[1] // 2].mean())
         keypoints = np.stack([np.full(17, level), np.arange(17.)], -1)[None]
         return View2D('x', 0., keypoints, np.ones((1, 17)), (64, 48), np.array([3]))
+
+    def view(self, camera, stamp, image, intrinsics=None):
+        return ViewMap(self.joint_names).view(self.infer(image), camera, stamp, image.shape[1::-1], intrinsics)
 
     def close(self):
         self.closed = True

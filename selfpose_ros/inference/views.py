@@ -1,0 +1,86 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From what a 2D network found to a view of the 17 joints: once, for nodes, recordings and benchmark."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.camera import Intrinsics
+from ..core.observation import View2D
+from ..core.skeleton import joint_map
+from .pose2d.contract import People2D, Pose2D
+
+__all__ = ['ViewMap', 'ViewNetwork', 'view_network']
+
+Image = NDArray[np.uint8]
+
+
+class ViewMap:
+    """The people of one 2D network as views.
+
+    Raises:
+        SkeletonError: the network's joint names do not describe a body.
+    """
+
+    def __init__(self, joint_names: Sequence[str]) -> None:
+        self._map = joint_map(joint_names)
+
+    def view(self, people: People2D, camera: str, stamp: float, image_size: tuple[int, int],
+             intrinsics: Intrinsics | None = None, *, most: int | None = None, min_confidence: float = 0.) -> View2D:
+        """Those of whom a joint is seen.
+
+        Args:
+            image_size: (w, h) px.
+            most: no more people than this, the surest first; None = all, in the network's order.
+            min_confidence: a joint with less counts as not seen.
+        """
+        keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
+        if min_confidence > 0:
+            confidence = np.where(confidence >= min_confidence, confidence, 0.)
+        best: Any
+        if len(confidence) == 1:                           # as nearly always, and sooner done
+            best = slice(0, int(confidence.any()))
+        else:
+            best = np.arange(len(confidence)) if most is None else np.argsort(-confidence.sum(1), kind='stable')[:most]
+            best = best[confidence[best].any(1)]
+        depth = depth_sigma = None
+        if people.depth is not None:
+            in_depth, _ = self._map.apply(people.depth, people.confidence)
+            depth, depth_sigma = in_depth[best, :, 0], in_depth[best, :, 1]
+        return View2D(camera, stamp, keypoints[best], confidence[best], image_size, people.person[best], intrinsics,
+                      depth, depth_sigma)
+
+
+class ViewNetwork:
+    """A 2D network of one camera whose results are views: what `io` asks for of images.
+
+    Attributes:
+        joint_names: of the network.
+    """
+
+    def __init__(self, network: Pose2D) -> None:
+        self._network, self.joint_names = network, tuple(network.joint_names)
+        self._views = ViewMap(self.joint_names)
+
+    def view(self, camera: str, stamp: float, image_bgr: Image, intrinsics: Intrinsics | None = None) -> View2D:
+        """The people in an image.
+
+        Raises:
+            InferenceError: see `Pose2D.infer`.
+        """
+        people = self._network.infer(image_bgr)
+        h, w = image_bgr.shape[:2]
+        return self._views.view(people, camera, stamp, (w, h), intrinsics)
+
+    def close(self) -> None:
+        """Close the network."""
+        self._network.close()
+
+
+def view_network(make: Callable[[], Pose2D]) -> ViewNetwork:
+    """A new network, whose results are views."""
+    return ViewNetwork(make())
