@@ -8,7 +8,7 @@ and gives one without place and size; this module does what lies before and afte
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
@@ -24,7 +24,7 @@ from .relative_depth import pose_with_depth
 from .rotation import ray_rotation
 
 __all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_information', 'depth_covariance',
-           'depth_information', 'lift', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
+           'depth_information', 'lift', 'lift_views', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
 
@@ -220,6 +220,30 @@ class LiftedViews:
         """The row, each view with what `of` gives for it: to be kept."""
         poses = self.of(row, pinholes, who)
         return {c: replace(v, lifted=poses[c]) if c in poses else v for c, v in row.items()}
+
+
+def lift_views(lifter: Lifter | None, views: Sequence[PersonView]) -> dict[PersonView, Lifted]:
+    """Poses of views of any people, each by itself, in one call; those in which too little is seen are left out.
+
+    lifter: None = only views with depths become poses. One that wants a past gets the same pose again and again.
+    """
+    found: dict[PersonView, Lifted] = {}
+    new: list[PersonView] = []
+    for view in views:
+        if view.seen < _FEWEST:
+            continue
+        pose = view.lifted or _with_depth(view, pinhole(view.intrinsics, view.image_size))
+        if pose is not None:
+            found[view] = pose
+        else:
+            new.append(view)
+    if new and lifter is not None:
+        kp, conf = np.stack([np.nan_to_num(v.keypoints) for v in new]), np.stack([v.confidence for v in new])
+        if lifter.frames > 1:
+            kp, conf = (np.repeat(x[:, None], lifter.frames, 1) for x in (kp, conf))
+        joints, sigma = lift(lifter, kp, conf, np.stack([pinhole(v.intrinsics, v.image_size) for v in new]))
+        found.update({v: (j, s) for v, j, s in zip(new, joints, sigma, strict=True)})
+    return found
 
 
 def _with_depth(view: PersonView, K: Array) -> Lifted | None:

@@ -44,7 +44,7 @@ def model_from_solution(
         hold: up and floor stay, too.
     """
     s, tracks = solution.state, solution.tracks
-    scale = metric_scale(s.bones, s.cameras.centres, height_m, baseline_m, baseline_pair)
+    scale = metric_scale(solution.bones, s.cameras.centres, height_m, baseline_m, baseline_pair)
     X = s.X * scale.factor
     world = find_world(X, s.cameras.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
     if keep is not None and not hold:
@@ -52,9 +52,9 @@ def model_from_solution(
     R = s.cameras.R @ world.R.T
     late = solution.clock_offset_s if len(solution.clock_offset_s) else np.zeros(len(tracks.cameras))
     return RigModel(tracks.cameras, replace(s.cameras, R=R, t=s.cameras.t * scale.factor - R @ world.t),
-                    tracks.image_size, *_lenses(tracks.intrinsics), s.bones * scale.factor, solution.noise, level,
-                    solution.quality, solution.rotation_sigma_deg, late, world, scale, float(tracks.stamp[-1]),
-                    solution, solution.reprojection_px)
+                    tracks.image_size, *_lenses(tracks.intrinsics), solution.bones * scale.factor, solution.noise,
+                    level, solution.quality, solution.rotation_sigma_deg, late, world, scale,
+                    float(tracks.stamp.max()), solution, solution.reprojection_px)
 
 
 def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:

@@ -114,8 +114,11 @@ def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
     out = BONE_SIGMA_M.copy()
     for k in range(16):
         if good[:, k].sum() >= 30:
-            x = n[good[:, k], k]
-            spread = 1.4826 * np.median(np.abs(x - np.median(x)))
+            off = n[good[:, k], k]
+            of = np.zeros(len(off), np.int64) if problem.person is None else problem.person[good[:, k]]
+            for q in np.unique(of):                                      # each person has lengths of his own
+                off[of == q] -= np.median(off[of == q])
+            spread = 1.4826 * np.median(np.abs(off))
             out[k] = np.sqrt(max(spread ** 2 - np.median(noise[good[:, k], k]), 0.))
     return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
 
@@ -124,8 +127,9 @@ def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array
     """Correlation of good residuals between neighbouring instants, and the median step between those, s."""
     r, _, _ = linearise(state, problem)
     good = (robust_weight((r * r).sum(-1), 4.) > .5) & np.isfinite(problem.sigma)
-    both = good[1:] & good[:-1]
-    step = float(np.median(np.diff(stamp)))
+    alike = np.ones(len(good) - 1, bool) if problem.person is None else np.diff(problem.person) == 0
+    both = good[1:] & good[:-1] & alike[:, None, None]
+    step = float(np.median(np.diff(stamp)[alike])) if alike.any() else .04
     if both.sum() < 300:
         return .6, .04
     a, b = r[1:][both], r[:-1][both]

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .association import MainPerson
 from .causal import estimate_causally
 from .cuts import Followed, Instant, Piece, continuous
 from .estimator import EstimatorConfig
@@ -22,8 +21,10 @@ from .observation import MultiView, Skeleton3D
 from .person_view import Detections, PersonView, Row
 from .rig import NotSolved, Rig
 from .rig.bundle import BundleProblem, BundleState
+from .rig.everybody import solve_everybody
 from .rig.largest import solve_largest
-from .rig.solver import SolverConfig, Tracks, evenly, usable_rows
+from .rig.sightings import followed
+from .rig.solver import Solution, SolverConfig, Tracks, evenly, usable_rows
 from .tracks.people import People
 from .tracks.person import Person
 from .uncertainty import uncertainty
@@ -37,6 +38,8 @@ Progress = Callable[[str, float], None]
 _FEWEST_ROWS = 12
 #: instants of the off-line solve; the cost grows linearly, the gain as the square root
 FRAMES = 300
+#: several people: instants with lifted poses, from which it is found who is who; instants that are assigned
+_POSES, _INSTANTS = 80, 400
 #: a person that was not seen for this long has a gap in the trajectory, s
 _GAP_S = 1.
 #: fewer have no acceleration to be smooth in: they are shown as the filter has them
@@ -62,8 +65,8 @@ def reconstruct_offline(
     config = config or EstimatorConfig()
     tell = progress or (lambda what, share: None)
     tell('rig', 0.)
-    history = history_of(frames)
-    model = _solve(history, config, lifter, any(len(v.keypoints) > 1 for f in frames for v in f.views))
+    several = any(len(v.keypoints) > 1 for f in frames for v in f.views)
+    model = _solve_everybody(frames, config, lifter) if several else _solve(history_of(frames), config, lifter)
     tell('rig', 1.)
     if isinstance(model, NotSolved):
         people, rig = estimate_causally(frames, replace(config, rig_solver='inline'),
@@ -84,13 +87,10 @@ def trajectories(followed: dict[int, Followed], frames: Sequence[MultiView], mod
 
 
 def history_of(frames: Sequence[MultiView]) -> History:
-    """What was seen of the person that calibrates the rig, in a whole recording."""
-    history, main = History(most_rows=4000), MainPerson()
-    single = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
+    """What was seen of somebody who is alone in a whole recording."""
+    history = History(most_rows=4000)
     for f in frames:
-        chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
-        history.add(f.stamp, Detections.of(f).row(
-            {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0}))
+        history.add(f.stamp, Detections.of(f).first())
     return history
 
 
@@ -110,7 +110,14 @@ def _lifted(tracks: Tracks, rows: NDArray[np.int64], lifter: Lifter) -> Tracks:
     return replace(tracks, lifted=joints, lifted_sigma=sigma)
 
 
-def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, crowd: bool) -> RigModel | NotSolved:
+def _solve_everybody(frames: Sequence[MultiView], config: EstimatorConfig,
+                     lifter: Lifter | None) -> RigModel | NotSolved:
+    log = followed(frames, lifter, _POSES)
+    found = solve_everybody(log.sightings(_INSTANTS), SolverConfig(frames=FRAMES))
+    return found if isinstance(found, NotSolved) else _model(found.solution, config)
+
+
+def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None) -> RigModel | NotSolved:
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
@@ -119,12 +126,17 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solver = SolverConfig(frames=FRAMES, crowd=crowd)
+    solver = SolverConfig(frames=FRAMES)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
     solution = solve_largest(tracks, solver, min_quality=config.min_quality)
-    if isinstance(solution, NotSolved):
-        return solution
+    return solution if isinstance(solution, NotSolved) else _model(solution, config)
+
+
+def _model(solution: Solution, config: EstimatorConfig) -> RigModel | NotSolved:
+    if solution.quality < config.min_quality:
+        return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: '
+                         'more movement, or more cameras', {'quality': solution.quality})
     names, cameras = config.baseline_cameras, solution.tracks.cameras
     pair = (cameras.index(names[0]), cameras.index(names[1])) \
         if len(names) == 2 and set(names) <= set(cameras) else (0, 1)
@@ -135,17 +147,16 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, cro
 def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
            tell: Progress) -> tuple[dict[int, Followed], list[list[Skeleton3D]]]:
     """Who is seen where with a rig, by identity, and the people as the causal filter has them at every frame."""
-    people, main = People(config.max_people, lifter=lifter), MainPerson()
+    people = People(config.max_people, lifter=lifter)
+    alone = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
     people.model = model
     out: dict[int, list[Instant]] = {}
     last: dict[int, Person] = {}
     causal = []
     for n, f in enumerate(frames):
-        single = all(len(v.keypoints) <= 1 for v in f.views)
-        chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
-        index = {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0 and v.camera in model.cameras}
         detections = Detections.of(f)
-        causal.append(people.update(detections, detections.row(index)))
+        first = {c: v for c, v in detections.first().items() if alone and c in model.cameras}
+        causal.append(people.update(detections, first))
         for p in people.everybody:
             if p.row:
                 out.setdefault(p.identity, []).append(Instant(n, f.stamp, p.row, p.filter.state))

@@ -1,9 +1,10 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Bundle adjustment of cameras, a moving body and its bone lengths from 2D joints alone.
+"""Bundle adjustment of cameras, moving bodies and their bone lengths from 2D joints alone.
 
-Unknown: per camera rotation, translation and log focal length; 17 joints per instant; 16 log bone lengths. What ties
-the instants together, besides the cameras that stand still, is that bones keep their length and that bodies are about
+Unknown: per camera rotation, translation and log focal length; 17 joints per pose; 16 log bone lengths per person. A
+pose is one person at one instant: several people are more poses and more bones, nothing else. What ties
+the poses together, besides the cameras that stand still, is that bones keep their length and that bodies are about
 symmetric and of human size: with two views this is what fixes the focal lengths, with more it makes the rig stiff.
 Levenberg-Marquardt on the reduced camera system (Schur complement over the instants, each a dense 51 x 51 block);
 robust weights by iterative re-weighting. Gauge: the first camera is the frame of reference.
@@ -44,6 +45,7 @@ class BundleProblem:
         bone_sigma: (16,) m, how exactly a bone keeps its length from one instant to the next.
         bone_weight: 0 switches constancy of the bones off (first coarse steps).
         hold_cameras: the poses of all cameras are known and held, up to the common scale.
+        person: (N,) whose pose it is, 0 .. P-1; None = all are of one person, and bones are (16,).
     """
 
     kp: Array
@@ -56,6 +58,12 @@ class BundleProblem:
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     bone_weight: float = 1.
     hold_cameras: bool = False
+    person: NDArray[np.int64] | None = None
+
+    @property
+    def people(self) -> int:
+        """P, number of people."""
+        return 1 if self.person is None else int(self.person.max(initial=0)) + 1
 
     @property
     def unposed(self) -> Cameras:
@@ -65,12 +73,13 @@ class BundleProblem:
 
     def take(self, index: Array) -> BundleProblem:
         """The same problem on some of its instants."""
-        return replace(self, kp=self.kp[index], sigma=self.sigma[index])
+        return replace(self, kp=self.kp[index], sigma=self.sigma[index],
+                       person=None if self.person is None else self.person[index])
 
 
 @dataclass
 class BundleState:
-    """Cameras, points X (N, 17, 3) m, bones (16,) m."""
+    """Cameras, points X (N, 17, 3) m, bones (16,) m, or (P, 16) m with several people."""
 
     cameras: Cameras
     X: Array
@@ -128,10 +137,10 @@ def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
 
 
 def _bone_prior(p: BundleProblem) -> tuple[Array, Array]:
-    """Mean (16,) and precision (16, 16) of the log bone lengths.
+    """Mean (P * 16,) and precision (P * 16, P * 16) of the log bone lengths.
 
-    The common scale is a gauge and pinned: left free it would shrink, so that the bones' residuals, in metres, get
-    cheaper.
+    The scale common to all people is a gauge and pinned: left free it would shrink, so that the bones' residuals, in
+    metres, get cheaper.
     """
     pair = np.zeros((_B, _B))
     for k, m in enumerate(MIRROR_BONE):
@@ -140,8 +149,15 @@ def _bone_prior(p: BundleProblem) -> tuple[Array, Array]:
             d[k], d[m] = 1, -1
             pair += np.outer(d, d) / SYMMETRY_LOG_SIGMA ** 2
     w = 1 / p.bone_log_sigma ** 2
-    w = w / w.sum()
-    return np.log(p.bone_mean), np.diag(1 / p.bone_log_sigma ** 2) + np.outer(w, w) / _GAUGE_LOG_SIGMA ** 2 + pair
+    P = p.people
+    w = np.tile(w / w.sum(), P) / P
+    own = np.diag(1 / p.bone_log_sigma ** 2) + pair
+    return np.tile(np.log(p.bone_mean), P), np.kron(np.eye(P), own) + np.outer(w, w) / _GAUGE_LOG_SIGMA ** 2
+
+
+def _lengths(s: BundleState, p: BundleProblem) -> Array:
+    """Bone lengths (N, 16) of every pose, or (16,) of all."""
+    return s.bones if p.person is None else s.bones[p.person]
 
 
 def _bones(X: Array) -> tuple[Array, Array]:
@@ -154,8 +170,8 @@ def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tupl
     c = robust_cost(residuals(s, p), scale, kind).sum()
     if p.bone_weight:
         n, _ = _bones(s.X)
-        c += p.bone_weight * robust_cost(((n - s.bones) / p.bone_sigma) ** 2, 3., 'cauchy').sum()
-    d = np.log(s.bones) - prior[0]
+        c += p.bone_weight * robust_cost(((n - _lengths(s, p)) / p.bone_sigma) ** 2, 3., 'cauchy').sum()
+    d = np.log(s.bones).ravel() - prior[0]
     c += .5 * d @ prior[1] @ d
     free = p.log_focal_sigma > 0
     c += .5 * (((np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
@@ -165,7 +181,10 @@ def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tupl
 def _normal_equations(
     s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array],
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Hxx (N,51,51), Hxc (N,51,C), Hcc (C,C), gx (N,51), gc (C,); C counts the cameras' parameters, then 16 bones."""
+    """Hxx (N,51,51), Hxc (N,51,K), Hcc (C,C), gx (N,51), gc (C,).
+
+    C counts the cameras' parameters, then 16 bones for each person; K the cameras' and the bones of the pose's person.
+    """
     N, V = p.kp.shape[:2]
     layout = s.cameras.layout
     r, JX, Jc = linearise(s, p)
@@ -181,8 +200,8 @@ def _normal_equations(
     jj = np.arange(_J)
     Hxx[:, jj, :, jj] = blocks.transpose(1, 0, 2, 3)
     Hxx = Hxx.reshape(N, 3 * _J, 3 * _J)
-    nc = layout.size + _B
-    Hxc = np.zeros((N, 3 * _J, nc))
+    nc = layout.size + _B * p.people
+    Hxc = np.zeros((N, 3 * _J, layout.size + _B))
     cross = np.matmul(JX.swapaxes(-1, -2), Jc)                # N,V,J,3,EACH
     Hxc[:, :, :layout.size] = cross.transpose(0, 2, 3, 1, 4).reshape(N, 3 * _J, layout.size)
     Hcc, gc = np.zeros((nc, nc)), np.zeros(nc)
@@ -195,12 +214,13 @@ def _normal_equations(
     Hcc[i, i] += 1 / p.log_focal_sigma[free] ** 2
     gc[i] += (np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
     L = slice(layout.size, nc)
-    d = np.log(s.bones) - prior[0]
+    d = np.log(s.bones).ravel() - prior[0]
     Hcc[L, L] += prior[1]
     gc[L] += prior[1] @ d
     if p.bone_weight:
         n, u = _bones(s.X)
-        rb = (n - s.bones) / p.bone_sigma
+        lengths = _lengths(s, p)
+        rb = (n - lengths) / p.bone_sigma
         wb = np.sqrt(p.bone_weight * robust_weight(rb * rb, 3., 'cauchy'))
         kb = wb / p.bone_sigma
         B = np.zeros((N, _B, _J, 3))
@@ -208,20 +228,45 @@ def _normal_equations(
         B[:, b, BONE_B] = u * kb[..., None]
         B[:, b, BONE_A] = -u * kb[..., None]
         B = B.reshape(N, _B, 3 * _J)
-        JL = -s.bones * kb                                    # d residual / d log length, (N, 16)
+        JL = -lengths * kb                                   # d residual / d log length, (N, 16)
         Bt = B.swapaxes(1, 2)
         Hxx += np.matmul(Bt, B)
         gx += np.matmul(Bt, (rb * wb)[..., None])[..., 0]
-        Hxc[:, :, L] = Bt * JL[:, None]
-        Hcc[L, L] += np.diag((JL * JL).sum(0))
-        gc[L] += (JL * rb * wb).sum(0)
+        Hxc[:, :, layout.size:] = Bt * JL[:, None]
+        for q, of in _by_person(p):
+            own = slice(layout.size + _B * q, layout.size + _B * (q + 1))
+            Hcc[own, own] += np.diag((JL[of] * JL[of]).sum(0))
+            gc[own] += (JL[of] * rb[of] * wb[of]).sum(0)
     return Hxx, Hxc, Hcc, gx, gc
+
+
+def _by_person(p: BundleProblem) -> list[tuple[int, slice | NDArray[np.int64]]]:
+    """Each person and the poses that are his."""
+    if p.person is None:
+        return [(0, slice(None))]
+    return [(q, np.nonzero(p.person == q)[0]) for q in range(p.people)]
+
+
+def _gathered(p: BundleProblem, layout: CameraLayout, A: Array, B: Array) -> Array:
+    """Sum over the poses of A' B, A (N, 51, K), B (N, 51, K) or (N, 51, 1), in the places of all C parameters: (C, C)
+    or (C, 1).
+
+    A pose concerns the cameras and the bones of its own person alone, so that many people cost as much as many poses
+    of one.
+    """
+    nc = layout.size + _B * p.people
+    out = np.zeros((nc, nc if B.shape[-1] > 1 else 1))
+    for q, of in _by_person(p):
+        block = np.einsum('nia,nib->ab', A[of], B[of], optimize=True)
+        at = np.r_[0:layout.size, layout.size + _B * q:layout.size + _B * (q + 1)]
+        out[np.ix_(at, at if B.shape[-1] > 1 else [0])] += block
+    return out
 
 
 def _held(p: BundleProblem) -> NDArray[np.bool_]:
     """Camera parameters that do not move: the first camera's pose (or all of them), known focal lengths."""
     layout = CameraLayout(p.kp.shape[1])
-    held = np.zeros(layout.size + _B, bool)
+    held = np.zeros(layout.size + _B * p.people, bool)
     cameras = layout.split(held)
     cameras[:layout.cameras if p.hold_cameras else 1, layout.POSE] = True
     cameras[:, layout.FOCAL] = p.log_focal_sigma <= 0
@@ -241,16 +286,23 @@ def adjust(
     """
     s, prior, held = _rescale(state, p) if move_bones and not points_only else state, _bone_prior(p), _held(p)
     if not move_bones:
-        held[-_B:] = True
+        held[-_B * p.people:] = True
     if points_only:
         held[:] = True
     go = ~held
-    cameras = s.cameras.layout.size
+    layout = s.cameras.layout
+    cameras = layout.size
+    own = np.zeros((p.kp.shape[0], 1), np.int64) if p.person is None else p.person[:, None]
+    # where the parameters that a pose concerns stand among all: (N, K)
+    at = np.concatenate([np.broadcast_to(np.arange(cameras), (len(own), cameras)),
+                         cameras + _B * own + np.arange(_B)], 1)
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
     used = 0
     for used in range(1, steps + 1):  # noqa: B007
         Hxx, Hxc, Hcc, gx, gc = _normal_equations(s, p, scale, kind, prior)
-        Hxc, Hcc_go, gc_go = Hxc[:, :, go], Hcc[np.ix_(go, go)], gc[go]
+        some = go[:cameras + _B]                              # of the parameters that concern a pose; alike for all
+        Hxc[:, :, ~some] = 0.
+        Hcc_go, gc_go = Hcc[np.ix_(go, go)], gc[go]
         diag = np.einsum('nii->ni', Hxx)
         floor = 1e-3 * np.mean(diag) + 1e-9                   # joints that nobody sees must not make the block singular
         done = False
@@ -258,13 +310,13 @@ def adjust(
             M = Hxx.copy()
             np.einsum('nii->ni', M)[:] = diag * (1 + lam) + lam * floor + 1e-6
             sol = np.linalg.solve(M, np.concatenate([gx[..., None], Hxc], -1))
-            S = Hcc_go - np.einsum('nia,nib->ab', Hxc, sol[..., 1:], optimize=True)
-            b = gc_go - np.einsum('nia,ni->a', Hxc, sol[..., 0], optimize=True)
+            S = Hcc_go - _gathered(p, layout, Hxc, sol[..., 1:])[np.ix_(go, go)]
+            b = gc_go - _gathered(p, layout, Hxc, sol[..., :1])[go, 0]
             D = S.copy()
             D[np.diag_indices_from(D)] += lam * np.diag(Hcc_go) + 1e-9
-            dc = np.zeros(cameras + _B)
+            dc = np.zeros(len(go))
             dc[go] = -np.linalg.solve(D, b)
-            dx = -(sol[..., 0] + np.einsum('nia,a->ni', sol[..., 1:], dc[go]))
+            dx = -(sol[..., 0] + np.einsum('nia,na->ni', sol[..., 1:], dc[at]))
             new = _rescale(_step(s, dc, dx), p) if move_bones and not points_only else _step(s, dc, dx)
             new_cost = _cost(new, p, scale, kind, prior)
             if np.isfinite(new_cost) and new_cost < cost:
@@ -280,20 +332,19 @@ def adjust(
     n = max(int(np.isfinite(p.sigma).sum()), 1)
     cov = np.zeros((cameras, cameras))
     if covariance and go[:cameras].any():
-        cov = _covariance(_normal_equations(s, p, scale, kind, prior), go, cameras)
+        cov = _covariance(_normal_equations(s, p, scale, kind, prior), p, go, layout)
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
 
 
-def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray[np.bool_], cameras: int) -> Array:
-    """Of the first so many parameters, those of the cameras; zero where they are held. Undamped: damping passes for
-    information.
-    """
+def _covariance(equations: tuple[Array, Array, Array, Array, Array], p: BundleProblem, go: NDArray[np.bool_],
+                layout: CameraLayout) -> Array:
+    """Of the cameras' parameters; zero where they are held. Undamped: damping passes for information."""
     Hxx, Hxc, Hcc, _, _ = equations
-    Hxc = Hxc[:, :, go]
+    cameras = layout.size
     M = Hxx.copy()
     np.einsum('nii->ni', M)[:] += 1e-6                        # joints that nobody sees
-    S = Hcc[np.ix_(go, go)] - np.einsum('nia,nib->ab', Hxc, np.linalg.solve(M, Hxc), optimize=True)
+    S = (Hcc - _gathered(p, layout, Hxc, np.linalg.solve(M, Hxc)))[np.ix_(go, go)]
     keep = go[:cameras]
     cov = np.zeros((cameras, cameras))
     cov[np.ix_(keep, keep)] = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
@@ -303,7 +354,7 @@ def _covariance(equations: tuple[Array, Array, Array, Array, Array], go: NDArray
 def _rescale(s: BundleState, p: BundleProblem) -> BundleState:
     """Scale is a gauge of the images: it is set in closed form where the prior of the bones wants it."""
     w = 1 / p.bone_log_sigma ** 2
-    return s.scaled(float(np.exp(w @ np.log(p.bone_mean / s.bones) / w.sum())))
+    return s.scaled(float(np.exp(np.mean(np.log(p.bone_mean / s.bones) @ w) / w.sum())))
 
 
 def _step(s: BundleState, dc: Array, dx: Array) -> BundleState:
@@ -311,4 +362,4 @@ def _step(s: BundleState, dc: Array, dx: Array) -> BundleState:
     c = layout.split(dc).copy()
     c[:, layout.FOCAL] = np.clip(c[:, layout.FOCAL], -.5, .5)
     return BundleState(s.cameras.moved(c), s.X + np.clip(dx, -1., 1.).reshape(s.X.shape),
-                       s.bones * np.exp(np.clip(dc[layout.size:], -.5, .5)))
+                       s.bones * np.exp(np.clip(dc[layout.size:], -.5, .5)).reshape(s.bones.shape))

@@ -3,6 +3,7 @@
 """Constant offsets between the cameras' clocks, from motion: a late camera sees a moving hand where it was."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
 from .value import NotSolved
 
-__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks']
+__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'with_clocks']
 
 Array = NDArray[np.float64]
 
@@ -46,7 +47,13 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
     Args:
         tracks: at a rate that follows the motion (instants at most 0.1 s apart), not a selection.
     """
-    dt = np.diff(tracks.stamp)
+    pieces = [of for of in tracks.pieces if len(of) > 4]
+    if not pieces:
+        return None
+    keep = np.sort(np.concatenate(pieces))
+    if len(keep) < len(tracks.stamp):
+        tracks, pieces = tracks.rows(keep), [np.searchsorted(keep, of) for of in pieces]
+    dt = np.concatenate([np.diff(tracks.stamp[of]) for of in pieces])
     if len(dt) < 20 or np.median(dt) > .1:
         return None
     s, p = solution.state, problem_of(tracks, solution.noise)
@@ -54,19 +61,23 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
     delta = np.zeros(V)
     shift = np.zeros_like(p.kp)
     sigma = np.full(V, np.inf)
-    window = int(np.clip(_WINDOW_S / np.median(dt), 5, (len(dt) + 1) // 2)) // 2 * 2 + 1
+    usual = _WINDOW_S / np.median(dt)
     for _ in range(rounds):
         kp = p.kp + shift
         X = triangulate(s.cameras.rays(kp), s.cameras.ray_weight(p.sigma), s.cameras.R, s.cameras.t, rounds=4, scale=4.)
         ok = np.isfinite(X).all(-1)
         middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
         X = np.where(ok[..., None], X, middle)
-        smooth = savgol_filter(X, window, 2, axis=0)
-        velocity = np.gradient(smooth, tracks.stamp, axis=0)
+        velocity, step_s = np.zeros_like(X), np.ones(len(X))
+        for of in pieces:
+            window = int(np.clip(usual, 5, max(len(of) // 2, 5))) // 2 * 2 + 1
+            if window <= len(of):
+                velocity[of] = np.gradient(savgol_filter(X[of], window, 2, axis=0), tracks.stamp[of], axis=0)
+                step_s[of] = np.gradient(tracks.stamp[of])
         # a joint that hardly moves has a velocity made of noise, which would pull every offset towards zero; a step
         # across a hole, or a joint that jumps, carries no time
         speed = np.linalg.norm(velocity, axis=-1)
-        still = (np.gradient(tracks.stamp) > .12)[:, None] | (speed > 6.) | (speed < _SLOW_M_S) | ~ok
+        still = (step_s > .12)[:, None] | (speed > 6.) | (speed < _SLOW_M_S) | ~ok
         velocity[still] = 0.
         state = replace(s, X=X)
         r, JX, _ = linearise(state, replace(p, kp=kp))
@@ -103,11 +114,12 @@ def _solve(r: Array, JX: Array, Jd: Array, V: int) -> tuple[Array, Array]:
 def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
     """Tracks as clocks that agree would have stamped them."""
     kp, conf = tracks.kp.copy(), tracks.confidence.copy()
-    for v, d in enumerate(offset_s):
-        have = np.nonzero(np.isfinite(kp[:, v]).all(-1).any(-1))[0]
-        if d and len(have) > 2:
-            t = tracks.stamp[have]
-            kp[have, v], conf[have, v] = move_in_time(t - d, kp[have, v], conf[have, v], t)
+    for of in tracks.pieces:
+        for v, d in enumerate(offset_s):
+            have = of[np.isfinite(kp[of, v]).all(-1).any(-1)]
+            if d and len(have) > 2:
+                t = tracks.stamp[have]
+                kp[have, v], conf[have, v] = move_in_time(t - d, kp[have, v], conf[have, v], t)
     return replace(tracks, kp=kp, confidence=conf)
 
 
@@ -121,6 +133,12 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
                          one_camera=True)
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
+    return with_clocks(tracks, solution, lambda moved, s: solve(moved, config, start=s.start, noise=s.noise))
+
+
+def with_clocks(tracks: Tracks, solution: Solution,
+                again: Callable[[Tracks, Solution], Solution | NotSolved]) -> Solution:
+    """The solution of tracks whose clocks were put right by `again`; as it is when they agree."""
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
     total, moved = np.zeros(len(tracks.cameras)), tracks
     for _ in range(_MOST_ROUNDS):
@@ -129,8 +147,8 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
             break
         total = total + clocks.offset_s
         moved = retimed(tracks, total)
-        again = solve(moved, config, start=solution.start, noise=solution.noise)
-        if isinstance(again, NotSolved):
+        better = again(moved, solution)
+        if isinstance(better, NotSolved):
             break
-        solution = replace(again, clock_offset_s=total)
+        solution = replace(better, clock_offset_s=total)
     return solution

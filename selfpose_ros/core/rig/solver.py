@@ -30,8 +30,8 @@ from .start import Start
 from .value import NotSolved
 from .world import body_forward_score
 
-__all__ = ['NOWHERE_TWICE', 'Solution', 'SolverConfig', 'Tracks', 'evenly', 'misfits', 'points', 'problem_of', 'refine',
-           'solve', 'usable_rows']
+__all__ = ['NOWHERE_TWICE', 'FirstGuess', 'Solution', 'SolverConfig', 'Tracks', 'evenly', 'finish', 'first_guess',
+           'misfits', 'points', 'problem_of', 'refine', 'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -61,14 +61,15 @@ _SCALE_PRIOR_M = np.array([BONE_PRIOR_M[BONES.index((a, b))] if (a, b) in BONES 
 
 @dataclass(frozen=True)
 class Tracks:
-    """2D joints of one person at common instants.
+    """2D joints of one person at common instants, or of several: then a row is one person at one instant.
 
     Attributes:
-        cameras: (V,) names.  stamp: (N,) s, increasing.
+        cameras: (V,) names.  stamp: (N,) s, increasing; with several people, increasing for each of them.
         kp: (N, V, 17, 2) undistorted px, NaN = not seen.  confidence: (N, V, 17).
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (N, V, 17, 3) what a lifter made of each view, lifted_sigma (N, V, 17), see `lifting.lift`; NaN = it was
             not asked; None = there is no lifter.
+        person: (N,) whose row it is, from 0; None = all are of one person.
     """
 
     cameras: tuple[str, ...]
@@ -79,11 +80,20 @@ class Tracks:
     intrinsics: tuple[Intrinsics | None, ...]
     lifted: Array | None = None
     lifted_sigma: Array | None = None
+    person: NDArray[np.int64] | None = None
+
+    @property
+    def pieces(self) -> list[NDArray[np.int64]]:
+        """Rows of each person, in order of time."""
+        if self.person is None:
+            return [np.arange(len(self.stamp))]
+        return [np.nonzero(self.person == k)[0] for k in np.unique(self.person)]
 
     def rows(self, index: NDArray[np.int64]) -> Tracks:
         return replace(self, stamp=self.stamp[index], kp=self.kp[index], confidence=self.confidence[index],
                        lifted=None if self.lifted is None else self.lifted[index],
-                       lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[index])
+                       lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[index],
+                       person=None if self.person is None else self.person[index])
 
     def views(self, index: NDArray[np.int64]) -> Tracks:
         return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
@@ -136,13 +146,19 @@ class Solution:
 
     @property
     def frames(self) -> int:
-        """Number of instants that it rests on."""
+        """Number of poses that it rests on: of instants, with one person."""
         return len(self.tracks.stamp)
 
     @property
     def start(self) -> Start:
         """To start another solve from."""
-        return Start(self.tracks.cameras, self.state.cameras, self.state.bones)
+        return Start(self.tracks.cameras, self.state.cameras, self.bones)
+
+    @property
+    def bones(self) -> Array:
+        """(16,) m, of the mean person."""
+        b = self.state.bones
+        return b if b.ndim == 1 else np.asarray(np.exp(np.log(b).mean(0)))
 
     @property
     def quality(self) -> float:
@@ -161,7 +177,8 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
             spread[v] = 0. if known.source == 'known' else .05
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
-    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread)
+    return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread,
+                         person=tracks.person)
 
 
 def points(p: BundleProblem, cameras: Cameras, bones: Array) -> BundleState:
@@ -297,6 +314,23 @@ def evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return rows if len(rows) <= n else rows[np.unique(np.linspace(0, len(rows) - 1, n).astype(int))]
 
 
+@dataclass(frozen=True)
+class FirstGuess:
+    """Cameras that fit, roughly: where the fine adjustment begins.
+
+    Attributes:
+        cameras, bones: see `BundleState`.  noise: of the 2D network, as it was taken to be.
+        rival_deg: how far the rotations of another guess that fits as well are from it, degrees.
+        doubt: factor on the predicted errors.
+    """
+
+    cameras: Cameras
+    bones: Array
+    noise: NoiseModel
+    rival_deg: float = 0.
+    doubt: float = 1.
+
+
 def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
           noise: NoiseModel | None = None) -> Solution | NotSolved:
     """Find the rig. Deterministic.
@@ -305,6 +339,13 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | 
         start: the same cameras as they are thought to be, tried beside the fresh guesses.
         noise: of the 2D network, from an earlier solution; None = prior.
     """
+    guess = first_guess(tracks, config, start=start, noise=noise)
+    return guess if isinstance(guess, NotSolved) else finish(tracks, guess, config)
+
+
+def first_guess(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
+                noise: NoiseModel | None = None) -> FirstGuess | NotSolved:
+    """The best of several first guesses, each adjusted coarsely; arguments as those of `solve`."""
     config = config or SolverConfig()
     V = len(tracks.cameras)
     if V < 2:
@@ -313,22 +354,35 @@ def solve(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | 
     if len(rows) < 1:
         return NOWHERE_TWICE
     noise = noise or NoiseModel.prior(tracks.image_size)
-    first = evenly(rows, config.first_frames)
-    p = problem_of(tracks.rows(first), noise)
+    first = tracks.rows(evenly(rows, config.first_frames))
+    n = len(first.stamp)
+    p = problem_of(first, noise)
     seen_views = np.isfinite(p.sigma).any(-1).sum(0)
-    if seen_views.min() < max(1, min(4, len(first))):
+    if seen_views.min() < max(1, min(4, n)):
         v = int(seen_views.argmin())
-        return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {len(first)} instants: '
+        return NotSolved(f'camera {tracks.cameras[v]} has seen the person in {seen_views[v]} of {n} instants: '
                          'walk where all cameras overlap', {'frames': float(seen_views[v])}, one_camera=True)
     flat = _same_place(p)
-    if flat and (_still(p) or not _apart(tracks.rows(first), p)):
-        return NotSolved(flat, {'frames': float(len(first))})
-    found = _coarse(p, start, tracks.rows(first))
+    if flat and (_still(p) or not _apart(first, p)):
+        return NotSolved(flat, {'frames': float(n)})
+    found = _coarse(p, start, first)
     if found is None:
         return NotSolved('no first guess fits the images: more movement, and more of the body, in all cameras',
-                         {'frames': len(first)}, one_camera=True)
-    chosen = evenly(rows, config.frames)
-    return _fine(tracks.rows(chosen), found[0], noise, config, found[1], _FLAT_DOUBT if flat else 1.)
+                         {'frames': n}, one_camera=True)
+    return FirstGuess(found[0].state.cameras, found[0].state.bones, noise, found[1], _FLAT_DOUBT if flat else 1.)
+
+
+def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None) -> Solution | NotSolved:
+    """The fine adjustment of a guess, to as many poses as the configuration says, and whether it is a rig."""
+    config = config or SolverConfig()
+    rows = usable_rows(tracks)
+    if not len(rows):
+        return NOWHERE_TWICE
+    tracks = tracks.rows(evenly(rows, config.frames))
+    p = problem_of(tracks, guess.noise)
+    s = points(p, guess.cameras, _bones_for(p, guess.bones))
+    r, p, noise = refine(s, p, tracks)
+    return _judge(r, p, tracks, noise, config, guess.rival_deg, guess.doubt)
 
 
 def _coarse(p: BundleProblem, start: Start | None,
@@ -336,8 +390,8 @@ def _coarse(p: BundleProblem, start: Start | None,
     """The best first guess, adjusted, and how far the rotations of an equally good one are from it, degrees."""
     results = []
     for cameras in _guesses(p, start, tracks):
-        bones = start.bones if start is not None else p.bone_mean
         try:
+            bones = _bones_for(p, None if start is None else start.bones)
             r = adjust(points(p, cameras, bones), p, scale=5., kind='cauchy', steps=25, tolerance=1e-3,
                        covariance=False)
         except np.linalg.LinAlgError:
@@ -357,6 +411,18 @@ def _coarse(p: BundleProblem, start: Start | None,
     return best[2], max(rivals, default=0.)
 
 
+def _bones_for(p: BundleProblem, known: Array | None) -> Array:
+    """Bones to start from, in the shape that the problem wants: those known, as far as they are of the same people."""
+    if known is None:
+        known = p.bone_mean
+    if p.person is None:
+        return np.asarray(known if known.ndim == 1 else np.exp(np.log(known).mean(0)))
+    if known.ndim == 1:
+        return np.tile(known, (p.people, 1))
+    more = np.tile(np.exp(np.log(known).mean(0)), (max(p.people - len(known), 0), 1))
+    return np.concatenate([known[:p.people], more])
+
+
 def _handedness(s: BundleState, tracks: Tracks | None) -> float:
     """Negative for a mirrored world."""
     if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
@@ -370,14 +436,6 @@ def _handedness(s: BundleState, tracks: Tracks | None) -> float:
 def _rotation_apart(A: Array, B: Array) -> float:
     """Largest difference of the rotations relative to the first camera, degrees."""
     return float(rotation.angle_deg(A @ A[0].T, B @ B[0].T).max())
-
-
-def _fine(tracks: Tracks, best: BundleResult, noise: NoiseModel, config: SolverConfig,
-          rival_deg: float, doubt: float) -> Solution | NotSolved:
-    p = problem_of(tracks, noise)
-    s = points(p, best.state.cameras, best.state.bones)
-    r, p, noise = refine(s, p, tracks)
-    return _judge(r, p, tracks, noise, config, rival_deg, doubt)
 
 
 def refine(s: BundleState, p: BundleProblem, tracks: Tracks) -> tuple[BundleResult, BundleProblem, NoiseModel]:
@@ -411,7 +469,7 @@ def refine(s: BundleState, p: BundleProblem, tracks: Tracks) -> tuple[BundleResu
 def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel, config: SolverConfig,
            rival_deg: float, doubt: float) -> Solution | NotSolved:
     N = len(tracks.stamp)
-    distinct = _distinct_poses(r.state.X)
+    distinct = sum(_distinct_poses(r.state.X[of]) for of in tracks.pieces)
     # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
     rho = noise.correlation if N > 4 else 0.
     effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)

@@ -1,0 +1,197 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that was seen: any number of people in every view, before it is settled who is who."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Intrinsics
+from ..lifting import Lifter, lift_views
+from ..observation import MultiView
+from ..person_view import Detections
+from ..resample import move_in_time
+from ..tracks.distance import person_size
+from ..tracks.tracklets import Tracklets
+from .solver import Tracks
+
+__all__ = ['Sightings', 'SightingsLog', 'followed']
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """D detections, at most, of each of V cameras at T common instants.
+
+    Attributes:
+        cameras: (V,) names.  stamp: (T,) s, increasing.
+        kp: (T, V, D, 17, 2) undistorted px at the instants, NaN = not seen.  confidence: (T, V, D, 17).
+        tracklet: (T, V, D) number of the tracklet within its camera, from 0, see `tracks.tracklets`; -1 = no detection.
+        size: (T, V, D) px, see `person_size`; NaN = no detection.
+        image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
+        lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.
+    """
+
+    cameras: tuple[str, ...]
+    stamp: Array
+    kp: Array
+    confidence: Array
+    tracklet: Index
+    size: Array
+    image_size: Index
+    intrinsics: tuple[Intrinsics | None, ...]
+    lifted: Array
+    lifted_sigma: Array
+
+    @classmethod
+    def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]]) -> Sightings:
+        """Rows in order of time, of the cameras of `image_size` px. A detection is moved to the instant of its row
+        along its tracklet; those without one are left out.
+        """
+        names = tuple(sorted(image_size))
+        T, V = len(rows), len(names)
+        D = max([1, *(len(people) for r in rows for people in r.people.values())])
+        kp, conf = np.full((T, V, D, 17, 2), np.nan), np.zeros((T, V, D, 17))
+        tracklet, at = np.full((T, V, D), -1), np.full((T, V, D), np.nan)
+        lifted, sigma = np.full((T, V, D, 17, 3), np.nan), np.full((T, V, D, 17), np.nan)
+        known: list[Intrinsics | None] = [None] * V
+        for t, row in enumerate(rows):
+            for v, c in enumerate(names):
+                for k, view in enumerate(row.people.get(c, ())):
+                    if view.tracklet < 0:
+                        continue
+                    kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.keypoints, view.confidence, view.tracklet
+                    at[t, v, k], known[v] = view.stamp, view.intrinsics
+                    if view.lifted is not None:
+                        lifted[t, v, k], sigma[t, v, k] = view.lifted
+        stamp, size = np.array([r.stamp for r in rows]), person_size(kp, conf)
+        for v in range(V):
+            _, number = np.unique(tracklet[:, v], return_inverse=True)
+            number = number.reshape(T, D) - (tracklet[:, v] < 0).any()
+            tracklet[:, v] = np.where(tracklet[:, v] < 0, -1, number)
+            if np.nanmax(np.abs(at[:, v] - stamp[:, None]), initial=0.) > 1e-3:
+                for k in range(int(tracklet[:, v].max(initial=-1)) + 1):
+                    n, i = np.nonzero(tracklet[:, v] == k)
+                    if len(n) > 2:
+                        kp[n, v, i], conf[n, v, i] = move_in_time(at[n, v, i], kp[n, v, i], conf[n, v, i], stamp[n])
+        return cls(names, stamp, kp, conf, tracklet, size, np.array([image_size[c] for c in names], np.int64),
+                   tuple(known), lifted, sigma)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(T, V, D) where there is a detection."""
+        return self.tracklet >= 0
+
+    def instants(self, index: Index) -> Sightings:
+        """The same at some of the instants."""
+        return replace(self, **{n: getattr(self, n)[index] for n in (
+            'stamp', 'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
+
+    def views(self, index: Index) -> Sightings:
+        """The same of some of the cameras."""
+        return replace(self, cameras=tuple(self.cameras[v] for v in index), image_size=self.image_size[index],
+                       intrinsics=tuple(self.intrinsics[v] for v in index), **{n: getattr(self, n)[:, index] for n in (
+                           'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
+
+    def tracks(self, instant: Index, chosen: Index, person: Index) -> Tracks:
+        """Poses of people as a solver wants them.
+
+        Args:
+            instant: (N,) of each pose.  chosen: (N, V) its detection in every view, -1 = none.  person: (N,) whose it
+                is. In order of person, then of time.
+        """
+        n, v = instant[:, None], np.arange(len(self.cameras))[None]
+        none = chosen < 0
+        kp = np.where(none[..., None, None], np.nan, self.kp[n, v, chosen])
+        conf = np.where(none[..., None], 0., self.confidence[n, v, chosen])
+        joints = np.where(none[..., None, None], np.nan, self.lifted[n, v, chosen])
+        sigma = np.where(none[..., None], np.nan, self.lifted_sigma[n, v, chosen])
+        some = bool(np.isfinite(sigma).any())
+        return Tracks(self.cameras, self.stamp[instant], kp, conf, self.image_size, self.intrinsics,
+                      joints if some else None, sigma if some else None, person)
+
+
+class SightingsLog:
+    """All detections of the newest minutes. When full, every second of the older half goes."""
+
+    def __init__(self, lifter: Lifter | None, lift_every_s: float = .08, most_rows: int = 900) -> None:
+        """lifter: None = only detections with depths become poses.  lift_every_s: stride of the poses, s."""
+        self.lift_every_s, self.most_rows = lift_every_s, most_rows
+        self._lifter = lifter
+        self._follow: dict[str, Tracklets] = {}
+        self._rows: list[Detections] = []
+        self._lifted = -np.inf
+        self.image_size: dict[str, tuple[int, int]] = {}
+        self.seen = 0                                       # rows ever added
+        self.crowded = False                                # a view ever showed more than one person
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def span_s(self) -> float:
+        return self._rows[-1].stamp - self._rows[0].stamp if self._rows else 0.
+
+    def follow(self, observation: MultiView) -> Detections:
+        """The detections of an instant with the numbers of their tracklets."""
+        return Detections.of(observation, {v.camera: self._follow.setdefault(v.camera, Tracklets()).update(v)
+                                           for v in observation.views})
+
+    def add(self, detections: Detections) -> None:
+        """Keep an instant; one that shows nobody is left out."""
+        if not any(detections.people.values()):
+            return
+        now = detections.stamp
+        for people in detections.people.values():
+            self.crowded |= len(people) > 1
+            for p in people[:1]:
+                if self.image_size.get(p.camera, p.image_size) != p.image_size:
+                    self.drop(p.camera)                     # another resolution: old pixels mean nothing
+                self.image_size[p.camera] = p.image_size
+        if now - self._lifted >= self.lift_every_s - 1e-6:
+            poses = lift_views(self._lifter, list(detections))
+            self._lifted = now
+            detections = replace(detections, people={
+                c: tuple(replace(p, lifted=poses.get(p)) for p in people) for c, people in detections.people.items()})
+        self._rows.append(detections)
+        self.seen += 1
+        if len(self._rows) > self.most_rows:
+            half = len(self._rows) // 2
+            self._rows = self._rows[:half:2] + self._rows[half:]
+
+    def drop(self, camera: str, before: float = np.inf) -> None:
+        """Forget what a camera saw before a time (it was moved)."""
+        self._rows = [r if r.stamp >= before else replace(
+            r, people={c: p for c, p in r.people.items() if c != camera}) for r in self._rows]
+        self._rows = [r for r in self._rows if any(r.people.values())]
+        if before == np.inf:
+            self.image_size.pop(camera, None)
+
+    def clear(self) -> None:
+        """Forget everything but the tracklets that go on."""
+        self._rows.clear()
+        self.image_size.clear()
+
+    def sightings(self, most: int = 0) -> Sightings:
+        """What is kept, or `most` instants of it, evenly; those with poses first."""
+        rows = self._rows
+        if most and len(rows) > most:
+            posed = [k for k, r in enumerate(rows) if any(p.lifted is not None for p in r)]
+            pool = posed if len(posed) >= most else list(range(len(rows)))
+            rows = [rows[pool[k]] for k in np.unique(np.linspace(0, len(pool) - 1, most).astype(int))]
+        return Sightings.of(rows, self.image_size)
+
+
+def followed(frames: Iterable[MultiView], lifter: Lifter | None, poses: int) -> SightingsLog:
+    """The log of a whole recording with lifted poses at about so many instants."""
+    frames = list(frames)
+    span = frames[-1].stamp - frames[0].stamp if frames else 0.
+    log = SightingsLog(lifter, span / max(poses, 1), max(len(frames), 1))
+    for f in frames:
+        log.add(log.follow(f))
+    return log
