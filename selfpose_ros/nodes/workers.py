@@ -23,6 +23,9 @@ class Source(Protocol):
 
 S = TypeVar('S', bound=Source)
 
+#: turns: a source that has had so many more than another lets it go first, and no more than so many are made up for
+_AHEAD, _MOST_BEHIND = 2, 3
+
 
 class Workers(Generic[S]):
     """A pool over fixed sources that serves them in rounds, one item of each source a round.
@@ -31,7 +34,8 @@ class Workers(Generic[S]):
     more than can be worked on, the items of one instant are done together and those of the next are left out together,
     rather than every source's at another time. A source that had nothing then may still join while the round lasts, and
     a source that had its turn waits for the next one as long as any of the others has something: none of them takes
-    the others' share by having items more often.
+    the others' share by having items more often. Turns that it had while the others had nothing count, too: they go
+    before it in the next rounds, or whatever delays the work would cost the slow sources their items.
 
     Args:
         work: called with a source and its item, in a worker thread.
@@ -46,6 +50,7 @@ class Workers(Generic[S]):
         self._changed = threading.Condition()
         self._round: list[tuple[S, Any]] = []
         self._served: set[int] = set()                     # had their turn in this round
+        self._turns = {id(s): 0 for s in self._sources}
         self._busy: set[int] = set()
         self._ending = False
         # one that has nothing to do costs nothing
@@ -75,15 +80,31 @@ class Workers(Generic[S]):
                     self._join()
                     if all(id(s) in self._busy for s, _ in self._round):
                         # all others had their turn, or have nothing: they need not wait for a slow one either
-                        self._served = set()
-                        self._join()
+                        self._begin_round()
                     for i, (source, _) in enumerate(self._round):
                         if id(source) not in self._busy:
                             self._busy.add(id(source))
                             self._served.add(id(source))
+                            self._count(id(source))
                             return self._round.pop(i)
                 self._changed.wait()
         return None
+
+    def _begin_round(self) -> None:
+        """Of those that are behind with their turns, or, if they have nothing, of all."""
+        waiting, free = len(self._round), [id(s) for s in self._sources if id(s) not in self._busy]
+        least = min((self._turns[s] for s in free), default=0)
+        self._served = {s for s in free if self._turns[s] >= least + _AHEAD}
+        self._join()
+        if len(self._round) == waiting:
+            self._served = set()
+            self._join()
+
+    def _count(self, source: int) -> None:
+        self._turns[source] += 1
+        least = max(self._turns.values()) - _MOST_BEHIND
+        for s, turns in self._turns.items():
+            self._turns[s] = max(turns, least)
 
     def _join(self) -> None:
         """Take what waits of the sources that had no turn in this round."""

@@ -219,6 +219,39 @@ def test_slow_cameras_lose_next_to_nothing_to_a_quick_one(rates: tuple[float, ..
     assert total >= .98 * min(capacity, sum(rates)), 'and no turn is left unused'
 
 
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_what_delays_the_work_costs_the_quick_camera_its_turns(seed: int) -> None:
+    """In virtual time: triggered cameras, a network that takes three times as long for every tenth image."""
+    random, rates, now, end = np.random.default_rng(seed), (60., 15., 15., 15.), .01, 40.
+    sources, ended = [_Source(str(r)) for r in rates], threading.Event()
+    due, sent = [.01] * len(rates), [0] * len(rates)
+
+    def advance(to: float) -> None:
+        nonlocal now
+        now = to
+        for n, rate in enumerate(rates):
+            while due[n] <= now:
+                sources[n].newest, sent[n], due[n] = sent[n] + 1, sent[n] + 1, due[n] + 1 / rate
+
+    def work(source: _Source, item: int) -> None:
+        if now > end:
+            return
+        source.done.append(item)
+        advance(now + 1 / 80 + (.03 if random.random() < .1 else 0.))
+        if all(s.newest is None for s in sources):
+            advance(min(due))
+        if now > end:
+            ended.set()
+
+    advance(now)
+    workers = Workers(sources, work, lambda s, e: None, lambda: 1)
+    workers.wake()
+    assert ended.wait(20)
+    workers.close()
+    shares = [len(s.done) / n for s, n in zip(sources, sent, strict=True)]
+    assert min(shares[1:]) >= .98 and shares[0] > .25, shares
+
+
 def test_a_slow_camera_delays_nobody_else() -> None:
     """Its next item waits for it; the others go on with theirs."""
     slow, quick = _Source('slow', 0), _Source('quick', 0)
