@@ -292,3 +292,33 @@ def test_covariance_is_the_spread_of_the_estimates() -> None:
                        np.log(r.state.cameras.focal / truth.cameras.focal) / spread[6::7]])
     rms = np.sqrt(np.mean(np.square(z), axis=0))
     assert (rms > .6).all() and (rms < 1.4).all(), rms
+
+
+def test_what_is_alike_on_both_sides_is_symmetrical() -> None:
+    """With bones that may have any length, and the scale held: thighs longer and shins shorter by as much cost nothing,
+    a left thigh and a right shin the square of their difference over its spread.
+    """
+    _, p, _ = exact(2, 2)
+    _, precision = bundle._bone_prior(replace(p, bone_log_sigma=np.full(16, 1e3)))
+    bone = {(BONE_A[k], BONE_B[k]): k for k in range(16)}
+    left, right = (bone[1, 2], bone[2, 3]), (bone[4, 5], bone[5, 6])
+    assert [MIRROR_BONE[k] for k in left] == list(right)
+    alike, unlike = np.zeros(16), np.zeros(16)
+    alike[[left[0], right[0]]], alike[[left[1], right[1]]] = .1, -.1
+    unlike[left[0]], unlike[right[1]] = .1, -.1
+    assert alike @ precision @ alike < 1e-6
+    assert unlike @ precision @ unlike == pytest.approx(2 * (.1 / bundle.SYMMETRY_LOG_SIGMA) ** 2)
+
+
+def test_no_step_goes_too_far_whichever_way() -> None:
+    """However large it is: joints by no more than 2 m along an axis, lengths by no more than half as much again and
+    more; and there and back are alike.
+    """
+    _, _, s = exact()
+    ahead, back = (bundle._step(s, np.r_[np.tile([0., 0, 0, 0, 0, 0, k], 3), np.full(16, k)],
+                                np.full((len(s.X), 51), k)) for k in (50., -50.))
+    np.testing.assert_allclose(ahead.X - s.X, s.X - back.X)
+    assert 0 < (ahead.X - s.X).max() < 2.
+    for a, b, was in ((ahead.bones, back.bones, s.bones), (ahead.cameras.focal, back.cameras.focal, s.cameras.focal)):
+        np.testing.assert_allclose(a * b, was ** 2)
+        assert (a > was).all() and (a < 2 * was).all()

@@ -111,3 +111,11 @@ def test_intrinsics_cannot_be_changed_afterwards() -> None:
     assert lens.K[0, 0] == 600 and lens.focal_px == pytest.approx(np.sqrt(600 * 610))
     with pytest.raises(ValueError):
         lens.K[0, 0] = 1.
+
+
+@pytest.mark.parametrize('fold', [.4, 1., 2.5, 3.6])
+def test_the_radius_at_which_a_lens_folds_back_is_where_its_polynomial_is_largest(fold: float) -> None:
+    """R - r^3 / (3 fold^2) is largest at `fold`: what lies just within has a pixel, what lies beyond has none."""
+    barrel = np.array([-1 / (3 * fold ** 2), 0., 0., 0., 0.])
+    X = np.array([[.99 * fold, 0., 1.], [1.01 * fold, 0., 1.], [0., 1.5 * fold, 1.]])
+    assert np.isfinite(project(X, K, EYE, ZERO, barrel)).all(-1).tolist() == [True, False, False]

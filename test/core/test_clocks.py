@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.noise import NoiseModel
-from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig import Rig, clocks
 from selfpose_ros.core.rig.bundle import BundleState
-from selfpose_ros.core.rig.clocks import ClockOffsets, clock_offsets, retimed
+from selfpose_ros.core.rig.clocks import ClockOffsets, clock_offsets, retimed, solve_with_clocks
 from selfpose_ros.core.rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from selfpose_ros.core.rig.solver import Solution, Tracks
 from selfpose_ros.synthetic import ring_rig, walker
@@ -30,11 +30,14 @@ def px_of(X: Array, rig: Rig, v: int) -> Array:
     return np.asarray(C[..., :2] / C[..., 2:] * rig.K[v, 0, 0] + rig.K[v, :2, 2])
 
 
-def tracks_and_solution(ahead: Array = AHEAD, noise_px: float = 1., style: str = 'walk') -> tuple[Tracks, Solution]:
-    """Somebody seen for 4 s by cameras with these clocks: at stamp s each shows what was at s - ahead; the true rig."""
+def tracks_and_solution(ahead: Array = AHEAD, noise_px: float = 1., style: str = 'walk',
+                        fps: float = FPS) -> tuple[Tracks, Solution]:
+    """Somebody seen in 100 instants by cameras with these clocks: at stamp s each shows what was at s - ahead; the true
+    rig.
+    """
     rig = ring_rig(4, 2)
     fine = walker(5., 200., 2, style)
-    stamp = np.arange(100) / FPS
+    stamp = np.arange(100) / fps
     rng = np.random.default_rng(0)
     kp = np.stack([px_of(fine[np.round((stamp + .5 - d) * 200).astype(int)], rig, v) for v, d in enumerate(ahead)], 1)
     kp = kp + rng.normal(0, noise_px, kp.shape)
@@ -51,6 +54,12 @@ def test_offsets_are_found_with_sign_and_sigma() -> None:
     assert found is not None and found.significant
     assert np.abs(found.offset_s - AHEAD).max() < .003 and found.offset_s[0] == 0.
     assert (found.sigma_s[1:] > 1e-5).all() and (found.sigma_s[1:] < .003).all()
+
+
+def test_quick_and_noisy_cameras_are_averaged_over_as_long_as_slow_ones() -> None:
+    """100 Hz, 4 px of noise: velocities of neighbouring instants would be made of it. To 4 ms (measured 2.3)."""
+    found = clock_offsets(*tracks_and_solution(noise_px=4., fps=100.))
+    assert found is not None and np.abs(found.offset_s - AHEAD).max() < .004
 
 
 def test_errors_that_last_make_offsets_less_sure() -> None:
@@ -98,6 +107,54 @@ def test_tracks_put_right_are_those_of_clocks_that_agree() -> None:
     assert np.isnan(gone.kp[44:56, 1]).all() and np.array_equal(gone.kp[:, 0], late.kp[:, 0])
 
 
+def test_a_short_quick_recording_is_no_failure() -> None:
+    """24 instants at 400 Hz: the parabola is not longer than they are."""
+    tracks, solution = tracks_and_solution()
+    short = tracks.rows(np.arange(24))
+    clock_offsets(replace(short, stamp=np.arange(24) / 400.), solution)
+
+
+def test_a_camera_that_is_lost_for_a_while_tells_no_wrong_time() -> None:
+    """One of the cameras sees another joint in a tenth of the instants, a whole leg: still to 4 ms."""
+    tracks, solution = tracks_and_solution()
+    kp = tracks.kp.copy()
+    kp[40:50, 1, 1:7] += [120., -120.]
+    found = clock_offsets(replace(tracks, kp=kp), solution)
+    assert found is not None and np.abs(found.offset_s - AHEAD).max() < .004
+
+
+@pytest.mark.parametrize(('rounds', 'total', 'solves'), [
+    ([(.0, .01)], [], 1),                                   # chance
+    ([(.03, .001), (.0005, .001)], [0., .03], 2),           # put right at once
+    ([(.03, .001), (.006, .01), (.0005, .001)], [0., .036], 3),    # what is left is put right though it may be chance
+    ([(.006, .01)], [], 1),                                # which alone is no reason to begin
+    ([(.03, .001), None], [0., .03], 2),                   # nothing can be told any more
+    ([(.03, .001)] * 9, [0., .12], 5),                     # an end
+])
+def test_clocks_are_put_right_in_rounds(monkeypatch: pytest.MonkeyPatch, rounds: list, total: list[float],
+                                        solves: int) -> None:
+    """Offset and sigma of the second camera, s, in each round; every solve gets tracks put right by all of them."""
+    tracks, solution = tracks_and_solution()
+    told, solved = iter(rounds), []
+
+    def offsets(moved: Tracks, _: Solution) -> ClockOffsets | None:
+        found = next(told)
+        return found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., found[1], 1., 1.]))
+
+    def solve(moved: Tracks, *others: object, **more: object) -> Solution:
+        solved.append(moved)
+        return solution
+
+    monkeypatch.setattr(clocks, 'clock_offsets', offsets)
+    monkeypatch.setattr(clocks, 'solve', solve)
+    out = solve_with_clocks(tracks)
+    assert isinstance(out, Solution) and len(solved) == solves
+    assert out.clock_offset_s[:2] == pytest.approx(np.array(total)) and not out.clock_offset_s[2:].any()
+    assert solved[0] is tracks
+    if total:
+        assert np.array_equal(solved[-1].kp, retimed(tracks, out.clock_offset_s).kp, equal_nan=True)
+
+
 @pytest.mark.parametrize('offset, sigma, want', [(.004, .001, True), (.0029, .0001, False), (.01, .004, False),
                                                  (-.013, .004, True)])
 def test_what_is_worth_correcting(offset: float, sigma: float, want: bool) -> None:
@@ -123,6 +180,16 @@ def test_the_odd_one_out_is_the_camera_that_moved() -> None:
         return odd_one_out(kp, sigma, rig.geometry)
     assert [found([v]) for v in range(4)] == [0, 1, 2, 3]
     assert found([0, 2]) == -1
+
+
+def test_the_odd_one_out_is_told_though_the_others_hardly_agree() -> None:
+    """Few instants, so that the medians of the others' noise are not small yet: each camera in its turn."""
+    rig, X = ring_rig(4, 2), walker(1., FPS, 2)[::2]
+    for v in range(4):
+        rng, R = np.random.default_rng(v), rig.R.copy()
+        R[v] = rotation.exp(np.deg2rad([0., 20., 0.])) @ R[v]
+        kp = np.stack([px_of(X, replace(rig, R=R), k) for k in range(4)], 1) + rng.normal(0, 4., (len(X), 4, 17, 2))
+        assert odd_one_out(kp, np.full(kp.shape[:3], 4.), rig.geometry) == v
 
 
 def test_a_shift_is_suspicious_after_a_while_only() -> None:

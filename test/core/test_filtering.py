@@ -10,7 +10,7 @@ from scipy.optimize import approx_fprime
 
 from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.camera import project
-from selfpose_ros.core.filtering import FilterConfig, Measurement, SkeletonFilter
+from selfpose_ros.core.filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
 from selfpose_ros.core.fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
@@ -326,3 +326,44 @@ def test_a_surprise_makes_all_of_a_joint_less_sure_alike() -> None:
     assert np.allclose(f.vv, vv - gain @ (pp - f.pp) @ np.swapaxes(gain, 1, 2), atol=1e-9)
     joint = np.block([[f.pp, f.pv], [np.swapaxes(f.pv, 1, 2), f.vv]])
     assert np.linalg.eigvalsh(joint).min() > 0
+
+
+def test_smoothing_is_the_best_guess_from_all_measurements_together() -> None:
+    """A point that moves freely, seen at four unequally spaced instants: position, velocity and sigma at the first are
+    those of one least-squares problem over all states at once, to 1e-6 of them.
+    """
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(6, 6))
+    first, noise, seen = np.zeros(6), A @ A.T + np.eye(6), np.eye(6)[:3]
+    times, z = (0., .1, .25, .3), rng.normal(size=(4, 3))
+    Q, W = np.diag([.01] * 3 + [.1] * 3), np.eye(3) / .04
+    steps: list[tuple[float, State, State]] = []
+    rows, right = np.zeros((24, 24)), np.zeros(24)         # normal equations of all four states
+    rows[:6, :6] = np.linalg.inv(noise)
+    x, P = first, noise
+    for k, t in enumerate(times):
+        dt, now = t - times[max(k - 1, 0)], slice(6 * k, 6 * k + 6)
+        F = np.eye(6)
+        F[:3, 3:] = dt * np.eye(3)
+        if k:
+            x, P = F @ x, F @ P @ F.T + Q
+            D = np.zeros((6, 24))
+            D[:, 6 * k - 6:6 * k], D[:, now] = -F, np.eye(6)
+            rows += D.T @ np.linalg.inv(Q) @ D
+        before = state_of(x, P)
+        P, was = np.linalg.inv(np.linalg.inv(P) + seen.T @ W @ seen), P
+        x = P @ (np.linalg.solve(was, x) + seen.T @ W @ z[k])
+        rows[now, now] += seen.T @ W @ seen
+        right[now] += seen.T @ W @ z[k]
+        steps.append((dt, before, state_of(x, P)))
+    want, spread = np.linalg.solve(rows, right)[:6], np.linalg.inv(rows)[:6, :6]
+    position, velocity, sigma = smooth_back(steps)
+    np.testing.assert_allclose(position, np.tile(want[:3], (17, 1)), rtol=1e-6)
+    np.testing.assert_allclose(velocity, np.tile(want[3:], (17, 1)), rtol=1e-6)
+    np.testing.assert_allclose(sigma, np.sqrt(np.trace(spread[:3, :3]) / 3), rtol=1e-6)
+
+
+def state_of(x: Array, P: Array) -> State:
+    """The same for 17 joints."""
+    return tuple(np.tile(part, (17, *[1] * part.ndim)) for part in (  # type: ignore[return-value]
+        x[:3], x[3:], P[:3, :3], P[:3, 3:], P[3:, 3:]))

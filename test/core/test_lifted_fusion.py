@@ -10,11 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from oracle import Oracle
 from scenes import EXACT, fit, rotation_errors, scene, tracks_of
+from scipy.spatial.transform import Rotation
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.filtering import Measurement, SkeletonFilter
 from selfpose_ros.core.fusion.lifted import (
+    _mean,
     align_views,
     body_in_world,
     bone_vectors,
@@ -210,3 +212,69 @@ def test_rotation_is_never_a_reflection() -> None:
     found = align_views(joints, sigma)
     assert found is None or np.allclose(np.linalg.det(found[0]), 1.)
     assert rotation.angle_deg(np.eye(3)[None], np.eye(3)[None])[0] == 0.
+
+
+# -- weights
+
+def two_views(joints: int = 17) -> tuple[Array, Array]:
+    """Poses (1, 2, 17, 3) of one body from two sides that do not quite fit together, and the turn between them."""
+    rng = np.random.default_rng(3)
+    y = rng.normal(0, .5, (1, 2, joints, 3))
+    R = rotation.exp(np.array([.3, -1.1, .2]))
+    y[:, 1] = y[:, 0] @ R.T + rng.normal(0, .1, (1, joints, 3))
+    y[:, :, 0] = 0.
+    return y, R
+
+
+def test_a_joint_counts_by_what_both_views_make_of_it() -> None:
+    """One view is surer of these joints, the other of those, by as much: every joint weighs the same, and the rotation
+    is that of plain Procrustes.
+    """
+    y, _ = two_views()
+    sigma = np.full((1, 2, 17), .2)
+    sigma[0, 0, 1:9] = sigma[0, 1, 9:] = .05
+    found = align_views(y, sigma)
+    assert found is not None and found[2] == 0
+    plain, _ = Rotation.align_vectors(y[0, 1], y[0, 0])
+    assert rotation.angle_deg(found[0][1], plain.as_matrix()) < 1e-5
+
+
+def test_joints_that_a_view_is_unsure_of_do_not_turn_it() -> None:
+    """Five joints of one of three views are anywhere, and said to be: rotations to 0.002 degrees."""
+    X = two_views()[0][:, 0]
+    true = rotation.exp(np.array([[0., 0., 0.], [.3, -1.1, .2], [-.5, .4, 1.]]))
+    y = np.einsum('vab,njb->nvja', true, X)
+    sigma = np.full((1, 3, 17), .1)
+    y[:, 1, 5:10] += np.random.default_rng(1).normal(0, .5, (1, 5, 3))
+    sigma[:, 1, 5:10] = 1e3
+    found = align_views(y, sigma)
+    assert found is not None and rotation_errors(found[0], true).max() < .002
+
+
+def test_the_reference_is_the_view_that_is_seen_most_surely() -> None:
+    """Not the one that is hardly seen, however unsure all are."""
+    y = np.repeat(two_views()[0], 4, 0)
+    y[1:, 0] = np.nan
+    for sigma in (.01, .1, 3.):
+        found = align_views(y, np.full((4, 2, 17), sigma))
+        assert found is not None and found[2] == 1
+
+
+def test_how_sure_a_mean_rotation_is() -> None:
+    """Turns by 10 degrees to either side: one in ten instants counts, and 3 degrees stay however many there are; turns
+    by 1 degree are trusted as if they were 4.
+    """
+    def told(degrees: float, n: int) -> float:
+        w = np.deg2rad(degrees) * np.where(np.arange(n) % 2, 1., -1.)[:, None] * [0., 0., 1.]
+        mean, sigma = _mean(rotation.exp(w), np.ones(n))
+        assert n % 2 or np.allclose(mean, np.eye(3))
+        return sigma
+    assert told(10., 40) == pytest.approx(np.hypot(10. / 2, 3.)) and told(10., 4) == pytest.approx(np.hypot(10., 3.))
+    assert told(1., 40) == pytest.approx(np.hypot(4. / 2, 3.)) and told(10., 40000) == pytest.approx(3., abs=.01)
+    assert [_mean(np.eye(3)[None].repeat(n, 0), np.ones(n))[1] for n in (1, 2)] == pytest.approx([12., 12. / 2 ** .5])
+
+
+def test_a_body_that_no_view_shows_is_known_to_be_unknown() -> None:
+    y, R = two_views()
+    x, spread = fuse(np.full_like(y, np.nan), np.full((1, 2, 17), .1), np.stack([np.eye(3), R]))
+    assert np.abs(x).max() == 0. and np.isfinite(spread).all() and spread.min() > 1e4

@@ -15,10 +15,11 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.fusion.triangulation import triangulate
-from selfpose_ros.core.model import RigModel, lifted_model, model_from_rig, model_from_solution
+from selfpose_ros.core.model import RigModel, _turned_alike, lifted_model, model_from_rig, model_from_solution
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.bundle import residuals
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, problem_of, solve
+from selfpose_ros.core.rig.world import World
 
 Array = NDArray[np.float64]
 
@@ -267,3 +268,19 @@ def test_one_camera_guesses_how_far_away_the_body_is() -> None:
     model = lifted_model(one, 0.)
     assert model is not None and model.cameras == ('cam2',) and model.level == 1
     assert model.depth_sigma == pytest.approx(.25) and model.scale.source == 'adult prior'
+
+
+def test_a_measured_floor_takes_the_heading_and_the_place_of_the_world_before() -> None:
+    """Whatever both frames are: up and floor are the measured ones, the body stands on the spot where it stood, and the
+    turn between the two worlds has no part about the vertical.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        measured, like = (World(rotation.exp(rng.normal(size=3)), rng.normal(size=3), 3.) for _ in range(2))
+        body = rng.normal(size=3)
+        out = _turned_alike(measured, like, body)
+        assert np.allclose(out.R[2], measured.R[2]) and out.t[2] == pytest.approx(measured.t[2])
+        assert np.allclose((out.R @ body + out.t)[:2], (like.R @ body + like.t)[:2])
+        left = like.R @ out.R.T
+        assert left[1, 0] - left[0, 1] == pytest.approx(0., abs=1e-12)
+        assert np.linalg.det(out.R) == pytest.approx(1.) and out.sigma_deg == 3.

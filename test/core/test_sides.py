@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from test_bundle import exact
 
+from selfpose_ros.core import sides
 from selfpose_ros.core.sides import (
     PERMUTATIONS,
     agreed_permutation,
@@ -18,6 +19,7 @@ from selfpose_ros.core.sides import (
     undo_swaps,
 )
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
+from selfpose_ros.synthetic.network2d import Network2D
 
 Array = NDArray[np.float64]
 
@@ -171,3 +173,9 @@ def test_a_view_of_nothing_is_not_exchanged() -> None:
     sigma[:, 1] = np.inf
     found, turned = permutations_in_time(px, kp, sigma, STAMP[:1], still(1))
     assert not found.any() and not turned.any()
+
+
+def test_exchanges_are_as_frequent_and_as_long_as_the_benchmarks_network_makes_them() -> None:
+    """Its frames are those of 25 Hz."""
+    network = Network2D()
+    assert sides._SHARE == network.swap and pytest.approx(network.swap_frames / 25.) == sides._LASTS_S

@@ -52,18 +52,15 @@ def body_forward_score(X: Array) -> float:
 
 
 def metric_scale(bones: Array, centres: Array, height_m: float = 0., baseline_m: float = 0.,
-                 baseline_pair: tuple[int, int] = (0, 1), known_bone: tuple[int, float] | None = None) -> MetricScale:
-    """Scale from the best knowledge given: baseline, bone, height, else the adult prior.
+                 baseline_pair: tuple[int, int] = (0, 1)) -> MetricScale:
+    """Scale from the best knowledge given: baseline, height, else the adult prior.
 
     Args:
         bones: (16,) lengths in the frame of the adjustment.  centres: (V, 3) camera centres in that frame.
-        known_bone: (index of the bone, length in m).
     """
     if baseline_m > 0 and len(centres) > max(baseline_pair):
         d = float(np.linalg.norm(centres[baseline_pair[0]] - centres[baseline_pair[1]]))
         return MetricScale(baseline_m / max(d, 1e-6), 'known baseline', .02)
-    if known_bone is not None:
-        return MetricScale(known_bone[1] / float(bones[known_bone[0]]), 'known bone', .03)
     spread = float(1 / np.sqrt((BONE_LOG_SIGMA ** -2.).sum()))
     if height_m > 0:
         return MetricScale(height_m / stature_m(bones), 'known height', max(.02, spread))
