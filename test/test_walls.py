@@ -149,6 +149,66 @@ def training_violations(root: Path) -> list[str]:
     return found
 
 
+def modules(root: Path, package: str, folder: str) -> dict[str, Path]:
+    """Name of each module of a package that lies in root/folder, and its file."""
+    out = {}
+    for file in (root / folder).rglob('*.py'):
+        parts = file.relative_to(root / folder).with_suffix('').parts
+        out['.'.join([package, *(parts[:-1] if parts[-1] == '__init__' else parts)])] = file
+    return out
+
+
+def circles(root: Path, package: str = PACKAGE, folder: str = PACKAGE) -> list[list[str]]:
+    """Groups of files that import each other in a circle, inside functions and for types alone, too.
+
+    A file that imports something of the package that it lies in is none: that is loaded before it.
+    """
+    files = modules(root, package, folder)
+    to: dict[str, set[str]] = {}
+    for name, file in files.items():
+        to[name] = set()
+        for i in imports(file, root):
+            module = i.module.replace(f'{folder}.', f'{package}.', 1) if i.module.startswith(f'{folder}.') else i.module
+            while module and module not in files:                       # a name in a module, and not one itself
+                module = module.rpartition('.')[0]
+            if module and not f'{name}.'.startswith(f'{module}.'):
+                to[name].add(module)
+    reach = {name: _reached(name, to) for name in to}
+    groups = {frozenset(b for b in reach[a] if a in reach[b]) for a in to if a in reach[a]}
+    return sorted(sorted(g) for g in groups)
+
+
+def _reached(start: str, to: dict[str, set[str]]) -> set[str]:
+    """What a file imports, and what those import, and so on."""
+    seen: set[str] = set()
+    rest = [start]
+    while rest:
+        for module in to[rest.pop()] - seen:
+            seen.add(module)
+            rest.append(module)
+    return seen
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles(ROOT) == []
+    assert circles(ROOT, TRAINING, 'training') == []
+
+
+@pytest.mark.parametrize('back', ['from .a import x', 'def f():\n    from . import a', 'import selfpose_ros.io.a',
+                                  'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .a import x'])
+def test_the_guard_of_circles_bites(tmp_path: Path, back: str):
+    room = tmp_path / PACKAGE / 'io'
+    room.mkdir(parents=True)
+    (room / 'a.py').write_text('from .b import y')
+    (room / 'b.py').write_text('from ..core.c import z')
+    (room / '__init__.py').write_text('from .a import x')
+    (tmp_path / PACKAGE / 'core').mkdir()
+    (tmp_path / PACKAGE / 'core' / 'c.py').write_text('')
+    assert circles(tmp_path) == []
+    (room / 'b.py').write_text(back)
+    assert circles(tmp_path) == [['selfpose_ros.io.a', 'selfpose_ros.io.b']]
+
+
 def test_nothing_goes_through_a_wall():
     assert violations(ROOT) == []
     assert training_violations(ROOT) == []

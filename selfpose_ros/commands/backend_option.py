@@ -34,9 +34,10 @@ def chosen_backend(args: argparse.Namespace, batch: int = 4) -> Backend:
     from ..inference.errors import BackendUnavailable
     backend = Backend(args.backend, batch=batch, wait=True)
     if backend.name != 'onnxruntime':
-        from ..inference.tensorrt.workshop import Workshop
+        from ..inference.tensorrt.engine_factory import EngineFactory
         try:
-            words = f'{Workshop.here(backend).words}; engines that are not kept from before are built first: minutes'
+            words = (f'{EngineFactory.here(backend).words}; engines that are not kept from before are built first: '
+                     'minutes')
         except BackendUnavailable as error:
             if backend.name == 'tensorrt':
                 raise BackendUnavailable(f'backend tensorrt: {error}') from error

@@ -45,7 +45,7 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """
     from ..inference.backend import Backend
     from ..inference.session import OrtSession
-    from ..inference.tensorrt.workshop import Workshop
+    from ..inference.tensorrt.engine_factory import EngineFactory
     from ..models.errors import ModelError
     from ..models.store import open_model
     from .progress import ProgressDisplay
@@ -54,17 +54,17 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         if model.lite:
             raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; build '
                              'engines of networks that were imported from ONNX files')
-    workshop = Workshop.here(Backend('tensorrt', str(args.engines or ''), args.batch))
+    factory = EngineFactory.here(Backend('tensorrt', str(args.engines or ''), args.batch))
     told, text = [], []
     for model in models:
         notes: list[str] = []
         with ProgressDisplay(quiet=args.quiet, prefix=f'{model.card.name}: ') as progress:
             reference = OrtSession(model.file)
-            session, agreement = _interruptible(partial(workshop.engine, model, reference, note=notes.append), progress)
+            session, agreement = _interruptible(partial(factory.engine, model, reference, note=notes.append), progress)
         session.close()
-        told.append({'model': model.card.name, 'device': workshop.words, 'folder': str(workshop.folder),
+        told.append({'model': model.card.name, 'device': factory.words, 'folder': str(factory.folder),
                      'agreement': agreement.sentence, 'notes': notes})
-        text += [f'{model.card.name}: engine for {workshop.words} in {workshop.folder}\n', f'  {agreement.sentence}\n',
+        text += [f'{model.card.name}: engine for {factory.words} in {factory.folder}\n', f'  {agreement.sentence}\n',
                  *(f'  note: {n}\n' for n in notes)]
     return told, ''.join(text)
 
@@ -107,7 +107,7 @@ def backends_here(model: Model) -> dict[str, str]:
     from ..inference.errors import InferenceError
     from ..inference.litert_session import LiteRtSession
     from ..inference.session import OrtSession
-    from ..inference.tensorrt.workshop import Workshop
+    from ..inference.tensorrt.engine_factory import EngineFactory
     from ..models.errors import ModelError
     found = {}
     if model.lite:
@@ -120,9 +120,9 @@ def backends_here(model: Model) -> dict[str, str]:
     except (InferenceError, ModelError) as error:
         found['onnxruntime'] = f'no: {error}'
     try:
-        workshop = Workshop.here(Backend('tensorrt'))
-        kept = 'its engine is there' if workshop.holds(model) else 'its engine is built at the first start'
-        found['tensorrt'] = f'yes: {workshop.words}, {kept}'
+        factory = EngineFactory.here(Backend('tensorrt'))
+        kept = 'its engine is there' if factory.holds(model) else 'its engine is built at the first start'
+        found['tensorrt'] = f'yes: {factory.words}, {kept}'
     except (InferenceError, ModelError) as error:
         found['tensorrt'] = f'no: {error}'
     return found

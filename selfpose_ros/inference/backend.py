@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend a user means, and the sessions of this process: one for each model, shared by all who ask."""
+"""The sessions of this process: one for each model, shared by all who ask."""
 from __future__ import annotations
 
 import threading
@@ -9,47 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models.store import Model
-from .errors import BackendUnavailable, InputError
+from .backend_choice import BACKEND_HELP, BACKENDS, ON_CPU, Backend
+from .errors import BackendUnavailable
 from .litert_session import LiteRtSession
 from .session import InferenceSession, OrtSession
 from .tensorrt.background import BackgroundSession
 
 __all__ = ['BACKENDS', 'BACKEND_HELP', 'Backend', 'ON_CPU', 'open_session']
-
-BACKENDS: tuple[str, ...] = ('onnxruntime', 'auto', 'tensorrt')
-#: what a user may say
-BACKEND_HELP = ('what runs the networks of model folders: onnxruntime (the CPU; TensorFlow Lite graphs run on LiteRT '
-                'there), tensorrt (NVIDIA GPU, or a failure that says why), or auto: tensorrt where it works, else '
-                'onnxruntime')
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A user's choice; can be sent to other processes.
-
-    Attributes:
-        name: one of `BACKENDS`.
-        engines: folder of the engine cache, '' = `tensorrt.engine_cache.default_folder`.
-        batch: images or poses that usually come at once; engines are tuned for it.
-        wait: until the engine is there, before anything runs; else ONNX Runtime runs the network meanwhile.
-
-    Raises:
-        InputError: there is no such backend.
-    """
-
-    name: str = 'onnxruntime'
-    engines: str = ''
-    batch: int = 4
-    wait: bool = False
-
-    def __post_init__(self) -> None:
-        if self.name not in BACKENDS:
-            raise InputError(f'backend {self.name!r} is not known; choose one of: {", ".join(BACKENDS)}')
-
-
-#: what everybody has
-ON_CPU = Backend()
-
 
 @dataclass
 class _Shared:
@@ -103,11 +69,11 @@ def _new(model: Model, threads: int, backend: Backend) -> InferenceSession:
         return LiteRtSession(model.file, threads, model.card.name, backend.name)
     if backend.name == 'onnxruntime':
         return OrtSession(model.file, threads, model.card.name)
-    from .tensorrt.workshop import Workshop
+    from .tensorrt.engine_factory import EngineFactory
     try:
-        workshop = Workshop.here(backend)
+        factory = EngineFactory.here(backend)
     except BackendUnavailable as error:
         if backend.name == 'tensorrt':
             raise BackendUnavailable(f'backend tensorrt: {error}') from error
         return OrtSession(model.file, threads, model.card.name, backend.name, str(error))
-    return workshop.session(model, OrtSession(model.file, threads, model.card.name), backend)
+    return factory.session(model, OrtSession(model.file, threads, model.card.name), backend)

@@ -32,7 +32,7 @@ def write_golden(model: Model, session: InferenceSession, folder: Path) -> None:
         InferenceError: the network does not run.
         OSError: the file cannot be written.
     """
-    feeds = rendered(model, session, ROWS)
+    feeds = rendered(model, ROWS)
     rows = [_run(model, session, {k: a[i:i + 1] for k, a in feeds.items()}) for i in range(ROWS)]
     # rows may differ in what a network found: as many rows of outputs as of inputs, each under a name of its own
     outputs = {f'{name}.{i}': a for i, row in enumerate(rows) for name, a in row.items()}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..models.store import Model
 from .pose2d.decode import STRIDES
-from .pose2d.network import VisionNetwork
+from .pose2d.image_tensors import ImageTensors
 from .session import InferenceSession
 from .trial import trial_inputs
 
@@ -75,19 +75,19 @@ def compare(model: Model, reference: InferenceSession, candidate: InferenceSessi
     if model.card.vision is None:
         return _told([('joints', 'mm', MOST_MM, _UNIT_MM * _length(_difference(pairs, 'joints'))),
                       ('log sigma', '', MOST_LOG_SIGMA, np.abs(_difference(pairs, 'log_sigma')))])
-    return _of_images(model, reference, pairs)
+    return _of_images(model, pairs)
 
 
-def _of_images(model: Model, reference: InferenceSession, pairs: Sequence[tuple[Tensors, Tensors]]) -> Agreement:
+def _of_images(model: Model, pairs: Sequence[tuple[Tensors, Tensors]]) -> Agreement:
     vision = model.card.vision
     assert vision is not None
     px: list[Array] = []
     scores: list[Array] = []
-    network = VisionNetwork(model, session=reference)
+    tensors = ImageTensors(model)
     for pair in pairs:
         one, two = ({role: t[name] for role, name in vision.outputs.items()} for t in pair)
         if vision.about.top_down:
-            (p, s), (q, r) = (network.decode_people(dict(t)) for t in (one, two))
+            (p, s), (q, r) = (tensors.decode_people(dict(t)) for t in (one, two))
             sure = s >= vision.decode['min_score']
             px.append(_length(np.where(np.isfinite(q), q, np.inf) - p)[sure])
             scores.append(np.abs(s - r)[sure])

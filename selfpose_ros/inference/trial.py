@@ -17,7 +17,7 @@ from ..models.store import Model
 from ..synthetic import ring_rig, walker
 from ..synthetic.figure import drawn_joints
 from ..synthetic.renderer import VirtualCamera
-from .pose2d.network import VisionNetwork
+from .pose2d.image_tensors import ImageTensors
 from .session import InferenceSession
 
 __all__ = ['rendered', 'trial_inputs']
@@ -40,7 +40,7 @@ def trial_inputs(model: Model, session: InferenceSession) -> list[dict[str, NDAr
     """
     feeds = _stored(model, session)
     if feeds is None:
-        feeds = rendered(model, session)
+        feeds = rendered(model)
     count = min(map(len, feeds.values()))
     fixed = session.inputs[0].shape[0] if session.inputs and session.inputs[0].shape else None
     if fixed is not None and fixed > count:                # the last one as often as it takes
@@ -55,11 +55,11 @@ def trial_inputs(model: Model, session: InferenceSession) -> list[dict[str, NDAr
     return out
 
 
-def rendered(model: Model, session: InferenceSession, count: int = COUNT) -> dict[str, NDArray[np.float32]]:
+def rendered(model: Model, count: int = COUNT) -> dict[str, NDArray[np.float32]]:
     """Images of rendered people, or their poses, as the model takes them: (count, ...), the same in every run."""
     if model.card.vision is None:
         return {model.card.inputs[0].name: _poses(model.card.frames)[:count]}
-    return _images(model, session, count)
+    return _images(model, count)
 
 
 def _stored(model: Model, session: InferenceSession) -> dict[str, NDArray[Any]] | None:
@@ -97,8 +97,8 @@ def _seen_by(rig: Rig, c: int, joints: Array) -> Array:
     return np.asarray(X[..., :2] / X[..., 2:] * rig.K[c, [0, 1], [0, 1]] + rig.K[c, :2, 2])
 
 
-def _images(model: Model, session: InferenceSession, count: int) -> dict[str, NDArray[np.float32]]:
-    network = VisionNetwork(model, session=session)
+def _images(model: Model, count: int) -> dict[str, NDArray[np.float32]]:
+    network = ImageTensors(model)
     rig, motion = _scene()
     blobs = []
     for i, joints in enumerate(motion[::len(motion) // COUNT][:count]):

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .bag_metadata import BAG_SUFFIXES, bag_files, bag_name, is_bag_file
-from .bag_storage import Storage, opened_storage
+from .bag_storage import Storage
 from .errors import BadMessage, IoError
+from .mcap_file import MCAP, McapStorage
+from .sqlite_file import SQLITE, SqliteStorage
 from .unpacking import ZSTD, Damaged, is_zstd, unpacked, unpacked_file
 
 __all__ = ['BAG_SUFFIXES', 'BagFile', 'Trouble', 'is_bag_file', 'typestore']
@@ -55,6 +57,25 @@ class Trouble:
         if self.odd:
             out.append(f'{topic}: {self.odd}')
         return out
+
+
+def _opened(path: Path) -> Storage:
+    """Look what is in a file; its first bytes say what kind it is.
+
+    Raises:
+        IoError: neither sqlite3 nor mcap, or nothing in it can be read.
+    """
+    try:
+        with path.open('rb') as file:
+            begin = file.read(16)
+    except OSError as error:
+        raise IoError(f'{path}: the bag cannot be opened ({error.strerror}); check the path') from error
+    if begin.startswith(MCAP):
+        return McapStorage(path)
+    if begin == SQLITE:
+        return SqliteStorage(path)
+    what = 'it is empty' if not begin else 'it is neither mcap nor sqlite3'
+    raise IoError(f'{path}: the bag cannot be opened ({what}); copy or record it again')
 
 
 class BagFile:
@@ -104,14 +125,14 @@ class BagFile:
         except OSError as error:
             raise IoError(f'{part}: the bag cannot be opened ({error.strerror}); check the path') from error
         if not packed:
-            return opened_storage(part)
+            return _opened(part)
         if self._room is None:                             # removed with this object, or at the end of the process
             self._room = tempfile.TemporaryDirectory(prefix='selfpose_bag_')
         file, whole = unpacked_file(part, Path(self._room.name))
         if not whole:
             self.notes.append(f'{part}: ends in the middle; what is whole is read')
         try:
-            return opened_storage(file)
+            return _opened(file)
         except IoError as error:
             raise IoError(f'{part}: unpacked, but {str(error).removeprefix(f"{file}: ")}') from error
 

@@ -82,13 +82,13 @@ def gpu(tmp_path: Path, monkeypatch):
     """A machine with the device that is none."""
     from fake_device import FakeCuda, fake_tensorrt
 
-    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory
     cuda = FakeCuda()
     trt = fake_tensorrt(cuda, b'')
 
-    def here(backend) -> Workshop:
-        return Workshop(trt, cuda, Path(backend.engines or tmp_path / 'engines'), backend.batch)
-    monkeypatch.setattr(Workshop, 'here', here)
+    def here(backend) -> EngineFactory:
+        return EngineFactory(trt, cuda, Path(backend.engines or tmp_path / 'engines'), backend.batch)
+    monkeypatch.setattr(EngineFactory, 'here', here)
     return cuda
 
 
@@ -106,7 +106,7 @@ def test_build_makes_an_engine_and_says_how_near_it_is(shipped: Path, gpu, tmp_p
 def test_ctrl_c_ends_a_build(shipped: Path, gpu, tmp_path: Path, capsys, monkeypatch):
     from fake_device import fake_tensorrt
 
-    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory
     reached: list[int] = []
 
     def steps(step: int) -> None:
@@ -126,7 +126,8 @@ def test_ctrl_c_ends_a_build(shipped: Path, gpu, tmp_path: Path, capsys, monkeyp
 
     trt = fake_tensorrt(gpu, b'', steps=steps)
     monkeypatch.setattr(model_engine, 'threading', SimpleNamespace(Event=Event))
-    monkeypatch.setattr(Workshop, 'here', lambda backend: Workshop(trt, gpu, tmp_path / 'engines', backend.batch))
+    monkeypatch.setattr(EngineFactory, 'here',
+                        lambda backend: EngineFactory(trt, gpu, tmp_path / 'engines', backend.batch))
     # a job in the background of a script starts with this signal ignored
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -144,7 +144,7 @@ def test_a_lifter_that_fails_is_no_defect_of_the_program(world: World) -> None:
 
 def test_fusion_goes_on_without_a_lifter_whose_gpu_is_dead(world: World, monkeypatch) -> None:
     node = world.make(FusionNode, cameras=['a', 'b'], rig_solver='inline')
-    monkeypatch.setattr(fusion_node, 'Estimator', lambda config, rig, lifter: lifter)
+    monkeypatch.setattr(fusion_node, 'Estimator', lambda config, rig, lifter, identities: lifter)
     assert node._estimator(None, None) is node._lifter is not None
     node._lifter.session.report = BackendReport('lifter', 'tensorrt', CPU, 'failed', 1., 'the GPU failed')
     assert node._estimator(None, None) is None
@@ -163,10 +163,11 @@ def test_an_engine_that_comes_while_the_node_works(world: World, tmp_path: Path,
     from test_pose2d_networks import SIZE, body
 
     from selfpose_ros.inference.pose2d.importing import Request, import_model
-    from selfpose_ros.inference.tensorrt.workshop import Workshop
+    from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory
     cuda, gate = FakeCuda(), threading.Event()
     trt = fake_tensorrt(cuda, b'', steps=lambda step: step != 1 or gate.wait(30))
-    monkeypatch.setattr(Workshop, 'here', lambda backend: Workshop(trt, cuda, tmp_path / 'engines', backend.batch))
+    monkeypatch.setattr(EngineFactory, 'here',
+                        lambda backend: EngineFactory(trt, cuda, tmp_path / 'engines', backend.batch))
     import_model(Request(nets.simcc(tmp_path / 'net.onnx', size=(96, 128)), tmp_path / 'pose', 'rtmpose'))
     np.savez(tmp_path / 'pose' / 'golden.npz', input=np.zeros((8, 3, 128, 96), np.float32))
     before = set(backends._open)                           # of tests before this one

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +15,10 @@ from ...models.errors import ModelError
 from ...models.store import Model
 from ..backend import ON_CPU, Backend, open_session
 from ..batching import shared_run
-from ..errors import OutputError
 from ..session import InferenceSession, TensorSpec
 from . import blazepose_decode, decode
-from .geometry import Placement, letterbox, person_crop, warp, whole_pixels
+from .geometry import Placement
+from .image_tensors import ImageTensors
 
 __all__ = ['Found', 'VisionNetwork', 'check_layout']
 
@@ -45,7 +44,7 @@ class Found:
     confidence: Array | None = None
 
 
-class VisionNetwork:
+class VisionNetwork(ImageTensors):
     """Opens a model of kind pose2d or detector.
 
     Args:
@@ -61,22 +60,12 @@ class VisionNetwork:
 
     def __init__(self, model: Model, threads: int = 1, session: InferenceSession | None = None,
                  backend: Backend = ON_CPU) -> None:
-        if model.card.vision is None:
-            raise ModelError(f'{model.folder}: is a {model.card.kind}, not a network that looks at images')
-        self.model, self.vision, self.joints = model, model.card.vision, len(model.card.joints)
+        super().__init__(model)
         self.session: InferenceSession = session or open_session(model, self, threads, backend)
         self._names = list(self.vision.outputs.values())
         self._check()
         #: where the images of all networks that share the session come together
         self.shared = shared_run(self.session)
-        w, h = self.vision.size
-        # (pixel * scale - mean) / std as one product and one sum
-        self._gain = (self.vision.scale / np.array(self.vision.std)).tolist()
-        self._offset = (-np.array(self.vision.mean) / np.array(self.vision.std)).tolist()
-        # written anew for every image: memory that is used is quicker than memory that is new
-        self._crop = np.empty((h, w, 3), np.uint8)
-        self._turned = np.empty((h, w, 3), np.uint8)
-        self._planes = [np.empty((h, w), np.uint8) for _ in range(3)]
         self._blob = self._memory(1)
 
     # -- the graph
@@ -129,58 +118,7 @@ class VisionNetwork:
             raise ModelError(f'{file}: the output {t.text} has {t.shape[2]} bins for {wide} px, which is not the '
                              f'split of {v.decode["split"]:g} that the card says (decode: split)')
 
-    # -- images
-
-    def crop(self, box: Array, image_size: tuple[int, int]) -> Placement:
-        """Where a person's box (4,) of an image of (w, h) px goes in the network's image; top-down networks."""
-        mode = 'udp' if self.vision.crop == 'udp' else 'classic'
-        place = person_crop(box, self.vision.size, self.vision.padding, mode)
-        return whole_pixels(place, image_size, self.vision.size)
-
-    def whole(self, image: Pixels) -> Placement:
-        """Where the whole image goes."""
-        h, w = image.shape[:2]
-        return letterbox((w, h), self.vision.size, 'centre' if self.vision.crop == 'centre' else 'corner')
-
-    def blob(self, image_bgr: Pixels, placements: Sequence[Placement],
-             out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """(B, 3, H, W) or (B, H, W, 3) of parts of an image, as the network wants them; each pixel is copied once.
-
-        Args:
-            image_bgr: (H, W, 3).  placements: of each part.
-            out: of that shape, to write into; None = new memory, which takes longer to write.
-        """
-        w, h = self.vision.size
-        if out is None:
-            out = self._memory(len(placements))
-        for i, placement in enumerate(placements):
-            part = warp(image_bgr, placement, (w, h), self.vision.border, self._crop)
-            if self.vision.layout == 'nhwc':
-                self._pixels(part, out[i])
-                continue
-            cv2.split(part, self._planes)                  # interleaved pixels would be read three times
-            for c in range(3):
-                plane = self._planes[2 - c if self.vision.colour == 'rgb' else c]
-                cv2.addWeighted(plane, self._gain[c], plane, 0., self._offset[c], out[i, c], cv2.CV_32F)
-        return out
-
-    def _memory(self, images: int) -> NDArray[Any]:
-        w, h = self.vision.size
-        shape = (images, 3, h, w) if self.vision.layout == 'nchw' else (images, h, w, 3)
-        return np.empty(shape, np.dtype(self.vision.dtype))
-
-    def _pixels(self, part: Pixels, out: NDArray[Any]) -> None:
-        """(H, W, 3) BGR -> the same in the network's colours and numbers."""
-        if self.vision.colour == 'rgb':
-            part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2RGB, dst=self._turned), np.uint8)
-        gain, offset = self._gain, self._offset
-        if self.vision.dtype != 'float32':
-            np.rint(part * np.array(gain) + offset, out=out, casting='unsafe')
-        elif len(set(gain)) == len(set(offset)) == 1:
-            cv2.addWeighted(part, gain[0], part, 0., offset[0], out, cv2.CV_32F)
-        else:
-            np.multiply(part, np.array(gain, np.float32), out=out)
-            out += np.array(offset, np.float32)
+    # -- running
 
     def run(self, blob: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Outputs by their roles, for any number of images; see `batching.SharedRun`."""
@@ -216,22 +154,6 @@ class VisionNetwork:
         points, score = self.decode_people(tensors)
         found = np.array([p.to_image(x) for p, x in zip(places, points, strict=True)])
         return found, score, decode.depths(tensors['depth'], tensors['sigma']) if self.tells_depth else None
-
-    def decode_people(self, tensors: dict[str, NDArray[np.float32]]) -> tuple[Array, Array]:
-        """Points (B, J, 2) in the network's image, and scores (B, J)."""
-        v = self.vision
-        if v.family == 'blazepose':
-            points, score, _, _ = blazepose_decode.landmarks(tensors['landmarks'], tensors['presence'],
-                                                             tensors['heatmap'], v.size)
-        elif v.family == 'simcc':
-            points, score = decode.simcc(tensors['x'], tensors['y'], v.decode['split'], v.decode['score'])
-        elif v.family == 'points25d':
-            points, score = decode.points(tensors['points'], tensors['score'])
-        else:
-            points, score = decode.heatmap(tensors['heatmap'], v.size, v.decode['method'], v.decode['kernel'])
-        if points.shape[1] != self.joints:
-            raise OutputError(f'{self.model.file}: {points.shape[1]} joints came out, the card names {self.joints}')
-        return points, score
 
     def look(self, image_bgr: Pixels) -> None:
         """Run it on an image, the whole of it for a top-down network, and decode what comes out, as for a trial."""

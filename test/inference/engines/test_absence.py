@@ -12,8 +12,8 @@ from wheels import CUDA, process, wheel
 from selfpose_ros.inference.backend import Backend
 from selfpose_ros.inference.errors import BackendUnavailable
 from selfpose_ros.inference.tensorrt.cuda import CudaBindings
+from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory
 from selfpose_ros.inference.tensorrt.library import Messages, find_tensorrt
-from selfpose_ros.inference.tensorrt.workshop import Workshop
 
 ASK = """
 from selfpose_ros.inference.errors import BackendUnavailable
@@ -69,10 +69,10 @@ def test_cuda_is_asked_before_tensorrt_is_started(monkeypatch):
         raise AssertionError('started')
 
     monkeypatch.setitem(sys.modules, 'tensorrt', SimpleNamespace(__version__='10.3.0', Runtime=end, Builder=end))
-    monkeypatch.setattr('selfpose_ros.inference.tensorrt.workshop.CudaBindings', lambda: SimpleNamespace(
+    monkeypatch.setattr('selfpose_ros.inference.tensorrt.engine_factory.CudaBindings', lambda: SimpleNamespace(
         devices=lambda: (_ for _ in ()).throw(BackendUnavailable('no CUDA device can be used'))))
     with pytest.raises(BackendUnavailable, match='no CUDA device'):
-        Workshop.here(Backend('tensorrt'))
+        EngineFactory.here(Backend('tensorrt'))
 
 
 def test_what_tensorrt_says_after_every_error_is_not_the_reason():

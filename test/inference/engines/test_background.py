@@ -27,7 +27,7 @@ from selfpose_ros.inference.errors import BackendUnavailable, ExecutionError, In
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.importing import Request, import_model
-from selfpose_ros.inference.tensorrt.workshop import Workshop
+from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory
 from selfpose_ros.models.store import open_model
 
 PATIENCE_S = 30.
@@ -56,14 +56,14 @@ class Machine:
         self.modules: list[Any] = []
         self.steps = 0
 
-    def here(self, backend: Backend) -> Workshop:
+    def here(self, backend: Backend) -> EngineFactory:
         def step(number: int) -> None:
             self.steps += 1
             assert number != 1 or self.gate.wait(PATIENCE_S)
 
         trt = fake_tensorrt(self.cuda, b'', version=self.version, off=lambda name, a: self.off(name, a), steps=step)
         self.modules.append(trt)
-        return Workshop(trt, self.cuda, Path(backend.engines or self.folder), backend.batch)
+        return EngineFactory(trt, self.cuda, Path(backend.engines or self.folder), backend.batch)
 
     @property
     def builds(self) -> int:
@@ -73,7 +73,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch) -> Iterator[Machine]:
     made, before = Machine(tmp_path / 'engines'), set(backends._open)        # a command may have kept its lifter
-    monkeypatch.setattr(Workshop, 'here', made.here)
+    monkeypatch.setattr(EngineFactory, 'here', made.here)
     yield made
     made.gate.set()
     gc.collect()
@@ -118,9 +118,9 @@ def test_the_second_start_finds_the_engine(machine: Machine, folder: Path):
 
 def test_an_engine_whose_file_is_of_another_version_inside_is_built_again(machine: Machine, folder: Path):
     """A driver or library that reports the old version, but does not load what it wrote."""
-    workshop = machine.here(Backend('auto'))
+    factory = machine.here(Backend('auto'))
     model = open_model(folder)
-    key = workshop._key(model, model.file)
+    key = factory._key(model, model.file)
     from selfpose_ros.inference.tensorrt.builder import Built
     from selfpose_ros.inference.tensorrt.engine_cache import EngineCache
     EngineCache(machine.folder).obtain(key, lambda plan: plan, lambda timing: Built(b'ftrt9.9.9\n', b'', 0.))
@@ -212,7 +212,7 @@ def test_a_defect_in_its_thread_is_told_not_swallowed(machine: Machine, folder: 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError('division by zero')
 
-    monkeypatch.setattr(Workshop, 'engine', broken)
+    monkeypatch.setattr(EngineFactory, 'engine', broken)
     lifter = open_lifter(folder, Backend('auto', wait=True))
     assert lifter.session.report.reason == 'defect: ZeroDivisionError: division by zero'
 

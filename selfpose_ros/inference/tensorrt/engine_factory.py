@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...models.card import sha256_of
 from ...models.store import Model
-from ..backend import Backend
+from ..backend_choice import Backend
 from ..errors import BackendUnavailable, BuildCancelled, EngineBuildError, ExecutionError, GraphRefused
 from ..parity import Agreement, compare
 from ..session import InferenceSession
@@ -20,10 +20,10 @@ from .engine_session import EngineSession
 from .interface import TensorRT
 from .library import find_tensorrt
 
-__all__ = ['Workshop']
+__all__ = ['EngineFactory']
 
 
-class Workshop:
+class EngineFactory:
     """TensorRT and the first CUDA device of this machine, and where engines are kept.
 
     Args:
@@ -47,7 +47,7 @@ class Workshop:
             raise BackendUnavailable(f'the CUDA device cannot be used ({error}); check it with nvidia-smi') from error
 
     @classmethod
-    def here(cls, backend: Backend) -> Workshop:
+    def here(cls, backend: Backend) -> EngineFactory:
         """What this machine has.
 
         Raises:
