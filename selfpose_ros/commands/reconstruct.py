@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,6 +223,7 @@ def _outputs(out: str, names: Sequence[str], asked: tuple[str, ...] | None) -> t
 
 def _many(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Report | None, str]]:
     """(job, report, '') or (job, None, why) as they end: what befalls one recording does not lose the others."""
+    from ..core.worker_process import in_processes
     from .reconstruction import run_job
     if workers == 1:
         for job in jobs:
@@ -234,18 +232,9 @@ def _many(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Report | Non
             except Exception as error:  # noqa: BLE001 - reported with the others at the end
                 yield job, None, _sentence(error)
         return
-    for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-        os.environ.setdefault(name, '1')                   # the processes share the cores, one thread each
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'))
-    try:
-        futures = {pool.submit(run_job, job): job for job in jobs}
-        for future in as_completed(futures):
-            failure = future.exception()
-            yield futures[future], None if failure else future.result(), _sentence(failure) if failure else ''
-    finally:
-        for child in multiprocessing.active_children():    # after Ctrl-C nobody waits for half a recording
-            child.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
+    for job, future in in_processes(run_job, jobs, workers):
+        failure = future.exception()
+        yield job, None if failure else future.result(), _sentence(failure) if failure else ''
 
 
 def _sentence(error: BaseException) -> str:

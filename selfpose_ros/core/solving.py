@@ -10,11 +10,13 @@ from .rig import NotSolved, SolveFailed
 from .rig.largest import solve_largest
 from .rig.solver import Solution, SolverConfig, Tracks
 from .rig.start import Start
-from .solver_process import ProcessEnded, SolverProcess
+from .worker_process import ProcessEnded, WorkerProcess
 
 __all__ = ['RigWorker', 'WORKERS']
 
 WORKERS = ('inline', 'thread', 'process')
+#: a solve must not take the stream's time; blocks of 51 gain nothing from more threads than one, they only spin
+_NICE = 5
 
 
 def _failed(error: Exception) -> SolveFailed:
@@ -34,7 +36,7 @@ class RigWorker:
         if where not in WORKERS:
             raise ValueError(f'rig_solver must be one of {", ".join(WORKERS)}, got {where!r}')
         self.where = where
-        self._runner: ThreadPoolExecutor | SolverProcess | None = None
+        self._runner: ThreadPoolExecutor | WorkerProcess | None = None
         self._future: Future[Solution | NotSolved] | None = None
         self._due = 0.
         self._result: Solution | NotSolved | None = None
@@ -62,13 +64,13 @@ class RigWorker:
         except Exception as error:  # noqa: BLE001 - a defect of the solver must not cost people and rig
             self._result, self._due = _failed(error), now
 
-    def _start(self) -> ThreadPoolExecutor | SolverProcess:
-        if isinstance(self._runner, SolverProcess) and not self._runner.alive:
+    def _start(self) -> ThreadPoolExecutor | WorkerProcess:
+        if isinstance(self._runner, WorkerProcess) and not self._runner.alive:
             self._runner.close()                            # it was killed since the last solve
             self._runner = None
         if self._runner is None:
             self._runner = (ThreadPoolExecutor(1, 'rig-solver') if self.where == 'thread'
-                            else SolverProcess(solve_largest.__module__))
+                            else WorkerProcess(solve_largest.__module__, nice=_NICE))
         return self._runner
 
     def poll(self, now: float) -> Solution | NotSolved | None:
@@ -98,7 +100,7 @@ class RigWorker:
         """End the thread or process. A process is ended in the middle of its solve; a thread finishes it unheard."""
         self.cancel()
         runner, self._runner = self._runner, None
-        if isinstance(runner, SolverProcess):
+        if isinstance(runner, WorkerProcess):
             runner.close()
         elif runner is not None:
             runner.shutdown(wait=False, cancel_futures=True)

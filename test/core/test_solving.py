@@ -1,10 +1,8 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where rigs are solved: a process that is killed, and an end in the middle of a solve or of what is sent."""
+"""Where rigs are solved: a process that is killed, and an end in the middle of a solve."""
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -13,18 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: run in the process: sends the beginning of an answer, says so with a file, and never sends the rest
-HALF = """
-import struct, sys, time
-frame = sys._getframe()
-while 'connection' not in frame.f_locals:
-    frame = frame.f_back
-frame.f_locals['connection']._send(struct.pack('!i', 1000) + b'the rest of these thousand bytes never comes')
-open('sent', 'w').close()
-time.sleep(60)
-"""
-
-
 def _file(tmp_path: Path, code: str) -> list[str]:
     """A program of its own: what an interpreter says when it ends shows in its output alone."""
     file = tmp_path / 'program.py'
@@ -53,76 +39,6 @@ def test_closing_ends_a_solve_under_way_and_says_nothing(tmp_path: Path, wait_s:
             assert not worker.busy
             print('closed')
         """) == (0, 'closed\n', '')
-
-
-def test_closing_while_an_answer_is_on_its_way(tmp_path: Path) -> None:
-    """A process that is ended in the middle of its answer leaves nobody waiting for the rest."""
-    assert _program(tmp_path, f"""
-        from pathlib import Path
-        from selfpose_ros.core.solver_process import SolverProcess
-        process = SolverProcess('time')
-        answer = process.submit(exec, {HALF!r})
-        while not Path('sent').exists():
-            time.sleep(.001)
-        process.close()
-        try:
-            answer.result(timeout=20)
-        except Exception as error:
-            print(type(error).__name__)
-        """) == (0, 'ProcessEnded\n', '')
-
-
-def test_closing_while_a_call_is_on_its_way(tmp_path: Path) -> None:
-    """The process has not begun to read it, and it is more than the system keeps on the way."""
-    assert _program(tmp_path, """
-        from selfpose_ros.core.solver_process import SolverProcess
-        process = SolverProcess('time')
-        call = process.submit(len, bytes(50_000_000))
-        process.close()
-        try:
-            call.result(timeout=20)
-        except BaseException as error:
-            print(type(error).__name__ in ('ProcessEnded', 'CancelledError'))
-        """) == (0, 'True\n', '')
-
-
-def test_what_cannot_be_sent_or_is_raised_is_the_callers(tmp_path: Path) -> None:
-    """And the process goes on."""
-    assert _program(tmp_path, """
-        import threading
-        from selfpose_ros.core.solver_process import SolverProcess
-        process = SolverProcess('no.such.module')
-        for call in ((int, 'x'), (threading.Lock,), (len, threading.Lock())):
-            try:
-                process.submit(*call).result(timeout=60)
-            except Exception as error:
-                print(type(error).__name__)
-        print(process.submit(len, 'four').result(timeout=60), process.alive)
-        process.close()
-        print(process.alive)
-        """) == (0, 'ValueError\nTypeError\nTypeError\n4 True\nFalse\n', '')
-
-
-@pytest.mark.parametrize('close', [True, False])
-def test_ctrl_c_while_the_process_loads_is_not_its_business(tmp_path: Path, close: bool) -> None:
-    """A terminal's Ctrl-C goes to the whole group of processes; also if nobody closes the process, nothing is said."""
-    program = subprocess.Popen(_file(tmp_path, f"""
-        from selfpose_ros.core.solver_process import SolverProcess
-        try:
-            process = SolverProcess('scipy.optimize')
-            print('loads', flush=True)
-            time.sleep(60)
-        except KeyboardInterrupt:
-            if {close}:
-                print(process.submit(len, 'four').result(timeout=60), flush=True)
-                process.close()
-            else:
-                print(4)
-        """), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert program.stdout is not None and program.stdout.readline() == 'loads\n'
-    os.killpg(program.pid, signal.SIGINT)
-    said = program.communicate(timeout=100)
-    assert (program.returncode, *said) == (0, '4\n', '')
 
 
 def test_a_process_killed_between_solves_is_started_anew(tmp_path: Path) -> None:
