@@ -64,7 +64,7 @@ def _overview() -> str:
                       'commands:', *lines, '', 'selfpose COMMAND --help explains a command; selfpose --version.'])
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     print(' '.join(text.split()), file=sys.stderr)
 
 
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in available():
         near = difflib.get_close_matches(name, available(), 1)
         hint = f'did you mean {near[0]}?' if near else f'choose one of: {", ".join(available())}'
-        _say(f'selfpose: error: no command {name!r}; {hint}')
+        _print_error(f'selfpose: error: no command {name!r}; {hint}')
         return 2
     try:
         return _run(name, arguments[1:])
@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not is_expected(error):
             raise
-        _say(f'selfpose {name}: error: {error}')
+        _print_error(f'selfpose {name}: error: {error}')
         return 2
 
 

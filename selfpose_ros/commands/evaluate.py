@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         found = evaluate(lifter, motion, args.seed, views=args.views or 4, travel=args.travel,
                          noise=1. if args.noise is None else args.noise,
                          correction=CorrectionConfig() if args.correction else None, progress=progress)
-    return _tell(args, model.card, {'motion': args.motion.name, **found.to_dict()}, _text)
+    return _print_found(args, model.card, {'motion': args.motion.name, **found.to_dict()}, _text)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -184,7 +184,7 @@ def _on_data(model: Model, args: argparse.Namespace) -> int:
     lifter = Lifter(model)
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = evaluate_recorded(lifter, recordings, every=every, progress=progress)
-    return _tell(args, model.card, {'data': args.data.name, **found.to_dict(), 'notes': notes}, _text)
+    return _print_found(args, model.card, {'data': args.data.name, **found.to_dict(), 'notes': notes}, _text)
 
 
 def _recordings(args: argparse.Namespace) -> list[Any]:
@@ -236,11 +236,11 @@ def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
                                 progress, None if args.output is None else show)
     if args.output is not None:
         _draw(args.output, page(shown))
-    return _tell(args, model.card, {'data' if args.motion is None else 'motion': (args.motion or args.data).name,
+    return _print_found(args, model.card, {'data' if args.motion is None else 'motion': (args.motion or args.data).name,
                                     **found.to_dict()}, _text_of_images)
 
 
-def _tell(args: argparse.Namespace, card: Card, found: dict[str, Any],
+def _print_found(args: argparse.Namespace, card: Card, found: dict[str, Any],
           text: Callable[[Card, dict[str, Any]], str]) -> int:
     told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256}, **found}
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text(card, told))

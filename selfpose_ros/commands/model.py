@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             'get': _get, 'import': _import, 'build': _build, 'fp16': _half}[args.action](args)
 
 
-def _say(args: argparse.Namespace, told: Any, text: str) -> None:
+def _print(args: argparse.Namespace, told: Any, text: str) -> None:
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text)
     sys.stdout.flush()
 
@@ -104,7 +104,7 @@ def _list(args: argparse.Namespace) -> int:
             for n, m in zip(shipped(), models, strict=True)]
     width = max((len(t['name']) for t in told), default=0)
     lines = [f'{t["name"]:{width}}  {t["task"]} {t["kind"]}, {t["method"]}  {t["folder"]}\n' for t in told]
-    _say(args, told, ''.join(lines) or 'no models are shipped with this version\n')
+    _print(args, told, ''.join(lines) or 'no models are shipped with this version\n')
     return 0
 
 
@@ -116,7 +116,7 @@ def _show(args: argparse.Namespace) -> int:
     card = {'folder': str(model.folder), **model.card.everything, 'backends_here': backends_here(model)}
     # dates, which YAML reads as such, are text in JSON
     told = json.loads(json.dumps(card, default=str))
-    _say(args, told, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
+    _print(args, told, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
     return 0
 
 
@@ -127,18 +127,18 @@ def _get(args: argparse.Namespace) -> int:
         _looked(network, picture)
         cv2.imwrite(str(folder / 'check.png'), picture)
 
-    _say(args, *get(args, looked))
+    _print(args, *get(args, looked))
     return 0
 
 
 def _build(args: argparse.Namespace) -> int:
-    _say(args, *build(args))
+    _print(args, *build(args))
     return 0
 
 
 def _half(args: argparse.Namespace) -> int:
     from ..models.store import open_model
-    _say(args, *half(open_model(args.model)))
+    _print(args, *half(open_model(args.model)))
     return 0
 
 
@@ -157,7 +157,7 @@ def _verify(args: argparse.Namespace) -> int:
         else:
             told.append({'model': name, 'sound': True, 'sha256': sha256, 'compared': compared})
             text.append(f'{name}: sound, sha256 {sha256}' + ', outputs as when it was imported' * compared + '\n')
-    _say(args, told, ''.join(text) if names else 'no models are shipped with this version\n')
+    _print(args, told, ''.join(text) if names else 'no models are shipped with this version\n')
     return 0 if sound else 2
 
 
@@ -166,9 +166,9 @@ def _tried(name: str) -> tuple[str, bool]:
     import numpy as np
 
     from ..inference.errors import InputError, OutputError
-    from ..inference.golden import check_golden
     from ..inference.lifter import Lifter
     from ..inference.pose2d.network import VisionNetwork
+    from ..inference.reference_outputs import check_reference
     from ..inference.session import OrtSession
     from ..models.errors import ModelError
     from ..models.store import open_model
@@ -176,11 +176,11 @@ def _tried(name: str) -> tuple[str, bool]:
     try:
         if model.card.kind == 'lifter':
             Lifter(model)
-            return model.card.sha256, check_golden(model, OrtSession(model.file))
+            return model.card.sha256, check_reference(model, OrtSession(model.file))
         network = VisionNetwork(model)
         w, h = network.vision.size
         network.look(np.full((h, w, 3), 114, np.uint8))
-        return model.card.sha256, check_golden(model, network.session)
+        return model.card.sha256, check_reference(model, network.session)
     except (InputError, OutputError) as error:             # that the graph refuses its own inputs counts, too
         raise ModelError(str(error)) from error
 
@@ -211,7 +211,7 @@ def _import(args: argparse.Namespace) -> int:
                                    options_of(args.decode), args.name, args.licence), trial)
     (found, words), check = told[0], args.output / 'check.png'
     card = network.model.card
-    _say(args, {'folder': str(args.output), 'kind': card.kind, 'family': card.task, 'joints': len(card.joints),
+    _print(args, {'folder': str(args.output), 'kind': card.kind, 'family': card.task, 'joints': len(card.joints),
                 'sha256': card.sha256, 'people': found, 'picture': str(check)},
          f'{args.output}: {card.kind}, {card.task}, {network.vision.size[0]} x {network.vision.size[1]} px'
          + (f', {len(card.joints)} joints' if card.joints else '') + f'\n{words}; look at {check}\n')
@@ -275,6 +275,6 @@ def _looked(network: Any, picture: Any) -> tuple[int, str]:
 def _change(args: argparse.Namespace) -> int:
     from ..models.store import promote, rollback
     model = promote(args.model, args.store, args.name) if args.action == 'promote' else rollback(args.store, args.name)
-    _say(args, {'version': model.folder.name, 'folder': str(model.folder), 'sha256': model.card.sha256},
+    _print(args, {'version': model.folder.name, 'folder': str(model.folder), 'sha256': model.card.sha256},
          f'{args.store / args.name}: version {model.folder.name} is current\n')
     return 0

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         topics = ', '.join(p.topic for p in publisher.played.values())
         sys.stderr.write(f'selfpose play: {topics}; Ctrl-C ends\n')
         done = threading.Event()
-        teller = threading.Thread(target=_tell_drops, args=(publisher, done), daemon=True)
+        teller = threading.Thread(target=_print_drops, args=(publisher, done), daemon=True)
         teller.start()
         try:
             publisher.run(stop)
@@ -151,7 +151,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell_drops(publisher: VideoPublisher, done: threading.Event) -> None:
+def _print_drops(publisher: VideoPublisher, done: threading.Event) -> None:
     told = 0
     while not done.wait(_TELL_EVERY_S):
         dropped = sum(p.dropped for p in publisher.played.values())

@@ -153,11 +153,11 @@ def run(args: argparse.Namespace) -> int:
                 else:
                     failed.append((str(job.source.paths[0]), error))
                 progress('recordings', done, len(jobs))
-    _tell(sorted(reports, key=lambda r: r.name), sorted(failed), args.json)
+    _print_report(sorted(reports, key=lambda r: r.name), sorted(failed), args.json)
     return 1 if failed or not all(r.cover for r in reports) else 0
 
 
-def _tell(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json: bool) -> None:
+def _print_report(reports: Sequence[Report], failed: Sequence[tuple[str, str]], as_json: bool) -> None:
     for note in (n for r in reports for n in r.notes):
         sys.stderr.write(f'selfpose reconstruct: note: {" ".join(note.split())}\n')
     if as_json:

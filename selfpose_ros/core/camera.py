@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import CameraError
 
-__all__ = ['Intrinsics', 'guessed_intrinsics', 'ideal_px', 'project', 'undistort_px', 'FOCAL_PRIOR']
+__all__ = ['Intrinsics', 'guessed_intrinsics', 'undistort', 'project', 'undistort_px', 'FOCAL_PRIOR']
 
 Array = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ def _fold_radius(distortion: bytes) -> float:
     return float(r[back[0]]) if len(back) else np.inf
 
 
-def ideal_px(pixels: Array, intrinsics: Intrinsics | None) -> Array:
+def undistort(pixels: Array, intrinsics: Intrinsics | None) -> Array:
     """Pixels (..., 2) as a camera without distortion, with square pixels of the known K's fx, would give them."""
     if intrinsics is None:
         return pixels

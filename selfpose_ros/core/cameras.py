@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cameras of a rig as one value: projection, its derivatives, rays, and the layout of their parameters.
 
-Nobody else divides by depth. Pixels are undistorted and square (see `camera.ideal_px`); camera axes are those of
+Nobody else divides by depth. Pixels are undistorted and square (see `camera.undistort`); camera axes are those of
 REP-103's optical frames: x right, y down, z forward. x_cam = R x + t in whatever frame and unit the points are in.
 """
 from __future__ import annotations

@@ -33,7 +33,7 @@ _EYE2, _EYE3 = np.eye(2), np.eye(3)
 _JOINTS = np.arange(17)
 #: a view in which fewer joints are seen says nothing
 _FEWEST = 6
-#: bones that are off by more than this many sigmas are believed less; so are lifted bones
+#: bones that are off by more than this many sigmas are down-weighted; so are lifted bones
 _TAIL = 3.
 #: the pelvis stays where it is: everything else is relative to it
 _HELD = 1e12

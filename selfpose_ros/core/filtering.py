@@ -32,7 +32,7 @@ _K = len(_PAIRS)
 _EYE3 = np.eye(3)
 #: a joint that two views see, but that fits neither for this many ticks, was lost
 _LOST_TICKS = 3
-#: lifted bones that are off by more than this many sigmas are believed less
+#: lifted bones that are off by more than this many sigmas are down-weighted
 _LIFTED_TAIL = 3.
 _DIAG = np.arange(51)
 _NONE = np.zeros(1, np.int64)
@@ -49,7 +49,7 @@ class FilterConfig:
     outlier: Geman-McClure scale, sigmas.
     memory: share of the last residual that is expected again (errors of a 2D network are correlated in time).
     inflation: factor on the measured sigmas.
-    tail: predictions that are off by more than this many sigmas are believed less (Cauchy).
+    tail: predictions that are off by more than this many sigmas are down-weighted (Cauchy).
     first_trust: weight of the prediction in the first step.
     steps: Gauss-Newton steps per tick.
     """
@@ -70,7 +70,7 @@ class Measurement:
     (inf = unseen), offset (V,) s: acquisition time minus the tick's.
 
     What a lifter says of it, or None: bones (16, 3) m, child minus parent in world axes, and the inverse covariance
-    bone_info (16, 3, 3) of each; zero where the views say enough. unswap: exchanged sides are put right.
+    bone_info (16, 3, 3) of each; zero where the views say enough. correct_sides: exchanged sides are put right.
     """
 
     kp: Array
@@ -78,7 +78,7 @@ class Measurement:
     offset: Array
     bones: Array | None = None
     bone_info: Array | None = None
-    unswap: bool = True
+    correct_sides: bool = True
 
 
 class SkeletonFilter:
@@ -139,7 +139,7 @@ class SkeletonFilter:
         cfg = self.config
         shift = m.offset[:, None, None] * self.v[None] if np.any(m.offset) else None
         kp, sigma = m.kp, m.sigma
-        best = agreed_permutation(self.pixels(m.offset), kp, sigma) if m.unswap else _NONE
+        best = agreed_permutation(self.pixels(m.offset), kp, sigma) if m.correct_sides else _NONE
         if best.any():
             index = PERMUTATIONS[best]
             kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)

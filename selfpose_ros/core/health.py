@@ -80,7 +80,7 @@ class _Camera:
     people: int = 0
     used: bool = False
     residual_px: float = np.nan
-    surprise: float = np.nan                                   # median residual in sigmas, smoothed
+    residual: float = np.nan                                   # median residual in sigmas, smoothed
 
 
 class HealthMonitor:
@@ -95,8 +95,8 @@ class HealthMonitor:
 
     def agreement(self, cameras: Sequence[str]) -> dict[str, float]:
         """By camera its smoothed residual, sigmas per axis; those that have none yet are left out."""
-        return {c: self._cameras[c].surprise for c in cameras
-                if c in self._cameras and np.isfinite(self._cameras[c].surprise)}
+        return {c: self._cameras[c].residual for c in cameras
+                if c in self._cameras and np.isfinite(self._cameras[c].residual)}
 
     def views(self, observation: MultiView) -> None:
         """Rates and people of the cameras."""
@@ -123,7 +123,7 @@ class HealthMonitor:
                     continue
                 c = self._cameras[name]
                 e = float(np.sqrt(median(e2[v]) / 2))
-                c.surprise = e if not np.isfinite(c.surprise) else c.surprise + .05 * (e - c.surprise)
+                c.residual = e if not np.isfinite(c.residual) else c.residual + .05 * (e - c.residual)
                 px = e * usual
                 c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
                 c.used |= bool(used[v])

@@ -111,7 +111,7 @@ def norm2d(kp_px: Array, conf: Array, K: Array | None = None) -> Normalised:
 
 
 def pinhole(intrinsics: Intrinsics | None, image_size: tuple[int, int]) -> Array:
-    """K (3, 3) px that goes with undistorted, square pixels (`camera.ideal_px`); guessed when nothing is known."""
+    """K (3, 3) px that goes with undistorted, square pixels (`camera.undistort`); guessed when nothing is known."""
     K = np.array((intrinsics or guessed_intrinsics(image_size)).K)
     K[1, 1] = K[0, 0]
     K[0, 1] = 0.

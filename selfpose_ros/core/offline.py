@@ -188,7 +188,7 @@ def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, S
         state = BundleState(model.geometry, np.stack([x for x, *_ in piece.states]), model.bones)
         rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))
         result = estimate_trajectory(problem, state, tracks.stamp, MotionModel(correlation=min(rho, _MOST_CORRELATION)),
-                                     unswap=True)
+                                     correct_sides=True)
         X, spread, seen = result.state.X, result.sigma, np.isfinite(result.problem.sigma).sum(1)
         velocity = np.gradient(X, tracks.stamp, axis=0)
     u = uncertainty(spread, model)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics, ideal_px
+from .camera import Intrinsics, undistort
 from .observation import MultiView, View2D
 
 __all__ = ['Detections', 'Lifted', 'PersonView', 'Row']
@@ -25,7 +25,7 @@ class PersonView:
 
     Attributes:
         camera: its name.  stamp: acquisition time, s.  index: of the detection in its view.
-        keypoints: (17, 2) px of a camera without distortion, with square pixels (`camera.ideal_px`); NaN = not seen.
+        keypoints: (17, 2) px of a camera without distortion, with square pixels (`camera.undistort`); NaN = not seen.
         confidence: (17,) in 0..1; 0 where the joint is NaN.
         image_size: (w, h) px.  intrinsics: known ones, or None.
         tracklet: number that a camera's tracker gave, never used twice in one camera; -1 = none.
@@ -108,5 +108,5 @@ class Detections:
 def _undistorted(view: View2D) -> View2D:
     if view.intrinsics is None:
         return view
-    return View2D(view.camera, view.stamp, ideal_px(view.keypoints, view.intrinsics), view.confidence, view.image_size,
+    return View2D(view.camera, view.stamp, undistort(view.keypoints, view.intrinsics), view.confidence, view.image_size,
                   view.person)

@@ -65,11 +65,6 @@ class Skeletons:
         return cls(np.array(stamps, float), joints, sigma, confidence, views, level, person, tuple(cameras), rig)
 
     @property
-    def outside_rig(self) -> tuple[str, ...]:
-        """Cameras of the recording that are not part of the rig; none where there is no rig."""
-        return tuple(c for c in self.cameras if c not in self.rig.cameras) if isinstance(self.rig, Rig) else ()
-
-    @property
     def best_level(self) -> Whole:
         """(T,) best level among the people of each instant."""
         return np.asarray(self.level.max(1))

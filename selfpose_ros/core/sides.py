@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Left and right: in which views a 2D network exchanged them, and when it is the skeleton that is turned round.
+"""Left and right: in which views a 2D network exchanged them, and when it is the skeleton whose sides are exchanged.
 
 A network exchanges sides in one view, now and then, for a few frames. What all views name alike is therefore evidence:
 when every one of them seems exchanged against a skeleton, the skeleton is wrong and not the views. Both are weighed in
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .rig.bundle import BundleProblem, BundleState, robust_cost
 from .skeleton import MIRROR, SWAP_GROUPS
 
-__all__ = ['PERMUTATIONS', 'agreed_permutation', 'best_permutation', 'permutations_in_time', 'renamed',
+__all__ = ['PERMUTATIONS', 'agreed_permutation', 'permutations_in_time', 'renamed',
            'undo_swaps']
 
 Array = NDArray[np.float64]
@@ -48,28 +48,19 @@ _TOGETHER = np.arange(4)[:, None] ^ np.arange(4)
 _COST = np.array([0., _EXCHANGE, _EXCHANGE, _EXCHANGE])
 
 
-def _costs(px: Array, kp: Array, sigma: Array, scale: float = _SCALE) -> Array:
+def _costs(px: Array, kp: Array, sigma: Array) -> Array:
     """Robust cost (..., 4) of predicted pixels px (..., 17, 2) against kp (..., 17, 2), sigma (..., 17) by order."""
     inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
     d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
-    return np.asarray(robust_cost((d * d).sum(-1), scale, 'gm').sum(-1))
-
-
-def best_permutation(px: Array, kp: Array, sigma: Array, *, margin: float = _EXCHANGE, scale: float = _SCALE) -> Index:
-    """Which of `PERMUTATIONS` explains predicted pixels px (..., 17, 2) best, each view by itself; 0 unless another is
-    better by `margin` (in units of the robust cost, about half squared sigmas).  kp (..., 17, 2), sigma (..., 17).
-    """
-    cost = _costs(px, kp, sigma, scale)                                   # ..., 4
-    best = cost.argmin(-1)
-    return np.where(cost[..., 0] - cost.min(-1) > margin, best, 0)
+    return np.asarray(robust_cost((d * d).sum(-1), _SCALE, 'gm').sum(-1))
 
 
 def agreed_permutation(px: Array, kp: Array, sigma: Array) -> Index:
     """Which of `PERMUTATIONS` puts each view's names right (..., V), all views of an instant together.
 
     Views that are exchanged against the prediction px (..., V, 17, 2) are put right, unless it takes fewer exchanges
-    that the prediction is turned round: then the others are, and what most views name stands.  kp (..., V, 17, 2),
-    sigma (..., V, 17).
+    that the sides of the prediction are exchanged: then the others are, and what most views name stands.
+    kp (..., V, 17, 2), sigma (..., V, 17).
     """
     cost = _costs(px, kp, sigma)
     if not (cost[..., 0] - cost.min(-1) > _EXCHANGE).any():                # the rule
@@ -108,7 +99,7 @@ def _cheapest(unary: Array, change: Array) -> Index:
 
 
 def permutations_in_time(px: Array, kp: Array, sigma: Array, stamp: Array, turning: Array) -> tuple[Index, Index]:
-    """Which of `PERMUTATIONS` puts each view's names right (N, V), and by which the prediction is turned round (N,).
+    """Which of `PERMUTATIONS` puts each view's names right (N, V), and which the sides of the prediction (N,).
 
     Args:
         px: (N, V, 17, 2) predicted px.  kp: (N, V, 17, 2) px, sigma (N, V, 17) px: as the network gave them.

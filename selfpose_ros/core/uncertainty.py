@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 #: errors of successive frames are taken for less alike than they are: true spread over that of filter and smoother
 _SPREAD = 1.1
 #: how far off a body is for each radian that the cameras may be, m; with lifted poses alone the filter has most of it
-_RIG_LEVER_M, _LIFTED_LEVER_M = .17, .09
+_OFF_M_PER_RAD, _LIFTED_OFF_M_PER_RAD = .17, .09
 #: sigma at which confidence is one half, m
 _HALF_M = .06
 #: a joint less certain than this is not known, m
@@ -43,7 +43,7 @@ class Uncertainty:
 
 def uncertainty(spread: Array, model: RigModel) -> Uncertainty:
     """What is published of joints with a posterior standard deviation per axis (..., 17) m in the frame of a rig."""
-    lever = _LIFTED_LEVER_M if model.lifted else _RIG_LEVER_M
+    lever = _LIFTED_OFF_M_PER_RAD if model.lifted else _OFF_M_PER_RAD
     sigma = np.hypot(_SPREAD * spread, lever * np.deg2rad(float(model.rotation_sigma_deg.max())))
     known = sigma < UNKNOWN_M
     return Uncertainty(sigma, np.where(known, 1 / (1 + (sigma / _HALF_M) ** 2), 0.), known)

@@ -73,7 +73,7 @@ def compare(model: Model, reference: InferenceSession, candidate: InferenceSessi
             return Agreement(np.inf, f'{broken[0]} is not finite')
         pairs.append((one, two))
     if model.card.vision is None:
-        return _told([('joints', 'mm', MOST_MM, _UNIT_MM * _length(_difference(pairs, 'joints'))),
+        return _agreed([('joints', 'mm', MOST_MM, _UNIT_MM * _length(_difference(pairs, 'joints'))),
                       ('log sigma', '', MOST_LOG_SIGMA, np.abs(_difference(pairs, 'log_sigma')))])
     return _of_images(model, pairs)
 
@@ -98,9 +98,9 @@ def _of_images(model: Model, pairs: Sequence[tuple[Tensors, Tensors]]) -> Agreem
                 px.append(np.abs(p - q)[best].max(-1))
                 scores.append(np.abs(s - r)[best])
     if sum(map(len, px)) >= _FEWEST:
-        return _told([('joints' if len(model.card.joints) else 'boxes', 'px', MOST_PX, np.concatenate(px)),
+        return _agreed([('joints' if len(model.card.joints) else 'boxes', 'px', MOST_PX, np.concatenate(px)),
                       ('confidence', '', MOST_SCORE, np.concatenate(scores))])
-    return _told([(f'{n}, which shows nothing sure,', 'of the range of a joint', _MOST_RANGE, _rows_apart(pairs, n))
+    return _agreed([(f'{n}, which shows nothing sure,', 'of the range of a joint', _MOST_RANGE, _rows_apart(pairs, n))
                   for n in vision.outputs.values()])
 
 
@@ -131,7 +131,7 @@ def _length(difference: Array) -> Array:
     return np.asarray(np.linalg.norm(difference, axis=-1))
 
 
-def _told(figures: Sequence[tuple[str, str, float, Array]]) -> Agreement:
+def _agreed(figures: Sequence[tuple[str, str, float, Array]]) -> Agreement:
     """From (what, unit, allowed, differences)."""
     off, words = 0., []
     for what, unit, allowed, differences in figures:

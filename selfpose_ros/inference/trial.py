@@ -70,7 +70,7 @@ def _stored(model: Model, session: InferenceSession) -> dict[str, NDArray[Any]] 
     try:
         with np.load(file) as z:
             if any(f'{t.name}.0' in z for t in session.outputs):
-                return None                                # of an import: enough for `golden`, too few for batches
+                return None                                # of an import: enough to verify, too few for batches
             feeds = {t.name: z[t.name] for t in session.inputs}
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f'{file}: cannot be read ({error}); it must hold an array for each input '

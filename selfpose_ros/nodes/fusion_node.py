@@ -104,7 +104,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._own_services = [self.create_service(Trigger, '~/reset', self._on_reset),
                               self.create_service(Trigger, '~/save_rig', self._on_save_rig)]
         self.every(_LOOK_S, self._look)
-        self.every(BUILD_LOG_S, self._tell_builds)
+        self.every(BUILD_LOG_S, self._log_builds)
 
     def _activate(self) -> None:
         s = self.settings
@@ -216,7 +216,7 @@ class FusionNode(ManagedNode[FusionSettings]):
             response.success, response.message = False, 'fusion_node is not active; activate it first'
             return response
         self._worker.reset()
-        self._outputs.tell_rig(None, 'reset by the service')
+        self._outputs.publish_rig(None, 'reset by the service')
         response.success, response.message = True, 'people, history and rig are forgotten'
         return response
 
@@ -246,7 +246,7 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _sessions(self) -> list[Any]:
         return [] if self._lifter is None else [self._lifter.session]
 
-    def _tell_builds(self) -> None:
+    def _log_builds(self) -> None:
         for line in build_lines(self._sessions()):
             self.get_logger().info(line)
 

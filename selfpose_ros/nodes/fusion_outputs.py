@@ -79,7 +79,7 @@ class FusionOutputs:
         """Send what is latched; the node is active."""
         self._model.publish(String(data=skeleton_model_text()))
         self._told = None
-        self.tell_rig(None, 'waiting for the first views')
+        self.publish_rig(None, 'waiting for the first views')
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -102,7 +102,7 @@ class FusionOutputs:
         if self._tf is not None and s.publish_tf and result.rig is not None:
             self._tf.publish(self._tf_type(transforms=transforms_from(result.rig, result.stamp, s.world_frame)))
         self._rig_stamp = result.stamp
-        self.tell_rig(result.rig, result.status.rig_reason or result.status.sentence)
+        self.publish_rig(result.rig, result.status.rig_reason or result.status.sentence)
         self._joint_states(result)
         if self._markers.get_subscription_count():
             self._markers.publish(people_markers(result.people, result.stamp, s.world_frame, s.marker_size_m))
@@ -137,7 +137,7 @@ class FusionOutputs:
         publisher.on_activate(None)
         return publisher
 
-    def tell_rig(self, rig: Rig | None, reason: str) -> None:
+    def publish_rig(self, rig: Rig | None, reason: str) -> None:
         """~/rig, whenever it is another one, or there is none for another reason (at most once a second)."""
         now = time.monotonic()
         if self._told is not None:

@@ -25,7 +25,7 @@ _LIFETIME = Duration(sec=0, nanosec=500_000_000)
 #: length of the drawn camera pyramids and half the side of the drawn floor, m
 _PYRAMID_M, _FLOOR_M = 0.25, 3
 #: neighbouring identities get colours far apart
-_GOLDEN = 0.618034
+_GOLDEN_RATIO = 0.618034
 
 
 def _points(rows: NDArray[np.float64]) -> list[Point]:
@@ -41,7 +41,7 @@ def _marker(header: Header, namespace: str, number: int, kind: int, size: float)
 
 def _colour(person: int, level: int) -> ColorRGBA:
     # pale before level 3: the place in the room is provisional
-    r, g, b = colorsys.hsv_to_rgb((0.33 + _GOLDEN * (person - 1)) % 1., 0.85 if level == 3 else 0.25, 1.)
+    r, g, b = colorsys.hsv_to_rgb((0.33 + _GOLDEN_RATIO * (person - 1)) % 1., 0.85 if level == 3 else 0.25, 1.)
     return ColorRGBA(r=r, g=g, b=b, a=1.)
 
 

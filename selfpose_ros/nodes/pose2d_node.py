@@ -76,7 +76,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
                 self.create_lifecycle_publisher(String, beside(self, f'{name}/keypoints', '_info'), _LATCHED),
                 Freshness(s.max_age_s))
         self.every(_LOOK_S, self._look)
-        self.every(BUILD_LOG_S, self._tell_builds)
+        self.every(BUILD_LOG_S, self._log_builds)
 
     def _activate(self) -> None:
         cv2.setNumThreads(1)                                # the workers are the threads; more only compete
@@ -139,7 +139,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         if view is None or camera.fresh.is_late(stamp, received, self.now_s() or None):
             return
         camera.people = len(view.keypoints)
-        self._tell_info(camera, view)
+        self._publish_info(camera, view)
         if self._on_view is not None:
             self._on_view(view)
         # the image's own stamp, bit by bit: whoever has the image finds its joints by it
@@ -149,7 +149,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         camera.keypoints.publish(keypoints_from(view, header))
         camera.views.add(self.since_s(view.stamp))
 
-    def _tell_info(self, camera: CameraLine, view: View2D) -> None:
+    def _publish_info(self, camera: CameraLine, view: View2D) -> None:
         old, network = camera.info, camera.maker.network
         if (old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics)
                 and old.device == network.device):
@@ -182,7 +182,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     def _sessions(self) -> list[InferenceSession]:
         return [s for camera in self._cameras.values() for s in getattr(camera.maker.network, 'sessions', ())]
 
-    def _tell_builds(self) -> None:
+    def _log_builds(self) -> None:
         for line in build_lines(self._sessions()):
             self.get_logger().info(line)
 

@@ -168,7 +168,7 @@ def test_exchanged_legs_are_put_right_on_the_way() -> None:
     a = list(SWAP_GROUPS['legs'])
     good = p.kp.copy()
     p.kp[10:18, 1, a] = good[10:18, 1, [MIRROR[j] for j in a]]
-    out = estimate_trajectory(p, started(s), stamp, unswap=True)
+    out = estimate_trajectory(p, started(s), stamp, correct_sides=True)
     assert np.array_equal(out.problem.kp, good)
     assert np.linalg.norm(out.state.X[:, a] - s.X[:, a], axis=-1).max() < .015
 

@@ -32,13 +32,13 @@ from selfpose_training.networks.adapter import Adapter
 from selfpose_training.networks.critic import Critic, Tilt, frozen
 from selfpose_training.networks.heads import Lifted
 from selfpose_training.trainer.auxiliary import of_method
-from selfpose_training.trainer.distributed import World
+from selfpose_training.trainer.distributed import ProcessGroup
 from selfpose_training.trainer.fit import fit
 from selfpose_training.trainer.schedule import Schedule
 
 NAME = 'lift_reproject_lift'
 SMALL = {'width': 24, 'common': 1, 'branch': 1, 'critic_width': 16, 'batch': 8, 'threads': 1, 'val_samples': 32}
-HERE = World(0, 1, torch.device('cpu'))
+HERE = ProcessGroup(0, 1, torch.device('cpu'))
 #: camera axes of somebody who stands upright before a level camera, from axes with z up
 LEVEL = torch.tensor([[1., 0, 0], [0, 0, -1], [0, 1, 0]])
 

@@ -18,7 +18,7 @@ from selfpose_training.data.people import poses_of, up_of, upright
 from selfpose_training.data.recordings import Recorded
 from selfpose_training.data.sources import open_data, read_data
 from selfpose_training.errors import TrainingError
-from selfpose_training.evaluation.figures import figures, honesty
+from selfpose_training.evaluation.figures import figures, sigma_calibration
 from selfpose_training.evaluation.recorded import beginnings, evaluate_recorded, measured
 from selfpose_training.metrics import EVAL16
 
@@ -154,7 +154,8 @@ def test_figures_of_a_joint_that_is_never_known_are_those_of_the_others():
     lacking[:, 5] = np.nan
     others = np.delete(np.arange(16), 5)
     for a, b in ((figures(poses, lacking), figures(poses[:, others], true[:, others])),
-                 (honesty(poses, sigma, lacking), honesty(poses[:, others], sigma[:, others], true[:, others]))):
+                 (sigma_calibration(poses, sigma, lacking),
+                  sigma_calibration(poses[:, others], sigma[:, others], true[:, others]))):
         assert (dataclasses.astuple(a) if dataclasses.is_dataclass(a) else tuple(a)) == pytest.approx(
             dataclasses.astuple(b) if dataclasses.is_dataclass(b) else tuple(b), rel=1e-9)
     assert figures(poses, true).n_mpjpe == pytest.approx(

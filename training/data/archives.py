@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.core.camera import ideal_px
+from selfpose_ros.core.camera import undistort
 from selfpose_ros.core.errors import CoreError
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import joint_map
@@ -102,10 +102,10 @@ def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveT
             crowded += _people(view) > 1
             if _people(view) == 1:
                 p, v = int(np.argmax((view.confidence > 0).any(1))), column[view.camera]
-                kp[i, v], conf[i, v] = ideal_px(view.keypoints[p], view.intrinsics), view.confidence[p]
+                kp[i, v], conf[i, v] = undistort(view.keypoints[p], view.intrinsics), view.confidence[p]
                 if view.intrinsics is not None:
                     K[v] = view.intrinsics.K
-                    K[v, 1, 1] = K[v, 0, 0]                # as ideal_px gives them
+                    K[v, 1, 1] = K[v, 0, 0]                # as undistort gives them
     stamp = np.array([i.stamp for i in instants])
     use = (conf > 0).any((1, 2)) & np.r_[True, np.diff(stamp) > 0]
     notes = list(recording.notes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import metrics
 
-__all__ = ['Figures', 'Honesty', 'figures', 'honesty']
+__all__ = ['Figures', 'SigmaCalibration', 'figures', 'sigma_calibration']
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def _middle(poses: Array, known: NDArray[np.bool_]) -> Array:
     return np.asarray(np.where(there, poses, 0.).sum(1, keepdims=True) / np.maximum(there.sum(1, keepdims=True), 1))
 
 
-class Honesty(NamedTuple):
+class SigmaCalibration(NamedTuple):
     """Errors along an axis against sigma: how many are below 1 sigma, sums of the squares of both, number of errors."""
 
     below: float
@@ -81,12 +81,12 @@ class Honesty(NamedTuple):
         return float(np.sqrt(self.errors / self.sigmas))
 
     @classmethod
-    def of_all(cls, parts: Sequence[Honesty]) -> Honesty:
+    def of_all(cls, parts: Sequence[SigmaCalibration]) -> SigmaCalibration:
         """Of several parts together."""
         return cls(*(sum(column) for column in zip(*parts, strict=True)))
 
 
-def honesty(poses: Array, sigma: Array, true: Array) -> Honesty:
+def sigma_calibration(poses: Array, sigma: Array, true: Array) -> SigmaCalibration:
     """Of poses (N, J, 3), sigma (N, J), as `figures` takes them; the root, which has no error, does not count."""
     known = np.isfinite(true).all(-1)
     poses, true = (_filled(a, known, a[:, :1]) for a in (poses, true))
@@ -95,4 +95,4 @@ def honesty(poses: Array, sigma: Array, true: Array) -> Honesty:
     counts = known[:, 1:]
     error = np.abs(scaled - metrics.centred(true))[:, 1:][counts]
     scale = np.broadcast_to((sigma * size[:, None])[:, 1:, None], (*counts.shape, 3))[counts]
-    return Honesty(float((error <= scale).sum()), float((error**2).sum()), float((scale**2).sum()), error.size)
+    return SigmaCalibration(float((error <= scale).sum()), float((error**2).sum()), float((scale**2).sum()), error.size)

@@ -97,7 +97,7 @@ def evaluate_images(network: VisionNetwork, joints: Array, seed: int, pictures: 
         there.append(batch.weight.numpy()[:, 0] > 0)
         assert batch.joints is not None                    # of pictures that are always seen the same
         truth = batch.joints.numpy()[:, 0].astype(float)
-        depth = (mapping.apply(decode.depths(tensors['depth'], tensors['sigma']), score)[0] if network.tells_depth
+        depth = (mapping.apply(decode.depths(tensors['depth'], tensors['sigma']), score)[0] if network.has_depth
                 else None)
         for i, K in enumerate(np.linalg.inv(batch.to_ray.numpy()[:, 0].astype(float))):
             pose = (None if depth is None else

@@ -22,7 +22,7 @@ from selfpose_ros.synthetic.motion_capture import Motion, pieces
 from .. import metrics
 from ..metrics import EVAL16
 from .corrected import Corrections, corrected
-from .figures import Figures, figures, honesty
+from .figures import Figures, figures, sigma_calibration
 from .lifting import Lifted, fused_views, lift_clip, rotated_onto
 
 __all__ = ['Evaluation', 'evaluate']
@@ -112,7 +112,7 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
         after.append(figures(turned[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1]))
     shares = [float(np.concatenate([getattr(m, n) for m in mended]).mean()) if mended else None
               for n in ('accepted', 'accepted_fused')]
-    honest = honesty(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
+    honest = sigma_calibration(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
     return Evaluation(len(lifted.joints), views, len(cut), seed, travel, figures(*single), fused,
                       float(metrics.reversed_in_depth(*single).mean()), honest.within, honest.ratio, noise,
                       after[0] if after else None, after[1] if len(after) > 1 else None, shares[0],

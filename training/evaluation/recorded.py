@@ -19,7 +19,7 @@ from selfpose_ros.core.lifting import Lifter
 from .. import metrics
 from ..errors import TrainingError
 from ..metrics import EVAL16
-from .figures import Figures, Honesty, figures, honesty
+from .figures import Figures, SigmaCalibration, figures, sigma_calibration
 from .lifting import fused_views, lift_views
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Part(NamedTuple):
     single: Figures
     fused: Figures | None
     reversed: float
-    honesty: Honesty
+    sigma_calibration: SigmaCalibration
 
 
 def evaluate_recorded(lifter: Lifter, recordings: Sequence[Recorded], *, every: int = 1,
@@ -103,7 +103,7 @@ def evaluate_recorded(lifter: Lifter, recordings: Sequence[Recorded], *, every: 
         raise TrainingError(f'none of {len(recordings)} recordings has an instant with {_KNOWN} joints known in 3D, '
                             f'the pelvis among them, and {_SEEN} seen in a view; give others, or a smaller --every')
     poses = sum(p.poses for p in parts)
-    honest = Honesty.of_all([p.honesty for p in parts])
+    honest = SigmaCalibration.of_all([p.sigma_calibration for p in parts])
     fused = [p for p in parts if p.fused is not None]
     return RecordedEvaluation(
         sum(p.frames for p in parts), poses, unseen, max(r.views for r in recordings), len(parts), every,
@@ -135,7 +135,8 @@ def _of_one(lifter: Lifter, r: Recorded, every: int) -> tuple[_Part | None, int]
         fused = figures(together[:, :, EVAL16][counts], true)
     about = [np.where(np.isfinite(true), a, a[:, :1]) for a in (single, true)]
     return _Part(len(at), len(single), int(np.isfinite(true).all(-1).sum()), figures(single, true), fused,
-                 float(metrics.reversed_in_depth(about[0], about[1]).mean()), honesty(single, sigma, true)), lost
+                 float(metrics.reversed_in_depth(about[0], about[1]).mean()),
+                 sigma_calibration(single, sigma, true)), lost
 
 
 def _pooled(parts: Sequence[tuple[Figures, _Part]]) -> Figures:

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..methods.base import AuxiliarySettings, Method
-from .distributed import World
+from .distributed import ProcessGroup
 from .optimiser import adam, scheduled
 from .schedule import Schedule
 
@@ -20,7 +20,7 @@ __all__ = ['AuxiliaryNetworks', 'of_method']
 _BETAS = (.5, .9)
 
 
-def of_method(method: Method, schedule: Schedule, w: World) -> AuxiliaryNetworks | None:
+def of_method(method: Method, schedule: Schedule, w: ProcessGroup) -> AuxiliaryNetworks | None:
     """Those of a method that has been built, or None."""
     return None if method.auxiliary is None else AuxiliaryNetworks(method, method.auxiliary, schedule, w)
 
@@ -28,7 +28,7 @@ def of_method(method: Method, schedule: Schedule, w: World) -> AuxiliaryNetworks
 class AuxiliaryNetworks:
     """A method's auxiliary networks and their optimiser."""
 
-    def __init__(self, method: Method, networks: nn.Module, schedule: Schedule, w: World) -> None:
+    def __init__(self, method: Method, networks: nn.Module, schedule: Schedule, w: ProcessGroup) -> None:
         assert isinstance(method.settings, AuxiliarySettings)
         self._method, self._schedule, self._w = method, schedule, w
         self._lr = method.settings.auxiliary_lr

@@ -20,13 +20,13 @@ from torch import nn
 
 from ..errors import TrainingError
 
-__all__ = ['World', 'share_of', 'device_of', 'is_first', 'world']
+__all__ = ['ProcessGroup', 'share_of', 'device_of', 'is_first', 'world']
 
 Item = TypeVar('Item')
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """This process among all: its number `rank` of `size`, and the device that it computes on."""
 
     rank: int
@@ -111,7 +111,7 @@ def device_of(name: str, local_rank: int = 0) -> torch.device:
 
 
 @contextmanager
-def world(device: str = 'auto') -> Iterator[World]:
+def world(device: str = 'auto') -> Iterator[ProcessGroup]:
     """Join the other processes, if `torchrun` started this one; leave them at the end.
 
     Args:
@@ -125,13 +125,13 @@ def world(device: str = 'auto') -> Iterator[World]:
     if chosen.type == 'cuda':
         torch.cuda.set_device(chosen)
     if size == 1:
-        yield World(0, 1, chosen)
+        yield ProcessGroup(0, 1, chosen)
         return
     joined_before = dist.is_initialized()
     if not joined_before:
         dist.init_process_group('nccl' if chosen.type == 'cuda' else 'gloo')
     try:
-        yield World(rank, size, chosen)
+        yield ProcessGroup(rank, size, chosen)
     finally:
         if not joined_before:
             dist.destroy_process_group()

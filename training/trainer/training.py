@@ -26,7 +26,7 @@ from ..networks import Lifter
 from ..settings import Settings
 from . import auxiliary
 from .display import Display
-from .distributed import World, share_of
+from .distributed import ProcessGroup, share_of
 from .feed import Feed
 from .optimiser import AVERAGE_EVERY, adam, averaged, scheduled, set_averages_taken
 from .outcome import Data, Outcome
@@ -59,7 +59,7 @@ class _Losses(nn.Module):
 class Training:
     """The state of a training and what is done to it."""
 
-    def __init__(self, method: Method, data: Data, val: Data | None, folder: Path, w: World, data_hash: str,
+    def __init__(self, method: Method, data: Data, val: Data | None, folder: Path, w: ProcessGroup, data_hash: str,
                  display: Display) -> None:
         self.method, self.data, self.val, self.folder = method, data, val, folder
         self.w, self.data_hash, self.display = w, data_hash, display

@@ -160,7 +160,7 @@ class MainPerson:
         present = {item: k for item, k in self._chosen.items() if (item, k) in everybody.who}
         if present and best - everybody.worth({**choice, **present}) < _HYSTERESIS:
             choice = {**choice, **present}
-        self._chosen = everybody.without_strangers(choice)
+        self._chosen = everybody.reject_inconsistent(choice)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class _Field:
         pairs = self.alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
         return float(self.score[at].mean() + (_AGREE_WEIGHT * pairs.mean() if len(pairs) else 0.))
 
-    def without_strangers(self, choice: Mapping[str, int]) -> dict[str, int]:
+    def reject_inconsistent(self, choice: Mapping[str, int]) -> dict[str, int]:
         """Leave out cameras in which another person was chosen because the right one is not seen there."""
         kept = dict(choice)
         alone = len(self.who) == len({camera for camera, _ in self.who})

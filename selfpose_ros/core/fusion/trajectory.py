@@ -98,14 +98,14 @@ def _stencil(stamp: Array) -> list[Array]:
 
 def estimate_trajectory(
     problem: BundleProblem, state: BundleState, stamp: Array, model: MotionModel | None = None, *,
-    rounds: int = 8, unswap: bool = False,
+    rounds: int = 8, correct_sides: bool = False,
 ) -> Trajectory:
     """Gauss-Newton with re-weighting from `state` (its X must be finite).
 
     Args:
         problem: observations at (N,) instants; sigmas calibrated.
         stamp: (N,) s, strictly increasing, N >= 3.
-        unswap: put right what is exchanged left and right in the observations, see `sides.permutations_in_time`.
+        correct_sides: put right what is exchanged left and right in the observations, see `sides.permutations_in_time`.
     """
     model = model or MotionModel()
     s, p = state, problem
@@ -113,7 +113,7 @@ def estimate_trajectory(
     coef = _stencil(stamp)
     work = _Work(model, coef, pair_len, problem.bone_sigma)
     for i in range(rounds):
-        if unswap and i in (1, 3):
+        if correct_sides and i in (1, 3):
             order, _ = permutations_in_time(s.cameras.project(s.X), problem.kp, problem.sigma, stamp,
                                             work.turning(s.X))
             p, _ = renamed(problem, order)

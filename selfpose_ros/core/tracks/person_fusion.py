@@ -147,8 +147,8 @@ class PersonFusion:
         p.lifted = p.stamp
         v, joints, sigma = stacked(known, m)
         bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
-        # with one camera from the start, whose sides seem exchanged may have been taken for turned round before
-        return replace(obs, bones=bones, bone_info=info * share, unswap=len(m.cameras) > 1)
+        # with one camera from the start, whose sides seem exchanged may have been exchanged before
+        return replace(obs, bones=bones, bone_info=info * share, correct_sides=len(m.cameras) > 1)
 
 
 def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:

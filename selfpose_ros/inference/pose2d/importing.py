@@ -22,8 +22,8 @@ from ...models.onnx_weights import write_whole
 from ...models.store import open_model
 from ...models.vision import FAMILIES, PRESETS
 from ..errors import InferenceError
-from ..golden import write_golden
 from ..litert_session import LiteRtSession
+from ..reference_outputs import write_reference
 from ..session import OrtSession, TensorSpec
 from . import blazepose_decode
 from .network import VisionNetwork, check_layout
@@ -93,7 +93,7 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
         part.mkdir(parents=True)
         session = _written(request, part)
         network = VisionNetwork(open_model(part), session=session)
-        write_golden(network.model, session, part)
+        write_reference(network.model, session, part)
         _look(network)
         if trial is not None:
             trial(network, part)

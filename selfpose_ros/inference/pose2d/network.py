@@ -81,10 +81,10 @@ class VisionNetwork(ImageTensors):
         by_name = {t.name: t for t in self.session.inputs}
         image = by_name.pop(v.tensor, None)
         if image is None:
-            raise ModelError(f'{file}: the graph has no input {v.tensor}; it has {_told(self.session.inputs)}. Put the '
+            raise ModelError(f'{file}: the graph has no input {v.tensor}; it has {_list(self.session.inputs)}. Put the '
                              'right name on the card (image: tensor)')
         if by_name:
-            raise ModelError(f'{file}: nothing is known to give to the input {_told(by_name.values())}; export the '
+            raise ModelError(f'{file}: nothing is known to give to the input {_list(by_name.values())}; export the '
                              'network without it')
         w, h = v.size
         check_layout(file, image, v.layout, v.dtype)
@@ -101,7 +101,7 @@ class VisionNetwork(ImageTensors):
         if name not in outputs:
             hint = ('; a graph with dets has its NMS inside: import it as such'
                     if 'dets' in outputs and v.family in ('yolox', 'yolo_pose') else '')
-            raise ModelError(f'{file}: the graph has no output {name}; it has {_told(outputs.values())}{hint}. Put the '
+            raise ModelError(f'{file}: the graph has no output {name}; it has {_list(outputs.values())}{hint}. Put the '
                              f'right name on the card (outputs: {role})')
         t, rank = outputs[name], v.about.roles[role]
         if t.dtype not in (_LABELS if role == 'labels' else (_FLOAT,)):
@@ -134,7 +134,7 @@ class VisionNetwork(ImageTensors):
     # -- what it sees
 
     @property
-    def tells_depth(self) -> bool:
+    def has_depth(self) -> bool:
         """Poses are known in depth, too."""
         return 'depth' in self.vision.outputs
 
@@ -147,13 +147,13 @@ class VisionNetwork(ImageTensors):
         """As `poses`; and depths and their sigmas (P, J, 2) as `contract.People2D` has them, None if it tells none."""
         if not len(boxes):
             return (np.zeros((0, self.joints, 2)), np.zeros((0, self.joints)),
-                    np.zeros((0, self.joints, 2)) if self.tells_depth else None)
+                    np.zeros((0, self.joints, 2)) if self.has_depth else None)
         h, w = image_bgr.shape[:2]
         places = [self.crop(b, (w, h)) for b in boxes]
         tensors = self.tensors(image_bgr, places)
         points, score = self.decode_people(tensors)
         found = np.array([p.to_image(x) for p, x in zip(places, points, strict=True)])
-        return found, score, decode.depths(tensors['depth'], tensors['sigma']) if self.tells_depth else None
+        return found, score, decode.depths(tensors['depth'], tensors['sigma']) if self.has_depth else None
 
     def look(self, image_bgr: Pixels) -> None:
         """Run it on an image, the whole of it for a top-down network, and decode what comes out, as for a trial."""
@@ -217,5 +217,5 @@ def check_layout(file: Path, image: TensorSpec, layout: str = 'nchw', dtype: str
                          'so')
 
 
-def _told(tensors: object) -> str:
+def _list(tensors: object) -> str:
     return ', '.join(t.text for t in tensors) or 'none'    # type: ignore[attr-defined]

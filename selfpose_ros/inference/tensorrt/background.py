@@ -51,7 +51,7 @@ class BackgroundSession:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.report = BackendReport(name, wanted, standin.device, 'building', 0.)
-        self._thread = threading.Thread(target=self._climb, name=f'engine {name}', daemon=True)
+        self._thread = threading.Thread(target=self._make_engine, name=f'engine {name}', daemon=True)
         self._thread.start()
 
     @property
@@ -120,7 +120,7 @@ class BackgroundSession:
 
     # -- in its thread
 
-    def _climb(self) -> None:
+    def _make_engine(self) -> None:
         try:
             engine = self._make(self._step, self._note)
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would never tell why there is no engine

@@ -57,7 +57,7 @@ class EngineKey:
     device: Device
 
     @property
-    def told(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """For the file beside the engine; two cards with other numbers of multiprocessors do not share."""
         return {'schema': SCHEMA, 'graph_sha256': self.graph_sha256, 'options': asdict(self.options),
                 'tensorrt': self.tensorrt, 'device': asdict(self.device)}
@@ -65,7 +65,7 @@ class EngineKey:
     @property
     def stem(self) -> str:
         """Of its files."""
-        digest = hashlib.sha256(json.dumps(self.told, sort_keys=True).encode()).hexdigest()[:24]
+        digest = hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:24]
         return f'{re.sub(r"[^A-Za-z0-9._-]", "_", self.name)[:40]}-{digest}'
 
     @property
@@ -167,14 +167,14 @@ class EngineCache:
             plan = file.read_bytes()
         except (OSError, ValueError, EngineBuildError) as error:
             raise EngineStale(f'{file}: cannot be used ({error})') from error
-        if not isinstance(told, Mapping) or told.get('key') != key.told:
+        if not isinstance(told, Mapping) or told.get('key') != key.content:
             raise EngineStale(f'{file}: {beside.name} speaks of another engine')
         if told.get('sha256') != hashlib.sha256(plan).hexdigest():
             raise EngineStale(f'{file}: is damaged, its hash is not that of {beside.name}')
         return plan
 
     def _write(self, key: EngineKey, built: Built) -> None:
-        told = {'key': key.told, 'name': key.name, 'sha256': hashlib.sha256(built.engine).hexdigest(),
+        told = {'key': key.content, 'name': key.name, 'sha256': hashlib.sha256(built.engine).hexdigest(),
                 'bytes': len(built.engine), 'seconds': round(built.seconds, 1),
                 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}
         try:

@@ -17,7 +17,7 @@ from ..models.store import Model
 from .session import InferenceSession
 from .trial import rendered
 
-__all__ = ['ROWS', 'check_golden', 'write_golden']
+__all__ = ['ROWS', 'check_reference', 'write_reference']
 
 #: inputs that are kept
 ROWS = 2
@@ -25,7 +25,7 @@ ROWS = 2
 _SHARE = 2e-3
 
 
-def write_golden(model: Model, session: InferenceSession, folder: Path) -> None:
+def write_reference(model: Model, session: InferenceSession, folder: Path) -> None:
     """Write `golden.npz`: inputs (rendered people) and outputs by the names of the tensors, a row for each image.
 
     Raises:
@@ -39,7 +39,7 @@ def write_golden(model: Model, session: InferenceSession, folder: Path) -> None:
     np.savez_compressed(folder / GOLDEN, **feeds, **outputs)
 
 
-def check_golden(model: Model, session: InferenceSession) -> bool:
+def check_reference(model: Model, session: InferenceSession) -> bool:
     """Compare what a model gives with what is kept beside it.
 
     Returns:

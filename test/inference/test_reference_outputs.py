@@ -17,8 +17,8 @@ pytest.importorskip('onnxruntime')
 import colour_networks as nets
 
 from selfpose_ros import cli
-from selfpose_ros.inference.golden import ROWS, check_golden
 from selfpose_ros.inference.pose2d.importing import Request, import_model
+from selfpose_ros.inference.reference_outputs import ROWS, check_reference
 from selfpose_ros.inference.session import OrtSession
 from selfpose_ros.models.card import GOLDEN, sha256_of
 from selfpose_ros.models.errors import ModelError
@@ -46,7 +46,7 @@ def test_an_import_keeps_what_went_in_and_came_out(imported: Path, name: str):
         assert image.shape == (ROWS, 3, h, w) and image.dtype == np.float32 and not np.array_equal(image[0], image[1])
         for role in model.card.vision.outputs.values():
             assert all(len(z[f'{role}.{i}']) == 1 for i in range(ROWS))
-    assert check_golden(model, OrtSession(model.file))
+    assert check_reference(model, OrtSession(model.file))
 
 
 def copied(folder: Path, to: Path, **change: np.ndarray) -> Path:
@@ -64,10 +64,10 @@ def test_another_output_is_told(imported: Path, tmp_path: Path):
     folder = copied(imported / 'rtmpose', tmp_path / 'off', **{'simcc_x.1': x})
     model = open_model(folder)
     with pytest.raises(ModelError, match='simcc_x of image 2 is off by 0.01 of its range .*runs otherwise here'):
-        check_golden(model, OrtSession(model.file))
+        check_reference(model, OrtSession(model.file))
     folder = copied(imported / 'rtmpose', tmp_path / 'shape', **{'simcc_x.1': x[:, :16]})
     with pytest.raises(ModelError, match=r'was \(1, 16, 384\), is \(1, 17, 384\)'):
-        check_golden(open_model(folder), OrtSession(model.file))
+        check_reference(open_model(folder), OrtSession(model.file))
 
 
 def test_a_graph_exchanged_with_its_hash_is_told(imported: Path, tmp_path: Path):
@@ -79,7 +79,7 @@ def test_a_graph_exchanged_with_its_hash_is_told(imported: Path, tmp_path: Path)
     (folder / 'card.yaml').write_text(yaml.safe_dump({**card, 'sha256': sha256_of(folder / 'model.onnx')}))
     model = open_model(folder)
     with pytest.raises(ModelError, match='of image 1 is off by'):
-        check_golden(model, OrtSession(model.file))
+        check_reference(model, OrtSession(model.file))
 
 
 def test_nothing_kept_and_inputs_alone_are_no_fault(imported: Path, tmp_path: Path):
@@ -87,9 +87,9 @@ def test_nothing_kept_and_inputs_alone_are_no_fault(imported: Path, tmp_path: Pa
                     **{f'{n}.{i}': None for n in ('dets', 'labels') for i in range(ROWS)})
     model = open_model(folder)
     session = OrtSession(model.file)
-    assert not check_golden(model, session)
+    assert not check_reference(model, session)
     (folder / GOLDEN).unlink()
-    assert not check_golden(model, session)
+    assert not check_reference(model, session)
 
 
 @pytest.mark.parametrize('content', [b'', b'PK', b'no zip file' * 9])
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_a_sentence(imported: Path, tmp_path: Path, content: b
     (tmp_path / 'm' / GOLDEN).write_bytes(content)
     model = open_model(tmp_path / 'm')
     with pytest.raises(ModelError, match='golden.npz: cannot be read .*import the model again, or remove this file'):
-        check_golden(model, OrtSession(model.file))
+        check_reference(model, OrtSession(model.file))
 
 
 def test_verify_compares(imported: Path, tmp_path: Path, capsys):
