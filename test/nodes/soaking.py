@@ -154,7 +154,7 @@ class Soak:
         faults = self.faults
         queue: list[Any] = []
         begin, number, memory = time.monotonic(), 0, []
-        next_fault, next_look, next_anew = begin + 6., begin + 5., begin + self.anew_s
+        next_fault, next_look, next_anew = begin + min(6., 3 * self.every_s), begin + 5., begin + self.anew_s
         while (now := time.monotonic()) < begin + self.seconds or self.watch:
             if self.process.process.poll() is not None:
                 self.report.ended = True
