@@ -157,7 +157,8 @@ def in_processes(function: Callable[[T], Any], items: Sequence[T], count: int) -
                 busy[process.submit(function, item)] = item, process
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 item, process = busy.pop(future)
-                (idle.append if process.alive else WorkerProcess.close)(process)
+                # one that is dying may seem to be alive for a moment
+                (WorkerProcess.close if isinstance(future.exception(), ProcessEnded) else idle.append)(process)
                 yield item, future
     finally:
         for process in (*idle, *(p for _, p in busy.values())):
