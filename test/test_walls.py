@@ -158,10 +158,10 @@ def modules(root: Path, package: str, folder: str) -> dict[str, Path]:
     return out
 
 
-def circles(root: Path, package: str = PACKAGE, folder: str = PACKAGE) -> list[list[str]]:
-    """Groups of files that import each other in a circle, inside functions and for types alone, too.
+def imported(root: Path, package: str = PACKAGE, folder: str = PACKAGE) -> dict[str, set[str]]:
+    """The modules of a package that each of its files imports, inside functions and for types alone, too.
 
-    A file that imports something of the package that it lies in is none: that is loaded before it.
+    Something that a file lies in does not count: that is loaded before it.
     """
     files = modules(root, package, folder)
     to: dict[str, set[str]] = {}
@@ -173,9 +173,26 @@ def circles(root: Path, package: str = PACKAGE, folder: str = PACKAGE) -> list[l
                 module = module.rpartition('.')[0]
             if module and not f'{name}.'.startswith(f'{module}.'):
                 to[name].add(module)
+    return to
+
+
+def circles(to: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of names that lead to each other in a circle."""
     reach = {name: _reached(name, to) for name in to}
     groups = {frozenset(b for b in reach[a] if a in reach[b]) for a in to if a in reach[a]}
     return sorted(sorted(g) for g in groups)
+
+
+def folders(to: dict[str, set[str]], room: str) -> dict[str, set[str]]:
+    """Imports between the folders of a room; a file beside them is a folder of its own."""
+    def of(module: str) -> str:
+        return '.'.join(module.split('.')[:3])
+
+    out: dict[str, set[str]] = {}
+    for name, modules_ in to.items():
+        if name.split('.')[1:2] == [room]:
+            out.setdefault(of(name), set()).update(of(m) for m in modules_ if m.split('.')[1:2] == [room])
+    return {a: b - {a} for a, b in out.items()}
 
 
 def _reached(start: str, to: dict[str, set[str]]) -> set[str]:
@@ -189,9 +206,22 @@ def _reached(start: str, to: dict[str, set[str]]) -> set[str]:
     return seen
 
 
+#: circles between folders of the core that are still to be opened: detections are counted by tracklets
+OPEN = {('selfpose_ros.core.rig', 'selfpose_ros.core.tracks')}
+
+
 def test_no_files_import_each_other_in_a_circle():
-    assert circles(ROOT) == []
-    assert circles(ROOT, TRAINING, 'training') == []
+    assert circles(imported(ROOT)) == []
+    assert circles(imported(ROOT, TRAINING, 'training')) == []
+
+
+def test_no_folders_of_the_core_import_each_other_in_a_circle():
+    to = folders(imported(ROOT), 'core')
+    assert len(to) > 20 and 'selfpose_ros.core.rig' in to['selfpose_ros.core.rig_model']
+    for a, b in OPEN:
+        assert b in to[a], 'no longer open: take it off the list'
+        to[a] = to[a] - {b}
+    assert circles(to) == []
 
 
 @pytest.mark.parametrize('back', ['from .a import x', 'def f():\n    from . import a', 'import selfpose_ros.io.a',
@@ -204,9 +234,9 @@ def test_the_guard_of_circles_bites(tmp_path: Path, back: str):
     (room / '__init__.py').write_text('from .a import x')
     (tmp_path / PACKAGE / 'core').mkdir()
     (tmp_path / PACKAGE / 'core' / 'c.py').write_text('')
-    assert circles(tmp_path) == []
+    assert circles(imported(tmp_path)) == []
     (room / 'b.py').write_text(back)
-    assert circles(tmp_path) == [['selfpose_ros.io.a', 'selfpose_ros.io.b']]
+    assert circles(imported(tmp_path)) == [['selfpose_ros.io.a', 'selfpose_ros.io.b']]
 
 
 def test_nothing_goes_through_a_wall():

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cameras import Cameras
-from .fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from .fusion.triangulation import triangulate
 from .sides import PERMUTATIONS, agreed_permutation
 from .skeleton import BONES
+from .trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 
 __all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'predicted', 'smooth_back', 'spread_of']
 

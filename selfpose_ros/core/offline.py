@@ -13,7 +13,6 @@ from .causal import estimate_causally
 from .cuts import Followed, Instant, Piece, continuous
 from .estimator import EstimatorConfig
 from .filtering import spread_of
-from .fusion.trajectory import MotionModel, estimate_trajectory
 from .history import History, tracks_from_rows
 from .lifting import LiftedViews, Lifter, pinhole
 from .model import RigModel, model_from_solution
@@ -27,6 +26,7 @@ from .rig.sightings import followed
 from .rig.solver import Solution, SolverConfig, Tracks, evenly, usable_rows
 from .tracks.people import People
 from .tracks.person import Person
+from .trajectory import MotionModel, estimate_trajectory
 from .uncertainty import uncertainty
 
 __all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'trajectories']

@@ -8,16 +8,13 @@ one probability: of the pixels, of as many exchanges as that takes, and, over ti
 """
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from .rig.bundle import BundleProblem, BundleState, robust_cost
+from .robust import robust_cost
 from .skeleton import MIRROR, SWAP_GROUPS
 
-__all__ = ['PERMUTATIONS', 'agreed_permutation', 'permutations_in_time', 'renamed',
-           'undo_swaps']
+__all__ = ['PERMUTATIONS', 'agreed_permutation', 'permutations_in_time']
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -117,17 +114,3 @@ def permutations_in_time(px: Array, kp: Array, sigma: Array, stamp: Array, turni
     step = change[n[:-1, None, None, None], s[:-1, :, :, None], s[1:, :, None, :]].sum(1)       # N-1,f,f
     turned = _cheapest(of, step + turning[:, f[:, None] ^ f])
     return s[n[:, None], V, turned[:, None]], turned
-
-
-def undo_swaps(state: BundleState, problem: BundleProblem) -> tuple[BundleProblem, Index]:
-    """The problem with exchanged observations put right, instant by instant, and the (N, V, 17) source index of each
-    joint; see `agreed_permutation`.
-    """
-    return renamed(problem, agreed_permutation(state.cameras.project(state.X), problem.kp, problem.sigma))
-
-
-def renamed(problem: BundleProblem, permutation: Index) -> tuple[BundleProblem, Index]:
-    """The problem with observations in these orders (N, V), and the (N, V, 17) source index of each joint."""
-    index = PERMUTATIONS[permutation]
-    kp = np.take_along_axis(problem.kp, index[..., None], 2)
-    return replace(problem, kp=kp, sigma=np.take_along_axis(problem.sigma, index, 2)), index

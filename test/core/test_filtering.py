@@ -11,9 +11,9 @@ from scipy.optimize import approx_fprime
 from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.filtering import FilterConfig, Measurement, SkeletonFilter, State, smooth_back
-from selfpose_ros.core.fusion.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
+from selfpose_ros.core.trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]

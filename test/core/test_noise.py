@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from test_bundle import exact
 
 from selfpose_ros.core.body import BONE_A, BONE_B
-from selfpose_ros.core.noise import (
-    NoiseModel,
-    calibrate,
-    lag_one_correlation,
-    measure_bone_sigma,
-)
+from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
+from selfpose_ros.core.rig.calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from selfpose_ros.core.skeleton import MIRROR
 
 Array = NDArray[np.float64]

@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 from test_bundle import exact
 
 from selfpose_ros.core import sides
-from selfpose_ros.core.sides import (
-    PERMUTATIONS,
-    agreed_permutation,
-    permutations_in_time,
-    undo_swaps,
-)
+from selfpose_ros.core.rig.swaps import undo_swaps
+from selfpose_ros.core.sides import PERMUTATIONS, agreed_permutation, permutations_in_time
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
 from selfpose_ros.synthetic.network2d import Network2D
 

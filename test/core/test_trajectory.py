@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from test_bundle import exact
 
-from selfpose_ros.core.fusion import trajectory
-from selfpose_ros.core.fusion.trajectory import MotionModel, estimate_trajectory
+from selfpose_ros.core import trajectory
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
+from selfpose_ros.core.trajectory import MotionModel, estimate_trajectory
 
 Array = NDArray[np.float64]
 

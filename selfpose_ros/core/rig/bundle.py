@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 from ..cameras import CameraLayout, Cameras
+from ..robust import robust_cost, robust_weight
 
 __all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'residuals', 'robust_cost',
            'robust_weight']
@@ -101,22 +102,6 @@ class BundleResult:
     covariance: Array
     steps: int
     robust_px: float
-
-
-def robust_weight(e2: Array, scale: float, kind: str = 'gm') -> Array:
-    """IRLS weight of squared normalised residuals: 'gm' Geman-McClure, 'cauchy', or 'l2'."""
-    if kind == 'l2':
-        return np.ones_like(e2)
-    w = 1 / (1 + e2 / scale ** 2)
-    return w * w if kind == 'gm' else w
-
-
-def robust_cost(e2: Array, scale: float, kind: str) -> Array:
-    """Loss that `robust_weight` belongs to."""
-    if kind == 'l2':
-        return .5 * e2
-    c2 = scale ** 2
-    return .5 * c2 * np.log1p(e2 / c2) if kind == 'cauchy' else .5 * c2 * e2 / (c2 + e2)
 
 
 def residuals(s: BundleState, p: BundleProblem) -> Array:

@@ -13,7 +13,8 @@ from scipy.signal import savgol_filter
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
 from ..resample import move_in_time
-from .bundle import linearise, robust_weight
+from ..robust import robust_weight
+from .bundle import linearise
 from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
 from .value import NotSolved

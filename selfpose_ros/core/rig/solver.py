@@ -21,12 +21,13 @@ from ..camera import FOCAL_PRIOR, Intrinsics
 from ..cameras import NEAREST, Cameras
 from ..fusion.lifted import align_views, depth_agreement
 from ..fusion.triangulation import triangulate
-from ..noise import NoiseModel, calibrate, lag_one_correlation, measure_bone_sigma
-from ..sides import undo_swaps
+from ..noise import NoiseModel
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
+from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .initial import factorise, from_lifted, from_pairs
 from .start import Start
+from .swaps import undo_swaps
 from .value import NotSolved
 from .world import body_forward_score
 

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
-from ..body import MIRROR_BONE
-from ..rig.bundle import BundleProblem, BundleState, linearise, robust_cost, robust_weight
-from ..sides import PERMUTATIONS, permutations_in_time, renamed
-from ..skeleton import BONES
+from .body import MIRROR_BONE
+from .rig.bundle import BundleProblem, BundleState, linearise
+from .rig.swaps import renamed
+from .robust import robust_cost, robust_weight
+from .sides import PERMUTATIONS, permutations_in_time
+from .skeleton import BONES
 
 __all__ = ['ACCELERATION_SIGMA', 'ACCELERATION_STEP_S', 'MotionModel', 'Trajectory', 'estimate_trajectory']
 

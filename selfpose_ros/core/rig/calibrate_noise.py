@@ -1,0 +1,92 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The noise of a 2D network and the constancy of bones, measured from the residuals of a solved rig."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from ..body import BONE_A, BONE_B, MIRROR_BONE
+from ..noise import NoiseModel
+from ..robust import robust_weight
+from .bundle import BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise
+
+__all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma']
+
+Array = NDArray[np.float64]
+
+
+def calibrate(state: BundleState, problem: BundleProblem, confidence: Array,
+              prior: NoiseModel) -> tuple[NoiseModel, Array]:
+    """Noise model from residuals, and the leverage-corrected residuals (N, V, 17) px (per axis, standardised).
+
+    A residual is smaller than the error that caused it, because the estimate follows the observation: it is divided by
+    sqrt(1 - leverage). Median per confidence bin (robust), then isotonic: more confidence never means more error.
+    """
+    r, JX, _ = linearise(state, problem)
+    seen = np.isfinite(problem.sigma)
+    px = np.sqrt((r * r).sum(-1) / 2) * np.where(seen, problem.sigma, 0.)
+    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
+    # bones and motion hold a point, too: a weak pull keeps unseen directions finite
+    cov = np.linalg.inv(H + (np.trace(H, axis1=-2, axis2=-1)[..., None, None] * .02 + 1e-6) * np.eye(3))
+    leverage = np.clip(np.einsum('nvjka,njab,nvjkb->nvj', JX, cov, JX, optimize=True) / 2, 0, .9)
+    err = px / np.sqrt(1 - leverage)
+    ok = seen & (seen.sum(1, keepdims=True) >= 2)
+    c, e = confidence[ok], err[ok]
+    if len(c) < 200:
+        return prior, err
+    order = np.argsort(c, kind='stable')
+    bins = np.array_split(order, int(np.clip(len(c) // 60, 4, 32)))
+    knots = np.array([c[b].mean() for b in bins])
+    # the median of |e| of a 2D Gaussian, per axis, is 0.8326 sigma
+    sigma = np.array([np.median(e[b]) for b in bins]) / .8326
+    floor = .1 * prior.sigma_px.min()
+    log_sigma = isotonic_regression(np.log(np.maximum(sigma, floor)), weights=[len(b) for b in bins],
+                                    increasing=False).x
+    knots, keep = np.unique(knots, return_index=True)
+    return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
+
+
+def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
+    """(16,) m: how much bones really change their length between instants, beyond what the 2D noise explains.
+
+    Motion capture keeps them exactly; a detector that puts the hip where the trousers fold does not. Lengths come from
+    points adjusted without bones, cameras held; robust spread, expected noise of both ends taken off.
+    """
+    free = adjust(state, replace(problem, bone_weight=0.), steps=4, points_only=True).state
+    r, JX, _ = linearise(free, problem)
+    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
+    cov = np.linalg.inv(H + 25. * np.eye(3))
+    d = free.X[:, BONE_B] - free.X[:, BONE_A]
+    n = np.linalg.norm(d, axis=-1)
+    u = d / n[..., None].clip(1e-6)
+    noise = np.einsum('nka,nkab,nkb->nk', u, cov[:, BONE_A] + cov[:, BONE_B], u)
+    good = noise < .05 ** 2                                              # lengths that the views really measure
+    out = BONE_SIGMA_M.copy()
+    for k in range(16):
+        if good[:, k].sum() >= 30:
+            off = n[good[:, k], k]
+            of = np.zeros(len(off), np.int64) if problem.person is None else problem.person[good[:, k]]
+            for q in np.unique(of):                                      # each person has lengths of his own
+                off[of == q] -= np.median(off[of == q])
+            spread = 1.4826 * np.median(np.abs(off))
+            out[k] = np.sqrt(max(spread ** 2 - np.median(noise[good[:, k], k]), 0.))
+    return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
+
+
+def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array) -> tuple[float, float]:
+    """Correlation of good residuals between neighbouring instants, and the median step between those, s."""
+    r, _, _ = linearise(state, problem)
+    good = (robust_weight((r * r).sum(-1), 4.) > .5) & np.isfinite(problem.sigma)
+    alike = np.ones(len(good) - 1, bool) if problem.person is None else np.diff(problem.person) == 0
+    both = good[1:] & good[:-1] & alike[:, None, None]
+    step = float(np.median(np.diff(stamp)[alike])) if alike.any() else .04
+    if both.sum() < 300:
+        return .6, .04
+    a, b = r[1:][both], r[:-1][both]
+    return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), 0., .9)), step
