@@ -7,7 +7,7 @@
 #   make tensorrt-wheels   NVIDIA's builder and interface for the tests, which skip what needs them; no GPU, 180 MB
 #   make clean   remove everything that make made, the environment too
 #
-# demo, test and lint set up an environment of their own in .venv; it needs Python 3.10 to 3.12, Linux on x86-64 and a
+# demo, test and lint set up an environment of their own in .venv; it needs Python 3.10 to 3.13, Linux on x86-64 and a
 # package index, no ROS. `make PYTHON=/path/to/python ...` chooses the interpreter, `make VENV=DIR ...` the place.
 
 SHELL := /bin/bash
@@ -88,16 +88,16 @@ $(VENV)/python.stamp:
 # A command of that name may exist and still not run (pyenv leaves such shims), so each candidate is asked.
 define make_venv
 if [ "$$(uname -sm)" != 'Linux x86_64' ]; then
-  echo "make: the wheels of rclpy and MediaPipe exist for Linux on x86-64, this is $$(uname -sm); install ROS 2 from" \
+  echo "make: the wheels of rclpy exist for Linux on x86-64, this is $$(uname -sm); install ROS 2 from" \
        "its own packages and build with colcon, see README.md" >&2; exit 1
 fi
-asks='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
+asks='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'
 found=''
-for p in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.12 python3.10 python3 python); do
+for p in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.12 python3.10 python3.13 python3 python); do
   if "$$p" -c "$$asks" >/dev/null 2>&1; then found=$$p; break; fi
 done
 if [ -z "$$found" ]; then
-  echo "make: found no Python 3.10, 3.11 or 3.12 (tried: $(or $(PYTHON),python3.11 python3.12 python3.10 python3 python));" \
+  echo "make: found no Python 3.10 to 3.13 (tried: $(or $(PYTHON),python3.11 python3.12 python3.10 python3.13 python3 python));" \
        "install one, python3.11 say, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1
 fi
 echo "Setting up $(VENV) with $$("$$found" --version) ..."

@@ -42,9 +42,9 @@ INSTALL_REQUIRES = [
     'numpy>=1.23',
     'scipy>=1.9',
     # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other. MediaPipe asks
-    # for contrib, so everything here does: one environment never holds two. From 4.12 on they want numpy 2, but
-    # MediaPipe and cv_bridge want numpy 1.
-    'opencv-contrib-python>=4.5,<4.12',
+    # for contrib, so everything here does: one environment never holds two. From 4.12 on they want numpy 2; pip takes
+    # an older one where something else wants numpy 1. 5.1 was tried: it undistorts otherwise.
+    'opencv-contrib-python>=4.5,<5',
     'PyYAML>=5.4',
     'rosbags>=0.10',
     # for compressed bags; rosbags brings them, too
@@ -52,23 +52,28 @@ INSTALL_REQUIRES = [
     'backports.zstd>=1; python_version < "3.14"',
     'rich>=12',
 ]
-# Its pose solution ends with 0.10.21, which wants numpy 1 and any jax. From 0.7.2 on jax wants numpy 2; without
-# the bound pip finds that out by downloading a dozen releases of 80 MB each.
-MEDIAPIPE = ['mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2']
+# The 2D network of old: the reference of the tests, and `model: mediapipe` for one more release. Its pose solution
+# ends with 0.10.21, which wants numpy 1 and any jax, and has wheels for these alone. From 0.7.2 on jax wants numpy 2;
+# without the bound pip finds that out by downloading a dozen releases of 80 MB each.
+WHERE = "python_version < '3.13' and platform_machine == 'x86_64'"
+MEDIAPIPE = [f'{r}; {WHERE}' for r in ('mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2')]
 #: `colcon test` looks for pytest here, or in `tests_require`; without it, it runs unittest, which finds no test
 TEST = ['pytest>=8', 'hypothesis>=6.100']
 EXTRAS_REQUIRE = {
     'test': TEST,
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
-    # distribution and breaks the environment. On a robot, ROS itself provides all of these.
-    'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0', 'numpy<2'],
-    'cpu': ['onnxruntime>=1.17', 'ai-edge-litert>=2.0', 'simplejpeg>=1.8', *MEDIAPIPE],
+    # distribution and breaks the environment. On a robot, ROS itself provides all of these. They work with numpy 1
+    # and 2, and exist for x86-64 alone.
+    'ros': ['ros-rclpy[fastrtps]==7.1.6', 'ros-common-interfaces==5.3.6', 'cv-bridge==1.13.0.post0'],
+    'cpu': ['onnxruntime>=1.17', 'ai-edge-litert>=2.0', 'simplejpeg>=1.8'],
+    'mediapipe': MEDIAPIPE,
     # beside cpu: ONNX Runtime serves until an engine is built, and is what engines are compared with. On a Jetson
     # JetPack brings TensorRT, see docs/backends.md
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
-    'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
+    'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1',
+            *MEDIAPIPE],
 }
 
 setup(

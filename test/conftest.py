@@ -7,9 +7,11 @@ nodes that run side by side would be short of the cores that they are tested for
 """
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -25,6 +27,9 @@ _worker = os.environ.get('PYTEST_XDIST_WORKER', 'gw0')
 _domain = int(os.environ.get('ROS_DOMAIN_ID', 1 + os.getpid() % 100))
 os.environ['ROS_DOMAIN_ID'] = str(1 + (_domain - 1 + int(_worker.removeprefix('gw'))) % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+# what whoever runs this has fetched is nobody's business; `default_network` fills it
+os.environ['SELFPOSE_MODELS'] = tempfile.mkdtemp(prefix='selfpose_test_models_')
+atexit.register(shutil.rmtree, os.environ['SELFPOSE_MODELS'], ignore_errors=True)
 os.environ.setdefault('ROS_LOG_DIR', os.path.join(tempfile.gettempdir(), 'selfpose_ros_test_log'))
 
 # A shell that runs the tests in the background has Ctrl-C ignored, in them and in all that they start.
@@ -115,3 +120,15 @@ def reference() -> Path:
     if not (folder / 'make_archives.py').is_file():
         pytest.skip(f'the reference protocol is not at {folder}')
     return folder
+
+
+@pytest.fixture(scope='session')
+def default_network() -> str:
+    """Name of the default 2D network, which is here from now on: its weights are taken from MediaPipe's package."""
+    for package in ('ai_edge_litert', 'mediapipe'):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f'the default 2D network cannot be had here: {package} is not installed')
+    from selfpose_ros.inference.pose2d.getting import get_model
+    from selfpose_ros.models.catalogue import DEFAULT
+    get_model(DEFAULT)
+    return DEFAULT

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..core.skeleton import JOINT_SETS
     from ..inference.lifter_choice import LIFTER_HELP
-    from ..inference.pose2d import MODEL_HELP
+    from ..inference.pose2d import DEFAULT, MODEL_HELP
     from ..io.ros_messages.images import MAX_MEGAPIXELS
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
     parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of a bag; default: all that fit')
     parser.add_argument('--each-alone', action='store_true',
                         help='every video or OpenPose folder is a recording of its own')
-    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+    parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER',
                         help=f'{MODEL_HELP}, for images (default: %(default)s)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='of the 2D network, for instance detector=FOLDER; may be repeated')
@@ -182,7 +182,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
-    check_pose2d(args.model)
+    check_pose2d(args.model, needed=any(s.kind == 'videos' for s in sources))
     backend = chosen_backend(args)
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
     options = ReadOptions(partial(view_network, network), args.fps, args.image_size, args.joints, args.topics,

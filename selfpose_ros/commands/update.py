@@ -47,7 +47,7 @@ def _share(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    from ..inference.pose2d import MODEL_HELP
+    from ..inference.pose2d import DEFAULT, MODEL_HELP
     parser.add_argument('recordings', metavar='RECORDING', nargs='+', type=Path, help='see above')
     parser.add_argument('--parent', required=True, metavar='MODEL',
                         help='a model folder, an entry of a store (STORE/NAME), or the name of a shipped model')
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threads', type=_from_one, metavar='N', help='default: one for each core')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
                         help='any other setting, for instance lr=0.0001; may be repeated')
-    parser.add_argument('--model', default='mediapipe', metavar='NAME|FOLDER',
+    parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER',
                         help=f'{MODEL_HELP}, for images (default: %(default)s)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='of the 2D network, for instance detector=FOLDER; may be repeated')
@@ -104,7 +104,7 @@ def _given(args: argparse.Namespace) -> list[Any]:
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..inference.views import view_network
     from ..io.sources import ReadOptions, find_sources, read_source
-    check_pose2d(args.model)
+    check_pose2d(args.model, needed=False)                 # archives and bags of keypoints have no images
     network = partial(make_pose2d, args.model, **options_of(args.model_option))
     options = ReadOptions(partial(view_network, network))
     sources = [s for path in args.recordings for s in find_sources([path])]

@@ -31,8 +31,8 @@ __all__ = ['Options', 'environment', 'show']
 Progress = Callable[[str, int, int], None]
 
 #: 4 cameras at 18 Hz leave two cores time to spare with the network that is shipped for rendered people (6 ms of one
-#: core an image); MediaPipe takes three times as long, and gets fewer images
-_IMAGES_PER_S, _IMAGES_PER_S_MEDIAPIPE = 72., 48.
+#: core an image); BlazePose takes three times as long, and gets fewer images
+_IMAGES_PER_S, _IMAGES_PER_S_BLAZEPOSE = 72., 48.
 _RATES_HZ = (5., 20.)
 #: after the last image: what is under way may still arrive
 _LINGER_S = 1.5
@@ -59,7 +59,8 @@ class Options:
         """Images per second and camera."""
         if self.rate_hz:
             return self.rate_hz
-        images = _IMAGES_PER_S_MEDIAPIPE if self.model == 'mediapipe' else _IMAGES_PER_S
+        slow = self.model == 'mediapipe' or Path(self.model).name.startswith('blazepose')
+        images = _IMAGES_PER_S_BLAZEPOSE if slow else _IMAGES_PER_S
         return min(max(images / max(self.cameras, 1), _RATES_HZ[0]), _RATES_HZ[1])
 
 

@@ -18,7 +18,7 @@ VISION_KINDS: tuple[str, ...] = ('pose2d', 'detector')
 LAYOUTS: tuple[str, ...] = ('nchw', 'nhwc')
 PIXELS: tuple[str, ...] = ('float32', 'int32', 'uint8')
 #: border: the pixels of the image's edge go on
-EDGE = -1
+EDGE = None
 _ImageNet = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 
 
@@ -112,7 +112,7 @@ class Vision:
     std: tuple[float, float, float]
     crop: str
     padding: float
-    border: int
+    border: int | None
     outputs: Mapping[str, str]
     decode: Mapping[str, Any]
     layout: str = 'nchw'
@@ -155,7 +155,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _border(image: Any) -> int:
+def _border(image: Any) -> int | None:
     value = image.get('border', object, 'a grey value from 0 to 255, or edge', lambda v: v == 'edge' or (
         isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255))
     return EDGE if value == 'edge' else int(value)

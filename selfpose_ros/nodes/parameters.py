@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from ..inference.backend import BACKENDS
 from ..io.ros_messages.images import MAX_MEGAPIXELS
+from ..models.catalogue import DEFAULT
 from .errors import ParameterError
 
 __all__ = [
@@ -61,9 +62,9 @@ class Pose2DSettings:
     image_reliability: str = _of(
         'auto', 'auto = what the publisher offers. best_effort loses most raw images larger than 512 kB with '
         'default Fast DDS settings.', choices=('auto', 'reliable', 'best_effort'))
-    model: str = _of('mediapipe', 'The 2D pose network: mediapipe, or a model folder (selfpose model import).')
-    model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. "
-                                             "'min_detection_confidence=0.6'.")
+    model: str = _of(DEFAULT, 'The 2D pose network: one of the catalogue (selfpose model get), or a model folder '
+                              '(selfpose model import).')
+    model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. 'detect_every=5'.")
     backend: str = _of('onnxruntime', _BACKEND.format('a model folder (mediapipe runs by itself)'), choices=BACKENDS)
     engine_cache: str = _of('', _ENGINES)
     workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used. Where '

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('onnx')
@@ -17,6 +18,7 @@ from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.models import catalogue
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.catalogue import Entry
+from selfpose_ros.models.errors import ModelNotHere
 
 
 @pytest.fixture
@@ -96,3 +98,24 @@ def test_a_folder_that_cannot_be_written(stick: Path, tmp_path: Path, capsys):
     (tmp_path / 'file').write_text('in the way')
     status, _, err = get(capsys, 'people', '--from', stick, '--folder', tmp_path / 'file')
     assert status == 2 and 'cannot be written' in err and 'SELFPOSE_MODELS' in err
+
+
+def test_reconstruct_says_how_the_default_network_comes(tmp_path: Path, capsys, monkeypatch):
+    import cv2
+    monkeypatch.setenv('SELFPOSE_MODELS', str(tmp_path / 'none'))
+    writer = cv2.VideoWriter(str(tmp_path / 'v.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10, (64, 64))
+    for _ in range(3):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    said = (f'2D network {catalogue.DEFAULT} is not here yet: fetch it once with "selfpose model get '
+            f'{catalogue.DEFAULT}" (36 MB, into {tmp_path / "none"}), which also says how without a network\n')
+    assert cli.main(['reconstruct', str(tmp_path / 'v.mp4'), '-o', str(tmp_path / 'out')]) == 2
+    assert capsys.readouterr().err == f'selfpose reconstruct: error: {said}'
+
+
+def test_an_archive_needs_no_network(tmp_path: Path, capsys, monkeypatch):
+    from selfpose_ros.inference.pose2d import check_pose2d
+    monkeypatch.setenv('SELFPOSE_MODELS', str(tmp_path / 'none'))
+    check_pose2d(catalogue.DEFAULT, needed=False)
+    with pytest.raises(ModelNotHere):
+        check_pose2d(catalogue.DEFAULT)

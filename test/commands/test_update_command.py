@@ -182,7 +182,7 @@ def test_without_the_training_packages_it_says_what_to_install(capsys, monkeypat
 def test_it_learns_from_the_bag_that_the_demo_wrote(spoiled, tmp_path, capsys):
     """About a minute: rendered images, the real 2D network, real topics, the demo's own bag."""
     pytest.importorskip('rclpy', reason='rclpy is not installed')
-    pytest.importorskip('mediapipe', reason='MediaPipe is not installed')
+    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
     env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 61) % 100),
            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     done = subprocess.run(

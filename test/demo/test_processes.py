@@ -55,6 +55,7 @@ def test_more_cameras_take_fewer_images_each(tmp_path):
     rates = [Options(tmp_path, cameras=n).camera_rate_hz for n in (1, 2, 4, 8, 16)]
     assert rates == sorted(rates, reverse=True) and rates[2] == 18.
     assert Options(tmp_path, cameras=4, model='mediapipe').camera_rate_hz == 12.
+    assert Options(tmp_path, cameras=4, model='blazepose-full').camera_rate_hz == 12.
     assert Options(tmp_path, cameras=8, rate_hz=30.).camera_rate_hz == 30.
 
 

@@ -74,3 +74,9 @@ def test_two_people_in_one_picture_are_two(model):
     assert len(people) == 2
     middles = np.sort(np.nanmedian(people.keypoints[..., 0], 1))
     assert middles[0] < left.shape[1] < middles[1]
+
+
+def test_the_default_network_is_found_by_its_name_with_its_detector(default_network: str):
+    net = make_pose2d()
+    assert net.name == default_network and len(net.sessions) == 2
+    assert 'LiteRT' in net.device

@@ -236,7 +236,7 @@ def test_options_that_do_not_fit(models: Path):
     with pytest.raises(InputError, match='detect_every is 0'):
         make_pose2d(str(models / 'rtmpose'), detect_every=0)
     with pytest.raises(InputError, match='mediapipe, or name a model folder'):
-        make_pose2d('rtmpose-m')
+        make_pose2d('rtmpose-x')
 
 
 def test_a_card_that_was_changed_by_hand_is_checked(models: Path, tmp_path: Path):

@@ -43,8 +43,7 @@ def _send(world: World, camera: str) -> Callable[[], None]:
 
 @pytest.mark.parametrize(('number', 'times'), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
 def test_run_brings_both_nodes_up_and_ends_cleanly(world: World, start: Callable[..., Process], tmp_path: Path,
-                                                   number: int, times: int) -> None:
-    pytest.importorskip('mediapipe', reason='the MediaPipe network is not installed')
+                                                   number: int, times: int, default_network: str) -> None:
     file = tmp_path / 'robot.yaml'
     file.write_text('/**/fusion_node:\n  ros__parameters:\n    person_height_m: 2\n    max_waits: 3\n'
                     '/**/pose2d_node:\n  ros__parameters:\n    cameras: [wrong]\n')
@@ -62,6 +61,14 @@ def test_run_brings_both_nodes_up_and_ends_cleanly(world: World, start: Callable
     assert p.end(number, times) == 0, p.text
     assert 'Traceback' not in p.text and 'Error' not in p.text, p.text
     assert not [name for name in own if Path(name).exists()], 'shared memory is given back'
+
+
+def test_without_the_default_network_it_says_how_that_comes(capfd: pytest.CaptureFixture[str], tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('SELFPOSE_MODELS', str(tmp_path / 'none'))
+    assert cli.main(['run', '--cameras', 'a']) == 2
+    assert ('cannot configure: 2D network blazepose-full is not here yet: fetch it once with "selfpose model get '
+            'blazepose-full"') in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(('words', 'expected'), [

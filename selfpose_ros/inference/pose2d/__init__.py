@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ...models.catalogue import CATALOGUE, DEFAULT
 from ..backend import ON_CPU, Backend
 from ..errors import InputError
 from .contract import BatchingPose2D, People2D, Pose2D, no_people
@@ -17,28 +18,30 @@ if TYPE_CHECKING:
     from ...models.store import Model
     from .network import VisionNetwork
 
-__all__ = ['MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'check_pose2d', 'make_pose2d',
-           'no_people', 'of_network', 'options_of']
+__all__ = ['DEFAULT', 'MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'check_pose2d',
+           'make_pose2d', 'no_people', 'of_network', 'options_of']
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
 #: what a user may say
-MODEL_HELP = ('2D network: mediapipe, rendered_pose (which knows rendered people alone), or a model folder '
-              '(selfpose model import)')
+MODEL_HELP = ('2D network: one of the catalogue (selfpose model get), rendered_pose (which knows rendered people '
+              'alone), a model folder (selfpose model import), or mediapipe (by its own package, for this release)')
 
 
-def make_pose2d(name: str = 'mediapipe', backend: Backend = ON_CPU, **options: Any) -> Pose2D:
+def make_pose2d(name: str = DEFAULT, backend: Backend = ON_CPU, **options: Any) -> Pose2D:
     """A new network for one camera. Cameras that name the same model folder share its weights.
 
     Args:
-        name: one of `POSE2D_NAMES`, a shipped model, a model folder, or an entry of a model store.
+        name: one of `POSE2D_NAMES`, a shipped or fetched model, a model folder, or an entry of a model store.
         backend: what runs a model folder.
         options: of `mediapipe_pose.MediaPipePose`; of a model folder `threads` (of one run, default 1), and those of
-            `top_down.TopDown` (with `detector`: a model, too; default: what the card names) or `one_stage.OneStage`.
+            `top_down.TopDown` or `blazepose.BlazePose` (with `detector`: a model, too; default: what the card names) or
+            `one_stage.OneStage`.
 
     Raises:
         InputError: no network of that name, or an option that it does not have.
         BackendUnavailable: the package that runs it is not installed, or backend tensorrt cannot be had here.
+        ModelNotHere: it is of the catalogue, and has not been fetched.
         ModelError: the model folder is damaged, or its graph is not what its card says.
     """
     if name == 'mediapipe':
@@ -85,14 +88,18 @@ def of_network(network: VisionNetwork, detector: VisionNetwork | None = None, **
     return made(network, detector, **options)
 
 
-def check_pose2d(name: str, backend: Backend = ON_CPU) -> None:
+def check_pose2d(name: str, backend: Backend = ON_CPU, needed: bool = True) -> None:
     """Whether there is a network of this name that this backend could run; nothing is loaded.
+
+    Args:
+        needed: it will be used; else one of the catalogue need not be here.
 
     Raises:
         InputError, ModelError: see `make_pose2d`.
     """
     if name not in POSE2D_NAMES:
-        _model_of(name)
+        if needed or name not in CATALOGUE:
+            _model_of(name)
     elif backend.name == 'tensorrt':
         raise InputError(f'2D network {name} runs on the CPU alone; for backend tensorrt name a model folder (selfpose '
                          'model import)')
@@ -106,8 +113,8 @@ def _model_of(name: str) -> Model:
     except ModelError as error:
         if 'neither a model folder' not in str(error):
             raise
-        raise InputError(f'2D network {name!r} is not known; choose one of: {", ".join(POSE2D_NAMES)}, or name a model '
-                         'folder') from error
+        raise InputError(f'2D network {name!r} is not known; choose one of: {DEFAULT}, {", ".join(POSE2D_NAMES)}, or '
+                         'name a model folder') from error
     if model.card.kind != 'pose2d':
         raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network; name a model of kind '
                          'pose2d')

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...models.vision import EDGE
 from ..errors import InputError
 from .contract import checked_image
 
@@ -137,7 +136,7 @@ def whole_pixels(placement: Placement, image_size: tuple[int, int], size: tuple[
     return _scaled((x.scale, y.scale), (x.shift, y.shift))
 
 
-def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, int], border: int,
+def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, int], border: int | None,
          out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """The input of the network, bilinear.
 
@@ -145,7 +144,7 @@ def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, in
         image_bgr: (H, W, 3) uint8.
         placement: where the image goes.
         size: (width, height) px of the result.
-        border: 0..255, all channels, where the image does not reach; `EDGE`: what its edge shows.
+        border: 0..255, all channels, where the image does not reach; None: what its edge shows.
         out: (height, width, 3) uint8 to write into; it shares no memory with the image.
 
     Returns:
@@ -156,7 +155,7 @@ def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, in
     """
     image = checked_image(image_bgr)
     width, height = (int(n) for n in checked_size('warp', size))
-    if not (0 <= border <= 255 or border == EDGE):
+    if border is not None and not 0 <= border <= 255:
         raise InputError(f'warp: border is {border!r}; choose a grey value in 0..255')
     if out is None:
         out = np.empty((height, width, 3), np.uint8)
@@ -166,10 +165,10 @@ def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, in
         raise InputError(f'warp: expected out as a contiguous, writeable ({height}, {width}, 3) uint8, got '
                          f'{out.shape} {out.dtype}; leave it out to have it made')
     x, y = (_whole(placement, axis, image.shape[1 - axis], n) for axis, n in ((0, width), (1, height)))
-    if x is None or y is None or border == EDGE or not (x.exact and y.exact):
-        mode = cv2.BORDER_REPLICATE if border == EDGE else cv2.BORDER_CONSTANT
+    if x is None or y is None or border is None or not (x.exact and y.exact):
+        mode = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
         cv2.warpAffine(image, placement.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR,
-                       borderMode=mode, borderValue=(max(border, 0),) * 3)
+                       borderMode=mode, borderValue=(border or 0,) * 3)
         return out
     if x.to != (0, width) or y.to != (0, height):
         out[:y.to[0]], out[y.to[1]:] = border, border
