@@ -85,7 +85,7 @@ def video(path: Path, frames=10, size=(64, 48), fps=25., level=None) -> Path:
     codec = 'MJPG' if path.suffix == '.avi' else 'mp4v'
     out = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size)
     for n in range(frames):
-        image = np.full((size[1], size[0], 3), (level or (lambda n: 10 * n))(n), np.uint8)
+        image = np.full((size[1], size[0], 3), (level or (lambda n: 10 * n % 256))(n), np.uint8)
         image[:8, :8] = 255
         out.write(image)
     out.release()

@@ -84,7 +84,7 @@ def stream(n=5, size=(48, 64), fail_at=None):
         for i in range(n):
             if i == fail_at:
                 raise IoError('the disk is gone')
-            yield i / 10, np.full((*size, 3), 10 * i % 256, np.uint8)
+            yield i / 10, np.full((*size, 3), 10 * i, np.uint8)
     return ImageStream(frames, n)
 
 
