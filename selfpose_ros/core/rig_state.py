@@ -36,7 +36,7 @@ _S = RigState
 TRANSITIONS: Mapping[RigState, frozenset[RigState]] = MappingProxyType({
     _S.EMPTY: frozenset({_S.LIFTED, _S.PROVISIONAL, _S.TRUSTED, _S.CHECKING_SAVED}),
     _S.LIFTED: frozenset({_S.EMPTY, _S.PROVISIONAL, _S.TRUSTED, _S.CHECKING_SAVED}),
-    _S.PROVISIONAL: frozenset({_S.EMPTY, _S.TRUSTED}),
+    _S.PROVISIONAL: frozenset({_S.EMPTY, _S.TRUSTED, _S.CHECKING_SAVED}),
     _S.CHECKING_SAVED: frozenset({_S.EMPTY, _S.TRUSTED}),
     _S.TRUSTED: frozenset({_S.EMPTY, _S.PROVISIONAL, _S.PLACING}),
     _S.PLACING: frozenset({_S.EMPTY, _S.TRUSTED}),

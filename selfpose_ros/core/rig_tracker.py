@@ -111,15 +111,18 @@ class RigTracker:
     # -- before the views are used
 
     def take_saved(self, observation: MultiView, step_s: float) -> Change:
-        """A saved rig that is ready is taken up at level 2: views of today must agree first."""
-        if self.state not in (RigState.EMPTY, RigState.LIFTED):
+        """A saved rig that is ready is taken up at level 2: views of today must agree first. Cameras may come one after
+        the other: what was found of the first of them gives way.
+        """
+        if self.state not in (RigState.EMPTY, RigState.LIFTED, RigState.PROVISIONAL):
             return Change.NOTHING
         found = self._saved.ready(observation, step_s)
         if isinstance(found, Rig):
             self._worker.cancel()                               # what it solves is of before this rig
+            change = Change.NEW_WORLD if self.model is not None else Change.MODEL
             self._go(RigState.CHECKING_SAVED, model_from_rig(found, NoiseModel.prior(found.image_size), 2))
             self.why = Explanation(Reason.SAVED_CHECKED)
-            return Change.MODEL
+            return change
         self.why = found or self.why
         return Change.NOTHING
 

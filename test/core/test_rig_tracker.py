@@ -8,6 +8,7 @@ import string
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from oracle import Oracle
 from scenes import run, scene, views_changed
@@ -82,3 +83,19 @@ def test_another_part_of_the_picture_begins_again_where_poses_are_lifted_too() -
     assert r.status[at - 1].rig_state is RigState.TRUSTED and r.status[at].rig_state is RigState.LIFTED
     assert r.status[at].rig_cause is Reason.OTHER_PICTURE and 'cam3' in r.status[at].rig_reason
     assert r.people[at] and r.level()[at] < 3
+
+
+@pytest.mark.parametrize('before', [('cam1',), ('cam1', 'cam2')])
+def test_a_saved_rig_whose_cameras_come_one_after_the_other_is_taken_up(before: tuple[str, ...]) -> None:
+    """Somebody is shown by the first of them already, of poses that were lifted or by a rig of theirs that is still
+    uncertain: it is the same person in the saved world (before: IndexError, and the saved rig was never used).
+    """
+    s = scene(4, 3., 15., 1)
+    e = Estimator(rig=s.rig, lifter=Oracle(s.joints, s.rig))
+    r = run(views_changed(s.frames, lambda v: v if v.camera in before or v.stamp > .6 else None), estimator=e)
+    at = next(i for i, f in enumerate(s.frames) if f.stamp > .6)
+    assert r.people[at - 1] and r.status[at].rig_state is RigState.CHECKING_SAVED
+    assert r.status[-1].rig_state is RigState.TRUSTED and r.rig is not None and r.rig.cameras == s.rig.cameras
+    assert {p.person for people in r.people for p in people} == {1} and all(r.people[at:])
+    off = np.linalg.norm(r.joints()[at:] - s.first[at:], axis=-1)
+    assert np.nanmedian(off, axis=1).max() < .1
