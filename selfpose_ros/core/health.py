@@ -21,7 +21,7 @@ __all__ = ['CameraStatus', 'EstimatorStatus', 'HealthMonitor']
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """What the estimator knows of one camera.
+    """The state of one camera.
 
     Attributes:
         people: in its newest view.  rate_hz: views per second.  age_s: of its newest view against the newest stamp.

@@ -18,7 +18,7 @@ from .fusion.triangulation import triangulate
 from .lifting import pinhole
 from .noise import NoiseModel
 from .rig import Rig
-from .rig.solver import Solution, Tracks, problem_of
+from .rig.solver import Solution, Tracks, evenly, problem_of
 from .rig.world import MetricScale, World, find_world, metric_scale
 from .rig_model import RigModel, common_cameras
 
@@ -57,10 +57,14 @@ def model_from_solution(
                     float(tracks.stamp.max()), solution, solution.reprojection_px)
 
 
+#: instants by which a world is carried over from one model to the next
+_COMPARED_ROWS = 60
+
+
 def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:
     """World frame in which the body is where the kept model saw it, at the instants of the solution."""
     s, n = solution.state, solution.frames
-    pick = np.unique(np.linspace(0, n - 1, min(n, 60)).astype(int))
+    pick = evenly(np.arange(n), _COMPARED_ROWS)
     here, there = common_cameras(solution.tracks.cameras, keep.cameras)
     tracks = solution.tracks.rows(pick).views(np.array(here))
     kp, conf, cameras = tracks.kp, tracks.confidence, keep.geometry.take(there)
@@ -132,7 +136,7 @@ _ANKLE_M = .08
 
 def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: int, scale: MetricScale,
                       keep: RigModel | None = None) -> RigModel:
-    """A first idea of the rig, from lifted poses alone. Nothing tells where down is: the reference camera is taken for
+    """A first idea of the rig, from lifted poses alone. Where down is remains open: the reference camera is taken for
     level, x is where it looks, the origin lies on the floor below the body where it was seen first.
 
     Args:

@@ -82,7 +82,7 @@ class Change(Enum):
     NOTHING = auto()
     MODEL = auto()                  #: another model or another level, nobody moves
     CAMERAS = auto()                #: the same world, other cameras in it: people go on
-    LEFT_OUT = auto()               #: some cameras say nothing for the time being
+    LEFT_OUT = auto()               #: some cameras measure nothing for the time being
     SOLVED = auto()                 #: a new solution in the same world
     NEW_WORLD = auto()              #: a new solution in another world
     LOST = auto()                   #: there is no model any more; what was seen stays

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a rig is solved, adopted, refused, watched and placed anew: the state machine of `rig_state`.
 
-It reads what was seen and returns what changed; who uses the rig (people, health) is told by the estimator.
+It reads what was seen and returns what changed; the estimator carries it to people and health.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .observation import MultiView
 from .person_view import Detections
 from .rig import NotSolved, Rig, SolveFailed
 from .rig.largest import TRUSTED_DEG
-from .rig.solver import Solution, SolverConfig
+from .rig.solver import Solution, SolverConfig, evenly
 from .rig_model import RigModel, common_cameras
 from .rig_state import TRANSITIONS, Change, Explanation, Reason, RigState
 from .rig_watch import RigWatch
@@ -103,7 +103,7 @@ class RigTracker:
             self._go(RigState.TRUSTED, model)
 
     def forget(self, why: Explanation) -> Change:
-        """The rig is no good any more, and what was seen tells nothing of the next one."""
+        """The rig is no good any more, and what was seen is no evidence for the next one."""
         self._file = None
         self._begin(why)
         return Change.FORGOTTEN
@@ -160,9 +160,7 @@ class RigTracker:
         tracks = h.tracks(cameras)
         if tracks.lifted is None or tracks.lifted_sigma is None:
             return Change.NOTHING
-        some = np.nonzero(np.isfinite(tracks.lifted[..., 0, 0]).any(1))[0]
-        if len(some) > _LIFTED_ROWS:
-            some = some[np.unique(np.linspace(0, len(some) - 1, _LIFTED_ROWS).astype(int))]
+        some = evenly(np.nonzero(np.isfinite(tracks.lifted[..., 0, 0]).any(1))[0], _LIFTED_ROWS)
         self._next_lifted, self._lifted_from = int(np.ceil(h.seen * GROWTH)) + 1, cameras
         model = lifted_model(tracks.rows(some), self.config.person_height_m, old)
         if model is None:
@@ -202,7 +200,7 @@ class RigTracker:
             except (np.linalg.LinAlgError, ValueError) as error:
                 self.not_placed(now, history, error)
                 return change
-        if isinstance(result, SolveFailed):                          # it says nothing of the views: what there is stays
+        if isinstance(result, SolveFailed):                          # the views are not to blame: what there is stays
             self._failed(now, history, result)
             return change
         self.fault = ''

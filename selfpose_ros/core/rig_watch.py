@@ -65,7 +65,7 @@ class RigWatch:
 
     def update(self, detections: Detections, model: RigModel, people: Sequence[Person],
                history: History) -> Finding | None:
-        """What this instant's views say; None where they cannot say anything."""
+        """What follows from this instant's views; None where there is nothing to compare them with."""
         now = detections.stamp
         if not people or 0 < model.frames < _WATCHED_ROWS or people[0].seen != now:
             return None

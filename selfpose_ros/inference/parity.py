@@ -37,7 +37,7 @@ _MOST_RANGE, _QUIET = .05, .01
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a comparison says.
+    """Result of a comparison.
 
     Attributes:
         off: largest ratio of a difference to what is allowed; NaN or infinite where numbers are not finite.

@@ -33,7 +33,7 @@ def trial_inputs(model: Model, session: InferenceSession) -> list[dict[str, NDAr
     """Batches of 1, 3 and 8, or of the size that the graph has; the same in every run.
 
     Args:
-        session: tells the inputs; nothing is run.
+        session: has the inputs; nothing is run.
 
     Raises:
         ModelError: the stored inputs are not those of the graph.
