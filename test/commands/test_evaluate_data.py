@@ -107,8 +107,9 @@ def test_recordings_without_truth_say_what_to_give_instead(model: Path, tmp_path
                  'none of its 2 recordings has 3D joints to compare with; give Human3.6M (with data_3d_h36m.npz)')
 
 
-def test_pictures_are_drawn_with_what_was_found(h36m: Path, tmp_path: Path, capsys):
+def test_pictures_are_drawn_with_what_was_found(h36m: Path, tmp_path: Path, capsys, monkeypatch):
     """The network that is shipped: skeletons on people, no 3D beside them."""
+    monkeypatch.setattr('os.cpu_count', lambda: 1)         # processes take longer to start than the work takes
     out = tmp_path / 'new' / 'found.png'
     status, _, err = evaluate(capsys, 'rendered_pose', '--data', h36m, '--pictures', 4, '-o', out)
     drawn = cv2.imread(str(out))

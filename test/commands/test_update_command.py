@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +21,9 @@ from selfpose_ros.io.recording import Recording
 from selfpose_ros.synthetic import observe, ring_rig, walker
 
 pytest.importorskip('torch')
-import torch
+from parents import remembered, spoiled_model
 
-from selfpose_training.data.motion import MotionViews, Poses
-from selfpose_training.export.lifter import export_model
-from selfpose_training.methods.system import System
-from selfpose_training.trainer.fit import fit
+from selfpose_training.update import update as updating
 
 FPS, SECONDS = 8., 18.
 
@@ -47,20 +41,16 @@ def bag(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope='module', autouse=True)
+def split_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updating, 'split_recording', remembered(updating.split_recording))
+        yield
+
+
 @pytest.fixture(scope='module')
 def spoiled(tmp_path_factory) -> Path:
-    """A model that was trained for a few hundred steps and then spoiled by noise on its weights."""
-    clips = [walker(6., FPS, 70 + k, 'exercise') for k in range(6)]
-    poses = Poses(np.concatenate(clips).astype(np.float32), np.cumsum([0, *map(len, clips)]), FPS)
-    folder = tmp_path_factory.mktemp('spoiled')
-    network = fit(System(), MotionViews(poses, seed=1), folder / 'run', {
-        'width': 48, 'steps': 400, 'lr': 2e-3, 'warmup': 20, 'threads': 1, 'val_samples': 64}, device='cpu').network
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in network.parameters():
-            p.add_(.15 * p.std() * torch.randn_like(p))
-    export_model(network, folder / 'model', {'name': 'spoiled', 'licence': 'CC0-1.0'})
-    return folder / 'model'
+    return spoiled_model(tmp_path_factory.mktemp('spoiled'))
 
 
 def update(*arguments) -> int:
@@ -177,23 +167,3 @@ def test_without_the_training_packages_it_says_what_to_install(capsys, monkeypat
     assert update(tmp_path, '--parent', tmp_path) == 2
     assert capsys.readouterr().err == (f'selfpose update: error: update: the Python package {missing} is not '
                                        "installed; pip install 'selfpose_ros[training]'\n")
-
-
-def test_it_learns_from_the_bag_that_the_demo_wrote(spoiled, tmp_path, capsys):
-    """About a minute: rendered images, the real 2D network, real topics, the demo's own bag."""
-    pytest.importorskip('rclpy', reason='rclpy is not installed')
-    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
-    env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + 61) % 100),
-           'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-    done = subprocess.run(
-        [sys.executable, '-m', 'selfpose_ros', 'demo', '-o', str(tmp_path / 'demo'), '--seconds', '20', '--cameras',
-         '3', '--rate', '5', '--no-video'], capture_output=True, text=True, env=env, timeout=200)
-    assert (tmp_path / 'demo' / 'bag' / 'metadata.yaml').is_file(), f'{done.stdout}\n{done.stderr}'
-    status = update(tmp_path / 'demo' / 'bag', '--parent', spoiled, '-o', tmp_path / 'out', '--threads', 1,
-                    '--set', 'steps=250', '--set', 'lr=0.001', '--device', 'cpu', '--json', '--quiet')
-    out, err = capsys.readouterr()
-    if status == 2 and 'too short' in err:
-        pytest.skip('this machine is too busy for the demo, which runs in real time')
-    report = json.loads(out)
-    assert status == 0 and report['decision'] == 'promoted', report['reason']
-    assert report['comparison']['changes']['n_mpjpe']['after'] < report['comparison']['changes']['n_mpjpe']['before']

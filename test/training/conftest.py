@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def start():
     """Starts the small training as a program: (folder, settings, *more) -> process. Those that still run are ended."""
     running = []

@@ -4,12 +4,14 @@
 
     python small_training.py FOLDER SETTINGS.json [--resume]
 
-writes FOLDER/weights.R.pt, the weights of the process of rank R; with "probe" in the settings also what `probed` says.
+writes FOLDER/weights.R.pt, the weights of the process of rank R; with "probe" in the settings also what `probed` says,
+and FOLDER/first.pt, the checkpoint after the first step.
 """
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -20,6 +22,7 @@ import numpy as np
 import torch
 
 from selfpose_ros.synthetic import walker
+from selfpose_training import checkpoint
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.methods.base import Method
 from selfpose_training.networks import make_network
@@ -97,6 +100,8 @@ def probed(loss, folder, rank):
             own = torch.autograd.grad(sum(terms.values()), list(named.values()), allow_unused=True)
             torch.save({'own': dict(zip(named, own, strict=True)), 'kp_px': batch.kp_px}, folder / f'own.{rank}.pt')
             torch.set_rng_state(random)
+        elif rank == 0 and not (folder / 'first.pt').exists():
+            shutil.copy(folder / checkpoint.CHECKPOINT, folder / 'first.pt')
         return loss(network, batch, progress)
     return wrapped
 

@@ -21,21 +21,25 @@ def load(path):
     return torch.load(path, weights_only=True)
 
 
-def finished(process):
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, start):
+    """The folder of a training in two processes, which takes them seconds to begin."""
+    if not torch.distributed.is_available():
+        pytest.skip('this PyTorch has no torch.distributed')
+    folder = tmp_path_factory.mktemp('two') / 'run'
+    process = start(folder, {'epochs': 4, 'log_every': 1, 'checkpoint_minutes': 0, 'ema': .9, 'weight_decay': 0.,
+                             'probe': True}, launcher=TORCHRUN)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
-    return out
+    return folder
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason='this PyTorch has no torch.distributed')
-def test_two_processes_average_their_gradients_and_end_with_the_same_weights(tmp_path, start):
-    finished(start(tmp_path / 'one', {'steps': 1, 'weight_decay': 0., 'probe': True}, launcher=TORCHRUN))
-    own = [load(tmp_path / 'one' / f'own.{r}.pt') for r in (0, 1)]
+def test_two_processes_average_their_gradients(trained):
+    own = [load(trained / f'own.{r}.pt') for r in (0, 1)]
     assert not torch.equal(own[0]['kp_px'], own[1]['kp_px'])
-    weights = [load(tmp_path / 'one' / f'weights.{r}.pt') for r in (0, 1)]
-    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
     # after one step Adam's first moment is a tenth of the gradient it was given
-    state = checkpoint.load(tmp_path / 'one' / checkpoint.CHECKPOINT)
+    state = checkpoint.load(trained / 'first.pt')
+    assert state['step'] == 1
     moments = state['optimiser']['state']
     compared = 0
     for i, name in enumerate(own[0]['own']):
@@ -49,16 +53,13 @@ def test_two_processes_average_their_gradients_and_end_with_the_same_weights(tmp
     assert compared > 10
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason='this PyTorch has no torch.distributed')
-def test_two_processes_stop_and_go_on_together(tmp_path, start):
-    settings = {'epochs': 4, 'log_every': 1, 'ema': .9}
-    finished(start(tmp_path / 'whole', settings, launcher=TORCHRUN))
-    state = checkpoint.load(tmp_path / 'whole' / checkpoint.CHECKPOINT)
+def test_two_processes_end_together_with_the_same_weights_and_one_writes(trained):
+    state = checkpoint.load(trained / checkpoint.CHECKPOINT)
     assert state['step'] == 4 * (96 // 16 // 2) and state['processes'] == len(state['random']) == 2
     assert not torch.equal(state['random'][0]['torch'], state['random'][1]['torch'])
     # one event file: only the first process writes
-    assert len(list((tmp_path / 'whole').glob('events*'))) == 1
-    weights = [load(tmp_path / 'whole' / f'weights.{r}.pt') for r in (0, 1)]
+    assert len(list(trained.glob('events*'))) == 1
+    weights = [load(trained / f'weights.{r}.pt') for r in (0, 1)]
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 

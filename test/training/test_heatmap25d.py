@@ -328,6 +328,7 @@ def test_flip_turns_the_depth_round_and_nothing_else():
 def test_training_to_a_model_that_is_measured(motion_file: Path, tmp_path: Path, capsys, monkeypatch):
     """Both halves in a batch, the guards at work; the model folder is read by the run time and by the command."""
     monkeypatch.setattr('os.cpu_count', lambda: 1)         # processes take longer to start than the work takes
+    monkeypatch.setattr('selfpose_training.images.rendering._FEWEST', 24)
     settings = [w for k, v in {**TINY, 'ema': .5, 'stage': .2, 'evaluate_every': 4}.items()
                 for w in ('--set', f'{k}={json.dumps(v)}')]
     status = cli.main(['train', 'heatmap25d', '--data', str(motion_file), '-o', str(tmp_path / 'run'), '--steps', '8',

@@ -18,8 +18,9 @@ from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.figure import Cone
 from selfpose_training.errors import TrainingError
+from selfpose_training.export import images as exported
 from selfpose_training.export.images import export_vision
-from selfpose_training.images import scenes
+from selfpose_training.images import rendering, scenes
 from selfpose_training.images.boxes import Task, body_box, torso_px
 from selfpose_training.images.pictures import ImageBatch, PictureSet
 from selfpose_training.images.rendering import make_pictures
@@ -248,9 +249,13 @@ def test_the_command_renders_trains_and_writes_a_model(tmp_path: Path, poses):
     n = len(poses)
     np.savez(tmp_path / 'motion.npz', pos=poses, seq_start=np.array([0, n // 2, n]), seq_name=np.array(['a', 'b']),
              fps=np.float32(6))
-    changes = {**TINY, 'size': [48, 64], 'pictures': 64, 'batch': 16, 'steps': 3, 'threads': 1}
+    changes = {**TINY, 'size': [48, 64], 'pictures': 32, 'batch': 16, 'steps': 3, 'threads': 1}
     with pytest.MonkeyPatch.context() as patch:            # processes would take longer to start than the work takes
         patch.setattr('os.cpu_count', lambda: 1)
+        patch.setattr(rendering, '_FEWEST', 16)
+        # what the exporter writes is tried above
+        patch.setattr(exported, 'write_graph', lambda *given: (given[-1] / 'model.onnx').write_bytes(b'graph'))
+        patch.setattr(exported, 'check_graph', lambda *given: None)
         outcome = train(Request('pose2d', tmp_path / 'motion.npz', tmp_path / 'run', changes=changes),
                         Display(quiet=True))
     assert outcome.step == 3 and open_model(tmp_path / 'run' / 'model').card.method == 'pose2d'

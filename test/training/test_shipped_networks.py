@@ -38,7 +38,7 @@ def test_both_are_shipped_and_small():
 def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
     network = VisionNetwork(open_model('rendered_pose'))
     task = Task('pose2d', network.vision.size, network.vision.padding)
-    album = make_pictures(motion.astype(np.float32), task, 160, 77_000)
+    album = make_pictures(motion.astype(np.float32), task, 80, 77_000)
     album.varied = False
     near, there = [], []
     for batch in album.batches(0, 40):
@@ -53,7 +53,7 @@ def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
 
 def test_the_detector_finds_people_and_no_furniture(motion):
     network = VisionNetwork(open_model('rendered_detector'))
-    album = make_pictures(motion.astype(np.float32), Task('detector', network.vision.size), 80, 78_000)
+    album = make_pictures(motion.astype(np.float32), Task('detector', network.vision.size), 40, 78_000)
     album.varied = False
     found = right = people = 0
     for batch in album.batches(0, 40):
