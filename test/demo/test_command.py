@@ -75,6 +75,7 @@ def test_the_whole_demo_over_real_topics(ran):
 def test_a_network_learns_from_the_bag_of_the_demo(ran, tmp_path, capsys):
     """`selfpose update`: rendered images, the real 2D network, real topics, the demo's own bag."""
     pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
+    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
     from parents import spoiled_model
     done, folder = ran
     assert (folder / 'bag' / 'metadata.yaml').is_file(), f'{done.stdout}\n{done.stderr}'
