@@ -35,7 +35,8 @@ class ViewMap:
 
         Args:
             image_size: (w, h) px.
-            most: no more people than this, the surest first; None = all, in the network's order.
+            most: no more people than this, the nearest first: the largest of those of whom the network is sure; None =
+                all, in the network's order.
             min_confidence: a joint with less counts as not seen.
         """
         keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
@@ -45,7 +46,8 @@ class ViewMap:
         if len(confidence) == 1:                           # as nearly always, and sooner done
             best = slice(0, int(confidence.any()))
         else:
-            best = np.arange(len(confidence)) if most is None else np.argsort(-confidence.sum(1), kind='stable')[:most]
+            best = np.arange(len(confidence)) if most is None else np.argsort(
+                -_nearness(keypoints, confidence), kind='stable')[:most]
             best = best[confidence[best].any(1)]
         depth = depth_sigma = None
         if people.depth is not None:
@@ -53,6 +55,16 @@ class ViewMap:
             depth, depth_sigma = in_depth[best, :, 0], in_depth[best, :, 1]
         return View2D(camera, stamp, keypoints[best], confidence[best], image_size, people.person[best], intrinsics,
                       depth, depth_sigma)
+
+
+def _nearness(keypoints: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(P,) diagonal of the box around the joints that are seen, px, times the mean confidence of all."""
+    seen = (confidence > 0)[..., None]
+    low = np.where(seen, keypoints, np.inf).min(1)
+    high = np.where(seen, keypoints, -np.inf).max(1)
+    size = np.linalg.norm(np.where(np.isfinite(low), high - low, 0.), axis=1)
+    # a person of one joint has no size, and still comes before nobody
+    return np.asarray((size + 1.) * confidence.mean(1), np.float64)
 
 
 class ViewNetwork:

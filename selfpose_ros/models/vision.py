@@ -81,6 +81,9 @@ FAMILIES: dict[str, Family] = {
                         {'min_score': _share(.5)}),
     'blazepose_detector': Family('detector', False, {'boxes': 3, 'scores': 3}, ('centre',),
                                  {'min_score': _share(.5), 'iou': _share(.3)}),
+    # rows of y, x, score of each joint, then of one for all people the box and the score
+    'movenet': Family('pose2d', False, {'output': 3}, ('corner', 'centre'), _MIN_SCORE),
+    'movenet_single': Family('pose2d', False, {'output': 4}, ('corner', 'centre'), _MIN_SCORE),
     'rtmdet': Family('detector', False, {'dets': 3, 'labels': 2}, ('corner', 'centre'), _MIN_SCORE),
     'yolox': Family('detector', False, {'output': 3}, ('corner', 'centre'), _BOXES),
     'boxes': Family('detector', False, {'dets': 3}, ('corner', 'centre'), _MIN_SCORE),
@@ -151,6 +154,10 @@ PRESETS: dict[str, dict[str, Any]] = {
                          tensor='input_1', layout='nhwc'),
     'blazepose-detector': _preset('blazepose_detector', (224, 224), 'rgb', ([127.5] * 3, [127.5] * 3), 'centre', {
         'boxes': 'Identity', 'scores': 'Identity_1'}, tensor='input_1', layout='nhwc'),
+    'movenet-multipose': _preset('movenet', (256, 256), 'rgb', _PLAIN, 'corner', {'output': 'output_0'}, layout='nhwc',
+                                 dtype='int32'),
+    'movenet': _preset('movenet_single', (256, 256), 'rgb', _PLAIN, 'corner', {'output': 'output_0'}, layout='nhwc',
+                       dtype='int32'),
     'yolox-nms': _preset('boxes', (416, 416), 'bgr', _PLAIN, 'corner', {'dets': 'dets'}, border=114),
 }
 

@@ -72,8 +72,8 @@ class Pose2DSettings:
     max_megapixels: float = _of(
         MAX_MEGAPIXELS, 'Larger images are refused before memory is taken for them, million px.', unit='Mpx', low=0.1,
         high=1000., any_time=True)
-    max_people: int = _of(4, 'No more people than this are published per camera: the most confident ones.',
-                          low=1, high=50, any_time=True)
+    max_people: int = _of(4, 'No more people than this are looked for and published per camera: the nearest '
+                          '(largest) ones.', low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
                                 any_time=True)
     max_age_s: float = _of(0.5, 'Images and keypoints older than this are left out and counted, not sent as if they '

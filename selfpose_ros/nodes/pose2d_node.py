@@ -16,7 +16,7 @@ from std_msgs.msg import Header, String
 
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
-from ..inference.pose2d import Pose2D, make_pose2d, options_of
+from ..inference.pose2d import POSE2D_NAMES, Pose2D, make_pose2d, options_of
 from ..inference.session import InferenceSession
 from ..io.ros_messages.image_topics import info_topic
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
@@ -192,7 +192,10 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
 
 def _network(camera: str, settings: Pose2DSettings) -> Pose2D:
     backend = backend_of(settings, len(settings.cameras))
-    return make_pose2d(settings.model, backend, **options_of(settings.model_options))
+    options = options_of(settings.model_options)
+    if settings.model not in POSE2D_NAMES:                 # mediapipe finds one person, whatever is asked for
+        options.setdefault('max_people', settings.max_people)
+    return make_pose2d(settings.model, backend, **options)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -55,7 +55,8 @@ class Graph:
         return name
 
     def write(self, path: Path, inputs, outputs) -> Path:
-        made = helper.make_graph(self.nodes, 'g', [helper.make_tensor_value_info(n, FLOAT, s) for n, s in inputs], [
+        made = helper.make_graph(self.nodes, 'g', [
+            helper.make_tensor_value_info(n, t[0] if t else FLOAT, s) for n, s, *t in inputs], [
             helper.make_tensor_value_info(n, t, s) for n, t, s in outputs], self.constants)
         model = helper.make_model(made, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
         onnx.checker.check_model(model)
@@ -194,6 +195,28 @@ def yolo(path: Path, joints: int = 17, size=(640, 640)) -> Path:
                  g.const([2], np.int64)) for s in (1., .9, 0.)]
     g('Concat', *anchors, axis=2, out='output0')
     return g.write(path, [('images', ['N', 3, h, w])], [('output0', FLOAT, ['N', 5 + 3 * joints, 3])])
+
+
+def movenet(path: Path, joints: int = 17, size=(256, 256), several: bool = True) -> Path:
+    """MoveNet's tensors: whole numbers, channels last; rows of y, x, score, a person and two of nobody; or one."""
+    w, h = size
+    g = Graph()
+    image = g('Transpose', g('Cast', 'input', to=FLOAT), perm=[0, 3, 1, 2])
+    x, y, top = _places(g, _heat(g, image, joints, 'rgb', PLAIN, 1.), size)
+    share = [g('Div', a, g.const(float(n))) for a, n in ((x, w), (y, h))]
+    trio = g('Concat', *(g('Unsqueeze', a, g.const([2], np.int64)) for a in (*share[::-1], top)), axis=2)
+    if several:
+        x1, y1, x2, y2 = _box(g, *share)
+        flat = g('Reshape', trio, g.const([-1, 3 * joints], np.int64))
+        row = g('Concat', flat, y1, x1, y2, x2, g('ReduceMin', top, axes=[1], keepdims=1), axis=1)
+        rows = [g('Unsqueeze', g('Mul', row, g.const(np.full(3 * joints + 5, s))), g.const([1], np.int64))
+                for s in (1., 0., 0.)]
+        g('Concat', *rows, axis=1, out='output_0')
+        out = ['N', 3, 3 * joints + 5]
+    else:
+        g('Unsqueeze', trio, g.const([1], np.int64), out='output_0')
+        out = ['N', 1, joints, 3]
+    return g.write(path, [('input', ['N', h, w, 3], TensorProto.INT32)], [('output_0', FLOAT, out)])
 
 
 def rtmdet(path: Path, joints: int = 17, size=(320, 320)) -> Path:

@@ -41,7 +41,8 @@ def body(x: float = 330., y: float = 240., size: float = 1.3) -> np.ndarray:
 #: preset -> graph, largest error of a joint, px: half a bin or a fraction of a heat map's pixel, times the crop's scale
 FAMILIES = {
     'rtmpose': (nets.simcc, 1.2), 'hrnet': (nets.heatmap, 2.5), 'hrnet-dark': (nets.heatmap, .8),
-    'vitpose': (partial(nets.heatmap, udp=True), .8), 'rtmo': (nets.rtmo, .45), 'yolo-pose': (nets.yolo, .45)}
+    'vitpose': (partial(nets.heatmap, udp=True), .8), 'rtmo': (nets.rtmo, .45), 'yolo-pose': (nets.yolo, .45),
+    'movenet-multipose': (nets.movenet, 1.2), 'movenet': (partial(nets.movenet, several=False), 1.2)}
 
 
 @pytest.fixture(scope='module')

@@ -17,8 +17,8 @@ from ..errors import InputError
 from .geometry import checked_size
 from .tensor_checks import finite, misshapen, numbers, scores, share
 
-__all__ = ['HEATMAP_METHODS', 'SIMCC_SCORES', 'Boxes', 'People', 'boxes_of', 'heatmap', 'nms', 'rtmdet', 'rtmo',
-           'simcc', 'yolo_pose', 'yolox']
+__all__ = ['HEATMAP_METHODS', 'SIMCC_SCORES', 'Boxes', 'People', 'boxes_of', 'heatmap', 'movenet', 'nms', 'rtmdet',
+           'rtmo', 'simcc', 'yolo_pose', 'yolox']
 
 Array = NDArray[np.float64]
 #: boxes (P, 4) x1 y1 x2 y2, score (P,) of one image
@@ -202,6 +202,41 @@ def yolo_pose(output: ArrayLike, joints: int, min_score: float, iou: float) -> l
             boxes, trio = rows[:, :4], rows[:, 6:]
             best = _best(rows[:, 4], (rows[:, 4] > min_score) & (np.round(rows[:, 5]) == 0))
         people.append(_people(boxes[best], rows[best, 4], trio[best].reshape(len(best), joints, 3)))
+    return people
+
+
+def movenet(output: ArrayLike, joints: int, size: tuple[int, int], min_score: float) -> list[People]:
+    """MoveNet, for one person or for several.
+
+    Args:
+        output: (B, N, 3K + 5) several: y x score of each joint, then y1 x1 y2 x2 score of the person; or (B, 1, K, 3)
+            one. Coordinates are shares of the input's sides.
+        joints: K.
+        size: (width, height) px of the network's input.
+        min_score: 0..1, of a person; of a network for one the mean over the joints.
+
+    Raises:
+        OutputError: the shape fits neither form, a number is not finite or the score of a person not in 0..1.
+        InputError: an option is out of its range.
+    """
+    share('movenet', 'min_score', min_score)
+    sides = checked_size('movenet', size)
+    (a,) = numbers('movenet', output)
+    several = a.ndim == 3 and a.shape[2] == 3 * joints + 5
+    if not several and not (a.ndim == 4 and a.shape[1:] == (1, joints, 3)):
+        raise misshapen('movenet', f'(B, N, {3 * joints + 5}) or (B, 1, {joints}, 3)', a)
+    finite('movenet', a)
+    people = []
+    for one in a.astype(float):
+        trio = (one[:, :3 * joints] if several else one).reshape(len(one), joints, 3)[..., [1, 0, 2]]
+        trio = np.concatenate([trio[..., :2] * sides, trio[..., 2:]], -1)
+        if several:
+            boxes, score = one[:, [-4, -5, -2, -3]] * np.tile(sides, 2), one[:, -1]
+        else:
+            boxes, score = np.hstack([trio[..., :2].min(1), trio[..., :2].max(1)]), trio[..., 2].mean(1)
+        scores('movenet', score)
+        best = _best(score, score > min_score)
+        people.append(_people(boxes[best], score[best], trio[best]))
     return people
 
 

@@ -184,6 +184,10 @@ def _count(family: str, names: Mapping[str, str], outputs: Sequence[TensorSpec])
         return len(blazepose_decode.JOINTS)
     role, axis = next(iter(FAMILIES[family].joints_at.items()), ('output', 1))
     shape = next((t.shape for t in outputs if t.name == names[role]), ())
+    if family == 'movenet':
+        return None if len(shape) != 3 or shape[2] is None or (shape[2] - 5) % 3 else (shape[2] - 5) // 3
+    if family == 'movenet_single':
+        return shape[2] if len(shape) == 4 else None
     if family == 'yolo_pose' and len(shape) == 3:
         # raw (B, 5 + 3K, A), or end to end (B, N, 6 + 3K)
         wide, long = shape[1], shape[2]

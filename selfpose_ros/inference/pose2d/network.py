@@ -174,6 +174,8 @@ class VisionNetwork(ImageTensors):
         elif v.family == 'yolo_pose':
             boxes, score, points, confidence = decode.yolo_pose(tensors['output'], self.joints, o['min_score'],
                                                                 o['iou'])[0]
+        elif v.family in ('movenet', 'movenet_single'):
+            boxes, score, points, confidence = decode.movenet(tensors['output'], self.joints, v.size, o['min_score'])[0]
         elif v.family == 'rtmdet':
             boxes, score = decode.rtmdet(tensors['dets'], tensors['labels'], o['min_score'])[0]
         elif v.family == 'yolox':
