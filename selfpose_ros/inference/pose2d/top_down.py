@@ -45,7 +45,7 @@ class TopDown:
         pose: a network of a top-down family.
         detector: None = none.
         detect_every: images between two looks of the detector; it also looks in every image while nobody is followed.
-        max_people: that are followed.
+        max_people: that are followed, the largest in the image first.
         min_score: mean confidence of a person's joints below which there is none; None = the card's.
 
     Raises:
@@ -130,7 +130,8 @@ class TopDown:
         if self._detector is not None and self._searches():
             self._since = 0
             found = self._detector.find(image)
-            for k in np.argsort(-found.score, kind='stable'):
+            # the nearest first: where more are there than are followed, a crowd stays quick
+            for k in np.argsort([-_area(b) for b in found.boxes], kind='stable'):
                 if len(boxes) < self._most and all(_common(found.boxes[k], b) < _SAME_BOX for b in boxes):
                     if _area(found.boxes[k]) > 0:
                         boxes.append(found.boxes[k])
