@@ -19,12 +19,12 @@ _EVERY_S = 1e-3
 _CORE = f'{__name__.partition(".")[0]}.core.'
 #: (module of the core, function) -> part. The innermost function of a stack that is named here decides.
 _FUNCTIONS = {
-    ('people', '_match'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeleton'): 'output',
+    ('claims', 'claim'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeleton'): 'output',
     ('person', 'measurement_of'): 'noise of the joints', ('filtering', 'predict'): 'prediction',
     ('filtering', '_system'): 'update: linearisation', ('filtering', 'update'): 'update: solving',
     ('sides', 'agreed_permutation'): 'update: left or right', ('triangulation', 'triangulate'): 'triangulation',
-    ('estimator', '_by_continuity'): 'who calibrates', ('estimator', '_schedule'): 'handing over a solve',
-    ('estimator', '_collect'): 'taking over a rig',
+    ('estimator', '_by_continuity'): 'who calibrates', ('rig_tracker', 'schedule'): 'handing over a solve',
+    ('rig_tracker', 'collect'): 'taking over a rig',
 }
 #: module -> part, for everything that is called from the estimator and not named above
 _MODULES = {'history': 'history', 'health': 'health', 'people': 'people, other', 'estimator': 'estimator, other'}

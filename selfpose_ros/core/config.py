@@ -23,6 +23,7 @@ class EstimatorConfig:
         min_quality: a rig with a lower predicted quality is refused.
         correction: below level 3, lifted poses are corrected by the 2D joints of all views, instant by instant
             (`fusion.corrected`), and count in what is shown. Needs a lifter; without effect with `lag_s`.
+        reentry_s: somebody who comes back within this has the identity that he had, s.
     """
 
     person_height_m: float = 0.
@@ -34,6 +35,7 @@ class EstimatorConfig:
     lag_s: float = 0.
     min_quality: float = 0.3
     correction: bool = False
+    reentry_s: float = 15.
 
     def baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         """Which of some cameras `baseline_m` lies between: those that are named, or the first two."""

@@ -19,6 +19,7 @@ from .rig_state import Change
 from .rig_tracker import RigTracker
 from .tracks.identities import Identities
 from .tracks.people import People
+from .tracks.tracklets import TrackletsByCamera
 
 __all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus']
 
@@ -50,12 +51,13 @@ class Estimator:
         self._identities = identities or Identities()
         self._rig = RigTracker(self.config, rig)
         self._people = self._nobody()
+        self._tracklets = TrackletsByCamera()
         self._now = -np.inf
         self._begin()
 
     def _nobody(self) -> People:
         c = self.config
-        return People(c.max_people, c.lag_s, self._lifter, c.correction, self._identities)
+        return People(c.max_people, c.lag_s, self._lifter, c.correction, self._identities, c.reentry_s)
 
     def _begin(self) -> None:
         """Nothing was seen yet; people keep their identities and are found anew."""
@@ -91,6 +93,7 @@ class Estimator:
         """Forget people, history and rig; whoever is seen next has a new identity."""
         self._rig.reset()
         self._people = self._nobody()
+        self._tracklets = TrackletsByCamera()
         self._now = -np.inf
         self._begin()
 
@@ -113,13 +116,12 @@ class Estimator:
         self._now = now
         self._take(self._rig.take_saved(observation, step))
         self._take(self._rig.resize(observation))
-        detections = Detections.of(observation)
-        self._people.expect_depths(detections)
+        detections = Detections.of(observation, self._tracklets.update(observation))
+        self._people.see(detections)
         self._health.lifts = self._people.lifted is not None
         self._health.views(observation)
         row, people = self._tracks(observation, detections)
         if row:
-            self._people.main_in_sight(now)
             self._history.add(now, self._lifted(row))
         self._solve(now)
         self._last = []

@@ -26,6 +26,7 @@ from .rig.sightings import followed
 from .rig.solver import Solution, SolverConfig, Tracks, evenly, usable_rows
 from .tracks.people import People
 from .tracks.person import Person
+from .tracks.tracklets import TrackletsByCamera
 from .trajectory import MotionModel, estimate_trajectory
 from .uncertainty import uncertainty
 
@@ -147,18 +148,19 @@ def _model(solution: Solution, config: EstimatorConfig) -> RigModel | NotSolved:
 def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
            tell: Progress) -> tuple[dict[int, Followed], list[list[Skeleton3D]]]:
     """Who is seen where with a rig, by identity, and the people as the causal filter has them at every frame."""
-    people = People(config.max_people, lifter=lifter)
+    people, tracklets = People(config.max_people, lifter=lifter, reentry_s=config.reentry_s), TrackletsByCamera()
     alone = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
     people.model = model
     out: dict[int, list[Instant]] = {}
     last: dict[int, Person] = {}
     causal = []
     for n, f in enumerate(frames):
-        detections = Detections.of(f)
+        detections = Detections.of(f, tracklets.update(f))
+        people.see(detections)
         first = {c: v for c, v in detections.first().items() if alone and c in model.cameras}
         causal.append(people.update(detections, first))
         for p in people.everybody:
-            if p.row:
+            if p.row and p.confirmed:
                 out.setdefault(p.identity, []).append(Instant(n, f.stamp, p.row, p.filter.state))
                 last[p.identity] = p
         if n % 25 == 0:

@@ -18,7 +18,8 @@ from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.person_view import Detections, Row
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.tracks.people import People
+from selfpose_ros.core.tracks.people import REENTRY_S, People
+from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -31,8 +32,8 @@ def room() -> Rig:
     return replace(ring_rig(4, 1), rotation_sigma_deg=np.full(4, .3))
 
 
-def new_people(most: int = 4, rig: Rig | None = None) -> People:
-    people = People(most)
+def new_people(most: int = 4, rig: Rig | None = None, reentry_s: float = REENTRY_S) -> People:
+    people = People(most, reentry_s=reentry_s)
     people.model = model_from_rig(rig or room(), NoiseModel.prior(room().image_size), 3)
     return people
 
@@ -114,10 +115,11 @@ def test_whoever_leaves_is_shown_on_briefly_and_then_forgotten() -> None:
 
 
 def test_whoever_comes_back_after_long_is_somebody_new() -> None:
-    """1.5 s unseen: forgotten, a new identity, and only one."""
+    """1.5 s unseen where 1 s is remembered: a new identity, and only one; remembered for longer: the old one."""
     _, frames = alone()
-    out = feed(new_people(), views_changed(frames, between(1.5, 3.0, nobody)))
-    assert out[20][0].person != out[-1][0].person and all(len(o) <= 1 for o in out)
+    for reentry_s, same in ((1., False), (15., True)):
+        out = feed(new_people(reentry_s=reentry_s), views_changed(frames, between(1.5, 3.0, nobody)))
+        assert (out[20][0].person == out[-1][0].person) == same and all(len(o) <= 1 for o in out)
 
 
 def test_nobody_is_predicted_over_a_long_pause() -> None:
@@ -276,20 +278,26 @@ def test_a_provisional_rig_keeps_the_main_person_whatever_becomes_of_his_filter(
 
 
 def test_without_a_rig_for_a_while_the_main_person_stays_who_he_is() -> None:
-    """Seen all the time, the rig was given up for 2 s: the same identity; not seen for 2 s: another."""
+    """The rig was given up for 2 s, where 1 s is remembered: seen all the time, the same identity; else another."""
     _, frames = alone()
     for seen, same in ((True, True), (False, False)):
-        people = new_people()
+        people, trackers = new_people(reentry_s=1.), TrackletsByCamera()
         model = people.model
-        first = feed(people, frames[:10])[-1][0].person
+
+        def see(f: MultiView, trackers: TrackletsByCamera = trackers, people: People = people) -> Detections:
+            detections = Detections.of(f, trackers.update(f))
+            people.see(detections)
+            return detections
+        for f in frames[:10]:
+            detections = see(f)
+            first = people.update(detections, detections.first())[0].person
         people.without_rig()
         for f in frames[10:40]:
             if seen:
-                people.main_in_sight(f.stamp)
+                see(f)
         people.model = model
-        f = frames[40]
-        people.main_in_sight(f.stamp)
-        out = people.update(Detections.of(f), Detections.of(f).first())
+        detections = see(frames[40])
+        out = people.update(detections, detections.first())
         assert len(out) == 1 and (out[0].person == first) == same
 
 

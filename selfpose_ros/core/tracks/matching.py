@@ -40,13 +40,15 @@ def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     return out
 
 
-def match_people(predicted: ArrayLike, view: View2D, gate: float = .25) -> NDArray[np.int64]:
+def match_people(predicted: ArrayLike, view: View2D, gate: float = .25,
+                 bonus: Array | None = None) -> NDArray[np.int64]:
     """Known people, projected into one camera, to that camera's detections.
 
     Args:
         predicted: (N, 17, 2) px where each person is expected in this image at the view's stamp, NaN = unknown.
         view: the detections.
         gate: no match from this mean distance of the joints on, in body sizes.
+        bonus: (N, P) body sizes by which a pair is taken for nearer than it is, where something else speaks for it.
 
     Returns:
         (N,) index of the detection, -1 = none.
@@ -62,7 +64,7 @@ def match_people(predicted: ArrayLike, view: View2D, gate: float = .25) -> NDArr
         return np.full(len(p), -1, np.int64)
     size = person_size(p, np.isfinite(p).all(-1).astype(float))
     far, _ = pose_distance(p, size, view.keypoints, view.confidence)
-    return assign(far, gate)
+    return assign(far if bonus is None else far - bonus, gate)
 
 
 def group_views(

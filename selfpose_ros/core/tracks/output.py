@@ -79,12 +79,12 @@ def _skeleton(p: Person, now: float, x: Array, v: Array, spread: Array, views: N
               lifts: bool) -> Skeleton3D:
     u, level = uncertainty(spread, m), m.level
     sigma, known = u.sigma, u.known
-    if lifts and now > p.pair_seen:
+    if now > p.pair_seen:
         # the nearest of the cameras that see him
         seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]
         near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[0] + m.t[v, 2]))
         sigma = np.hypot(sigma, place_sigma(x, m, near, now - p.pair_seen))
-        if now - p.pair_seen > COAST_S:
+        if lifts and now - p.pair_seen > COAST_S:
             level = 1                                           # one camera and a lifter
     return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
                       u.confidence, np.where(known, views, 0), level, np.where(known[:, None], v, np.nan))

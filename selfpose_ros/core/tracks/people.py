@@ -1,6 +1,11 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The people that are followed once views can be fused: each with a filter, matched to detections in every camera."""
+"""The people that are followed once views can be fused: born of several views, each with a filter, and lost again.
+
+Somebody is born of detections of two cameras or more that are one body, and shown when cameras have agreed on him for a
+few ticks. Whom one camera sees is not shown at level 3 for long, and, without a lifter, not followed for long: one view
+does not place him. Identities outlive that, see `recognition`.
+"""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,80 +13,90 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body import BONE_PRIOR_M
 from ..lifting import LiftedViews, Lifter
 from ..observation import Skeleton3D, View2D
-from ..person_view import Detections, PersonView, Row
-from ..quick import median
+from ..person_view import Detections, Row
 from ..rig_model import RigModel
+from .claims import ALONE_S, claim, is_alone
 from .identities import Identities
-from .matching import group_views, match_people
+from .newcomers import newcomers, shared_centre
 from .output import COAST_S, SkeletonOutput
 from .person import Person
-from .person_fusion import BONES_GUESSED_M, BONES_MEASURED_M, PersonFusion
+from .person_fusion import BONES_MEASURED_M, PersonFusion
+from .recognition import Recognition
 
-__all__ = ['People']
+__all__ = ['People', 'REENTRY_S']
 
 Array = NDArray[np.float64]
 
-#: somebody nobody sees any more is forgotten after this, s
-_FORGET_S = 1.
+#: somebody who comes back after more than this is somebody new, s
+REENTRY_S = 15.
+#: somebody nobody sees any more is not followed after this, s; nor whom one camera sees, where there is no lifter
+_FORGET_S, _FORGET_ALONE_S = 1., 1.
 #: somebody new who is not seen again within this was none, s
 _DOUBT_S = .2
 #: somebody lost is found again within this distance, and what he can have walked since, m, m/s; where no view shows
 #: more than one body and one is followed, within this one
-_STRAY_M, _FAST_M_S, _ALONE_M = .5, 3., 1.5
-#: ticks in which somebody new must be seen by two cameras before he is shown
+_STRAY_M, _FAST_M_S, _ALONE_M = .5, 2., 1.5
+#: ticks in which two cameras must agree on somebody new before he is shown
 _CONFIRM = 3
-#: a detection whose median joint is further from the prediction, in body sizes, is somebody else
-_GATE = .35
+#: the same, where his tracklets were different people's before
+_CONFIRM_DOUBTFUL = 30
+#: whom no two cameras have seen for longer can be somebody who is found elsewhere, s
+_LOST_S = .1
+#: two skeletons whose joints are nearer on average are one person, m
+_SAME_M = .2
+#: of more people than are followed, another one is taken who is nearer to the middle of the room by this, m
+_NEARER_M = .5
 
 
 class People:
     """Everybody, in the frame of one rig model."""
 
     def __init__(self, most: int, lag_s: float = 0., lifter: Lifter | None = None, correction: bool = False,
-                 identities: Identities | None = None) -> None:
-        """Follow at most `most` people; results are `lag_s` old, in the light of what came since (0 = newest).
+                 identities: Identities | None = None, reentry_s: float = REENTRY_S) -> None:
+        """Follow at most `most` people, those nearest to the middle of the volume that the cameras share.
 
-        correction: see `EstimatorConfig`.  identities: where those of new people are taken from; None = from 1.
+        Args:
+            lag_s: results are this old, in the light of what came since (0 = newest), s.
+            correction: see `EstimatorConfig`.
+            identities: where those of new people are taken from; None = from 1.
+            reentry_s: somebody who comes back within this gets the identity that he had, s.
         """
         self.most, self.lag_s = most, lag_s
         self.lifted = LiftedViews(lifter) if lifter is not None else None
         self._output = SkeletonOutput(lag_s, correction and lifter is not None)
         self.everybody: list[Person] = []
-        self._identities = identities or Identities()
-        #: identity of the main person, who outlives any rig, and when a camera showed him last, s
-        self._main, self._main_seen = 0, -np.inf
+        self._ids = Recognition(reentry_s, identities or Identities())
+        self._tentative = 0
         #: cameras that were moved: their views are matched, but measure nothing
         self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
-        self._alone = False                             # one body in the views, one person followed: the newest tick
 
     def clear(self) -> None:
-        """Nobody is followed any more; the main person keeps his identity as long as a camera shows him."""
+        """Nobody is followed any more; identities are kept."""
+        for p in self.everybody:
+            self._lose(p)
         self.everybody.clear()
 
     def without_rig(self) -> None:
         """As `clear`; cameras are anywhere again."""
         self.clear()
+        self._ids.moved(self.model, None)
         self.left_out, self.model = frozenset(), None
-
-    def main_in_sight(self, now: float) -> None:
-        """A camera shows the main person, whether or not he is followed in 3D."""
-        if now - self._main_seen > _FORGET_S:
-            self._main = 0
-        self._main_seen = now
 
     def clock_jumped(self, by_s: float) -> None:
         """Stamps go on from another time; filters cannot."""
         self.clear()
-        self._main_seen += by_s
+        self._ids.shift(by_s)
 
-    def expect_depths(self, detections: Detections) -> None:
-        """Views with depths are poses by themselves: from the first of them on, without a lifter, too."""
+    def see(self, detections: Detections) -> None:
+        """The detections of an instant, with or without a rig: tracklets keep identities, views may have depths (which
+        are poses by themselves).
+        """
         if self.lifted is None and any(v.depth is not None for v in detections):
             self.lifted = LiftedViews(None)
+        self._ids.in_sight(detections, detections.stamp)
 
     @property
     def _fusion(self) -> PersonFusion:
@@ -89,28 +104,35 @@ class People:
         return PersonFusion(self.model, self.lifted, self.left_out, bool(self.lag_s))
 
     def adopt(self, model: RigModel, rows: Sequence[tuple[float, Row]], moved: bool) -> None:
-        """Take a new rig. The main person's filter is run again over the newest rows, others are carried along.
+        """Take a new rig. The filter of the person in the rows is run again over them, others are carried along.
 
         Args:
-            rows: newest views of the main person, oldest first.
-            moved: the world frame is another one: people other than the main one are carried into it by what the
-                cameras saw of them.
+            rows: newest views of one person, oldest first.
+            moved: the world frame is another one: the others are carried into it by what the cameras saw of them.
         """
         old, self.model = self.model, model
         fusion = self._fusion
-        main = self._shown_by(rows)
-        fresh = fusion.replay(rows) if rows else None
-        if fresh is not None:
-            fresh.identity = main.identity if main else self._main_identity(fresh.stamp)
-            fresh.confirmed = True
-        others = [p for p in self.everybody if fresh is None or p is not main]
         if moved:
-            others = [p for p in others if fusion.carry(p, old)]
+            self._ids.moved(old, model)
+        fresh = fusion.replay(rows) if rows else None
+        others = list(self.everybody)
+        if fresh is not None:
+            known = self._shown_by(rows)
+            if known is not None:
+                others.remove(known)
+            fresh.identity = known.identity if known is not None and known.confirmed else self._identity(fresh)
+            fresh.confirmed = True
+            self._ids.seen(fresh, fresh.row, fresh.seen)
+        if moved:
+            for p in others:
+                if not fusion.carry(p, old):
+                    self._lose(p)
+                    p.filter.x[:] = np.nan
+            others = [p for p in others if np.isfinite(p.filter.x).all()]
         for p in others:
             p.filter.set_rig(model.geometry)
             p.past.clear()
         self.everybody = [*([fresh] if fresh is not None else []), *others]
-        self._note_main()
 
     def _shown_by(self, rows: Sequence[tuple[float, Row]]) -> Person | None:
         """Who of those who are followed is seen in the rows: of several, not always the first."""
@@ -118,19 +140,29 @@ class People:
             for row in (r for stamp, r in rows if stamp == p.stamp):
                 if any(p.row[c].same(row[c]) for c in row if c in p.row):
                     return p
-        return self.everybody[0] if self.everybody else None
+        identity = self._ids.row_of(rows[-1][1], rows[-1][0])
+        return next((p for p in self.everybody if p.identity == identity), None)
 
-    def _main_identity(self, now: float) -> int:
-        """That of the main person, unless he has been out of all cameras' sight: then of somebody new."""
-        if not self._main or now - self._main_seen > _FORGET_S:
-            self._main = self._identities.take()
-        self._main_seen = max(self._main_seen, now)
-        return self._main
+    def _identity(self, p: Person) -> int:
+        """Of somebody who has none: by his tracklets, by where he is, or a new one."""
+        lost = self._lost(p)
+        found = self._known(p) or self._ids.of_returned(p, p.stamp, lost)
+        for q in [q for q in lost if q.identity == found]:
+            self.everybody.remove(q)                            # he is found elsewhere
+        return found or self._ids.new()
 
-    def _note_main(self) -> None:
-        if self.everybody and self.everybody[0].confirmed:
-            self._main = self.everybody[0].identity
-            self._main_seen = max(self._main_seen, self.everybody[0].seen)
+    def _lost(self, p: Person) -> list[Person]:
+        """Those who are followed, but of whom two cameras show nothing now: p may be one of them."""
+        return [q for q in self.everybody if q.confirmed and q is not p and q.alone_s(p.stamp) > _LOST_S]
+
+    def _known(self, p: Person) -> int:
+        """The identity that the tracklets of somebody new belong to, 0 = none."""
+        lost = self._lost(p)
+        return self._ids.of_tracklets(p, p.stamp, lost, [q.identity for q in self.everybody if q not in lost])
+
+    def _lose(self, p: Person) -> None:
+        if p.confirmed:
+            self._ids.left(p)
 
     def update(self, detections: Detections, main: Row) -> list[Skeleton3D]:
         """Advance everybody to the instant of the detections.
@@ -142,104 +174,129 @@ class People:
         assert m is not None
         now = detections.stamp
         views = [v for v in detections.views if v.camera in m.cameras]
-        # over a pause nobody is predicted: who was not seen for long is found anew
-        self.everybody = [p for p in self.everybody if now - p.seen <= (_FORGET_S if p.confirmed else _DOUBT_S)]
-        for p, found in zip(self.everybody, self._match(views, now), strict=True):
+        self._ids.clean(now)
+        self._forget(now)
+        for p, found in zip(self.everybody, claim(self.everybody, views, detections, m), strict=True):
             fusion.step(p, now, detections.row(found))
-            p.confirmed |= p.ticks >= _CONFIRM
-        if not self.everybody and main:
-            first = fusion.start(now, main, m.bones, BONES_MEASURED_M)
-            if first is not None:
-                first.identity, first.confirmed = self._main_identity(now), True
-                self.everybody.append(first)
-                fusion.step(first, now, main)
-        elif len(self.everybody) < self.most or any(len(p.row) < 2 for p in self.everybody):
+        self._drop_doubles()
+        if not self.everybody and main and (m.lifted or all(len(v.keypoints) <= 1 for v in views)):
+            self._begin_with(main, now)
+        else:
             self._newcomers(detections, views)
-        self._note_main()
-        shown = [p for p in self.everybody if p.confirmed and now - p.seen <= COAST_S]
+        self._confirm(now)
+        for p in self.everybody:
+            if p.confirmed:
+                # without a rig that is trusted, cameras need not agree
+                self._ids.seen(p, p.row if m.level < 3 else p.agreed if len(p.agreed) > 1 else (), now)
+        self.everybody.sort(key=lambda p: not p.confirmed)
+        shown = [p for p in self.everybody if p.confirmed and now - p.seen <= COAST_S
+                 and (self.lifted is not None or p.alone_s(now) <= ALONE_S)]
         return self._output.of(shown, now, m, self.lifted, self.left_out)
 
-    def _match(self, views: list[View2D], now: float) -> list[dict[str, int]]:
-        found: list[dict[str, int]] = [{} for _ in self.everybody]
-        if not self.everybody:
-            return found
-        m = self.model
-        assert m is not None
-        index = {c: v for v, c in enumerate(m.cameras)}
-        predicted = []
+    def _forget(self, now: float) -> None:
+        """Over a pause nobody is predicted: who was not seen for long is found anew."""
+        kept = []
         for p in self.everybody:
-            x, f = p.filter.x + (now - p.stamp) * p.filter.v, p.filter
-            predicted.append(f.cameras.project(x))
-        P = np.stack(predicted)                                          # N,V,17,2
-        alone = self._alone = len(self.everybody) == 1 and all(len(v.keypoints) <= 1 for v in views)
-        around = P[0] - P[0].mean(1, keepdims=True)
-        size = 3.4 * np.sqrt((around * around).sum((1, 2)) / 17)         # of the first person in each view, px
-        for view in views:
-            if not len(view.keypoints):
-                continue
-            at = P[:, index[view.camera]]
-            if alone:
-                if _near(at[0], view.keypoints[0], float(size[index[view.camera]])):
-                    found[0][view.camera] = 0
-                continue
-            for n, k in enumerate(match_people(at, view, _GATE)):
-                if k >= 0:
-                    found[n][view.camera] = int(k)
-        return found
+            away = now - p.seen
+            if away > (_FORGET_S if p.confirmed else _DOUBT_S) \
+                    or (self.lifted is None and p.alone_s(now) > _FORGET_ALONE_S):
+                self._lose(p)
+            else:
+                kept.append(p)
+        self.everybody = kept
 
-    def _newcomers(self, detections: Detections, views: list[View2D]) -> None:
-        m, now = self.model, detections.stamp
-        assert m is not None
-        taken = {(c, v.index) for p in self.everybody for c, v in p.row.items()}
-        free = [[k for k in range(len(v.keypoints)) if (v.camera, k) not in taken] for v in views]
-        if self.lifted is not None and len(m.cameras) == 1:
-            for view, ks in zip(views, free, strict=True):
-                for k in ks:
-                    self._newcomer({view.camera: detections.people[view.camera][k]}, now)
-            return
-        if sum(bool(f) for f in free) < 2:
-            return
-        index = {c: v for v, c in enumerate(m.cameras)}
-        K = np.zeros((len(m.cameras), 3, 3))
-        K[:, 0, 0] = K[:, 1, 1] = m.focal
-        K[:, :2, 2], K[:, 2, 2] = m.centre, 1.
-        P = K @ np.concatenate([m.R, m.t[..., None]], -1)
-        for group in group_views(views, P[[index[v.camera] for v in views]], free):
-            self._newcomer({views[i].camera: detections.people[views[i].camera][k] for i, k in group.items()}, now)
-
-    def _newcomer(self, row: dict[str, PersonView], now: float) -> None:
+    def _begin_with(self, row: Row, now: float) -> None:
         m, fusion = self.model, self._fusion
         assert m is not None
-        size = float(np.mean(m.bones / BONE_PRIOR_M))
-        found = fusion.start(now, row, BONE_PRIOR_M * size, BONES_GUESSED_M)
-        if found is None:
-            return
-        lost = self._lost_near(found, len(row), now)
-        if lost is not None:
-            # not somebody new: his filter went astray, or he went on while nobody saw him
-            lost.filter, lost.stamp = fusion.restarted(lost, found.filter.x, .15), now
-            lost.past.clear()
-            fusion.step(lost, now, row)
-            return
-        if len(self.everybody) >= self.most:
-            return
-        found.identity = self._identities.take()
-        fusion.step(found, now, row)
-        self.everybody.append(found)
+        first = fusion.start(now, row, m.bones, BONES_MEASURED_M)
+        if first is not None:
+            fusion.step(first, now, row)
+            first.identity, first.confirmed = self._identity(first), True
+            self.everybody.append(first)
 
-    def _lost_near(self, found: Person, views: int, now: float) -> Person | None:
-        """Who of those that hardly a camera shows any more, where he was expected, can be the one who was found."""
-        middle = found.filter.x[0]
-        lost = [(float(np.linalg.norm(p.filter.x[0] - middle)), p) for p in self.everybody
-                if p.confirmed and len(p.row) < min(2, views)]
-        reach = _ALONE_M if self._alone else _STRAY_M
-        near = [(d, p) for d, p in lost if d < reach + _FAST_M_S * (now - p.seen)]
-        return min(near, key=lambda q: q[0])[1] if near else None
+    def _drop_doubles(self) -> None:
+        """Two filters that came to follow one person: the one with fewer views goes, the older identity stays."""
+        for p in sorted(self.everybody, key=lambda p: (p.confirmed, len(p.row), p.ticks)):
+            for q in self.everybody:
+                if q is p or _apart(p.filter.x, q.filter.x) > _SAME_M:
+                    continue
+                if len(p.row) > 1 and len(q.row) > 1 and set(p.row) & set(q.row):
+                    continue                                    # two bodies, however near: cameras show both
+                if p.confirmed:
+                    q.identity = min(p.identity, q.identity)
+                self.everybody = [r for r in self.everybody if r is not p]
+                break
+
+    def _newcomers(self, detections: Detections, views: list[View2D]) -> None:
+        m, now, fusion = self.model, detections.stamp, self._fusion
+        assert m is not None
+        placed = [p for p in self.everybody if p.alone_s(now) <= ALONE_S]
+        taken = {(c, v.index) for p in placed if p.confirmed for c, v in p.row.items()}
+        single = self.lifted is not None and len(m.cameras) == 1
+        if single:
+            taken = {(c, v.index) for p in self.everybody for c, v in p.row.items()}
+        alone = is_alone(self.everybody, views)
+        for found, row in newcomers(fusion, views, detections, taken, single):
+            lost = self._astray(found, row, now, alone)
+            if lost is not None:
+                # not somebody new: his filter went astray, or he went on while nobody saw him
+                lost.filter, lost.stamp = fusion.restarted(lost, found.filter.x, .15), now
+                lost.past.clear()
+                fusion.step(lost, now, row)
+                continue
+            if any(_apart(found.filter.x, p.filter.x) < _SAME_M for p in placed):
+                continue
+            self._tentative -= 1
+            found.identity = self._tentative
+            fusion.step(found, now, row)
+            self.everybody.append(found)
+
+    def _astray(self, found: Person, row: Row, now: float, alone: bool) -> Person | None:
+        """Who of those that hardly a camera shows any more, where he was expected, is found for certain."""
+        lost = [p for p in self.everybody if p.confirmed and len(p.row) < min(2, len(row))]
+        for p in lost:                                          # one camera shows him, and the others found him
+            far = float(np.linalg.norm(p.filter.x[0] - found.filter.x[0]))
+            if any(c in row and v.same(row[c]) for c, v in p.row.items()) \
+                    and far < _STRAY_M + _FAST_M_S * p.alone_s(now):
+                return p
+        if alone and lost and np.linalg.norm(lost[0].filter.x[0] - found.filter.x[0]) \
+                < _ALONE_M + _FAST_M_S * (now - lost[0].seen):
+            return lost[0]
+        return None
+
+    def _confirm(self, now: float) -> None:
+        """Somebody new is shown after a few ticks; at once, where his tracklets are those of somebody known."""
+        m = self.model
+        assert m is not None
+        single = len(m.cameras) == 1
+        for p in [p for p in self.everybody if not p.confirmed]:
+            known = self._known(p)
+            need = 1 if known else _CONFIRM if not self._ids.contradict(p.row, now) else _CONFIRM_DOUBTFUL
+            if (p.ticks if single else p.pairs) < need:
+                continue
+            if not self._has_room(p):
+                self.everybody.remove(p)
+                continue
+            p.identity, p.confirmed = self._identity(p), True
+
+    def _has_room(self, new: Person) -> bool:
+        """Whether somebody new is followed: of too many, those nearest to the middle of the shared volume are."""
+        others = [p for p in self.everybody if p.confirmed]
+        if len(others) < self.most:
+            return True
+        assert self.model is not None
+        middle = shared_centre(self.model)
+
+        def far(p: Person) -> float:
+            return float(np.linalg.norm((p.filter.x[0] - middle)[:2]))
+        last = max(others, key=far)
+        if far(new) > far(last) - _NEARER_M:
+            return False
+        self._lose(last)
+        self.everybody.remove(last)
+        return True
 
 
-def _near(predicted: Array, kp: Array, size: float) -> bool:
-    seen = np.isfinite(kp[:, 0])
-    if seen.sum() < 4:
-        return bool(seen.any())
-    d = predicted[seen] - kp[seen]
-    return bool(median(np.sqrt((d * d).sum(1))) < _GATE * max(size, 20.))
+def _apart(a: Array, b: Array) -> float:
+    """Mean distance of the joints (17, 3) of two skeletons, m."""
+    return float(np.linalg.norm(a - b, axis=1).mean())

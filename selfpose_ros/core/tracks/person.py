@@ -16,13 +16,18 @@ from ..rig_model import RigModel
 __all__ = ['Person', 'measurement_of', 'with_memory']
 
 
-@dataclass
+@dataclass(eq=False)
 class Person:
     """One followed person.
 
     Attributes:
+        identity: from 1; below 0 until it is decided who it is.
+        seen: newest instant at which a camera saw him, s.  ticks: in which one did.
         row: the views of the newest tick.
-        pair_seen: newest instant at which two cameras saw him, s.  lifted: at which the lifter was asked, s.
+        confirmed: he is shown.
+        pair_seen: newest instant at which two cameras agreed on him, s.  pairs: ticks in which they did.
+        place: (3,) m of the pelvis then.  agreed: cameras that agree with the skeleton at the newest tick.
+        lifted: instant at which the lifter was asked, s.
         past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
     """
 
@@ -34,6 +39,9 @@ class Person:
     row: Row = field(default_factory=dict)
     confirmed: bool = False
     pair_seen: float = -np.inf
+    pairs: int = 0
+    place: NDArray[np.float64] | None = None
+    agreed: tuple[str, ...] = ()
     lifted: float = -np.inf
     past: deque[tuple[float, float, State, State, NDArray[np.int64]]] = field(default_factory=deque)
 
@@ -41,6 +49,10 @@ class Person:
     def views(self) -> dict[str, int]:
         """Index of the detection in each camera of the newest tick."""
         return {c: v.index for c, v in self.row.items()}
+
+    def alone_s(self, now: float) -> float:
+        """Since two cameras agreed on him, s."""
+        return now - self.pair_seen
 
     def measured(self) -> NDArray[np.int64]:
         """(17,) cameras that measured each joint at the newest tick."""

@@ -31,6 +31,10 @@ _LIFTER_ALONE_S, _LIFTER_FEW_S, _LIFTER_MANY_S = .12, .3, 1.
 _LIFTED_BONE_M = .04
 #: bones of the body that a rig was solved with, m; a new person's
 BONES_MEASURED_M, BONES_GUESSED_M = .008, .08
+#: a view agrees with a skeleton of which this share of its joints fits, and so many
+_AGREEING, _FEWEST_AGREEING = .4, 3
+#: cosine of the angle between two rays that tell lengths, and of such that tell the place
+_CROSSED, _PLACED = .95, .985
 #: fewer joints do not begin a filter
 _FEWEST = 6
 
@@ -66,7 +70,7 @@ class PersonFusion:
         f = SkeletonFilter(m.geometry, bones, 2 * float(bones[0]),
                            FilterConfig(bone_sigma_m=max(bone_sigma, _LIFTED_BONE_M) if m.lifted else bone_sigma))
         f.start(X, .15)
-        return Person(0, f, now, now)
+        return Person(-1, f, now, now)
 
     def replay(self, rows: Sequence[tuple[float, Row]]) -> Person | None:
         """The person of some rows, oldest first, with the bones that the rig was solved with."""
@@ -84,21 +88,36 @@ class PersonFusion:
         if dt > 0:
             p.filter.config = with_memory(p.filter.config, self.model, dt)
             p.filter.predict(dt)
-        p.stamp, p.row = now, row
+        p.stamp, p.row, p.agreed = now, row, ()
         if row:
             obs = self.measurement(now, row)
-            if np.isfinite(obs.sigma).any(-1).sum() > 1:
-                p.pair_seen = now
             if self.lifted is not None:
                 obs = self._with_lifted(p, row, obs, self.lifted)
             p.filter.update(obs)
+            agree = _agreeing(p.filter.used > .25, np.isfinite(obs.sigma))
+            p.agreed = tuple(c for c, yes in zip(self.model.cameras, agree, strict=True) if yes)
+            # cameras that are not placed well need not agree
+            pair = self._crossing(p) < _PLACED if self.model.level >= 3 else np.isfinite(obs.sigma).any(1).sum() > 1
+            if pair:
+                p.pair_seen, p.place = now, p.filter.x[0].copy()
+                p.pairs += 1
             p.seen = now
             p.ticks += 1
-            # one view does not tell a long bone from a near one
-            if p.filter.config.bone_sigma_m > .01 and (self.lifted is None or p.pair_seen == now):
+            if p.filter.config.bone_sigma_m > .01 and self._tells_lengths(p):
                 _learn_bones(p)
         if self.smooth:
             p.past.append((now, dt, p.filter.pred, p.filter.state, p.measured()))
+
+    def _tells_lengths(self, p: Person) -> bool:
+        """One view, or two from opposite sides, do not tell a long bone from a near one."""
+        return self._crossing(p) < (1. if self.model.lifted else _CROSSED)
+
+    def _crossing(self, p: Person) -> float:
+        """Cosine of the angle between the two rays that cross best, of cameras that agree on somebody; 1 = one ray."""
+        m = self.model
+        ray = m.geometry.centres[[m.cameras.index(c) for c in p.agreed]] - p.filter.x[0]
+        ray = ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-6)
+        return float(np.abs(ray @ ray.T).min(initial=1.))
 
     def carry(self, p: Person, old: RigModel | None) -> bool:
         """Somebody into another world frame, in place: by his newest views, else as a camera of both sees him."""
@@ -155,6 +174,11 @@ def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array,
     """Indices of cameras in the model, joints (M, 17, 3) and sigma (M, 17) of lifted poses by camera."""
     return ([m.cameras.index(c) for c in known], np.stack([y for y, _ in known.values()]),
             np.stack([s for _, s in known.values()]))
+
+
+def _agreeing(used: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(V,) views of which a good part of the joints that are seen fits the skeleton, (V, 17) each."""
+    return np.asarray(used.sum(1) >= np.maximum(_FEWEST_AGREEING, _AGREEING * seen.sum(1)))
 
 
 def _learn_bones(p: Person) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..observation import View2D
+from ..observation import MultiView, View2D
 from .distance import MIN_JOINTS, person_size, pose_distance
 from .matching import assign
 
-__all__ = ['Tracklets']
+__all__ = ['Tracklets', 'TrackletsByCamera']
 
 Array = NDArray[np.float64]
 
@@ -88,6 +88,17 @@ class Tracklets:
             numbers[p] = tracks[i].number
             _advance(tracks[i], view, int(p), expected[i], float(size[p]))
         self._open = [t for i, t in enumerate(tracks) if i not in closed]
+
+
+class TrackletsByCamera:
+    """The tracklets of every camera."""
+
+    def __init__(self) -> None:
+        self._cameras: dict[str, Tracklets] = {}
+
+    def update(self, observation: MultiView) -> dict[str, NDArray[np.int64]]:
+        """Numbers (P,) of the tracklets in each view, by camera."""
+        return {v.camera: self._cameras.setdefault(v.camera, Tracklets()).update(v) for v in observation.views}
 
 
 def _advance(track: _Open, view: View2D, p: int, expected: Array, size: float) -> None:
