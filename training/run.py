@@ -31,7 +31,8 @@ from .trainer.fit import Data, Outcome, fit
 __all__ = ['MODEL', 'Request', 'card_of', 'train']
 
 #: inside the run's folder, made once and used again: pseudo labels, rigs found, rendered pictures
-_LABELS, _RIGS, _PICTURES = ('teacher', 'teacher_val'), ('rigs', 'rigs_val'), ('album.npz', 'album_val.npz')
+_LABELS, _RIGS = ('teacher', 'teacher_val'), ('rigs', 'rigs_val')
+_PICTURES, _PICTURES_OF_BEFORE = ('pictures.npz', 'pictures_val.npz'), ('album.npz', 'album_val.npz')
 #: the model folder, inside the run's folder
 MODEL = 'model'
 #: between the seeds of data to train on and held-out data: other rigs than any epoch of the training has
@@ -79,7 +80,7 @@ def train(request: Request, display: Display) -> Outcome:
     method = get(request.method).configure(changes)
     device_of(request.device)
     there = {p.name for p in request.folder.iterdir()} if request.folder.is_dir() else set()
-    if there - {*_LABELS, *_RIGS, *_PICTURES} and not request.resume:
+    if there - {*_LABELS, *_RIGS, *_PICTURES, *_PICTURES_OF_BEFORE} and not request.resume:
         raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
     if request.folder.exists() and not request.folder.is_dir():
         raise TrainingError(f'{request.folder}: is a file; name a folder')
@@ -102,14 +103,19 @@ def _opened(method: Method, request: Request, display: Display) -> tuple[Data, D
     if isinstance(method, ImageMethod):
         if request.views is not None or request.travel:
             raise TrainingError(f'{method.name}: pictures have cameras of their own; leave out --views and --travel')
-        names = (request.folder / _PICTURES[0], request.folder / _PICTURES[1])
         return open_pictures(method.make_pictures, request.data, request.val, method.settings.pictures,
-                             method.settings.seed, names, display.note)
+                             method.settings.seed, _pictures_of(request.folder), display.note)
     if method.data is DataKind.PSEUDO_LABELS:
         return _pseudo_labelled(method, request, display)
     if method.data is DataKind.KNOWN_CAMERAS:
         return _with_cameras(method, request, display)
     return open_data(request.data, request.val, request.views, request.travel, method.settings.seed)
+
+
+def _pictures_of(folder: Path) -> tuple[Path, Path]:
+    """The files of rendered pictures of a run; a run that was begun with version 0.6 goes on with its own."""
+    names = _PICTURES_OF_BEFORE if (folder / _PICTURES_OF_BEFORE[0]).exists() else _PICTURES
+    return folder / names[0], folder / names[1]
 
 
 def _pseudo_labelled(method: Method, request: Request, display: Display) -> tuple[Data, Data]:

@@ -48,7 +48,7 @@ def poses() -> np.ndarray:
 
 @pytest.fixture(scope='module')
 def groups(poses, tmp_path_factory) -> Groups:
-    return make_groups(poses, TASK, 3, 8, 5, tmp_path_factory.mktemp('album') / 'groups.npz')
+    return make_groups(poses, TASK, 3, 8, 5, tmp_path_factory.mktemp('pictures') / 'groups.npz')
 
 
 @pytest.fixture(scope='module')
@@ -212,8 +212,8 @@ def test_groups_without_labels_tell_nothing_but_pictures(groups: Groups):
     assert len(list(groups.batches(0, 3, sampling=Sampling(partial=True)))) == 3
 
 
-def test_an_album_is_read_back_and_another_is_refused(poses, groups: Groups, tmp_path: Path):
-    file = tmp_path / 'album.npz'
+def test_a_file_of_groups_is_read_back_and_another_is_refused(poses, groups: Groups, tmp_path: Path):
+    file = tmp_path / 'pictures.npz'
     made = make_groups(poses, TASK, 2, 3, 1, file)
     again = make_groups(poses, TASK, 2, 3, 1, file)
     assert again.jpegs == made.jpegs

@@ -38,7 +38,7 @@ def poses():
 
 
 @pytest.fixture(scope='module')
-def album(poses):
+def pictures(poses):
     return make_pictures(poses, POSE, 24, 5)
 
 
@@ -92,13 +92,13 @@ def test_what_is_outside_the_camera_is_black(poses):
     assert image[25:135, 45:195].any(-1).mean() > .9
 
 
-def test_a_set_of_pictures_is_the_same_again_and_its_epochs_are_not(album, poses):
+def test_a_set_of_pictures_is_the_same_again_and_its_epochs_are_not(pictures, poses):
     again = make_pictures(poses, POSE, 24, 5)
-    assert again.jpegs == album.jpegs
-    one, same, other = (next(iter(a.batches(n, 24))) for a, n in ((album, 0), (again, 0), (album, 1)))
+    assert again.jpegs == pictures.jpegs
+    one, same, other = (next(iter(a.batches(n, 24))) for a, n in ((pictures, 0), (again, 0), (pictures, 1)))
     assert torch.equal(one.image, same.image) and torch.equal(one.points, same.points)
     assert not torch.equal(one.image, other.image)
-    fixed = album.part(range(8), varied=False)
+    fixed = pictures.part(range(8), varied=False)
     assert torch.equal(next(iter(fixed.batches(0, 8))).image, next(iter(fixed.batches(3, 8))).image)
 
 
@@ -112,12 +112,12 @@ def test_variations_move_joints_with_the_picture():
     cv2.circle(image, np.round(points[0, 3]).astype(int).tolist(), 5, (255, 255, 255), -1)
     points[0, 3] = np.round(points[0, 3])
     jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
-    album = PictureSet([jpeg], [points], [np.ones((1, 17))], task)
+    pictures = PictureSet([jpeg], [points], [np.ones((1, 17))], task)
     sides = set()
     for n in range(12):
         with pytest.MonkeyPatch.context() as patch:        # light and patches would hide the dot
             patch.setattr(PictureSet, '_spoilt', lambda self, image, points, there, rng: (image, there))
-            batch = next(iter(album.batches(n, 1)))
+            batch = next(iter(pictures.batches(n, 1)))
         grey = batch.image[0].mean(0).numpy()
         spot = np.array(np.nonzero(grey > 128)).mean(1)[::-1]
         near = int(np.linalg.norm(batch.points[0, 0].numpy() - spot, axis=-1).argmin())
@@ -133,7 +133,7 @@ def test_a_file_of_pictures_is_read_back_and_only_for_what_it_is(tmp_path: Path,
                                             zip(read.points, made.points, strict=True))
     with pytest.raises(TrainingError, match='pictures of detector 96 64 .*delete it, or choose another folder'):
         make_pictures(poses, BOXES, 9, 9, tmp_path / 'a.npz')
-    (tmp_path / 'a.npz').write_bytes(b'no album')
+    (tmp_path / 'a.npz').write_bytes(b'no pictures')
     with pytest.raises(TrainingError, match='no readable pictures .*delete it, it is rendered again'):
         make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
     with pytest.raises(TrainingError, match='pictures have no time'):
@@ -160,8 +160,8 @@ class _Told(torch.nn.Module):
         return self.out if len(self.out) > 1 else self.out[0]
 
 
-def test_the_loss_of_joints_is_least_at_the_truth(album):
-    batch = next(iter(album.batches(0, 8)))
+def test_the_loss_of_joints_is_least_at_the_truth(pictures):
+    batch = next(iter(pictures.batches(0, 8)))
     method = Pose2D()
     method.configure({**TINY, 'size': [48, 64]}).build()
 
@@ -269,3 +269,10 @@ def test_a_batch_holds_pictures_of_different_numbers_of_people(crowd):
     assert isinstance(batch, ImageBatch) and batch.samples == 16
     assert batch.image.shape == (16, 3, 64, 96) and 0 <= batch.image.min() and batch.image.max() <= 255
     assert batch.weight.sum((1, 2)).min() == 0 or (batch.weight.sum(-1) > 0).sum(1).unique().numel() > 1
+
+
+def test_a_run_that_was_begun_before_goes_on_with_its_pictures(tmp_path: Path):
+    from selfpose_training.run import _pictures_of
+    assert [p.name for p in _pictures_of(tmp_path)] == ['pictures.npz', 'pictures_val.npz']
+    (tmp_path / 'album.npz').write_bytes(b'')
+    assert [p.name for p in _pictures_of(tmp_path)] == ['album.npz', 'album_val.npz']

@@ -38,10 +38,10 @@ def test_both_are_shipped_and_small():
 def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
     network = VisionNetwork(open_model('rendered_pose'))
     task = Task('pose2d', network.vision.size, network.vision.padding)
-    album = make_pictures(motion.astype(np.float32), task, 80, 77_000)
-    album.varied = False
+    pictures = make_pictures(motion.astype(np.float32), task, 80, 77_000)
+    pictures.varied = False
     near, there = [], []
-    for batch in album.batches(0, 40):
+    for batch in pictures.batches(0, 40):
         blob = (batch.image.numpy() - np.array(network.vision.mean, np.float32)[:, None, None]) / network.vision.std[0]
         points, _ = network.decode_people(network.run(blob.astype(np.float32)))
         off = np.linalg.norm(points - batch.points.numpy()[:, 0], axis=-1)
@@ -53,10 +53,10 @@ def test_joints_of_people_rendered_in_motion_that_was_not_trained_on(motion):
 
 def test_the_detector_finds_people_and_no_furniture(motion):
     network = VisionNetwork(open_model('rendered_detector'))
-    album = make_pictures(motion.astype(np.float32), Task('detector', network.vision.size), 40, 78_000)
-    album.varied = False
+    pictures = make_pictures(motion.astype(np.float32), Task('detector', network.vision.size), 40, 78_000)
+    pictures.varied = False
     found = right = people = 0
-    for batch in album.batches(0, 40):
+    for batch in pictures.batches(0, 40):
         blob = (batch.image.numpy() - network.vision.mean[0]) / network.vision.std[0]
         tensors = network.run(blob.astype(np.float32))
         for i, (boxes, _) in enumerate(yolox(tensors['output'], network.vision.size, .4, .5)):
