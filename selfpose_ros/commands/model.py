@@ -123,8 +123,11 @@ def _show(args: argparse.Namespace) -> int:
 def _get(args: argparse.Namespace) -> int:
     def looked(network: Any, folder: Path) -> None:
         import cv2
-        picture = _picture(None)
-        _looked(network, picture)
+
+        from ..inference.pose2d.network import VisionNetwork
+        from ..models.store import open_model
+        picture, beside = _picture(None), network.model.card.everything.get('detector')
+        _looked(network, picture, VisionNetwork(open_model(folder.parent / beside)) if beside else None)
         cv2.imwrite(str(folder / 'check.png'), picture)
 
     _print(args, *get(args, looked))
@@ -245,7 +248,7 @@ def _picture(path: Path | None) -> Any:
     return image
 
 
-def _looked(network: Any, picture: Any) -> tuple[int, str]:
+def _looked(network: Any, picture: Any, detector: Any = None) -> tuple[int, str]:
     """Try a network on a picture, and draw into it what it saw: number of people, and a sentence."""
     import cv2
     import numpy as np
@@ -255,7 +258,7 @@ def _looked(network: Any, picture: Any) -> tuple[int, str]:
     h, w = picture.shape[:2]
     if network.vision.about.top_down:
         from ..inference.pose2d import of_network
-        people = of_network(network).infer(picture.copy())
+        people = of_network(network, detector).infer(picture.copy())
         points, confidence = people.keypoints, people.confidence
     else:
         seen = network.find(picture.copy())
