@@ -14,6 +14,7 @@ from .lifting import Lifter, pinhole
 from .observation import MultiView, Skeleton3D
 from .person_view import Detections, Row
 from .rig import Rig
+from .rig.sightings import SightingsLog
 from .rig_model import RigModel
 from .rig_state import Change
 from .rig_tracker import RigTracker
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 _JUMP_S, _LONGEST_STEP_S = 1., .2
 #: newest instants that the main person's filter is run over again with a new rig
 _AGAIN_ROWS = 10
+#: several people: stride of lifted poses without a rig that is trusted, and with one, s
+_LIFT_S, _LIFT_TRUSTED_S = .08, .5
 #: choices of one person per camera that are tried where the cameras look at different people
 _CHOICES = 8
 
@@ -52,6 +55,7 @@ class Estimator:
         self._rig = RigTracker(self.config, rig)
         self._people = self._nobody()
         self._tracklets = TrackletsByCamera()
+        self._log = SightingsLog(lifter)
         self._now = -np.inf
         self._begin()
 
@@ -62,6 +66,7 @@ class Estimator:
     def _begin(self) -> None:
         """Nothing was seen yet; people keep their identities and are found anew."""
         self._history, self._main = History(), MainPerson()
+        self._log.clear()
         self._crowd, self._tried = False, 0
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
@@ -94,6 +99,7 @@ class Estimator:
         self._rig.reset()
         self._people = self._nobody()
         self._tracklets = TrackletsByCamera()
+        self._log = SightingsLog(self._lifter)
         self._now = -np.inf
         self._begin()
 
@@ -117,6 +123,8 @@ class Estimator:
         self._take(self._rig.take_saved(observation, step))
         self._take(self._rig.resize(observation))
         detections = Detections.of(observation, self._tracklets.update(observation))
+        self._log.lift_every_s = _LIFT_TRUSTED_S if self._rig.state.trusted else _LIFT_S
+        self._log.add(detections)
         self._people.see(detections)
         self._health.lifts = self._people.lifted is not None
         self._health.views(observation)
@@ -147,7 +155,7 @@ class Estimator:
             self._take(change)
         except (np.linalg.LinAlgError, ValueError) as error:
             self._rig.not_placed(now, self._history, error)
-        self._rig.schedule(now, self._history, self._crowd)
+        self._rig.schedule(now, self._history, self._log if self._several else None, self._crowd)
         if self._people.lifted is not None:
             self._take(self._rig.lift(self._history))
 
@@ -162,6 +170,9 @@ class Estimator:
             self._try_others()
         elif change is Change.LOST:
             people.clear()
+        elif model is not None and change is Change.NEW_WORLD and self._several and self._rig.state.solved:
+            people.clear()                                          # who is who was not settled before
+            people.model = model
         elif model is not None and change in (Change.SOLVED, Change.NEW_WORLD):
             people.adopt(model, self._history.newest(_AGAIN_ROWS), change is Change.NEW_WORLD)
         elif model is not None:
@@ -169,6 +180,9 @@ class Estimator:
             if change is Change.CAMERAS:
                 for p in people.everybody:
                     p.filter.set_rig(model.geometry)
+        if change is Change.LEFT_OUT:
+            for c in self._rig.left_out:
+                self._log.drop(c, before=self._now)
         people.left_out = self._health.left_out = self._rig.left_out
 
     def _tracks(self, observation: MultiView, detections: Detections) -> tuple[Row, list[Skeleton3D] | None]:
@@ -183,8 +197,17 @@ class Estimator:
         people = self._people.everybody
         return people[0].row if people and people[0].seen == detections.stamp else {}, shown
 
+    @property
+    def _several(self) -> bool:
+        """Everybody who is seen calibrates the rig: there were several people at once, and poses tell who is who."""
+        return self._log.crowded and self._people.lifted is not None
+
     def _followed_in_3d(self, observation: MultiView) -> bool:
-        """Several people, all cameras in a rig that is trusted, and the main person among those who are followed."""
+        """Several people, and a rig from everybody; or all cameras in a rig that is trusted, and the main person among
+        those who are followed.
+        """
+        if self._several and self._rig.state.solved:
+            return True
         model, people = self._rig.model, self._people.everybody
         return (model is not None and self._rig.state.trusted and self._crowd and bool(people) and people[0].confirmed
                 and any(len(v.keypoints) > 1 for v in observation.views)

@@ -25,6 +25,11 @@ class RigState(Enum):
     PLACING = auto()                #: as before, without cameras that were moved: they are placed anew
 
     @property
+    def solved(self) -> bool:
+        """There is a rig that was solved from views."""
+        return self in (RigState.PROVISIONAL, RigState.TRUSTED, RigState.PLACING)
+
+    @property
     def trusted(self) -> bool:
         """The rig is published."""
         return self in (RigState.TRUSTED, RigState.PLACING)

@@ -20,7 +20,8 @@ from .observation import MultiView
 from .person_view import Detections
 from .rig import NotSolved, Rig, SolveFailed
 from .rig.largest import TRUSTED_DEG
-from .rig.solver import Solution, SolverConfig, evenly
+from .rig.sightings import Sightings, SightingsLog
+from .rig.solver import Solution, SolverConfig, Tracks, evenly
 from .rig_model import RigModel, common_cameras
 from .rig_state import TRANSITIONS, Change, Explanation, Reason, RigState
 from .rig_watch import RigWatch
@@ -37,6 +38,11 @@ _GUESS_ROWS, _TRUSTED_ROWS = 12, 20
 _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 #: instants of somebody else, tried because the cameras did not agree on one person, before a solve
 _OTHERS_ROWS = 10
+#: several people: instants with lifted poses before a solve; instants that one looks at; poses that it adjusts
+_FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
+#: many poses of one second are alike, and so are their errors, of which a covariance contains nothing: what a rig from
+#: a shorter time is predicted to be off must be less by as much, s
+_SEVERAL_S = 5.
 
 
 class RigTracker:
@@ -66,6 +72,7 @@ class RigTracker:
         self._next_lifted = 1
         self._lifted_from: tuple[str, ...] = ()
         self._doubted = False
+        self._several = False                               # the newest solve was of everybody
 
     def _go(self, state: RigState, model: RigModel | None) -> None:
         assert state is self.state or state in TRANSITIONS[self.state], f'{self.state} does not lead to {state}'
@@ -170,11 +177,17 @@ class RigTracker:
             self.why = Explanation(Reason.ONE_CAMERA if len(cameras) < 2 else Reason.LIFTED_POSES)
         return Change.NEW_WORLD if old is None or old.cameras != model.cameras else Change.SOLVED
 
-    def schedule(self, now: float, history: History, crowd: bool) -> None:
-        """Begin a solve when it is time for one. crowd: several people may be in sight."""
+    def schedule(self, now: float, history: History, everybody: SightingsLog | None, crowd: bool = False) -> None:
+        """Begin a solve when it is time for one, from everybody who was seen or, without, from one person's views.
+
+        crowd: several people may be in sight.
+        """
         h, state = history, self.state
         if state in (RigState.PLACING, RigState.CHECKING_SAVED):
             return                                                  # first it must be clear where the cameras are
+        if everybody is not None:
+            self._schedule_everybody(now, everybody)
+            return
         if self._worker.busy or len(h.cameras) < 2 or not self._pace.due(now, h.seen) \
                 or h.span_s < self.config.solve_first_s:
             return
@@ -186,7 +199,21 @@ class RigTracker:
             return
         known = model if model is not None and model.cameras == cameras else None
         self._pace.began(now, h.seen)
-        self._worker.submit(now, h.tracks(cameras), SolverConfig(crowd=crowd), known.start if known else None,
+        self._several = False
+        self._submit(now, h.tracks(cameras), SolverConfig(crowd=crowd), known)
+
+    def _schedule_everybody(self, now: float, log: SightingsLog) -> None:
+        if self._worker.busy or len(log.image_size) < 2 or log.posed < _FEWEST_POSED \
+                or not self._pace.due(now, log.seen) or log.span_s < self.config.solve_first_s:
+            return
+        model = self.model if self.state is not RigState.LIFTED else None
+        known = model if model is not None and set(model.cameras) <= set(log.image_size) else None
+        self._pace.began(now, log.seen)
+        self._several = True
+        self._submit(now, log.sightings(_SIGHTINGS), SolverConfig(frames=_SEVERAL_FRAMES), known)
+
+    def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None) -> None:
+        self._worker.submit(now, views, config, known.start if known else None,
                             known.noise if known and known.noise.measured else None)
 
     def collect(self, now: float, history: History) -> Change:
@@ -207,7 +234,7 @@ class RigTracker:
         self._pace.worked()
         if isinstance(result, NotSolved) and self.state in (RigState.EMPTY, RigState.LIFTED):
             self.why = Explanation(Reason.NOT_SOLVED, {'reason': result.reason})
-            if 'disagreement' in result.numbers:
+            if 'disagreement' in result.numbers and not self._several:
                 return Change.OTHER_PEOPLE
         return change
 
@@ -232,14 +259,17 @@ class RigTracker:
         old, cameras = self.model if self.state is not RigState.LIFTED else None, solution.tracks.cameras
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
-        if sigma < TRUSTED_DEG and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
+        trusted = TRUSTED_DEG * (min(1., float(np.ptp(solution.tracks.stamp)) / _SEVERAL_S) if self._several else 1.)
+        if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
             level = 3
         if level < 3 and self.state is RigState.LIFTED and contradicts_lifted(solution):
             return Change.NOTHING                                   # a few instants fit many rigs
-        if old is not None and self._keeps(old, solution, level, history):
+        if old is not None and not (solution.overturned and level >= old.level) \
+                and self._keeps(old, solution, level, history):
             return Change.NOTHING
         # a frame that was published goes on; up and floor get better for a while, then they stay
-        same = old is not None and self.state.trusted and len(common_cameras(cameras, old.cameras)[0]) > 1
+        same = old is not None and self.state.trusted and not solution.overturned \
+            and len(common_cameras(cameras, old.cameras)[0]) > 1
         model = model_from_solution(
             solution, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
             baseline_pair=self.config.baseline_pair(cameras), keep=old if same else None,

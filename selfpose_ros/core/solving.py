@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from .noise import NoiseModel
 from .rig import NotSolved, SolveFailed
-from .rig.largest import solve_largest
+from .rig.everybody import solve_views
+from .rig.sightings import Sightings
 from .rig.solver import Solution, SolverConfig, Tracks
 from .rig.start import Start
 from .worker_process import ProcessEnded, WorkerProcess
@@ -48,19 +49,25 @@ class RigWorker:
         return self._future is not None or self._result is not None
 
     @staticmethod
-    def delay_s(tracks: Tracks, config: SolverConfig) -> float:
-        """What a solve takes on one core here, about, s."""
-        return .02 + .0012 * len(tracks.cameras) * min(len(tracks.stamp), config.frames)
+    def delay_s(views: Tracks | Sightings, config: SolverConfig, known: bool = False) -> float:
+        """What a solve takes on one core here, about, s; known: it has cameras to start from."""
+        poses = len(views.stamp)
+        if isinstance(views, Sightings):
+            poses *= int(views.present.any(0).any(0).sum())
+        once = .0012 * len(views.cameras) * min(poses, config.frames)
+        if isinstance(views, Tracks):
+            return .02 + once
+        return .1 + once if known else .3 + 1.5 * once
 
-    def submit(self, now: float, tracks: Tracks, config: SolverConfig, start: Start | None,
+    def submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, start: Start | None,
                noise: NoiseModel | None = None) -> None:
-        """Begin; the caller has checked `busy`. Start and noise: see `rig.solver.solve`."""
+        """Begin; the caller has checked `busy`. Start and noise: see `rig.everybody.solve_views`."""
         try:
             if self.where == 'inline':
-                self._result = solve_largest(tracks, config, start=start, noise=noise)
-                self._due = now + self.delay_s(tracks, config)
+                self._result = solve_views(views, config, start=start, noise=noise)
+                self._due = now + self.delay_s(views, config, start is not None)
                 return
-            self._future = self._start().submit(solve_largest, tracks, config, start=start, noise=noise)
+            self._future = self._start().submit(solve_views, views, config, start=start, noise=noise)
         except Exception as error:  # noqa: BLE001 - a defect of the solver must not cost people and rig
             self._result, self._due = _failed(error), now
 
@@ -70,7 +77,7 @@ class RigWorker:
             self._runner = None
         if self._runner is None:
             self._runner = (ThreadPoolExecutor(1, 'rig-solver') if self.where == 'thread'
-                            else WorkerProcess(solve_largest.__module__, nice=_NICE))
+                            else WorkerProcess(solve_views.__module__, nice=_NICE))
         return self._runner
 
     def poll(self, now: float) -> Solution | NotSolved | None:

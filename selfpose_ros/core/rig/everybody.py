@@ -18,12 +18,13 @@ from .alike import alike
 from .assigned import Assignment, assign_all
 from .clocks import with_clocks
 from .hypotheses import Tracklet, hypotheses, poses_of
+from .largest import solve_largest
 from .sightings import Sightings
 from .solver import FirstGuess, Solution, SolverConfig, Tracks, finish, first_guess
 from .start import Start
 from .value import NotSolved
 
-__all__ = ['Everybody', 'solve_everybody']
+__all__ = ['Everybody', 'solve_everybody', 'solve_views']
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ _MOST_PEOPLE = 8
 #: support of a first guess from which it needs no rival, and from which single people are not tried; of a rig that is
 #: returned. Measured on 60 windows of the validation split: right ones .65 to .97, wrong ones at most .63
 _CLEAR, _LIKELY, _SUPPORT = .75, .68, .6
+#: a rig is overturned by one that explains more: this share of it is what the old one reaches at most
+_OVERTURNED = .85
 #: single people who are tried where everybody at once fails
 _ALONE = 3
 #: rounds of adjustment and assignment
@@ -42,10 +45,25 @@ _ROUGHLY = .06
 
 @dataclass(frozen=True)
 class Everybody:
-    """A rig and who is who with it; `assignment` is of the detections in the order of the solution's cameras."""
+    """A rig and who is who with it; `assignment` is of the detections in the order of the solution's cameras.
+
+    overturned: the cameras that were given to start from explain clearly less.
+    """
 
     solution: Solution
     assignment: Assignment
+    overturned: bool = False
+
+
+def solve_views(views: Tracks | Sightings, config: SolverConfig | None = None, *, start: Start | None = None,
+                noise: NoiseModel | None = None, min_quality: float = 0.) -> Solution | NotSolved:
+    """The rig from what was seen of one person, see `solve_largest`, or of everybody, see `solve_everybody`."""
+    if isinstance(views, Tracks):
+        return solve_largest(views, config, start=start, noise=noise, min_quality=min_quality)
+    found = solve_everybody(views, config, start=start, noise=noise)
+    if isinstance(found, NotSolved):
+        return found
+    return replace(found.solution, overturned=found.overturned)
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,11 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     config = config or SolverConfig()
     lifted = np.nonzero(np.isfinite(d.lifted_sigma).any((1, 2, 3)))[0]
     few = d.instants(lifted) if len(lifted) else d
-    best, refused = _best(few, config, start, noise or NoiseModel.prior(d.image_size))
+    noise = noise or NoiseModel.prior(d.image_size)
+    known = None
+    if start is not None and set(start.names) <= set(d.cameras):
+        known = _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise))
+    best, refused = _best(few, config, known)
     if best is None:
         return refused or NotSolved('no two cameras show the same person for long enough: walk where they overlap', {})
     part, guess, solution = _part(d, best.names), best.guess, None
@@ -88,18 +110,17 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
         return NotSolved('several people are in sight, and it is undecided who is who in the views: the likeliest rig '
                          f'explains {100 * who.share:.0f} % of what is seen, and {100 * who.found:.0f} % of what '
                          'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
-    return _with_clocks(part, Everybody(solution, who), guess, config)
+    overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
+    return _with_clocks(part, Everybody(solution, who, overturned), guess, config)
 
 
-def _best(d: Sightings, config: SolverConfig, start: Start | None,
-          noise: NoiseModel) -> tuple[_Candidate | None, NotSolved | None]:
+def _best(d: Sightings, config: SolverConfig,
+          known: _Candidate | None) -> tuple[_Candidate | None, NotSolved | None]:
     """The candidate that explains most; the first that explains nearly everything is not compared with others."""
-    best: _Candidate | None = None
+    best: _Candidate | None = known
     refused: NotSolved | None = None
-    if start is not None and set(start.names) <= set(d.cameras):
-        best = _candidate(d, start.names, FirstGuess(start.cameras, start.bones, noise))
-        if best.assignment.support >= _CLEAR:
-            return best, None
+    if best is not None and best.assignment.support >= _CLEAR:
+        return best, None
     found = hypotheses(alike(d), len(d.cameras))
     # everybody at once; but one tracklet that is taken for somebody else can spoil it: then single people
     everybody = [(h, h.people) for h in found]

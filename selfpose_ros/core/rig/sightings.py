@@ -15,7 +15,7 @@ from ..observation import MultiView
 from ..person_view import Detections
 from ..resample import move_in_time
 from ..tracks.distance import person_size
-from ..tracks.tracklets import Tracklets
+from ..tracks.tracklets import TrackletsByCamera
 from .solver import Tracks
 
 __all__ = ['Sightings', 'SightingsLog', 'followed']
@@ -120,14 +120,16 @@ class SightingsLog:
     """All detections of the newest minutes. When full, every second of the older half goes."""
 
     def __init__(self, lifter: Lifter | None, lift_every_s: float = .08, most_rows: int = 900) -> None:
-        """lifter: None = only detections with depths become poses.  lift_every_s: stride of the poses, s."""
+        """lifter: None = only detections with depths become poses.  lift_every_s: stride of the poses, s; there are
+        none as long as no view ever showed more than one person.
+        """
         self.lift_every_s, self.most_rows = lift_every_s, most_rows
         self._lifter = lifter
-        self._follow: dict[str, Tracklets] = {}
         self._rows: list[Detections] = []
         self._lifted = -np.inf
         self.image_size: dict[str, tuple[int, int]] = {}
         self.seen = 0                                       # rows ever added
+        self.posed = 0                                      # of them, those with lifted poses
         self.crowded = False                                # a view ever showed more than one person
 
     def __len__(self) -> int:
@@ -137,13 +139,8 @@ class SightingsLog:
     def span_s(self) -> float:
         return self._rows[-1].stamp - self._rows[0].stamp if self._rows else 0.
 
-    def follow(self, observation: MultiView) -> Detections:
-        """The detections of an instant with the numbers of their tracklets."""
-        return Detections.of(observation, {v.camera: self._follow.setdefault(v.camera, Tracklets()).update(v)
-                                           for v in observation.views})
-
     def add(self, detections: Detections) -> None:
-        """Keep an instant; one that shows nobody is left out."""
+        """Keep an instant of detections with tracklets; one that shows nobody is left out."""
         if not any(detections.people.values()):
             return
         now = detections.stamp
@@ -153,9 +150,10 @@ class SightingsLog:
                 if self.image_size.get(p.camera, p.image_size) != p.image_size:
                     self.drop(p.camera)                     # another resolution: old pixels mean nothing
                 self.image_size[p.camera] = p.image_size
-        if now - self._lifted >= self.lift_every_s - 1e-6:
+        if self.crowded and now - self._lifted >= self.lift_every_s - 1e-6:
             poses = lift_views(self._lifter, list(detections))
             self._lifted = now
+            self.posed += bool(poses)
             detections = replace(detections, people={
                 c: tuple(replace(p, lifted=poses.get(p)) for p in people) for c, people in detections.people.items()})
         self._rows.append(detections)
@@ -173,9 +171,11 @@ class SightingsLog:
             self.image_size.pop(camera, None)
 
     def clear(self) -> None:
-        """Forget everything but the tracklets that go on."""
+        """Forget everything."""
         self._rows.clear()
         self.image_size.clear()
+        self.seen = self.posed = 0
+        self._lifted = -np.inf
 
     def sightings(self, most: int = 0) -> Sightings:
         """What is kept, or `most` instants of it, evenly; those with poses first."""
@@ -192,6 +192,7 @@ def followed(frames: Iterable[MultiView], lifter: Lifter | None, poses: int) -> 
     frames = list(frames)
     span = frames[-1].stamp - frames[0].stamp if frames else 0.
     log = SightingsLog(lifter, span / max(poses, 1), max(len(frames), 1))
+    tracklets = TrackletsByCamera()
     for f in frames:
-        log.add(log.follow(f))
+        log.add(Detections.of(f, tracklets.update(f)))
     return log

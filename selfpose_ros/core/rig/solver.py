@@ -131,6 +131,7 @@ class Solution:
         cost: robust cost per observation.  reprojection_px: median residual.
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
+        overturned: the cameras that it was started from explain clearly less of what is seen: they were wrong.
     """
 
     state: BundleState
@@ -144,6 +145,7 @@ class Solution:
     distinct: int
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
+    overturned: bool = False
 
     @property
     def frames(self) -> int:

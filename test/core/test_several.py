@@ -1,0 +1,247 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Several people: who is who and where the cameras are, found together."""
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from oracle import Oracle
+from scenes import EXACT, Scene, rotation_errors, scene
+
+from selfpose_ros.core import rotation
+from selfpose_ros.core.cameras import Cameras
+from selfpose_ros.core.estimator import Estimator, EstimatorConfig
+from selfpose_ros.core.noise import NoiseModel
+from selfpose_ros.core.observation import MultiView, View2D
+from selfpose_ros.core.offline import reconstruct_offline
+from selfpose_ros.core.person_view import Detections
+from selfpose_ros.core.rig import NotSolved
+from selfpose_ros.core.rig.alike import alike
+from selfpose_ros.core.rig.assigned import assign_all
+from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
+from selfpose_ros.core.rig.everybody import solve_everybody
+from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
+from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed
+from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
+from selfpose_ros.core.rig.start import Start
+from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
+from selfpose_ros.synthetic import walker
+
+FPS = 15.
+
+
+@functools.cache
+def three(seconds: float = 2.4) -> Scene:
+    """Three people near each other: one walks, one exercises, one does both."""
+    who = (('walk', (-.9, -.7)), ('exercise', (1., -.2)), ('mixed', (0., 1.)))
+    people = [walker(seconds, FPS, 5 + k, style, 1.6 + .1 * k, start) for k, (style, start) in enumerate(who)]
+    return scene(4, seconds, FPS, 3, joints=np.stack(people, 1), identities=True)
+
+
+def lifter(s: Scene) -> Oracle:
+    return Oracle(s.joints, s.rig)
+
+
+@functools.cache
+def log() -> SightingsLog:
+    return followed(three().frames, lifter(three()), 24)
+
+
+def sightings() -> Sightings:
+    return log().sightings()
+
+
+def truth(s: Scene) -> Cameras:
+    return Cameras(s.rig.R, s.rig.t, s.rig.K[:, 0, 0], s.rig.K[:, :2, 2])
+
+
+def owners(d: Sightings, s: Scene) -> dict[tuple[int, int], int]:
+    """Whose each tracklet is, by the identities that the simulated network gave."""
+    out = {}
+    for t, f in enumerate(s.frames):
+        for view in f.views:
+            v = d.cameras.index(view.camera)
+            for k, who in enumerate(view.person):
+                if d.tracklet[t, v, k] >= 0:
+                    out[v, int(d.tracklet[t, v, k])] = int(who)
+    return out
+
+
+def mixed(people: tuple[tuple[tuple[int, int], ...], ...], owner: dict[tuple[int, int], int]) -> list[set[int]]:
+    return [who for members in people if len(who := {owner[m] for m in members}) > 1]
+
+
+def test_pairs_of_tracklets_propose_the_rotation_between_their_cameras() -> None:
+    s, found = three(), alike(sightings())
+    assert set(found) == {(a, b) for a in range(4) for b in range(a + 1, 4)}
+    for (a, b), pair in found.items():
+        worth, R = pair.proposals(4)[0]
+        assert rotation.angle_deg(R, s.rig.R[b] @ s.rig.R[a].T) < 15., (a, b)
+        assert worth > .5
+
+
+def test_the_best_hypothesis_has_the_rotations_and_nobody_is_two_people() -> None:
+    s, d = three(), sightings()
+    best, *others = hypotheses(alike(d), 4)
+    assert best.cameras == (0, 1, 2, 3)
+    assert rotation_errors(best.R, s.rig.R).max() < 15.
+    assert all(o.worth < best.worth for o in others)
+    assert not mixed(best.people, owners(d, s))
+    instant, chosen, person = poses_of(d, best.people)
+    assert len(np.unique(person)) >= 3 and ((chosen >= 0).sum(1) > 1).all()
+    assert all((np.diff(instant[person == q]) > 0).all() for q in np.unique(person))
+
+
+def test_with_the_true_cameras_everybody_is_who_he_is_and_nearly_all_is_explained() -> None:
+    s, d = three(), sightings()
+    found = assign_all(d, truth(s), NoiseModel.prior(d.image_size))
+    owner = owners(d, s)
+    for q in np.unique(found.person):
+        rows, v = np.nonzero((found.person == q)[:, None] & (found.chosen >= 0))
+        who = [owner[k, int(d.tracklet[found.instant[n], k, found.chosen[n, k]])] for n, k in zip(rows, v, strict=True)]
+        assert len(set(who)) == 1
+    assert found.share > .85 and found.found > .85 and found.seen > 300
+
+
+@pytest.mark.parametrize('turn', [(0., .35, 0.), (0., -.35, 0.), (.2, 0., 0.)])
+def test_wrong_cameras_explain_little(turn: tuple[float, float, float]) -> None:
+    s, d = three(), sightings()
+    R = s.rig.R.copy()
+    R[1] = rotation.exp(np.array(turn)) @ R[1]
+    R[2] = rotation.exp(-np.array(turn)) @ R[2]
+    right, wrong = (assign_all(d, c, NoiseModel.prior(d.image_size)) for c in (truth(s), replace(truth(s), R=R)))
+    assert wrong.support < .6 * right.support
+
+
+def test_the_rig_from_everybody() -> None:
+    s = three()
+    found = solve_everybody(sightings(), SolverConfig(frames=40, first_frames=24))
+    assert not isinstance(found, NotSolved)
+    assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 2.
+    assert found.assignment.support > .7 and not found.overturned
+    assert found.solution.state.bones.shape == (len(np.unique(found.solution.tracks.person)), 16)
+
+
+def test_a_wrong_rig_is_overturned_and_a_right_one_is_not() -> None:
+    s, d = three(), sightings()
+    R = np.stack([rotation.exp(np.array([0., .3 * v, 0.])) @ s.rig.R[v] for v in range(4)])
+    wrong = Start(d.cameras, replace(truth(s), R=R), np.full(16, .3))
+    found = solve_everybody(d, SolverConfig(frames=40, first_frames=24), start=wrong)
+    assert not isinstance(found, NotSolved) and found.overturned
+    assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 2.
+    right = Start(d.cameras, truth(s), np.full(16, .3))
+    kept = solve_everybody(d, SolverConfig(frames=40, first_frames=24), start=right)
+    assert not isinstance(kept, NotSolved) and not kept.overturned
+
+
+def test_people_who_are_not_the_same_in_the_views_have_no_rig() -> None:
+    """Every camera saw another film: nothing explains it."""
+    s, d = three(), sightings()
+    T = len(d.stamp)
+    moved = {n: np.stack([np.roll(getattr(d, n)[:, v], 9 * v, axis=0) for v in range(4)], 1)
+             for n in ('kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')}
+    assert T > 30 and s.joints.shape[1] == 3
+    found = solve_everybody(replace(d, **moved), SolverConfig(frames=40, first_frames=24))
+    assert isinstance(found, NotSolved) or found.solution.quality < .5
+
+
+def test_bones_of_several_people_are_their_own() -> None:
+    """Two of different size, exact views, true cameras held: each has the lengths that are his."""
+    s = three()
+    X = s.joints[:24, :2]
+    px = truth(s).project(X.transpose(1, 0, 2, 3).reshape(-1, 17, 3))
+    person = np.repeat([0, 1], len(X))
+    problem = BundleProblem(px, np.full(px.shape[:-1], 1.), truth(s).centre, np.log(truth(s).focal), np.zeros(4),
+                            hold_cameras=True, person=person)
+    rng = np.random.default_rng(1)
+    state = BundleState(truth(s), X.transpose(1, 0, 2, 3).reshape(-1, 17, 3) + .02 * rng.normal(size=(48, 17, 3)),
+                        np.tile(problem.bone_mean, (2, 1)))
+    found = adjust(state, problem, steps=15, covariance=False)
+    thigh = np.linalg.norm(X[:, :, 2] - X[:, :, 1], axis=-1).mean(0)
+    assert found.state.bones.shape == (2, 16)
+    assert found.state.bones[1, 1] / found.state.bones[0, 1] == pytest.approx(thigh[1] / thigh[0], rel=.02)
+
+
+def test_one_person_twice_is_the_same_adjustment() -> None:
+    """Rows labelled as two people who are one: the cameras are those of one, for only the bones are known less well."""
+    s = scene(4, 2., FPS, 1)
+    d = followed(s.frames, None, 0).sightings()
+    rows = np.arange(len(d.stamp))
+    one = replace(d.tracks(rows, np.zeros((len(rows), 4), np.int64), np.zeros(len(rows), np.int64)), person=None)
+    two = replace(one, person=(rows >= len(rows) // 2).astype(np.int64))
+    found = [solve(t, SolverConfig(frames=40)) for t in (one, two)]
+    assert all(isinstance(f, Solution) for f in found)
+    assert all(rotation_errors(f.state.cameras.R, s.rig.R).max() < 2. for f in found)
+    assert found[1].state.bones.shape == (2, 16) and found[0].state.bones.shape == (16,)
+
+
+@functools.cache
+def live() -> tuple[Estimator, list[int]]:
+    s = three(4.)
+    e = Estimator(EstimatorConfig(), lifter=lifter(s))
+    levels = [max((p.level for p in e.update(f)), default=0) for f in s.frames]
+    e.close()
+    return e, levels
+
+
+def test_live_everybody_calibrates_the_rig() -> None:
+    s, (e, levels) = three(4.), live()
+    assert e.rig is not None and levels[-1] == 3
+    assert rotation_errors(e.rig.R, s.rig.R).max() < 3.
+    assert len(e.update(replace(s.frames[-1], stamp=s.frames[-1].stamp + .07))) == 3
+
+
+def test_a_rig_of_one_second_is_not_published() -> None:
+    """However many people there are: the poses of a second are alike."""
+    _, levels = live()
+    assert levels.index(3) / FPS >= 1.4
+
+
+def test_off_line_everybody_is_where_he_is() -> None:
+    s = three()
+    people, rig = reconstruct_offline(s.frames, lifter=lifter(s))
+    assert not isinstance(rig, NotSolved)
+    assert rotation_errors(rig.R, s.rig.R).max() < 2.
+    assert np.median([len(p) for p in people]) == 3
+
+
+def test_a_view_of_somebody_else_costs_nothing() -> None:
+    """A poster in one view all the time."""
+    s = three()
+    poster = s.frames[5].views[0].keypoints[:1] * .5 + [30., 40.]
+
+    def hung(f: MultiView) -> MultiView:
+        v = f.views[0]
+        return replace(f, views=(View2D(v.camera, v.stamp, np.concatenate([poster, v.keypoints]), np.concatenate(
+            [np.full((1, 17), .8), v.confidence]), v.image_size), *f.views[1:]))
+    d = followed([hung(f) for f in s.frames], lifter(s), 24).sightings()
+    found = solve_everybody(d, SolverConfig(frames=40, first_frames=24))
+    assert not isinstance(found, NotSolved)
+    assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 2.
+
+
+def test_the_log_is_bounded_and_lifts_at_its_stride() -> None:
+    s = three()
+    small, tracklets = SightingsLog(lifter(s), .2, most_rows=20), TrackletsByCamera()
+    for f in s.frames:
+        small.add(Detections.of(f, tracklets.update(f)))
+    assert len(small) <= 20 and small.seen == len(s.frames) and small.crowded
+    assert small.posed == pytest.approx(len(s.frames) / FPS / .2, abs=2)
+    small.drop('cam1')
+    assert 'cam1' not in small.image_size and 'cam1' not in small.sightings().cameras
+
+
+def test_sightings_are_moved_to_their_instants() -> None:
+    """Cameras that run free: joints are where they were at the instant, between the neighbours."""
+    s = scene(2, 2., FPS, 3, 'walk', **EXACT)
+    late = [replace(f, views=tuple(replace(v, stamp=v.stamp + (.02 if v.camera == 'cam2' else 0.)) for v in f.views))
+            for f in s.frames]
+    here, there = (followed(x, None, 0).sightings() for x in (s.frames, late))
+    moved = there.kp[5:-5, 1] - here.kp[5:-5, 1]
+    step = np.gradient(here.kp[:, 1], axis=0)[5:-5]
+    some = (np.abs(step) > 1.) & (np.abs(step) < 6.)             # neither still nor faster than is interpolated
+    # stamps are late by .02 s: what is shown at an instant was stamped later, so it lags
+    assert np.median(moved[some] / step[some]) == pytest.approx(-.02 * FPS, abs=.06)
