@@ -39,7 +39,12 @@ def new_people(most: int = 4, rig: Rig | None = None, reentry_s: float = REENTRY
 
 
 def feed(people: People, frames: list[MultiView]) -> list[list[Skeleton3D]]:
-    return [people.update(Detections.of(f), {}) for f in frames]
+    out, tracklets = [], TrackletsByCamera()
+    for f in frames:
+        detections = Detections.of(f, tracklets.update(f))
+        people.see(detections)
+        out.append(people.update(detections, {}))
+    return out
 
 
 @functools.cache
@@ -310,3 +315,74 @@ def test_whose_filter_went_astray_is_found_again_under_his_number() -> None:
     out = feed(people, frames[15:30])
     assert {s.person for o in out for s in o} == {first}
     assert nearest(out[-1][0], X[29][None])[1] < .08
+
+
+# -- who comes back, and whom one camera sees
+
+def through_the_door(out_s: tuple[float, float], seed: int = 1) -> tuple[Array, list[MultiView]]:
+    """Two people; no camera sees the second between these times, and the first all the time."""
+    X = np.stack([walker(5., FPS, seed, 'mixed', start=(-.8, 0.)), walker(5., FPS, 7, 'mixed', start=(.8, .4))], 1)
+    seen = X.copy()
+    t = np.arange(len(X)) / FPS
+    seen[(t > out_s[0]) & (t < out_s[1]), 1] = np.nan
+    return X, frames_of(observe(seen, room(), FPS, seed))
+
+
+def test_whoever_comes_back_through_the_door_is_who_he_was() -> None:
+    """Out of sight for 2 s while another stays: two identities in all, each on one person (measured: at once)."""
+    X, frames = through_the_door((1.5, 3.5))
+    out = feed(new_people(), frames)
+    who: dict[int, set[int]] = {}
+    for x, o in zip(X, out, strict=True):
+        for s in o:
+            k, e = nearest(s, x)
+            if e < .3:
+                who.setdefault(s.person, set()).add(k)
+    assert sorted(map(sorted, who.values())) == [[0], [1]]
+    assert len(out[-1]) == 2 and max(len(o) for o in out[round(2.5 * FPS):round(3.4 * FPS)]) == 1
+
+
+def test_somebody_of_another_size_who_comes_in_is_somebody_new() -> None:
+    """A man of 1.85 m leaves and a child of 1.30 m comes in where he left: another identity."""
+    man, child = walker(4., FPS, 3, 'mixed', 1.85), walker(4., FPS, 3, 'mixed', 1.30)
+    t = np.arange(len(man)) / FPS
+    X = np.where((t < 1.6)[:, None, None], man, child)
+    X[(t > 1.6) & (t < 2.6)] = np.nan
+    out = feed(new_people(), frames_of(observe(X, room(), FPS, 3)))
+    before, after = {s.person for o in out[:20] for s in o}, {s.person for s in out[-1]}
+    assert len(before) == len(after) == 1 and before != after
+
+
+def test_whom_one_camera_sees_is_not_shown_for_long_and_keeps_his_identity() -> None:
+    """From 1.5 s to 3.5 s only cam1 sees him: not shown 0.5 s later; then the same person at once, to 10 cm."""
+    X, frames = alone()
+    X5, frames = X, views_changed(frames, between(1.5, 3.5, lambda v: v if v.camera == 'cam1' else nobody(v)))
+    out = feed(new_people(), frames)
+    assert not any(out[round(2.1 * FPS):round(3.4 * FPS)])
+    back = out[round(3.7 * FPS)]
+    assert len({s.person for o in out for s in o}) == 1 and nearest(back[0], X5[round(3.7 * FPS)][None])[1] < .1
+
+
+def test_a_poster_is_not_a_person_and_costs_nobody_his_identity() -> None:
+    """cam1 shows a still pose all the time beside two people: two people are shown, each with one identity."""
+    X, frames = crossing()
+    still = next(v for v in frames[0].views if v.camera == 'cam1')
+    shape = still.keypoints[:1] * .6 + [250., 80.]
+
+    def with_poster(v: View2D) -> View2D:
+        if v.camera != 'cam1':
+            return v
+        return replace(v, keypoints=np.concatenate([v.keypoints, shape]), person=np.append(v.person, -1),
+                       confidence=np.concatenate([v.confidence, np.where(np.isfinite(shape).all(-1), .8, 0.)]))
+    out = feed(new_people(), views_changed(frames, with_poster))
+    assert max(len(o) for o in out) == 2 and {s.person for o in out for s in o} == {s.person for s in out[-1]}
+
+
+def test_of_too_many_people_the_nearest_to_the_middle_are_followed() -> None:
+    """One of two may be followed, the one far out is there first: the one in the middle takes his place."""
+    far, near = walker(3., FPS, 4, 'stand', start=(1.6, 1.2)), walker(3., FPS, 5, 'stand', start=(0., 0.))
+    near[:10] = np.nan
+    X = np.stack([far, near], 1)
+    out = feed(new_people(most=1), frames_of(observe(X, room(), FPS, 4)))
+    assert nearest(out[8][0], X[8, :1])[1] < .1 and nearest(out[-1][0], X[-1])[0] == 1
+    assert max(len(o) for o in out) == 1
