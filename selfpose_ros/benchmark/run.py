@@ -21,6 +21,7 @@ from ..io.motion_capture import read_motion
 from ..synthetic.clips import chosen
 from .cases import Outcome, Task
 from .errors import BenchmarkError
+from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .pool import run_tasks
 from .real import read_real, real_rows
@@ -33,7 +34,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'real', *SPEED, 'pixels')
+ROWS = (*ACCURACY, 'people', 'real', *SPEED, 'pixels')
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,12 @@ def wanted(options: Options) -> tuple[str, ...]:
     unknown = [r for r in options.rows if r not in ROWS]
     if unknown:
         raise BenchmarkError(f'--rows {", ".join(unknown)}: not known; choose from {", ".join(ROWS)}')
-    able = [r for r in ROWS if (r not in ACCURACY or options.motion) and (r != 'real' or options.real)]
+    able = [r for r in ROWS if (r not in (*ACCURACY, 'people') or options.motion) and (r != 'real' or options.real)]
     if not options.rows:
         if options.motion is None and options.real is None:
             raise BenchmarkError('nothing to measure accuracy on: give --motion FILE.npz (or --real, or --rows '
                                  f'{",".join(SPEED)},pixels for speed alone)')
-        return tuple(able)
+        return tuple(r for r in able if r != 'people')      # an hour of work: by name only
     lacking = [r for r in options.rows if r not in able]
     if lacking:
         needed = '--real FILE.npz' if lacking == ['real'] else '--motion FILE.npz'
@@ -154,6 +155,10 @@ def run_benchmark(options: Options, told: Told) -> Report:
     for name in names:
         if name in ACCURACY and all(report.outcomes[c] for c in ACCURACY[name][0]):
             report.rows += ACCURACY[name][1](report.outcomes)
+    if 'people' in names and options.motion is not None:
+        with _kept(report, 'people'):
+            report.rows += people_rows(read_motion(options.motion), options.seed, options.lifter.open(),
+                                       lambda done, total: told('people', done, total))
     if real is not None:
         told('real recording', 0, 1)
         with _kept(report, 'real recording'):

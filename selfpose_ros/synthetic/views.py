@@ -15,7 +15,7 @@ from ..core.rig import Rig
 from ..core.skeleton import BONES
 from .network2d import PARTS, Network2D, OneClip, chain
 
-__all__ = ['frames_of', 'observe']
+__all__ = ['frames_of', 'hidden_joints', 'observe']
 
 Array = NDArray[np.float64]
 
@@ -142,7 +142,7 @@ def _detect(rng: np.random.Generator, X: Array, rig: Rig, v: int, rate: float, n
         mistaken_frames=_OCCLUSION_S * rate)
     out, conf = network.detect(rng, OneClip(T), px)
     if P > 1:
-        hidden = _hidden(X, px, rig, v)
+        hidden = hidden_joints(X, px, rig, v)
         out += np.where(hidden[..., None], rng.normal(0, 4 * noise_px, out.shape), 0.)
         conf *= np.where(hidden, rng.uniform(.1, .5, conf.shape), 1.)
         conf[hidden.mean(-1) > .6] = 0.
@@ -151,7 +151,7 @@ def _detect(rng: np.random.Generator, X: Array, rig: Rig, v: int, rate: float, n
     return out, np.where(inside, conf, 0.)
 
 
-def _hidden(X: Array, px: Array, rig: Rig, v: int) -> NDArray[np.bool_]:
+def hidden_joints(X: Array, px: Array, rig: Rig, v: int) -> NDArray[np.bool_]:
     """(T, P, 17) joints that lie behind another person's body (bones 9 cm thick, at least 20 cm nearer)."""
     T, P = X.shape[:2]
     depth = X @ rig.R[v, 2] + rig.t[v, 2]
