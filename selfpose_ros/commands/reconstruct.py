@@ -43,6 +43,7 @@ exit status: 0 all done; 1 some recordings of several failed (they are listed), 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    from ..core.config import EstimatorConfig
     from ..core.skeleton import JOINT_SETS
     from ..inference.lifter_choice import LIFTER_HELP
     from ..inference.pose2d import DEFAULT, MODEL_HELP
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='distance between two cameras, m: gives the scale')
     parser.add_argument('--baseline-cameras', type=_words, default=(), metavar='A,B',
                         help='the two cameras of --baseline; default: the first two by name')
+    parser.add_argument('--max-people', type=_whole, default=EstimatorConfig.max_people, metavar='N',
+                        help='no more people than this are followed (default: %(default)s)')
     parser.add_argument('--fps', type=partial(_length, lowest=.1, highest=1e4), metavar='HZ',
                         help='frames a second: needed for OpenPose, overrules the stamps of videos')
     parser.add_argument('--image-size', type=_sizes, default=(), metavar='WxH[,WxH]',
@@ -188,7 +191,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     options = ReadOptions(partial(view_network, network), args.fps, args.image_size, args.joints, args.topics,
                           args.max_megapixels)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
-                             baseline_cameras=args.baseline_cameras, correction=args.correction)
+                             baseline_cameras=args.baseline_cameras, max_people=args.max_people,
+                             correction=args.correction)
     if args.correction and args.offline:
         raise IoError('--correction: what --offline makes knows all instants already; leave one of the two out')
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:

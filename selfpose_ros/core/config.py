@@ -16,7 +16,7 @@ class EstimatorConfig:
         person_height_m: standing height of the person that is seen, m; 0 = unknown.
         baseline_m: distance between the centres of the cameras named in `baseline_cameras`, m; 0 = unknown.
         baseline_cameras: the two cameras of `baseline_m`; empty = the first two by name.
-        max_people: no more people than this are followed.
+        max_people: no more people than this are followed: the nearest to where the cameras look.
         rig_solver: 'inline' (deterministic: replay, offline), 'thread', or 'process' (a live node).
         solve_first_s: first attempt at the rig after this much footage, s; 0 = with the first instant.
         lag_s: results are this much older, in the light of what came since (fixed-lag smoother), s; 0 = newest.
@@ -29,7 +29,7 @@ class EstimatorConfig:
     person_height_m: float = 0.
     baseline_m: float = 0.
     baseline_cameras: tuple[str, ...] = ()
-    max_people: int = 4
+    max_people: int = 6
     rig_solver: str = 'inline'
     solve_first_s: float = 0.
     lag_s: float = 0.

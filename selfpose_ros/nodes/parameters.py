@@ -72,7 +72,7 @@ class Pose2DSettings:
     max_megapixels: float = _of(
         MAX_MEGAPIXELS, 'Larger images are refused before memory is taken for them, million px.', unit='Mpx', low=0.1,
         high=1000., any_time=True)
-    max_people: int = _of(4, 'No more people than this are looked for and published per camera: the nearest '
+    max_people: int = _of(6, 'No more people than this are looked for and published per camera: the nearest '
                           '(largest) ones.', low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
                                 any_time=True)
@@ -115,7 +115,7 @@ class FusionSettings:
         0., 'Distance between two cameras, which sets the metric scale if no height is given; 0 = not known. With '
         'neither, the average adult sets it.', unit='m', low=0., high=1000.)
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
-    max_people: int = _of(4, 'No more people than this are followed; of a message with more than four times as many '
+    max_people: int = _of(6, 'No more people than this are followed; of a message with more than four times as many '
                           'the surest are taken.', low=1, high=50)
     max_age_s: float = _of(0.5, 'Results older than this (and than twice `max_wait_s`) are left out and counted, not '
                            'sent as if they were new: what fuses is too slow then. 0 = all are sent.', unit='s', low=0.,

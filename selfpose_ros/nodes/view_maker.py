@@ -46,7 +46,7 @@ class ViewMaker:
         SkeletonError: the network's joint names do not describe a body.
     """
 
-    def __init__(self, camera: str, network: Pose2D, max_people: int = 4, min_confidence: float = 0.,
+    def __init__(self, camera: str, network: Pose2D, max_people: int = 6, min_confidence: float = 0.,
                  max_megapixels: float = MAX_MEGAPIXELS, topic: str = '') -> None:
         self.camera, self.network = camera, network
         self.max_people, self.min_confidence = max_people, min_confidence

@@ -86,7 +86,7 @@ class BlazePose:
     """
 
     def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
-                 max_people: int = 4, min_score: float | None = None) -> None:
+                 max_people: int = 6, min_score: float | None = None) -> None:
         if detect_every < 1 or max_people < 1:
             raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
         if detector is not None and detector.vision.family != 'blazepose_detector':
