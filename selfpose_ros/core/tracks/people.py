@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 REENTRY_S = 15.
 #: somebody nobody sees any more is not followed after this, s; nor whom one camera sees, where there is no lifter
 _FORGET_S, _FORGET_ALONE_S = 1., 1.
+#: one person is alone again when there was no other for this long, s
+_ALONE_AGAIN_S = 5.
 #: somebody new who is not seen again within this was none, s
 _DOUBT_S = .2
 #: somebody lost is found again within this distance, and what he can have walked since, m, m/s; where no view shows
@@ -72,6 +74,7 @@ class People:
         #: cameras that were moved: their views are matched, but measure nothing
         self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
+        self._several = -np.inf                             # newest instant with several people or bodies, s
 
     def clear(self) -> None:
         """Nobody is followed any more; identities are kept."""
@@ -89,6 +92,7 @@ class People:
         """Stamps go on from another time; filters cannot."""
         self.clear()
         self._ids.shift(by_s)
+        self._several += by_s
 
     def see(self, detections: Detections) -> None:
         """The detections of an instant, with or without a rig: tracklets keep identities, views may have depths (which
@@ -175,7 +179,10 @@ class People:
         now = detections.stamp
         views = [v for v in detections.views if v.camera in m.cameras]
         self._ids.clean(now)
-        self._forget(now)
+        if len(self.everybody) > 1 or any(len(v.keypoints) > 1 for v in views):
+            self._several = now
+        one_view = self._one_view_is_enough(m, now)
+        self._forget(now, one_view)
         for p, found in zip(self.everybody, claim(self.everybody, views, detections, m), strict=True):
             fusion.step(p, now, detections.row(found))
         self._drop_doubles()
@@ -190,16 +197,23 @@ class People:
                 self._ids.seen(p, p.row if m.level < 3 else p.agreed if len(p.agreed) > 1 else (), now)
         self.everybody.sort(key=lambda p: not p.confirmed)
         shown = [p for p in self.everybody if p.confirmed and now - p.seen <= COAST_S
-                 and (self.lifted is not None or p.alone_s(now) <= ALONE_S)]
+                 and (one_view or p.alone_s(now) <= ALONE_S)]
         return self._output.of(shown, now, m, self.lifted, self.left_out)
 
-    def _forget(self, now: float) -> None:
+    def _one_view_is_enough(self, m: RigModel, now: float) -> bool:
+        """Whether somebody is followed on by one view and a lifter. Where several people are about and cameras have
+        places, it is soon somebody else's.
+        """
+        return self.lifted is not None and (
+            m.level < 3 or len(m.cameras) == 1 or now - self._several > _ALONE_AGAIN_S)
+
+    def _forget(self, now: float, one_view: bool) -> None:
         """Over a pause nobody is predicted: who was not seen for long is found anew."""
         kept = []
         for p in self.everybody:
             away = now - p.seen
             if away > (_FORGET_S if p.confirmed else _DOUBT_S) \
-                    or (self.lifted is None and p.alone_s(now) > _FORGET_ALONE_S):
+                    or (not one_view and p.alone_s(now) > _FORGET_ALONE_S):
                 self._lose(p)
             else:
                 kept.append(p)
