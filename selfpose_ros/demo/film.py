@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.rig import Rig
 from ..synthetic import ring_rig, walker
 from ..synthetic.figure import drawn_joints
+from .crossing import LOOKS, MOST_PEOPLE, crossing_walkers
 from .errors import DemoError
 
 __all__ = ['Film', 'Truth', 'make_film']
@@ -32,7 +33,10 @@ _PIECE = 40
 
 @dataclass(frozen=True)
 class Truth:
-    """The true motion. joints: (N, 17, 3) m at times i / rate_hz s, as drawn; world: z up, origin on the floor."""
+    """The true motion of one person.
+
+    joints: (N, 17, 3) m at times i / rate_hz s, as drawn; world: z up, origin on the floor.
+    """
 
     joints: Array
     rate_hz: float = _TRUTH_HZ
@@ -53,17 +57,22 @@ class Film:
 
     Attributes:
         rig: the true cameras.
-        truth: the true motion.
+        people: the true motion of each person.
         time_s: (N,) when each image is taken, s from the beginning.
         camera: (N,) index into `rig.cameras`.
         jpeg: N encoded images.
     """
 
     rig: Rig
-    truth: Truth
+    people: tuple[Truth, ...]
     time_s: Array
     camera: NDArray[np.int64]
     jpeg: tuple[bytes, ...]
+
+    @property
+    def truth(self) -> Truth:
+        """Of the first person, who is the only one in most films."""
+        return self.people[0]
 
     @property
     def duration_s(self) -> float:
@@ -83,8 +92,8 @@ class Film:
 
 def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: float = 12.,
               size: tuple[int, int] = (640, 480), progress: Callable[[str, int, int], None] | None = None,
-              workers: int | None = None) -> Film:
-    """Render a person that walks and exercises, seen by cameras on a ring.
+              workers: int | None = None, people: int = 1) -> Film:
+    """Render a person that walks and exercises, or people whose ways cross, seen by cameras on a ring.
 
     The cameras run free: each takes its images at moments of its own, `rate_hz` a second.
 
@@ -92,6 +101,7 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
         cameras: 1 to 16.  seconds: at least 1.  seed: of motion, cameras and noise.  size: (w, h) px.
         progress: called with (what, done, total).
         workers: processes that render; None = one per core, 0 = none, in this process.
+        people: 1 to `MOST_PEOPLE`.
 
     Raises:
         DemoError: numbers out of range, or a process that renders died.
@@ -99,15 +109,18 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
     if not 1 <= cameras <= 16 or seconds < 1 or not 1 <= rate_hz <= 60:
         raise DemoError(f'demo: {cameras} cameras, {seconds:g} s at {rate_hz:g} Hz; use 1 to 16 cameras, 1 s or '
                         'more, 1 to 60 Hz')
+    if not 1 <= people <= MOST_PEOPLE:
+        raise DemoError(f'demo: {people} people; use 1 to {MOST_PEOPLE}')
+    # several people take more room than one
     rig = ring_rig(cameras, seed=seed, image_size=size, focal_px=(.75 * size[0], 1.1 * size[0]),
-                   distance_m=(3.2, 4.5), height_m=(1., 2.4))
-    motion = walker(seconds + .1, _TRUTH_HZ, seed=seed, style='mixed')
+                   distance_m=(3.2, 4.5) if people == 1 else (4., 5.), height_m=(1., 2.4))
+    motions = ((walker(seconds + .1, _TRUTH_HZ, seed=seed, style='mixed'),) if people == 1 else
+               crossing_walkers(people, seconds + .1, _TRUTH_HZ, seed))
     phase = np.random.default_rng([seed, 41]).uniform(0, 1, cameras)
     times = [(np.arange(int(seconds * rate_hz)) + phase[c]) / rate_hz for c in range(cameras)]
     time_s, camera = np.concatenate(times), np.repeat(np.arange(cameras), [len(t) for t in times])
     order = np.argsort(time_s, kind='stable')
-    drawn = Truth(drawn_joints(motion))
-    pieces = [(rig, c, Truth(motion), times[c][i:i + _PIECE], [seed, c, i])
+    pieces = [(rig, c, tuple(map(Truth, motions)), times[c][i:i + _PIECE], [seed, c, i])
               for c in range(cameras) for i in range(0, len(times[c]), _PIECE)]
     done: dict[tuple[int, int], list[bytes]] = {}
     count = 0
@@ -117,10 +130,11 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
         if progress is not None:
             progress('rendering', count, len(time_s))
     jpeg = [j for key in sorted(done) for j in done[key]]
+    drawn = tuple(Truth(drawn_joints(m)) for m in motions)
     return Film(rig, drawn, time_s[order], camera[order], tuple(jpeg[i] for i in order))
 
 
-_Piece = tuple[Rig, int, Truth, Array, list[int]]
+_Piece = tuple[Rig, int, tuple[Truth, ...], Array, list[int]]
 
 
 def _rendered(pieces: list[_Piece], workers: int | None):  # type: ignore[no-untyped-def]
@@ -142,14 +156,15 @@ def _rendered(pieces: list[_Piece], workers: int | None):  # type: ignore[no-unt
 
 def _render(piece: _Piece) -> tuple[int, int, list[bytes]]:
     from ..synthetic.renderer import VirtualCamera
-    rig, c, truth, times, seed = piece
+    rig, c, people, times, seed = piece
     cv2.setNumThreads(1)
     size = int(rig.image_size[c, 0]), int(rig.image_size[c, 1])
     noise_seed = int(np.random.default_rng(seed).integers(1 << 31))
     eye = VirtualCamera(rig.K[c], rig.R[c], rig.t[c], size, noise_seed)
     out = []
     for time_s in times:
-        ok, data = cv2.imencode('.jpg', eye.image([truth.at(time_s)]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        picture = eye.image([p.at(time_s) for p in people], LOOKS)
+        ok, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not ok:
             raise DemoError('demo: OpenCV cannot write JPEG; install opencv-contrib-python')
         out.append(data.tobytes())

@@ -91,8 +91,10 @@ def draw_keypoints(image: Image, keypoints: ArrayLike, confidence: ArrayLike, ra
 
 
 def draw_skeleton(image: Image, joints: ArrayLike, K: ArrayLike, R: ArrayLike, t: ArrayLike,
-                  distortion: ArrayLike | None = None, thickness: int = 2) -> Image:
+                  distortion: ArrayLike | None = None, thickness: int = 2, colour: Colour | None = None) -> Image:
     """A 3D skeleton (17, 3) m in the world, seen by a camera with x_cam = R x_world + t; NaN = not known.
+
+    colour: of all bones, BGR; None = those of the sides.
 
     Raises:
         DemoError: other shapes.
@@ -102,7 +104,7 @@ def draw_skeleton(image: Image, joints: ArrayLike, K: ArrayLike, R: ArrayLike, t
         raise DemoError(f'overlay: expected joints (17, 3) m, got {points.shape}')
     px = project(points, np.asarray(K, float), np.asarray(R, float), np.asarray(t, float),
                  None if distortion is None else np.asarray(distortion, float))
-    return draw_bones(image, px, thickness)
+    return draw_bones(image, px, thickness, colour)
 
 
 def draw_text(image: Image, text: str, at: tuple[int, int], size: float = 18., colour: Colour = (235, 235, 235),

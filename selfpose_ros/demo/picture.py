@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.observation import LEVEL_NAMES
+from ..core.rig import Rig
 from ..evaluation.alignment import pa_mm
 from .errors import DemoError
 from .film import Film
@@ -20,7 +21,7 @@ from .overlay import Colour, Image, draw_keypoints, draw_skeleton, draw_text
 from .record import Instant, Record, alignment_of
 from .scene import Viewpoint
 
-__all__ = ['LEVEL_COLOURS', 'Sheet', 'write_video']
+__all__ = ['LEVEL_COLOURS', 'Sheet', 'standing', 'write_video']
 
 Array = NDArray[np.float64]
 
@@ -45,6 +46,8 @@ class Sheet:
         film: the images and the truth.  record: what came on the topics; not changed any more.
         title: upper left corner.
     """
+
+    _key = 'thin grey: the truth'
 
     def __init__(self, film: Film, record: Record, title: str = 'selfpose_ros') -> None:
         self._film, self._record, self._title = film, record, title
@@ -102,9 +105,11 @@ class Sheet:
         w = sheet.shape[1]
         draw_text(sheet, f'{time_s:5.1f} s', (w - 16, 37), 22, _INK, anchor='right')
         if instant is not None and person is not None:
-            k = self._instants.index(instant)
-            draw_text(sheet, f'error {self._errors[k]:3.0f} mm    latency {1e3 * instant.latency_s:3.0f} ms',
+            draw_text(sheet, f'{self._said(instant)}    latency {1e3 * instant.latency_s:3.0f} ms',
                       (w - 130, 37), 20, _INK, anchor='right')
+
+    def _said(self, instant: Instant) -> str:
+        return f'error {self._errors[self._instants.index(instant)]:3.0f} mm'
 
     def _views(self, sheet: Image, time_s: float, instant: Instant | None, corner: tuple[int, int],
                size: tuple[int, int]) -> None:
@@ -137,17 +142,25 @@ class Sheet:
         name = self._names[c]
         rig = self._record.rig_at(time_s)
         near = self._nearest_instant(taken) or instant
-        person = near.person if near is not None else None
-        if rig is not None and name in rig.cameras and person is not None and person.level == 3:
-            v = rig.cameras.index(name)
-            draw_skeleton(image, person.joints, rig.K[v], rig.R[v], rig.t[v], rig.distortion[v], thickness=3)
+        if rig is not None and name in rig.cameras and near is not None:
+            self._skeletons_in_view(image, near, rig, rig.cameras.index(name))
         times = self._view_times[name]
         m = bisect.bisect_right(times, taken + 1e-3) - 1
         if m >= 0 and taken - times[m] <= _FRESH_S:
             view = self._record.views[name][m]
             for keypoints, confidence in zip(view.keypoints, view.confidence, strict=True):
                 draw_keypoints(image, keypoints, confidence)
+        self._names_in_view(image, c, taken, near)
         return image
+
+    def _skeletons_in_view(self, image: Image, instant: Instant, rig: Rig, v: int) -> None:
+        """What was found in 3D, as camera v of the estimated rig sees it."""
+        person = instant.person
+        if person is not None and person.level == 3:
+            draw_skeleton(image, person.joints, rig.K[v], rig.R[v], rig.t[v], rig.distortion[v], thickness=3)
+
+    def _names_in_view(self, image: Image, c: int, time_s: float, instant: Instant | None) -> None:
+        """Who is who in an image of true camera c; one person needs no name."""
 
     def _nearest_instant(self, time_s: float) -> Instant | None:
         k = bisect.bisect_left(self._times, time_s)
@@ -166,21 +179,33 @@ class Sheet:
         if rig is not None and known:
             eye.cameras(image, rig, [_CAMERA_COLOURS[i % len(_CAMERA_COLOURS)] for i in range(len(rig.cameras))])
         if person is not None and instant is not None:
-            joints = person.joints if known else _standing(person.joints)
-            eye.shadow(image, joints)
-            if known and self._world is not None:
-                eye.ghost(image, self._world.undo(self._film.truth.at(instant.time_s)))
-            eye.person(image, joints, person.sigma)
+            self._people_in_scene(image, eye, instant, known)
         legend = ('3D skeleton and cameras, as published' if known else
                   'pose only: the cameras are not found yet' if person is not None else 'waiting for people')
         draw_text(image, legend, (14, size[1] - 16), 16, _FAINT)
         if known:
-            draw_text(image, 'thin grey: the truth', (size[0] - 14, size[1] - 16), 16, _FAINT, anchor='right')
+            draw_text(image, self._key, (size[0] - 14, size[1] - 16), 16, _FAINT, anchor='right')
         cv2.rectangle(image, (0, 0), (size[0] - 1, size[1] - 1), (72, 62, 54), 1)
         return image
 
+    def _people_in_scene(self, image: Image, eye: Viewpoint, instant: Instant, known: bool) -> None:
+        """Skeleton and truth; known: where they are in the room."""
+        person = instant.person
+        if person is None:
+            return
+        joints = person.joints if known else standing(person.joints)
+        eye.shadow(image, joints)
+        if known and self._world is not None:
+            eye.ghost(image, self._world.undo(self._film.truth.at(instant.time_s)))
+        eye.person(image, joints, person.sigma)
+
+    def _dots(self, k: int) -> list[tuple[float, Colour]]:
+        """Errors, mm, and colours of the k-th instant."""
+        person = self._instants[k].person
+        return [] if person is None else [(self._errors[k], LEVEL_COLOURS[person.level])]
+
     def _chart(self, strip: Image, time_s: float, until_s: float) -> None:
-        """Error over time, coloured by level."""
+        """Error over time, in the colours of `_dots`."""
         h, w = strip.shape[:2]
         left, right, top, bottom = 120, w - 20, 8, h - 26
         duration = max(self._film.duration_s, 1e-6)
@@ -199,13 +224,13 @@ class Sheet:
         for k, instant in enumerate(self._instants):
             if instant.time_s > until_s:
                 break
-            if instant.person is not None and np.isfinite(self._errors[k]):
-                colour = LEVEL_COLOURS[instant.person.level]
-                cv2.circle(strip, at(instant.time_s, self._errors[k]), 3, colour, cv2.FILLED, cv2.LINE_AA)
+            for error_mm, colour in self._dots(k):
+                if np.isfinite(error_mm):
+                    cv2.circle(strip, at(instant.time_s, error_mm), 3, colour, cv2.FILLED, cv2.LINE_AA)
         cv2.line(strip, at(time_s, 0), at(time_s, _CHART_MM), _FAINT, 1)
 
 
-def _standing(joints: Array) -> Array:
+def standing(joints: Array) -> Array:
     """A pose that is nowhere in the room, put onto the middle of the floor."""
     known = joints[np.isfinite(joints).all(1)]
     if not len(known):

@@ -16,7 +16,8 @@ from ..evaluation.alignment import SCORED, Alignment, align_known, pa_mm
 from ..evaluation.rig_errors import worst_errors
 from .film import Truth
 
-__all__ = ['BOUND_MM', 'Instant', 'Numbers', 'Record', 'Verdict', 'verdict']
+__all__ = ['BOUND_MM', 'CrowdNumbers', 'Instant', 'Numbers', 'Record', 'Verdict', 'judged_from', 'verdict',
+           'verdict_on']
 
 Array = NDArray[np.float64]
 
@@ -63,6 +64,11 @@ class Record:
     sentence: str = ''
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def between(self, begin_s: float, end_s: float) -> list[Instant]:
+        """Messages of a stretch, s from the beginning, in the order of arrival."""
+        with self.lock:
+            return [i for i in self.instants if begin_s <= i.time_s <= end_s]
+
     @property
     def rig(self) -> Rig | None:
         """The newest rig."""
@@ -104,11 +110,16 @@ class Numbers:
     @classmethod
     def of(cls, record: Record, truth: Truth, true_rig: Rig, begin_s: float, end_s: float) -> Numbers:
         """Figures of the instants whose time lies in the stretch."""
-        with record.lock:
-            instants = [i for i in record.instants if begin_s <= i.time_s <= end_s]
-            rig = record.rig
+        instants = record.between(begin_s, end_s)
         pairs = [(i.person, truth.at(i.time_s)) for i in instants]
         known = [(p, t) for p, t in pairs if p is not None]
+        return cls.over(instants, known, len(known) / len(instants) if instants else 0., record.rig, true_rig,
+                        end_s - begin_s)
+
+    @classmethod
+    def over(cls, instants: list[Instant], known: list[tuple[Skeleton3D, Array]], share: float, rig: Rig | None,
+             true_rig: Rig, seconds: float) -> Numbers:
+        """Figures of a stretch of so many seconds, from the skeletons and whose joints (17, 3) m each stands for."""
         pa = [pa_mm(p.joints, t) for p, t in known]
         world, scale = _in_the_room([(p, t) for p, t in known if p.level == 3])
         rotation, focal = worst_errors(rig, true_rig) if rig is not None else (np.nan, np.nan)
@@ -116,9 +127,9 @@ class Numbers:
         views = [p.views[list(SCORED)].mean() for p, _ in known]
         return cls(
             max((p.level for p, _ in known), default=0), len(instants[-1].people) if instants else 0, _mean(views),
-            len(instants) / max(end_s - begin_s, 1e-9), float(np.median(latency)),
+            len(instants) / max(seconds, 1e-9), float(np.median(latency)),
             float(np.percentile(latency, 95)), _mean(pa), world, scale,
-            len(known) / len(instants) if instants else 0., rotation, focal)
+            share, rotation, focal)
 
 
 def _mean(values: list[float]) -> float:
@@ -149,14 +160,43 @@ def _in_the_room(pairs: list[tuple[Skeleton3D, Array]]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
+class CrowdNumbers:
+    """Figures of several people.
+
+    Attributes:
+        recall, precision: share of true people found, of skeletons that are somebody, %; people count where two
+            cameras or more see enough of them.
+        pa_mm: mean PA-MPJPE of each true person, NaN = not found.
+        switches, identities: changes of a true person's identity, and identities given, in the whole run.
+    """
+
+    recall: float
+    precision: float
+    pa_mm: tuple[float, ...]
+    switches: int
+    identities: int
+
+    def to_dict(self) -> Mapping[str, object]:
+        """Plain values, NaN as None, for JSON."""
+        def plain(value: float) -> float | None:
+            return value if np.isfinite(value) else None
+        return {'recall': plain(self.recall), 'precision': plain(self.precision), 'switches': self.switches,
+                'identities': self.identities, 'pa_mm_of_each': [plain(e) for e in self.pa_mm]}
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """Whether the demo has worked, why not, and the figures of the last `judged_s` seconds."""
+    """Whether the demo has worked, why not, and the figures of the last `judged_s` seconds.
+
+    crowd: where there are several people.
+    """
 
     ok: bool
     reason: str
     numbers: Numbers
     level3_after_s: float
     judged_s: float
+    crowd: CrowdNumbers | None = None
 
     def to_dict(self) -> Mapping[str, object]:
         """Plain values, NaN as None, for JSON."""
@@ -164,14 +204,22 @@ class Verdict:
                  for k, v in vars(self.numbers).items()}
         after = self.level3_after_s if np.isfinite(self.level3_after_s) else None
         return {'ok': self.ok, 'reason': self.reason, 'bound_mm': BOUND_MM, 'level3_after_s': after,
-                'judged_s': self.judged_s, **plain}
+                'judged_s': self.judged_s, **plain, **({} if self.crowd is None else self.crowd.to_dict())}
+
+
+def judged_from(duration_s: float) -> float:
+    """Where the part of the run begins that is judged, s."""
+    return max(duration_s - _JUDGED_S, duration_s / 2)
 
 
 def verdict(record: Record, truth: Truth, true_rig: Rig, duration_s: float) -> Verdict:
     """Judge the last seconds: skeletons came, level 3 was reached, the mean PA error is below `BOUND_MM`."""
-    begin = max(duration_s - _JUDGED_S, duration_s / 2)
-    n = Numbers.of(record, truth, true_rig, begin, duration_s)
-    first = [i.time_s for i in record.instants if i.person is not None and i.person.level == 3]
+    return verdict_on(record, Numbers.of(record, truth, true_rig, judged_from(duration_s), duration_s), duration_s)
+
+
+def verdict_on(record: Record, n: Numbers, duration_s: float, crowd: CrowdNumbers | None = None) -> Verdict:
+    """As `verdict`, of figures that are made already; of several people most have to be found, too."""
+    first = [i.time_s for i in record.instants if any(p.level == 3 for p in (i.people if crowd else (i.person,)) if p)]
     said = record.sentence or 'see nodes.log'
     if not record.instants:
         reason = 'no skeletons message came; see nodes.log'
@@ -179,8 +227,11 @@ def verdict(record: Record, truth: Truth, true_rig: Rig, duration_s: float) -> V
         reason = f'only {100 * n.share:.0f} % of the last messages hold a person: {said}'
     elif n.level < 3:
         reason = f'level 3 was not reached: {record.reason or said}'
+    elif crowd is not None and crowd.recall < 100 * _LEAST_SHARE:
+        reason = f'only {crowd.recall:.0f} % of the people were found in the last seconds: {said}'
     elif not n.pa_mm <= BOUND_MM:
         reason = f'the mean error of the last seconds is {n.pa_mm:.0f} mm, more than {BOUND_MM:.0f} mm'
     else:
         reason = ''
-    return Verdict(not reason, reason, n, min(first) if first else float('nan'), duration_s - begin)
+    return Verdict(not reason, reason, n, min(first) if first else float('nan'), duration_s - judged_from(duration_s),
+                   crowd)

@@ -98,8 +98,11 @@ class Viewpoint:
         for a, b in BONES:
             self._line(image, joints[[a, b]], colour, 1)
 
-    def person(self, image: Image, joints: Array, sigma: Array | None = None) -> None:
-        """Bones (17, 3) m as shaded rods, far ones first; rings of two sigma (17,) m where these are large."""
+    def person(self, image: Image, joints: Array, sigma: Array | None = None, colour: Colour | None = None) -> None:
+        """Bones (17, 3) m as shaded rods, far ones first; rings of two sigma (17,) m where these are large.
+
+        colour: of all of it, BGR; None = those of the sides.
+        """
         px = self.pixels(joints)
         ok = _drawable(px)
         depth = joints @ self.R[2] + self.t[2]
@@ -107,20 +110,20 @@ class Viewpoint:
         order = sorted((bone for bone in BONES if ok[list(bone)].all()), key=lambda ab: -depth[list(ab)].mean())
         for a, b in order:
             thick = max(2, round(focal * _THICK[b] / depth[[a, b]].mean()))
-            base = np.array(bone_colour(a, b), float)
+            base = np.array(colour or bone_colour(a, b), float)
             for grow, gain, shift in ((3, .12, 0.), (0, .72, 0.), (-thick * .45, 1., -.18 * thick)):
                 if thick + grow < 1:
                     continue
-                colour = tuple(float(c) for c in base * gain)
+                tone = tuple(float(c) for c in base * gain)
                 off = np.array([shift, shift])
-                cv2.line(image, _fixed(px[a] + off), _fixed(px[b] + off), colour, max(1, round(thick + grow)),
+                cv2.line(image, _fixed(px[a] + off), _fixed(px[b] + off), tone, max(1, round(thick + grow)),
                          cv2.LINE_AA, _SHIFT)
         for j in np.flatnonzero(ok):
             radius = max(3., focal * .035 / depth[j])
             cv2.circle(image, _fixed(px[j]), round(radius * (1 << _SHIFT)), (25, 22, 20), cv2.FILLED, cv2.LINE_AA,
                        _SHIFT)
-            cv2.circle(image, _fixed(px[j]), round((radius - 1) * (1 << _SHIFT)), joint_colour(int(j)), cv2.FILLED,
-                       cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, _fixed(px[j]), round((radius - 1) * (1 << _SHIFT)), colour or joint_colour(int(j)),
+                       cv2.FILLED, cv2.LINE_AA, _SHIFT)
             if sigma is not None and np.isfinite(sigma[j]) and 2 * sigma[j] > .05:
                 cv2.circle(image, _fixed(px[j]), round(focal * 2 * sigma[j] / depth[j] * (1 << _SHIFT)),
-                           joint_colour(int(j)), 1, cv2.LINE_AA, _SHIFT)
+                           colour or joint_colour(int(j)), 1, cv2.LINE_AA, _SHIFT)

@@ -19,12 +19,14 @@ import cv2
 from .bag import write_bag
 from .cameras import NOBODY
 from .children import Child
+from .crowd_picture import CrowdSheet
 from .errors import DemoError
 from .film import Film, make_film
 from .observer import Observer
 from .picture import Sheet, write_video
 from .record import Record, Verdict, verdict
 from .table import LiveTable
+from .who import crowd_verdict
 
 __all__ = ['Options', 'environment', 'show']
 
@@ -34,6 +36,8 @@ Progress = Callable[[str, int, int], None]
 #: core an image); BlazePose takes three times as long, and gets fewer images
 _IMAGES_PER_S, _IMAGES_PER_S_BLAZEPOSE = 72., 48.
 _RATES_HZ = (5., 20.)
+#: the network for rendered people, with a detector of its own
+_OURS = 'rendered_pose'
 #: after the last image: what is under way may still arrive
 _LINGER_S = 1.5
 
@@ -42,17 +46,18 @@ _LINGER_S = 1.5
 class Options:
     """What the command line says. video: write one.  rate_hz: images per second and camera, 0 = what fits.
 
-    backend: of both nodes.
+    backend: of both nodes.  people: that are in the scene.
     """
 
     output: Path
     cameras: int = 4
     seconds: float = 25.
     seed: int = 0
-    model: str = 'rendered_pose'
+    model: str = _OURS
     video: bool = True
     rate_hz: float = 0.
     backend: str = 'onnxruntime'
+    people: int = 1
 
     @property
     def camera_rate_hz(self) -> float:
@@ -61,7 +66,8 @@ class Options:
             return self.rate_hz
         slow = self.model == 'mediapipe' or Path(self.model).name.startswith('blazepose')
         images = _IMAGES_PER_S_BLAZEPOSE if slow else _IMAGES_PER_S
-        return min(max(images / max(self.cameras, 1), _RATES_HZ[0]), _RATES_HZ[1])
+        # a top-down network looks at each person by itself
+        return min(max(images / max(self.cameras * self.people, 1), _RATES_HZ[0]), _RATES_HZ[1])
 
 
 def environment() -> dict[str, str]:
@@ -87,19 +93,24 @@ def show(options: Options, out: TextIO,
     Raises:
         DemoError: it cannot run here.
     """
+    if options.people > 1 and options.model == 'mediapipe':
+        raise DemoError(f'demo: mediapipe finds one person in an image, not {options.people}; use --people 1, or '
+                        f'--model {_OURS}')
     folder = options.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DemoError(f'demo: cannot make the folder {folder} ({error}); choose another -o DIR') from error
     with progress() as display:
-        film = make_film(options.cameras, options.seconds, options.seed, options.camera_rate_hz, progress=display)
+        film = make_film(options.cameras, options.seconds, options.seed, options.camera_rate_hz, progress=display,
+                         people=options.people)
     record = Record()
     messages = _perform(film, record, options, out)
-    judged = verdict(record, film.truth, film.rig, film.duration_s)
+    judged = (verdict(record, film.truth, film.rig, film.duration_s) if options.people == 1 else
+              crowd_verdict(record, film))
     (folder / 'report.json').write_text(json.dumps(judged.to_dict(), indent=2) + '\n')
     write_bag(folder / 'bag', messages)
-    sheet = Sheet(film, record)
+    sheet = Sheet(film, record) if options.people == 1 else CrowdSheet(film, record)
     cv2.imwrite(str(folder / 'picture.png'), sheet.at(sheet.best_moment(), whole_chart=True))
     if options.video:
         with progress() as display:
@@ -157,6 +168,8 @@ def _started(cameras: Child, nodes: Child) -> float:
 def _parameters(film: Film, options: Options) -> str:
     """Parameter file of the nodes: the names of the cameras and the network, nothing about where they are."""
     names = ', '.join(film.rig.cameras)
+    # few images a second: a detector that looks at every tenth finds those who come out from behind others too late
+    often = ('    model_options: [detect_every=2]\n' if options.people > 1 and options.model == _OURS else '')
     return (f'/**/pose2d_node:\n  ros__parameters:\n    cameras: [{names}]\n    model: {options.model}\n'
-            f'    image_transport: compressed\n    backend: {options.backend}\n'
+            f'    image_transport: compressed\n    backend: {options.backend}\n{often}'
             f'/**/fusion_node:\n  ros__parameters:\n    cameras: [{names}]\n    backend: {options.backend}\n')

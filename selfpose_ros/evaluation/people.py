@@ -20,7 +20,7 @@ from .alignment import LEAST_JOINTS, Alignment, residual_mm
 from .scoring import common_joints
 from .tracking import Instant, hota, idf1, track
 
-__all__ = ['PeopleScore', 'PeopleTruth', 'people_score', 'people_summary']
+__all__ = ['PeopleMatches', 'PeopleScore', 'PeopleTruth', 'match_people', 'people_score', 'people_summary']
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -42,7 +42,7 @@ class PeopleTruth:
     """What is true of a scene.
 
     Attributes:
-        stamp: (T,) s.  joints: (T, P, J, 3) m with `names` (J,).
+        stamp: (T,) s, rising.  joints: (T, P, J, 3) m with `names` (J,).
         visible: (T, V, P, J) inside the image and behind nobody.
     """
 
@@ -79,8 +79,33 @@ class PeopleScore:
     false: int
 
 
+@dataclass(frozen=True)
+class PeopleMatches:
+    """Who is who: M matches of an estimate with a true person.
+
+    Attributes:
+        instant: (M,) index into `PeopleTruth.stamp`.  true: (M,) index of the person.  identity: (M,) as estimated.
+        error_mm, pa_mm: (M,) mean error of each, after the scene's alignment and after one of its own.
+        switches: how often a true person's identity is another one than before.
+        score: of the scene.
+    """
+
+    instant: Whole
+    true: Whole
+    identity: Whole
+    error_mm: Array
+    pa_mm: Array
+    switches: int
+    score: PeopleScore
+
+
 def people_score(truth: PeopleTruth, result: Skeletons, trusted: bool = False) -> PeopleScore:
     """Lay a result beside the truth; trusted: from the first instant at level 3 on only."""
+    return match_people(truth, result, trusted).score
+
+
+def match_people(truth: PeopleTruth, result: Skeletons, trusted: bool = False) -> PeopleMatches:
+    """As `people_score`, with the matches that it counts."""
     ours, theirs = common_joints(truth.names)
     true = truth.joints[:, :, theirs].astype(float)
     joints, person, level = _at_instants(truth, result, ours, true)
@@ -102,19 +127,21 @@ def people_score(truth: PeopleTruth, result: Skeletons, trusted: bool = False) -
         instants.append(Instant(d[p], p, person[k, q]))
         chosen.append((p, q))
     found = track(instants, _NEAR_M)
-    errors, pa = [], []
-    for i, a, b in found.matches:
-        x, g = joints[use[i], chosen[i][1][b]], true[use[i], chosen[i][0][a]]
+    who = np.array([(use[i], chosen[i][0][a], chosen[i][1][b]) for i, a, b in found.matches], np.int64).reshape(-1, 3)
+    errors, pa = np.empty(len(who)), np.empty(len(who))
+    for m, (k, p, q) in enumerate(who):
+        x, g = joints[k, q], true[k, p]
         known = np.isfinite(x).all(-1)
-        errors.append(1e3 * np.linalg.norm(x[known] - g[known], axis=-1).mean())
-        pa.append(residual_mm(x[known], g[known]))
+        errors[m] = 1e3 * np.linalg.norm(x[known] - g[known], axis=-1).mean()
+        pa[m] = residual_mm(x[known], g[known])
     n, hits, step = int(counts[use].sum()), len(found.matches), float(np.median(np.diff(truth.stamp)))
-    return PeopleScore(
+    score = PeopleScore(
         100 * hits / max(n, 1), 100 * hits / max(hits + found.false, 1), float(np.mean(errors)) if hits else np.nan,
         float(np.mean(pa)) if hits else np.nan, 100 * found.mota, 100 * idf1(instants, _NEAR_M),
         100 * hota(instants, 2 * _NEAR_M), found.switches / max(n * step / 60, 1e-9),
         float(truth.stamp[first] - truth.stamp[0]) if at3.any() else np.nan, len(np.unique(person[person > 0])), n,
         hits, found.false)
+    return PeopleMatches(who[:, 0], who[:, 1], person[who[:, 0], who[:, 2]], errors, pa, found.switches, score)
 
 
 def people_summary(scores: Sequence[PeopleScore]) -> dict[str, float]:
@@ -141,7 +168,7 @@ def _at_instants(truth: PeopleTruth, result: Skeletons, ours: Whole, true: Array
         if abs(truth.stamp[k] - stamp) > _APART * step:
             continue
         joints[k], person[k], level[k] = result.joints[i][:, ours], result.person[i], result.level[i]
-        at = float(np.clip((stamp - truth.stamp[0]) / step, 0, T - 1))
+        at = float(np.interp(stamp, truth.stamp, np.arange(T)))
         a = min(int(at), T - 2)
         true[k] = (1 - at + a) * original[a] + (at - a) * original[a + 1]
     joints[person < 1] = np.nan
