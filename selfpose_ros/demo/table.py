@@ -27,6 +27,8 @@ _WINDOW_S = 2.
 _PLAIN_EVERY_S = 2.5
 #: the figures of several people are made anew that often, s, and identities followed so far back: it costs some work
 _CROWD_EVERY_S, _CROWD_BACK_S = 1., 20.
+#: their figures are means over so much: less says nothing about who is who, s
+_CROWD_WINDOW_S = 4.
 
 
 def _number(value: float, unit: str = '', digits: int = 0) -> str:
@@ -130,7 +132,7 @@ class LiveTable:
         if len(film.people) == 1:
             return Numbers.of(record, film.truth, film.rig, time_s - _WINDOW_S, time_s), None
         if self._crowd is None or time_s - self._counted >= _CROWD_EVERY_S:
-            self._crowd = crowd_numbers(record, film, time_s - _WINDOW_S, time_s, time_s - _CROWD_BACK_S)
+            self._crowd = crowd_numbers(record, film, time_s - _CROWD_WINDOW_S, time_s, time_s - _CROWD_BACK_S)
             self._counted = time_s
         return self._crowd
 

@@ -3,7 +3,7 @@
 """Which skeleton is which true person: found from where they are, after the fact, with no look at identities."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,8 @@ def crowd_numbers(record: Record, film: Film, begin_s: float, end_s: float,
     pairs = [(m.skeleton, m.true) for m in who.matches]
     share = float(np.mean([bool(i.people) for i in who.instants])) if who.instants else 0.
     numbers = Numbers.over(list(who.instants), pairs, share, record.rig, film.rig, end_s - begin_s)
+    # also of skeletons that are nobody
+    numbers = replace(numbers, level=max((s.level for i in who.instants for s in i.people), default=0))
     errors = [[pa_mm(m.skeleton.joints, m.true) for m in who.matches if m.person == p]
               for p in range(len(film.people))]
     score, after = who.counts and who.counts.score, whole.counts

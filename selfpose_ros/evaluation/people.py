@@ -31,8 +31,8 @@ _NEAR_M = .5
 _SEEN, _VIEWS = 8, 2
 #: a result further from an instant, in steps, belongs to another one
 _APART = .6
-#: pieces of results that an alignment is sought with, instants; of those every third; rounds that refine it
-_PIECE, _EVERY, _ROUNDS = 50, 3, 12
+#: pieces of results that an alignment is sought with, instants; of those every third, but so many; rounds that refine
+_PIECE, _EVERY, _FEWEST, _ROUNDS = 50, 3, 5, 12
 #: an error of this counts half in an alignment, m; results on which an alignment is judged
 _HALF_M, _JUDGED = .08, 250
 
@@ -207,13 +207,14 @@ def _scene_alignment(joints: Array, true: Array, person: Whole) -> Alignment | N
             return -1.
         return float(np.clip(1 - _distance(moved(m)[:, None], all_true).min(1) / _NEAR_M, 0, 1).mean())
     best, found = -1., None
+    every = max(1, min(_EVERY, len(joints) // _FEWEST))
     for identity in np.unique(person[there]):
         for a in range(0, len(joints), _PIECE):
-            kk, qq = (x[::_EVERY] for x in np.nonzero(there[a:a + _PIECE] & (person[a:a + _PIECE] == identity)))
+            kk, qq = (x[::every] for x in np.nonzero(there[a:a + _PIECE] & (person[a:a + _PIECE] == identity)))
             for p in range(true.shape[1]):
                 x, g = joints[kk + a, qq], true[kk + a, p]
                 ok = np.isfinite(x).all(-1) & np.isfinite(g).all(-1)
-                if len(kk) < 5 or ok.sum() < 50:
+                if len(kk) < _FEWEST or ok.sum() < 50:
                     continue
                 m = _similarity(x[ok], g[ok], np.ones(int(ok.sum())))
                 if (w := worth(m)) > best:
