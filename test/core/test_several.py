@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from oracle import Oracle
 from scenes import EXACT, Scene, rotation_errors, scene
 
@@ -27,8 +29,11 @@ from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
 from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
 from selfpose_ros.core.rig.start import Start
+from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import walker
+
+Array = NDArray[np.float64]
 
 FPS = 15.
 
@@ -221,6 +226,40 @@ def test_a_view_of_somebody_else_costs_nothing() -> None:
     found = solve_everybody(d, SolverConfig(frames=40, first_frames=24))
     assert not isinstance(found, NotSolved)
     assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 2.
+
+
+def mirrored(X: Array, shift: tuple[float, float]) -> Array:
+    """The same person as in a mirror: left for right, and so far beside, m."""
+    return np.asarray((X * [1., -1., 1.])[:, list(MIRROR)] + [*shift, 0.])
+
+
+def still(seed: int, start: tuple[float, float]) -> Array:
+    return walker(2.4, FPS, seed, 'stand', start=start)
+
+
+def crossing(side: float, seed: int = 7) -> Array:
+    return walker(2.4, FPS, seed, 'walk', path_m=[(-1.3 * side, .25 * side), (1.3 * side, .25 * side)], speed_m_s=1.1)
+
+
+@pytest.mark.parametrize('people', [
+    pytest.param(lambda: (crossing(1.), crossing(-1., 8)), id='cross'),
+    pytest.param(lambda: (three().joints[:, 1], mirrored(three().joints[:, 1], (-2.4, 0.))), id='mirror'),
+    pytest.param(lambda: (still(1, (-.6, 0.)), still(2, (.6, 0.))), id='still'),
+    pytest.param(lambda: (three().joints[:, 0], three().joints[:, 1] + [40., 0., 0.]), id='somebody outside'),
+])
+def test_a_rig_is_right_or_there_is_none(people: Callable[[], tuple[Array, Array]]) -> None:
+    """The cases in which one body is easily taken for the other: refused or right, never wrong."""
+    s = scene(4, 2.4, FPS, 3, joints=np.stack(people(), 1), identities=True)
+    found = solve_everybody(followed(s.frames, lifter(s), 24).sightings(), SolverConfig(frames=40, first_frames=24))
+    if not isinstance(found, NotSolved) and found.solution.quality > .5:
+        assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 5.
+
+
+def test_two_who_do_the_same_turned_by_half_a_turn_are_undecided() -> None:
+    """Everything fits as well with the one taken for the other and the cameras turned: nothing can tell."""
+    s = scene(4, 2.4, FPS, 3, joints=np.stack([crossing(1.), crossing(-1.)], 1))
+    found = solve_everybody(followed(s.frames, lifter(s), 24).sightings(), SolverConfig(frames=40, first_frames=24))
+    assert isinstance(found, NotSolved) and 'undecided' in found.reason
 
 
 def test_the_log_is_bounded_and_lifts_at_its_stride() -> None:

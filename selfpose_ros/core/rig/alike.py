@@ -120,6 +120,7 @@ def alike(d: Sightings) -> Mapping[tuple[int, int], Alike]:
     V = len(d.cameras)
     seen = np.isfinite(d.lifted_sigma).all(-1) & d.present
     w = np.where(seen[..., None], 1 / np.where(seen[..., None], d.lifted_sigma, 1.) ** 2, 0.)
+    w[..., 0] = 0.                                           # the pelvis is the origin of every pose
     y = np.where(seen[..., None, None], d.lifted, 0.)
     count = [int(d.tracklet[:, v].max(initial=-1)) + 1 for v in range(V)]
     clash = [_together(d.tracklet[:, v], seen[:, v], count[v]) for v in range(V)]

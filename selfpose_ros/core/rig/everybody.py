@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import rotation
 from ..noise import NoiseModel
 from .alike import alike
 from .assigned import Assignment, assign_all
@@ -33,6 +34,9 @@ _MOST_PEOPLE = 8
 #: support of a first guess from which it needs no rival, and from which single people are not tried; of a rig that is
 #: returned. Measured on 60 windows of the validation split: right ones .65 to .97, wrong ones at most .63
 _CLEAR, _LIKELY, _SUPPORT = .75, .68, .6
+#: a hypothesis is as likely as the best from this share of its worth on; rigs explain as much from this share on, and
+#: are different from here on, degrees
+_RIVAL, _AS_MUCH, _OTHER_DEG = .9, .95, 20.
 #: a rig is overturned by one that explains more: this share of it is what the old one reaches at most
 _OVERTURNED = .85
 #: single people who are tried where everybody at once fails
@@ -92,7 +96,8 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
         known = _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise))
     best, refused = _best(few, config, known)
     if best is None:
-        return refused or NotSolved('no two cameras show the same person for long enough: walk where they overlap', {})
+        return refused if refused is not None else NotSolved(
+            'no two cameras show the same person for long enough: walk where they overlap', {})
     part, guess, solution = _part(d, best.names), best.guess, None
     who = best.assignment if few is d else assign_all(part, guess.cameras, guess.noise, _ROUGHLY)
     for _ in range(_ROUNDS):
@@ -116,7 +121,11 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
 
 def _best(d: Sightings, config: SolverConfig,
           known: _Candidate | None) -> tuple[_Candidate | None, NotSolved | None]:
-    """The candidate that explains most; the first that explains nearly everything is not compared with others."""
+    """The candidate that explains most.
+
+    The first that explains nearly everything is compared with those alone that are as likely by lifted poses: where
+    another rig explains as much, which of the two it is must not be left to chance.
+    """
     best: _Candidate | None = known
     refused: NotSolved | None = None
     if best is not None and best.assignment.support >= _CLEAR:
@@ -125,17 +134,31 @@ def _best(d: Sightings, config: SolverConfig,
     # everybody at once; but one tracklet that is taken for somebody else can spoil it: then single people
     everybody = [(h, h.people) for h in found]
     alone = [(h, (p,)) for h in found if len(h.people) > 1 for p in h.people[:_ALONE]]
-    for h, people in everybody + alone:
-        if len(people) == 1 and best is not None and best.assignment.support >= _LIKELY:
+    candidates = [] if known is None else [known]
+    for n, (h, people) in enumerate(everybody + alone):
+        support = 0. if best is None else best.assignment.support
+        if n >= len(found) and support >= _LIKELY or support >= _CLEAR and h.worth < _RIVAL * found[0].worth:
             break
         tried = _tried(d, h.cameras, people, config)
         if isinstance(tried, NotSolved):
-            refused = refused or tried
-        elif best is None or _worth(tried) > _worth(best):
+            refused = tried if refused is None else refused
+            continue
+        candidates.append(tried)
+        if best is None or _worth(tried) > _worth(best):
             best = tried
-        if best is not None and best.assignment.support >= _CLEAR:
-            break
+    if best is not None and any(_rivals(c, best) for c in candidates):
+        return None, NotSolved('several people are in sight, and it is undecided who is who in the views: two rigs '
+                               'explain what is seen equally well: let one of them walk, or be alone, for some seconds',
+                               {'support': best.assignment.support})
     return best, refused
+
+
+def _rivals(a: _Candidate, b: _Candidate) -> bool:
+    """Different rigs that both explain nearly everything."""
+    if a is b or a.names != b.names or a.assignment.support < _CLEAR or _worth(a) < _AS_MUCH * _worth(b):
+        return False
+    R, Q = a.guess.cameras.R, b.guess.cameras.R
+    return bool(rotation.angle_deg(R @ R[0].T, Q @ Q[0].T).max() > _OTHER_DEG)
 
 
 def _worth(c: _Candidate) -> float:
