@@ -85,7 +85,7 @@ def test_pairs_of_tracklets_propose_the_rotation_between_their_cameras() -> None
     for (a, b), pair in found.items():
         worth, R = pair.proposals(4)[0]
         assert rotation.angle_deg(R, s.rig.R[b] @ s.rig.R[a].T) < 15., (a, b)
-        assert worth > .5
+        assert worth > max([w for w, _ in pair.proposals(4)[1:]], default=0.)
 
 
 def test_the_best_hypothesis_has_the_rotations_and_nobody_is_two_people() -> None:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import rotation
+from ..cameras import Cameras
 from ..noise import NoiseModel
 from .alike import alike
 from .assigned import Assignment, assign_all
 from .clocks import with_clocks
-from .hypotheses import Tracklet, hypotheses, poses_of
+from .hypotheses import Hypothesis, Tracklet, hypotheses, poses_of
 from .largest import solve_largest
 from .sightings import Sightings
 from .solver import FirstGuess, Solution, SolverConfig, Tracks, finish, first_guess
@@ -94,12 +95,38 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     known = None
     if start is not None and set(start.names) <= set(d.cameras):
         known = _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise))
-    best, refused = _best(few, config, known)
-    if best is None:
+    likely, refused = _likely(few, config, known)
+    if not likely:
         return refused if refused is not None else NotSolved(
             'no two cameras show the same person for long enough: walk where they overlap', {})
-    part, guess, solution = _part(d, best.names), best.guess, None
-    who = best.assignment if few is d else assign_all(part, guess.cameras, guess.noise, _ROUGHLY)
+    solved = [_finished(d, c, few is d, config) for c in likely]
+    good = sorted((s for s in solved if not isinstance(s, NotSolved)), key=lambda s: -s[0].assignment.support)
+    if not good:
+        return next(s for s in solved if isinstance(s, NotSolved))
+    found, guess = good[0]
+    if any(_rivals(other, found) for other, _ in good[1:]):
+        return NotSolved('several people are in sight, and it is undecided who is who in the views: two rigs explain '
+                         'what is seen equally well: let one of them walk, or be alone, for some seconds',
+                         {'support': found.assignment.support})
+    who = found.assignment
+    if who.support < _SUPPORT:
+        return NotSolved('several people are in sight, and it is undecided who is who in the views: the likeliest rig '
+                         f'explains {100 * who.share:.0f} % of what is seen, and {100 * who.found:.0f} % of what '
+                         'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
+    best = likely[solved.index(good[0])]
+    overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
+    names = found.solution.tracks.cameras
+    return _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)
+
+
+def _finished(d: Sightings, c: _Candidate, assigned: bool,
+              config: SolverConfig) -> tuple[Everybody, FirstGuess] | NotSolved:
+    """The candidate adjusted to everybody, in turn with who is who.
+
+    assigned: its assignment is of all instants of d.
+    """
+    part, guess, solution = _part(d, c.names), c.guess, None
+    who = c.assignment if assigned else assign_all(part, guess.cameras, guess.noise, _ROUGHLY)
     for _ in range(_ROUNDS):
         a = who.many(_MOST_PEOPLE)
         finished = finish(part.tracks(a.instant, a.chosen, a.person), guess, config)
@@ -111,17 +138,12 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
         if _same(who, before):
             break
     assert solution is not None
-    if who.support < _SUPPORT:
-        return NotSolved('several people are in sight, and it is undecided who is who in the views: the likeliest rig '
-                         f'explains {100 * who.share:.0f} % of what is seen, and {100 * who.found:.0f} % of what '
-                         'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
-    overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
-    return _with_clocks(part, Everybody(solution, who, overturned), guess, config)
+    return Everybody(solution, who), guess
 
 
-def _best(d: Sightings, config: SolverConfig,
-          known: _Candidate | None) -> tuple[_Candidate | None, NotSolved | None]:
-    """The candidate that explains most.
+def _likely(d: Sightings, config: SolverConfig,
+            known: _Candidate | None) -> tuple[list[_Candidate], NotSolved | None]:
+    """The candidate that explains most, and those that explain as much, if there are such.
 
     The first that explains nearly everything is compared with those alone that are as likely by lifted poses: where
     another rig explains as much, which of the two it is must not be left to chance.
@@ -129,10 +151,10 @@ def _best(d: Sightings, config: SolverConfig,
     best: _Candidate | None = known
     refused: NotSolved | None = None
     if best is not None and best.assignment.support >= _CLEAR:
-        return best, None
+        return [best], None
     found = hypotheses(alike(d), len(d.cameras))
     # everybody at once; but one tracklet that is taken for somebody else can spoil it: then single people
-    everybody = [(h, h.people) for h in found]
+    everybody: list[tuple[Hypothesis, tuple[tuple[Tracklet, ...], ...]]] = [(h, h.people) for h in found]
     alone = [(h, (p,)) for h in found if len(h.people) > 1 for p in h.people[:_ALONE]]
     candidates = [] if known is None else [known]
     for n, (h, people) in enumerate(everybody + alone):
@@ -146,19 +168,22 @@ def _best(d: Sightings, config: SolverConfig,
         candidates.append(tried)
         if best is None or _worth(tried) > _worth(best):
             best = tried
-    if best is not None and any(_rivals(c, best) for c in candidates):
-        return None, NotSolved('several people are in sight, and it is undecided who is who in the views: two rigs '
-                               'explain what is seen equally well: let one of them walk, or be alone, for some seconds',
-                               {'support': best.assignment.support})
-    return best, refused
+    if best is None:
+        return [], refused
+    rivals = [c for c in candidates if c is not best and c.names == best.names and c.assignment.support >= _CLEAR
+              and _worth(c) >= _AS_MUCH * _worth(best) and _apart(c.guess.cameras, best.guess.cameras)]
+    return [best, *rivals[:1]], refused
 
 
-def _rivals(a: _Candidate, b: _Candidate) -> bool:
-    """Different rigs that both explain nearly everything."""
-    if a is b or a.names != b.names or a.assignment.support < _CLEAR or _worth(a) < _AS_MUCH * _worth(b):
-        return False
-    R, Q = a.guess.cameras.R, b.guess.cameras.R
-    return bool(rotation.angle_deg(R @ R[0].T, Q @ Q[0].T).max() > _OTHER_DEG)
+def _apart(a: Cameras, b: Cameras) -> bool:
+    """Different rigs."""
+    return bool(rotation.angle_deg(a.R @ a.R[0].T, b.R @ b.R[0].T).max() > _OTHER_DEG)
+
+
+def _rivals(a: Everybody, b: Everybody) -> bool:
+    """Different rigs that explain about as much."""
+    return a.assignment.support >= _AS_MUCH * b.assignment.support and _apart(
+        a.solution.state.cameras, b.solution.state.cameras)
 
 
 def _worth(c: _Candidate) -> float:
