@@ -155,7 +155,8 @@ def _likely(d: Sightings, config: SolverConfig,
     found = hypotheses(alike(d), len(d.cameras))
     # everybody at once; but one tracklet that is taken for somebody else can spoil it: then single people
     everybody = [(h, h.people) for h in found]
-    alone: list[tuple[Hypothesis, tuple[tuple[Tracklet, ...], ...]]] = [(h, (p,)) for h in found if len(h.people) > 1 for p in h.people[:_ALONE]]
+    alone: list[tuple[Hypothesis, tuple[tuple[Tracklet, ...], ...]]] = [
+        (h, (p,)) for h in found if len(h.people) > 1 for p in h.people[:_ALONE]]
     candidates = [] if known is None else [known]
     for n, (h, people) in enumerate(everybody + alone):
         support = 0. if best is None else best.assignment.support
