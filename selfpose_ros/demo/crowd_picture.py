@@ -91,10 +91,8 @@ class CrowdSheet(Sheet):
         found = {} if instant is None else {f.match.person: f.match.skeleton.person
                                             for f in self._found.get(instant.time_s, [])}
         rig = self._film.rig
-        for p, truth in enumerate(self._film.people):
-            at = project(truth.at(time_s)[_HEAD], rig.K[c], rig.R[c], rig.t[c])
-            if _drawable(at):
-                _name(image, at - [0, 14], p, found.get(p))
+        heads = [project(truth.at(time_s)[_HEAD], rig.K[c], rig.R[c], rig.t[c]) for truth in self._film.people]
+        _names(image, {p: at - [0, 14] for p, at in enumerate(heads) if _drawable(at)}, found)
 
     def _people_in_scene(self, image: Image, eye: Viewpoint, instant: Instant, known: bool) -> None:
         if not known:                                      # poses that are nowhere: the one that is known best
@@ -114,10 +112,8 @@ class CrowdSheet(Sheet):
         for s in sorted(people, key=lambda s: -self._depth(eye, s)):
             eye.person(image, s.joints, s.sigma, identity_colour(s.person))
         found = {f.match.person: f.match.skeleton.person for f in self._found.get(instant.time_s, [])}
-        for p, joints in true.items():
-            at = eye.pixels(joints[_HEAD])
-            if _drawable(at):
-                _name(image, at - [0, 20], p, found.get(p))
+        heads = {p: eye.pixels(joints[_HEAD]) for p, joints in true.items()}
+        _names(image, {p: at - [0, 20] for p, at in heads.items() if _drawable(at)}, found)
 
     @staticmethod
     def _depth(eye: Viewpoint, person: Skeleton3D) -> float:
@@ -128,6 +124,16 @@ class CrowdSheet(Sheet):
     def _dots(self, k: int) -> list[tuple[float, Colour]]:
         found = self._found.get(self._instants[k].time_s, [])
         return [(f.error_mm, identity_colour(f.match.skeleton.person)) for f in found]
+
+
+def _names(image: Image, places: dict[int, Array], found: dict[int, int]) -> None:
+    """Names of true people at places, px; of two heads in one place the upper one's goes above the other's."""
+    drawn: list[Array] = []
+    for p, at in sorted(places.items(), key=lambda item: -item[1][1]):
+        while any((np.abs(at - other) < [40, 20]).all() for other in drawn):
+            at = at - [0, 20]
+        drawn.append(at)
+        _name(image, at, p, found.get(p))
 
 
 def _name(image: Image, at: Array, person: int, identity: int | None) -> None:

@@ -23,6 +23,9 @@ __all__ = ['Match', 'Who', 'crowd_numbers', 'crowd_verdict', 'who_is_who']
 
 Array = NDArray[np.float64]
 
+#: more than all identities of a run
+_TWICE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Match:
@@ -56,15 +59,27 @@ def who_is_who(record: Record, film: Film, begin_s: float, end_s: float, trusted
     stamps = np.sort(np.r_[times, silent])
     joints = np.stack([[p.at(t) for p in film.people] for t in stamps])
     truth = PeopleTruth(stamps, joints, JOINTS, _visible(joints, film.rig))
-    result = Skeletons.of(times.tolist(), [i.people for i in instants], film.rig.cameras, NotSolved('not asked for'))
+    people = [_each(i.people) for i in instants]
+    result = Skeletons.of(times.tolist(), [[replace(s, person=key) for key, s in each.items()] for each in people],
+                          film.rig.cameras, NotSolved('not asked for'))
     counts = match_people(truth, result, trusted)
-    by_time = {i.time_s: i for i in instants}
+    by_time = {i.time_s: (i, each) for i, each in zip(instants, people, strict=True)}
     matches = []
-    for k, p, identity in zip(counts.instant, counts.true, counts.identity, strict=True):
-        instant = by_time[float(stamps[k])]
-        skeleton = next(s for s in instant.people if s.person == identity)
-        matches.append(Match(instant, skeleton, int(p), joints[k, p]))
+    for k, p, key in zip(counts.instant, counts.true, counts.identity, strict=True):
+        instant, each = by_time[float(stamps[k])]
+        matches.append(Match(instant, each[int(key)], int(p), joints[k, p]))
     return Who(instants, tuple(matches), counts)
+
+
+def _each(people: tuple[Skeleton3D, ...]) -> dict[int, Skeleton3D]:
+    """By identity. Where two have one identity, which should not be, the second is somebody all the same."""
+    out: dict[int, Skeleton3D] = {}
+    for s in people:
+        key = s.person
+        while key in out:
+            key += _TWICE
+        out[key] = s
+    return out
 
 
 def _visible(joints: Array, rig: Rig) -> NDArray[np.bool_]:

@@ -105,6 +105,12 @@ def test_an_exchange_of_identities_is_counted_and_no_reason_to_fail(film):
     assert judged.ok and judged.crowd.switches == 2 and judged.crowd.identities == 2
 
 
+def test_two_with_one_identity_are_found_both_and_counted_as_one_identity(film):
+    crowd = crowd_verdict(_record(film, lambda p, t: 1), film).crowd
+    assert crowd.recall == crowd.precision == 100 and crowd.identities == 1
+    assert crowd.pa_mm[0] < 20 < crowd.pa_mm[1] < 60
+
+
 def test_somebody_who_is_not_found_is_missed(film):
     judged = crowd_verdict(_record(film, there=lambda p, t: p == 0 or t < 2.), film)
     assert not judged.ok and 'people were found' in judged.reason
@@ -170,6 +176,16 @@ def test_the_sheet_has_a_colour_for_each_identity_and_keeps_it(film):
     scene = sheet.at(sheet.best_moment())[58:786, 990:1590].astype(int)
     drawn = [(np.abs(scene - .72 * np.array(identity_colour(i))).max(-1) < 3).sum() for i in (1, 2, 3)]
     assert drawn[0] < 20 and min(drawn[1:]) > 100, drawn
+
+
+def test_names_of_two_heads_in_one_place_are_both_to_be_read():
+    from selfpose_ros.demo.crowd_picture import _names
+    apart, near = np.zeros((2, 120, 200, 3), np.uint8)
+    _names(apart, {0: np.array([50., 60.]), 1: np.array([150., 60.])}, {0: 1, 1: 2})
+    _names(near, {0: np.array([50., 60.]), 1: np.array([52., 58.])}, {0: 1, 1: 2})
+    for identity in (1, 2):
+        inks = [(np.abs(image.astype(int) - identity_colour(identity)).max(-1) < 60).sum() for image in (apart, near)]
+        assert min(inks) > .8 * max(inks) > 5, inks
 
 
 def test_a_network_that_finds_one_person_is_refused(tmp_path):
