@@ -23,8 +23,11 @@ Array = NDArray[np.float64]
 
 #: a rig from fewer instants is still getting better: what does not fit is its own error, not a camera that moved
 _WATCHED_ROWS = 100
-#: a moved camera that does not come to rest for this long is placed where it was last, s
-_GIVE_UP_S = 12.
+#: the same in time, where the instants are those of several people, s
+_WATCHED_S = 6.
+#: a moved camera that does not come to rest for this long is placed where it was last, s; unless it fits as badly as
+#: this, or several people are in sight: then it is somebody else whom it sees
+_GIVE_UP_S, _MISFIT = 12., 3.
 #: a moved camera is placed anew after it has seen the skeleton for this long, s
 _RESECT_S = 4.
 
@@ -47,7 +50,7 @@ class Finding:
 
 
 class RigWatch:
-    """Compares each camera with the first person that is followed."""
+    """Compares each camera with the people that are followed."""
 
     def __init__(self) -> None:
         self._drift = DriftMonitor()
@@ -67,7 +70,7 @@ class RigWatch:
                history: History) -> Finding | None:
         """What follows from this instant's views; None where there is nothing to compare them with."""
         now = detections.stamp
-        if not people or 0 < model.frames < _WATCHED_ROWS or people[0].seen != now:
+        if not people or _fresh(model) or people[0].seen != now:
             return None
         p, placed, shift = people[0], [], dict[str, Array]()
         index = {c: v for v, c in enumerate(model.cameras)}
@@ -77,17 +80,18 @@ class RigWatch:
                 continue
             if camera in self._moved:
                 view = p.row.get(camera, seen[0] if len(seen) == 1 else None)
-                pose = None if view is None else self._pose(view, v, model, p)
+                pose = None if view is None else self._pose(view, v, model, p, len(people) > 1)
                 if pose is not None:
                     model = model.with_camera(v, *pose)
                     placed.append(camera)
                     self._drift.forget(camera)
                     del self._moved[camera]
+            elif off := [median(r) for q in people if q.seen == now and camera in q.row
+                         for r in [q.filter.r[v][q.filter.r[v].any(-1)]] if len(r) >= 6]:
+                # a camera that was moved shows everybody elsewhere; one that shows somebody else, one person
+                shift[camera] = min(off, key=lambda m: float(np.abs(m).max()))
             elif camera in p.row:
-                r = p.filter.r[v]
-                r = r[r.any(-1)]
-                if len(r) >= 6:
-                    shift[camera] = median(r)
+                continue
             elif len(people) == 1 and len(seen) == 1:
                 shift[camera] = np.array([10., 0.])                 # its only person is nowhere near where he is
         moved = self._drift.update(min(now - self._newest, .2), shift)
@@ -105,8 +109,9 @@ class RigWatch:
             self._drift.settle()
         return Finding(model, tuple(placed), tuple(moved), alone)
 
-    def _pose(self, view: PersonView, v: int, model: RigModel, p: Person) -> tuple[Array, Array] | None:
-        """Pose of a moved camera, once it has rested and seen enough."""
+    def _pose(self, view: PersonView, v: int, model: RigModel, p: Person,
+              several: bool) -> tuple[Array, Array] | None:
+        """Pose of a moved camera, once it has rested and seen enough; several: it may see somebody else."""
         sure = p.filter.sigma < .08
         sigma = np.where(sure, model.noise.sigma(view.confidence), np.inf)
         late = view.stamp - model.clock_offset_s[v] - p.stamp
@@ -115,10 +120,20 @@ class RigWatch:
         if rows.span_s < _RESECT_S or len(rows.rows) < 20 or view.stamp < self._retry:
             return None
         R, t, e = resect(list(rows.rows), model.geometry.take([v]))
-        if e > FITS and rows.waited_s < _GIVE_UP_S:
+        if e > FITS and (several or e > _MISFIT * FITS or rows.waited_s < _GIVE_UP_S):
             self._retry = view.stamp + 1.                           # still moving, perhaps
+            if rows.waited_s >= _GIVE_UP_S:
+                self._moved[view.camera] = Resection()
             return None
         return R, t
+
+
+def _fresh(model: RigModel) -> bool:
+    """The rig is still getting better."""
+    s = model.solution
+    if s is not None and s.tracks.person is not None:
+        return float(np.ptp(s.tracks.stamp)) < _WATCHED_S
+    return 0 < model.frames < _WATCHED_ROWS
 
 
 def _odd_one(here: list[str], model: RigModel, history: History, now: float) -> str | None:
