@@ -386,3 +386,26 @@ def test_of_too_many_people_the_nearest_to_the_middle_are_followed() -> None:
     out = feed(new_people(most=1), frames_of(observe(X, room(), FPS, 4)))
     assert nearest(out[8][0], X[8, :1])[1] < .1 and nearest(out[-1][0], X[-1])[0] == 1
     assert max(len(o) for o in out) == 1
+
+
+def test_two_who_appear_in_one_instant_are_not_both_the_one_who_left() -> None:
+    """Somebody is followed, leaves, the rig is given up and found anew; then two come into sight in one instant."""
+    ways = [np.linspace((2. * p - 1., -1.), (2. * p - 1., 1.), 50) for p in (0, 1)]
+    X = np.stack([walker(1.5, FPS, 5 + p, 'walk', path_m=way) for p, way in enumerate(ways)], 1)
+    people, tracklets = new_people(), TrackletsByCamera()
+
+    def follow(frames: list[MultiView]) -> list[list[int]]:
+        out = []
+        for f in frames:
+            detections = Detections.of(f, tracklets.update(f))
+            people.see(detections)
+            out.append([s.person for s in people.update(detections, {})])
+        return out
+    assert follow(alone()[1][:20])[-1] == [1]
+    model = people.model
+    people.without_rig()
+    people.model = model
+    later = [replace(f, stamp=f.stamp + 3., views=tuple(replace(v, stamp=v.stamp + 3.) for v in f.views))
+             for f in frames_of(observe(X, room(), FPS, 1))]
+    both = [ids for ids in follow(later) if len(ids) == 2]
+    assert both and all(len(set(ids)) == 2 for ids in both)

@@ -94,7 +94,7 @@ def test_auto_without_tensorrt_is_told_with_its_reason(world: World, monkeypatch
 
 @pytest.mark.parametrize(('kind', 'parameters', 'words'), [
     (FusionNode, {}, 'parameter lifter: backend tensorrt: TensorRT cannot be loaded'),
-    (Pose2DNode, {}, 'mediapipe runs on the CPU alone; for backend tensorrt name a model folder'),
+    (Pose2DNode, {'model': 'mediapipe'}, 'mediapipe runs on the CPU alone; for backend tensorrt name a model folder'),
     (Pose2DNode, {'model_options': ['backend=auto']}, 'is a parameter of its own')])
 def test_tensorrt_that_cannot_be_had_is_an_error_of_configure(world: World, monkeypatch, kind: Any, parameters: dict,
                                                               words: str) -> None:

@@ -112,7 +112,7 @@ def test_a_network_that_is_not_installed_is_told_and_the_first_ones_are_closed(w
 
 @pytest.mark.parametrize(('options', 'words'), [
     ({'model': 'openpose'}, "2D network 'openpose' is not known"),
-    ({'model_options': ['speed=3']}, 'has no option speed')])
+    ({'model': 'rendered_pose', 'model_options': ['speed=3']}, 'has no option speed')])
 def test_a_network_that_does_not_exist_is_told(world: World, options: dict, words: str) -> None:
     with pytest.raises(NodeError, match=words):
         world.make(Pose2DNode, cameras=['a'], **options)

@@ -150,7 +150,8 @@ class People:
     def _identity(self, p: Person) -> int:
         """Of somebody who has none: by his tracklets, by where he is, or a new one."""
         lost = self._lost(p)
-        found = self._known(p) or self._ids.of_returned(p, p.stamp, lost)
+        here = {q.identity for q in self.everybody if q.confirmed and q not in lost}
+        found = self._known(p) or self._ids.of_returned(p, p.stamp, lost, here)
         for q in [q for q in lost if q.identity == found]:
             self.everybody.remove(q)                            # he is found elsewhere
         return found or self._ids.new()

@@ -141,16 +141,19 @@ class Recognition:
         """Whether tracklets of a row were different people's before."""
         return len(self._votes(row, now)) > 1
 
-    def of_returned(self, p: Person, now: float, lost: Iterable[Person]) -> int:
+    def of_returned(self, p: Person, now: float, lost: Iterable[Person], here: Collection[int] = ()) -> int:
         """The identity of somebody who left and can be here by now, of this size; 0 = none.
 
-        lost: those who are followed still, but whom no two cameras see.
+        lost: those who are followed still, but whom no two cameras see.  here: identities of all others who are
+        followed: several may come back in one instant.
         """
         best, found = np.inf, 0
         mine = stature_m(np.linalg.norm(p.filter.x[BONE_B] - p.filter.x[BONE_A], axis=1))
         since = min((self._first.get((c, v.tracklet), now) for c, v in p.row.items()), default=now)
         for g in [*self._gone.values(), *(_gone(q) for q in lost)]:
             away = now - g.stamp
+            if g.identity in here:
+                continue
             # a tracklet that was there while he was seen elsewhere is somebody else's, unless he was mistaken then
             together = since < g.stamp - _OVERLAP_S
             if not 0 <= away <= self.keep_s or (together and g.identity not in self._gone):
