@@ -277,7 +277,7 @@ def test_clouds_of_strangers_cost_only_their_own_camera(world: World) -> None:
         people.header.stamp = stamp(a.at)
         a.cloud.publish(people)
 
-    entry = world.says('fusion_node: camera a', 'up to 400 people in a message: the 16 surest', crowd)
+    entry = world.says('fusion_node: camera a', 'up to 400 people in a message: the 24 surest', crowd)
     assert entry.level == b'\x01'
 
 
