@@ -63,7 +63,7 @@ def test_rows_that_are_thinned_during_a_solve_cost_nothing(monkeypatch: pytest.M
     itself at each of the new rigs.
     """
     monkeypatch.setattr(estimator_module, 'History', functools.partial(History, 40))
-    monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda tracks, config: 1.5))
+    monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda *given: 1.5))
     monkeypatch.setattr(solve_pace, '_MAINTENANCE_S', 1.)
     monkeypatch.setattr(solve_pace, 'SETTLED_ROWS', 20)
     monkeypatch.setattr(rig_tracker, 'SETTLED_ROWS', 20)
@@ -89,14 +89,14 @@ def test_a_solve_that_raises_costs_neither_people_nor_rig_and_is_tried_again(mon
     again.
     """
     e = copy.deepcopy(warm())
-    real, calls = solving.solve_largest, []
+    real, calls = solving.solve_views, []
 
     def breaks(*args: Any, **more: Any) -> Any:
         calls.append(1)
         if len(calls) < 3:
             raise IndexError('index 703 is out of bounds')
         return real(*args, **more)
-    monkeypatch.setattr(solving, 'solve_largest', breaks)
+    monkeypatch.setattr(solving, 'solve_views', breaks)
     e._rig._worker.cancel()
     e._rig._pace.at_once(0)
     r = run(list(to_and_fro(walk(), 12.))[40:], estimator=e)
@@ -110,7 +110,7 @@ def test_a_solve_that_raises_costs_neither_people_nor_rig_and_is_tried_again(mon
 def test_whatever_a_solve_raises_is_a_result(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*args: Any, **more: Any) -> Any:
         raise MemoryError('no room')
-    monkeypatch.setattr(solving, 'solve_largest', breaks)
+    monkeypatch.setattr(solving, 'solve_views', breaks)
     worker = RigWorker(where)
     worker.submit(0., tracks_of(walk()[:4]), SolverConfig(), None)
     if worker._future is not None:
