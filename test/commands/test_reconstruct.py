@@ -125,14 +125,15 @@ def test_all_formats_under_one_name(tmp_path, fake):
 def test_videos_and_the_keypoints_that_they_leave(tmp_path, fake, monkeypatch):
     monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: recorded.BrightnessNetwork())
     videos = [recorded.video(tmp_path / f'cam{i}.mp4', 8) for i in (1, 2)]
-    assert selfpose(*videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz') == 0
+    ours = '--model', 'rendered_pose'
+    assert selfpose(*videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz', *ours) == 0
     cached = read_keypoints(tmp_path / 'k.npz')
     assert cached.cameras == ('cam1', 'cam2') and len(cached.views) == 16
     assert selfpose(tmp_path / 'k.npz', '-o', tmp_path / 'again.npz') == 0
     first, again = (read_skeletons(tmp_path / f) for f in ('v.npz', 'again.npz'))
     assert np.array_equal(first.joints, again.joints, equal_nan=True) and np.array_equal(first.stamp, again.stamp)
     assert (first.joints[:, 0, 0, 1] == 2).all()
-    assert selfpose(*videos, '-o', tmp_path / 'alone', '--each-alone') == 0
+    assert selfpose(*videos, '-o', tmp_path / 'alone', '--each-alone', *ours) == 0
     assert sorted(p.name for p in (tmp_path / 'alone').iterdir()) == ['cam1.npz', 'cam2.npz']
 
 
@@ -186,7 +187,8 @@ def test_cameras_that_are_not_part_of_the_rig_are_named(tmp_path, fake, capsys):
 
 def test_one_camera_is_allowed_and_told(tmp_path, fake, monkeypatch, capsys):
     monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: recorded.BrightnessNetwork())
-    assert selfpose(recorded.video(tmp_path / 'one.mp4'), '-o', tmp_path / 'out/') == 0
+    one = recorded.video(tmp_path / 'one.mp4')
+    assert selfpose(one, '-o', tmp_path / 'out/', '--model', 'rendered_pose') == 0
     assert (tmp_path / 'out' / 'one.npz').exists()
     assert 'one camera alone gives level 1 (lifted) at most' in capsys.readouterr().err
 
@@ -249,7 +251,7 @@ def test_defect_in_one_recording_does_not_lose_the_others(tmp_path, fake, monkey
     (['a.npz', '-o', 'out', '--baseline-cameras', 'cam1'], '--baseline-cameras cam1: name two cameras'),
     (['a.npz', '-o', 'out', '--offline', '--correction'], '--correction: what --offline makes knows all instants'),
     (['a.npz', 'v.mp4', '-o', 'out'], 'sources of different kinds'),
-    (['v.mp4', '-o', 'out'], 'v.mp4: not a video that can be opened'),
+    (['v.mp4', '-o', 'out', '--model', 'rendered_pose'], 'v.mp4: not a video that can be opened'),
     (['json', '-o', 'out'], 'json: OpenPose files tell neither frame rate nor image size; give --fps'),
     (['empty', '-o', 'out'], 'empty: a folder without bag, archives'),
     (['a.npz', '-o', 'v.mp4/out.npz'], 'cannot be written'),
@@ -272,7 +274,7 @@ def test_bad_command_lines_and_files_are_one_sentence_and_status_2(tmp_path, mon
 def test_nothing_but_the_sentence_reaches_the_terminal(tmp_path):
     (tmp_path / 'v.mp4').write_bytes(b'\x00' * 3000)
     run = subprocess.run([sys.executable, '-m', 'selfpose_ros', 'reconstruct', str(tmp_path / 'v.mp4'), '-o',
-                          str(tmp_path / 'out')], cwd=ROOT, capture_output=True, text=True)
+                          str(tmp_path / 'out'), '--model', 'rendered_pose'], cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (2, '')
     assert run.stderr == (f'selfpose reconstruct: error: {tmp_path}/v.mp4: not a video that can be opened; '
                           'convert it to mp4 or copy it again\n')

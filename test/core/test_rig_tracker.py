@@ -63,7 +63,7 @@ def test_a_saved_rig_is_checked_and_a_solve_of_before_does_not_end_that(monkeypa
     """A solve of two cameras runs when the third one, and so the saved rig, comes: it took the saved rig's place and
     nothing was ever solved again.
     """
-    monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda tracks, config: 1.))
+    monkeypatch.setattr(RigWorker, 'delay_s', staticmethod(lambda *given: 1.))
     s = scene(3, 4., 15., 1)
     e = Estimator(EstimatorConfig(solve_first_s=1.), rig=s.rig)
     r = run(views_changed(s.frames, lambda v: v if v.camera != 'cam3' or v.stamp > 1.2 else None), estimator=e)
