@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..observation import MultiView, View2D
+from ..quick import median
 from .distance import MIN_JOINTS, person_size, pose_distance
 from .matching import assign
 
@@ -59,13 +60,28 @@ class Tracklets:
         self._open = [t for t in self._open if now - t.newest <= _LOST_S]
         size = person_size(view.keypoints, view.confidence)
         numbers = np.full(len(size), -1, np.int64)
-        if self._open and len(size):
+        if self._open and len(size) and not self._one_goes_on(view, size, numbers):
             self._go_on(view, size, numbers)
         for p in np.flatnonzero((numbers < 0) & np.isfinite(size)):
             numbers[p] = self._next
             self._open.append(_Open(self._next, view.keypoints[p].copy(), np.zeros(2), float(size[p]), now))
             self._next += 1
         return numbers
+
+    def _one_goes_on(self, view: View2D, size: Array, numbers: NDArray[np.int64]) -> bool:
+        """The rule: one tracklet, one detection, where it was expected; there is nothing to choose."""
+        if len(self._open) != 1 or len(size) != 1 or not np.isfinite(size[0]):
+            return False
+        track = self._open[0]
+        expected = track.keypoints + track.speed * (view.stamp - track.newest)
+        off = expected - view.keypoints[0]
+        far = np.sqrt((off * off).sum(1))
+        far = far[np.isfinite(far)]
+        if len(far) < MIN_JOINTS or median(far) > .5 * _GATE * track.size:
+            return False
+        numbers[0] = track.number
+        _advance(track, view, 0, expected, float(size[0]))
+        return True
 
     def _go_on(self, view: View2D, size: Array, numbers: NDArray[np.int64]) -> None:
         now, tracks = view.stamp, self._open
@@ -108,7 +124,7 @@ def _advance(track: _Open, view: View2D, p: int, expected: Array, size: float) -
     both = np.isfinite(moved).all(-1)
     if both.sum() >= MIN_JOINTS:
         blend = 1 - np.exp(-dt / _SPEED_TAU_S)
-        track.speed = track.speed + blend * (np.median(moved[both], axis=0) / dt - track.speed)
+        track.speed = track.speed + blend * (median(moved[both]) / dt - track.speed)
     track.keypoints = np.where(np.isfinite(seen), seen, expected)
     if np.isfinite(size):
         track.size += (1 - np.exp(-dt / .3)) * (size - track.size)
