@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .association import MainPerson
 from .causal import estimate_causally
 from .cuts import Followed, Instant, Piece, continuous
 from .estimator import EstimatorConfig
@@ -88,10 +89,13 @@ def trajectories(followed: dict[int, Followed], frames: Sequence[MultiView], mod
 
 
 def history_of(frames: Sequence[MultiView]) -> History:
-    """What was seen of somebody who is alone in a whole recording."""
-    history = History(most_rows=4000)
+    """What was seen of one person in a whole recording: who is alone, else one who is chosen in each camera."""
+    history, main = History(most_rows=4000), MainPerson()
+    single = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
     for f in frames:
-        history.add(f.stamp, Detections.of(f).first())
+        chosen = [0 if len(v.keypoints) else -1 for v in f.views] if single else main.update(f)
+        history.add(f.stamp, Detections.of(f).row(
+            {v.camera: i for v, i in zip(f.views, chosen, strict=True) if i >= 0}))
     return history
 
 
@@ -114,11 +118,14 @@ def _lifted(tracks: Tracks, rows: NDArray[np.int64], lifter: Lifter) -> Tracks:
 def _solve_everybody(frames: Sequence[MultiView], config: EstimatorConfig,
                      lifter: Lifter | None) -> RigModel | NotSolved:
     log = followed(frames, lifter, _POSES)
+    if not log.posed:                                         # nothing tells who is who: one person is chosen
+        return _solve(history_of(frames), config, lifter, crowd=True)
     found = solve_everybody(log.sightings(_INSTANTS), SolverConfig(frames=FRAMES))
     return found if isinstance(found, NotSolved) else _model(found.solution, config)
 
 
-def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None) -> RigModel | NotSolved:
+def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, *,
+           crowd: bool = False) -> RigModel | NotSolved:
     if len(history.cameras) < 2:
         return NotSolved(f'{len(history.cameras)} camera(s) saw a person: a rig needs two', {})
     tracks = history.tracks()
@@ -127,7 +134,7 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None) -> 
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solver = SolverConfig(frames=FRAMES)
+    solver = SolverConfig(frames=FRAMES, crowd=crowd)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
     solution = solve_largest(tracks, solver, min_quality=config.min_quality)

@@ -18,7 +18,7 @@ from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
-from selfpose_ros.core.offline import reconstruct_offline
+from selfpose_ros.core.offline import history_of, reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import NotSolved
 from selfpose_ros.core.rig.alike import alike
@@ -211,6 +211,16 @@ def test_off_line_everybody_is_where_he_is() -> None:
     assert not isinstance(rig, NotSolved)
     assert rotation_errors(rig.R, s.rig.R).max() < 2.
     assert np.median([len(p) for p in people]) == 3
+
+
+def test_off_line_without_a_lifter_one_person_is_chosen_in_each_camera() -> None:
+    """Detections come in random order: which of them is whose follows from continuity, not from their order."""
+    s = three()
+    rows = dict(history_of(s.frames).newest(len(s.frames)))
+    for c in s.rig.cameras:
+        who = [int(v.person[rows[f.stamp][c].index]) for f in s.frames if c in rows.get(f.stamp, {})
+               for v in f.views if v.camera == c]
+        assert len(who) > 20 and np.bincount(np.array(who) + 1).max() > .8 * len(who)
 
 
 def test_a_view_of_somebody_else_costs_nothing() -> None:

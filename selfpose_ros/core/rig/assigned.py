@@ -208,7 +208,7 @@ def _joined(link: Array, clash: NDArray[np.bool_]) -> Index:
     """(K,) cluster of each of K tracklets: average linkage, best first, without clashes."""
     K = len(link)
     label = np.arange(K)
-    link, clash, alive = link.copy(), clash.copy(), np.ones(K, bool)
+    link, clash = link.copy(), clash.copy()
     np.fill_diagonal(link, -np.inf)
     link[clash] = -np.inf
     while K > 1:
@@ -222,6 +222,5 @@ def _joined(link: Array, clash: NDArray[np.bool_]) -> Index:
         clash[:, i] = clash[i]
         link[clash[i], i] = link[i, clash[i]] = -np.inf
         link[i, i] = -np.inf
-        alive[j] = False
         link[j] = link[:, j] = -np.inf
     return label
