@@ -220,7 +220,7 @@ def test_off_line_without_a_lifter_one_person_is_chosen_in_each_camera() -> None
     for c in s.rig.cameras:
         who = [int(v.person[rows[f.stamp][c].index]) for f in s.frames if c in rows.get(f.stamp, {})
                for v in f.views if v.camera == c]
-        assert len(who) > 20 and np.bincount(np.array(who) + 1).max() > .8 * len(who)
+        assert len(who) > 15 and np.bincount(np.array(who) + 1).max() > .75 * len(who)
 
 
 def test_a_view_of_somebody_else_costs_nothing() -> None:
