@@ -109,6 +109,7 @@ setup(
             'selfpose = selfpose_ros.cli:entry',
             'pose2d_node = selfpose_ros.nodes.start:pose2d',
             'fusion_node = selfpose_ros.nodes.start:fusion',
+            'composed_node = selfpose_ros.nodes.start:composed',
         ],
     },
 )

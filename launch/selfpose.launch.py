@@ -6,15 +6,14 @@ ros2 launch selfpose_ros selfpose.launch.py cameras:=cam1,cam2,cam3,cam4 rviz:=t
 """
 from launch import LaunchDescription
 
-from selfpose_ros.nodes.launching import arguments, lifecycle_node, rviz
+from selfpose_ros.nodes.launching import arguments, both_nodes, rviz
 
 
 def generate_launch_description() -> LaunchDescription:
     """Both nodes."""
     return LaunchDescription([
         *arguments('cameras', 'image_topics', 'person_height_m', 'rig_file', 'model', 'workers', 'params_file',
-                   'namespace', 'use_sim_time', 'autostart', 'respawn', 'log_level', 'rviz'),
-        lifecycle_node('pose2d_node'),
-        lifecycle_node('fusion_node'),
+                   'namespace', 'use_sim_time', 'autostart', 'composed', 'respawn', 'log_level', 'rviz'),
+        both_nodes(),
         rviz(),
     ])

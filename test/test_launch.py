@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from selfpose_ros.nodes.parameters import NODES, settings_from, table
 
@@ -290,3 +291,27 @@ def test_launch_runs_both_nodes_and_ends_as_they_do(robot: Path, tmp_path: Path,
         assert f'__node:={name}' in arguments and '__ns:=/robot' in arguments
         assert f'--log-level robot.{name}:=debug' in arguments
         assert re.search(r'cameras:.*\n\s*- cam1\n\s*- cam2', (tmp_path / f'{name}.parameters').read_text())
+
+
+def test_composed_is_one_process_whose_arguments_reach_each_node_alone(launching: Any, tmp_path: Path):
+    path = tmp_path / 'robot.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    cameras: [other]\n')
+    given = {'cameras': 'cam1, left/cam2', 'model': 'no', 'workers': '3', 'person_height_m': '2', 'autostart': 'false'}
+    _, started = launch('selfpose.launch.py', composed='true', params_file=str(path), namespace='robot',
+                        log_level='debug', respawn='true', **given)
+    assert not nodes(started)
+    process, = (s.kwargs for s in started if type(s).__name__ == 'Node')
+    assert (process['executable'], process['namespace']) == ('composed_node', 'robot')
+    first, second = process['parameters']
+    assert first == str(path)
+    assert yaml.safe_load(Path(second).read_text()) == {
+        '/**/pose2d_node': {'ros__parameters': {'cameras': ['cam1', 'left/cam2'], 'model': 'no', 'workers': 3,
+                                                'autostart': False}},
+        '/**/fusion_node': {'ros__parameters': {'cameras': ['cam1', 'left/cam2'], 'person_height_m': 2.,
+                                                'autostart': False}}}
+    Path(second).unlink()
+    assert 'name' not in process, 'it would be given to both nodes'
+    assert process['respawn'] is True
+    words = process['ros_arguments']
+    assert {words[i + 1] for i, w in enumerate(words) if w == '--log-level'} == {
+        'robot.pose2d_node:=debug', 'robot.fusion_node:=debug'}

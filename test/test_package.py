@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOP_LEVEL = {'package.xml', 'setup.py', 'pyproject.toml', 'Makefile', 'README.md', 'LICENSE', 'CHANGELOG.rst',
              'selfpose_ros', 'launch', 'config', 'training', 'test', 'docs'}
 HEADER = ['Copyright 2026 The selfpose_ros developers', 'SPDX-License-Identifier: Apache-2.0']
-COMMANDS = {'selfpose', 'pose2d_node', 'fusion_node'}
+COMMANDS = {'selfpose', 'pose2d_node', 'fusion_node', 'composed_node'}
 LAUNCH_FILES = {'selfpose.launch.py', 'pose2d.launch.py', 'fusion.launch.py', 'record.launch.py'}
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..nodes.errors import NodeError, ParameterError
 from ..nodes.parameters import camera_names
 from .backend_option import add_backend
-
-if TYPE_CHECKING:
-    from ..nodes.managed_node import ManagedNode
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -50,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
                                  'config/default.yaml')
         ros += ['--params-file', str(args.params)]
     try:
+        from ..nodes.composed import both_nodes
         from ..nodes.process import serve
     except ImportError as error:
         raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
                         "'selfpose_ros[ros]'") from error
-    return serve(lambda: _nodes(cameras, args.backend), [*ros, *args.ros_args], bring_up=True)
+    return serve(lambda: both_nodes(cameras, args.backend), [*ros, *args.ros_args], bring_up=True)
 
 
 def _cameras(given: str | None) -> tuple[str, ...] | None:
@@ -64,19 +61,3 @@ def _cameras(given: str | None) -> tuple[str, ...] | None:
     if not names:
         raise ParameterError(f'--cameras is {given!r}; name the cameras, e.g. --cameras cam1,cam2')
     return camera_names(names)
-
-
-def _nodes(cameras: tuple[str, ...] | None, backend: str | None) -> list[ManagedNode]:
-    """The fusion first: it must be there when the first view comes."""
-    from rclpy.parameter import Parameter
-
-    from ..nodes.fusion_node import FusionNode
-    from ..nodes.parameters import Pose2DSettings, checked, table
-    from ..nodes.pose2d_node import Pose2DNode
-    given = [] if cameras is None else [Parameter('cameras', Parameter.Type.STRING_ARRAY, list(cameras))]
-    given += [] if backend is None else [Parameter('backend', Parameter.Type.STRING, backend)]
-    pose2d = Pose2DNode(on_view=lambda view: fusion.take(view), parameter_overrides=given)
-    parameter = next(p for p in table(Pose2DSettings) if p.name == 'cameras')
-    local = checked(parameter, pose2d.get_parameter('cameras').value)
-    fusion = FusionNode(local_cameras=local, parameter_overrides=given)
-    return [fusion, pose2d]

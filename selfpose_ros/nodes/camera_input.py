@@ -162,6 +162,7 @@ class CameraInput:
         self._subscription = self.choice = None
         self._info_subscriptions.clear()
         self._newest.clear()
+        self.rhythm = Rhythm()                              # a pause of ours is none of the camera's
 
     def take(self) -> Image | CompressedImage | None:
         """The waiting image, which then waits no more; None = there is none."""

@@ -85,9 +85,9 @@ class FusionNode(ManagedNode[FusionSettings]):
         super().__init__(name, FusionSettings, **kwargs)
 
     def take(self, view: View2D) -> None:
-        """A view of a local camera, from any thread. Left out while the node is not active."""
+        """A view of a local camera, from any thread. Left out while the node is not active, or disabled."""
         source = self._inputs.get(view.camera)
-        if source is not None:
+        if source is not None and self.working:
             source.take(view)
 
     def _configure(self) -> None:
@@ -135,7 +135,14 @@ class FusionNode(ManagedNode[FusionSettings]):
             outputs.close()
         self._lifter = None                                # and with it what runs it
 
+    def _enable(self, enabled: bool) -> None:
+        if not enabled:
+            for source in self._inputs.values():
+                source.pause()
+        self._look()
+
     def _changed(self) -> None:
+        super()._changed()
         if self._outputs is not None:
             self._outputs.settings = self.settings
 
@@ -154,7 +161,7 @@ class FusionNode(ManagedNode[FusionSettings]):
             self, name, topic, self._worker.submit, _ROWS_PER_PERSON * s.max_people)}
 
     def _look(self) -> None:
-        if self._worker is None or self._outputs is None:
+        if self._worker is None or self._outputs is None or not self.working:
             return
         if not self.settings.cameras:
             self._discover()
@@ -192,7 +199,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         return Estimator(config, rig=rig, lifter=None if dead else lifter, identities=self._identities)
 
     def _publish(self, result: Result) -> None:
-        if self._outputs is not None:
+        if self._outputs is not None and self.working:
             self._outputs.publish(result)
             self._people = result.people
             self._latency.add(self.since_s(result.stamp))
@@ -234,6 +241,8 @@ class FusionNode(ManagedNode[FusionSettings]):
 
     def _entries(self) -> Sequence[Entry]:
         worker, inputs = self._worker, self._inputs
+        if worker is not None and not self.working:
+            return [self._disabled('fusion'), *backend_entries(self._sessions())]
         entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure,
                                 self.settings, self.starting),
                    *backend_entries(self._sessions())]

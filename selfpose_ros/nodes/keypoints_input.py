@@ -129,6 +129,12 @@ class KeypointsInput:
             self._node.destroy_subscription(subscription)
         self._subscriptions, self._reliable, self._subscribed_at = [], None, math.inf
 
+    def pause(self) -> None:
+        """End the subscriptions until `look` is called again; what waits is forgotten."""
+        self.close()
+        self._waiting.clear()
+        self.rhythm = Rhythm()                              # a pause of ours is none of the camera's
+
     def take(self, view: View2D) -> None:
         """A view from this process."""
         self.rhythm.beat()

@@ -11,6 +11,7 @@ event sent before discovery is through is lost, and the node would stay inactive
 """
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from launch_ros.substitutions import FindPackageShare
 from .errors import ParameterError
 from .parameters import NODES, Parameter, checked, table
 
-__all__ = ['ARGUMENTS', 'LaunchError', 'arguments', 'lifecycle_node', 'rviz']
+__all__ = ['ARGUMENTS', 'LaunchError', 'arguments', 'both_nodes', 'lifecycle_node', 'rviz']
 
 PACKAGE = 'selfpose_ros'
 YES_NO = ('true', 'false')
@@ -35,6 +36,8 @@ _TABLES = {node: {p.name: p for p in table(settings)} for node, settings in NODE
 _PARAMETERS = ('image_topics', 'model', 'workers', 'person_height_m', 'rig_file', 'autostart')
 #: a node that died is started again after so long, s
 _RESPAWN_S = 2.
+#: the executable with both nodes in it
+_COMPOSED = 'composed_node'
 #: a node's exit status when its parameters cannot be used: a second start would not help
 _USER_ERROR = 2
 
@@ -60,6 +63,8 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...] | None, str]] = {
     'use_sim_time': ('', ('', *YES_NO), 'take the time from /clock: simulation, or a bag played with --clock'),
     'log_level': ('', ('', 'debug', 'info', 'warn', 'error', 'fatal'), 'log level of the nodes'),
     'rviz': ('false', YES_NO, 'show the skeletons in rviz2'),
+    'composed': ('false', YES_NO, 'both nodes in one process: views need no message, and one that dies takes the other '
+                 'along'),
     'respawn': ('false', YES_NO, 'start a node again that has died; else its death ends everything'),
     **{name: ('', ('', *YES_NO) if name == 'autostart' else None, _described(name)) for name in _PARAMETERS},
 }
@@ -84,6 +89,11 @@ def lifecycle_node(executable: str) -> LaunchDescriptionEntity:
     return OpaqueFunction(function=_start, args=[executable])
 
 
+def both_nodes() -> LaunchDescriptionEntity:
+    """Both nodes, each as `lifecycle_node`; or, when the argument `composed` says so, in one process."""
+    return OpaqueFunction(function=_start_both)
+
+
 def rviz() -> LaunchDescriptionEntity:
     """rviz2 with this package's configuration, when the argument `rviz` says so."""
     return OpaqueFunction(function=_start_rviz)
@@ -101,11 +111,16 @@ def _value(parameter: Parameter, text: str) -> Any:
             value = [v.strip() for v in text.split(',')]
             if not all(value):
                 raise LaunchError(f'{name}: empty name in {text!r}; write {name}:=first,second,third')
-            return [_quoted(v) for v in value]
-        value = checked(parameter, text if kind == 'string' else yaml.safe_load(text))
+            return value
+        return checked(parameter, text if kind == 'string' else yaml.safe_load(text))
     except (ParameterError, yaml.YAMLError) as error:
         raise LaunchError(' '.join(str(error).split())) from error
-    return _quoted(value) if kind == 'string' else value
+
+
+def _quoted_all(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_quoted(v) for v in value]
+    return _quoted(value) if isinstance(value, str) else value
 
 
 def _quoted(text: str) -> str:
@@ -119,15 +134,24 @@ def _quoted(text: str) -> str:
 
 def _parameters(given: dict[str, str], executable: str) -> list[Any]:
     """Parameter sources in the order of rising precedence: the file, then the arguments."""
-    sources: list[Any] = []
-    if given['params_file']:
-        path = Path(given['params_file']).expanduser().absolute()
-        if not path.is_file():
-            raise LaunchError(f'params_file: there is no file {path}; give the path of a YAML parameter file')
-        sources.append(str(path))
+    own = {name: _quoted_all(value) for name, value in _own(given, executable).items()}
+    return [*_file(given), own] if own else _file(given)
+
+
+def _file(given: dict[str, str]) -> list[str]:
+    if not given['params_file']:
+        return []
+    path = Path(given['params_file']).expanduser().absolute()
+    if not path.is_file():
+        raise LaunchError(f'params_file: there is no file {path}; give the path of a YAML parameter file')
+    return [str(path)]
+
+
+def _own(given: dict[str, str], executable: str) -> dict[str, Any]:
+    """Parameters of one node that arguments give."""
     own: dict[str, Any] = {'use_sim_time': given['use_sim_time'] == 'true'} if given['use_sim_time'] else {}
-    own |= {name: _value(parameter, given[name]) for name, parameter in _TABLES[executable].items() if given.get(name)}
-    return [*sources, own] if own else sources
+    return own | {name: _value(parameter, given[name]) for name, parameter in _TABLES[executable].items()
+                  if given.get(name)}
 
 
 def _start_rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -139,20 +163,58 @@ def _start_rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                  arguments=['-d', config], parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}])]
 
 
+def _given(context: LaunchContext) -> dict[str, str]:
+    return {name: context.launch_configurations.get(name, default).strip()
+            for name, (default, _, _) in ARGUMENTS.items()}
+
+
+def _log_level(given: dict[str, str], executable: str) -> list[str]:
+    if not given['log_level']:
+        return []
+    # for this node's logger alone: the middleware's own debug output would bury it
+    logger = '.'.join([*given['namespace'].strip('/').split('/'), executable]).lstrip('.')
+    return ['--log-level', f'{logger}:={given["log_level"]}']
+
+
+def _again(given: dict[str, str]) -> dict[str, Any]:
+    return {'respawn': True, 'respawn_delay': _RESPAWN_S} if given['respawn'] == 'true' else {}
+
+
 def _start(context: LaunchContext, executable: str) -> list[LaunchDescriptionEntity]:
-    given = {name: context.launch_configurations.get(name, default).strip()
-             for name, (default, _, _) in ARGUMENTS.items()}
-    ros_arguments: list[str] = []
-    if given['log_level']:
-        # for this node's logger alone: the middleware's own debug output would bury it
-        logger = '.'.join([*given['namespace'].strip('/').split('/'), executable]).lstrip('.')
-        ros_arguments = ['--log-level', f'{logger}:={given["log_level"]}']
-    again: dict[str, Any] = {'respawn': True, 'respawn_delay': _RESPAWN_S} if given['respawn'] == 'true' else {}
-    node = LifecycleNode(
+    given = _given(context)
+    return _with_end(LifecycleNode(
         package=PACKAGE, executable=executable, name=executable, namespace=given['namespace'],
-        parameters=_parameters(given, executable), ros_arguments=ros_arguments, output='screen', emulate_tty=True,
-        **again)
-    end = OnProcessExit(target_action=node, on_exit=[OpaqueFunction(function=_end, args=[executable, bool(again)])])
+        parameters=_parameters(given, executable), ros_arguments=_log_level(given, executable), output='screen',
+        emulate_tty=True, **_again(given)), executable, given)
+
+
+def _start_both(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = _given(context)
+    if given['composed'] != 'true':
+        return [entity for executable in NODES for entity in _start(context, executable)]
+    return _with_end(Node(
+        package=PACKAGE, executable=_COMPOSED, namespace=given['namespace'],
+        parameters=[*_file(given), *_file_of_both(given)],
+        ros_arguments=[word for executable in NODES for word in _log_level(given, executable)],
+        output='screen', emulate_tty=True, **_again(given)), _COMPOSED, given)
+
+
+def _file_of_both(given: dict[str, str]) -> list[str]:
+    """Parameters that arguments give, in a file: a dictionary would go to both nodes, and `-p node:name:=value` reaches
+    no node in a namespace.
+    """
+    own = {f'/**/{executable}': {'ros__parameters': _own(given, executable)} for executable in NODES
+           if _own(given, executable)}
+    if not own:
+        return []
+    with tempfile.NamedTemporaryFile('w', prefix='selfpose_', suffix='.yaml', delete=False) as file:
+        yaml.safe_dump(own, file, default_flow_style=None)
+    return [file.name]
+
+
+def _with_end(node: LaunchDescriptionEntity, executable: str, given: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    end = OnProcessExit(target_action=node,
+                        on_exit=[OpaqueFunction(function=_end, args=[executable, bool(_again(given))])])
     return [RegisterEventHandler(end), node]
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
 
 from ..core.errors import CoreError
 from ..inference.errors import InferenceError
@@ -20,7 +22,7 @@ from ..models.errors import ModelError
 from .debug_log import DebugLog
 from .declared_node import DeclaredNode
 from .defects import Defects
-from .diagnostics import WARN, Entry, StateLog, array_from
+from .diagnostics import OK, WARN, Entry, StateLog, array_from
 from .errors import NodeError, StuckThread
 from .graph import twins
 from .memory import give_back, keep_large_blocks_apart
@@ -56,7 +58,7 @@ class ManagedNode(DeclaredNode[Settings]):
                 service.callback = self.defects.guard_service(service.srv_name, service.callback)
         self.error = ''
         self.finished = False
-        self._running = False
+        self._running = self._enabled = False
         self._since = math.inf
         self._overrides_told = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -64,6 +66,7 @@ class ManagedNode(DeclaredNode[Settings]):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._log = StateLog(self.get_logger())
         self._debug = DebugLog(self.get_logger())
+        self.create_service(SetBool, '~/enable', self._on_enable)
 
     # -- for subclasses
 
@@ -79,9 +82,17 @@ class ManagedNode(DeclaredNode[Settings]):
     def _cleanup(self) -> None:
         """Give everything back; must be harmless when nothing was made."""
 
+    def _enable(self, enabled: bool) -> None:
+        """Of an active node: take what comes again, or take nothing any more."""
+
     def _entries(self) -> Sequence[Entry]:
         """The present state, for /diagnostics and the log; first that of the node as a whole."""
         raise NotImplementedError
+
+    @property
+    def working(self) -> bool:
+        """It is active and enabled."""
+        return self._running and self.settings.enabled
 
     @property
     def starting(self) -> bool:
@@ -105,6 +116,28 @@ class ManagedNode(DeclaredNode[Settings]):
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call back in real time while the node is configured, also when simulated time stands still."""
         self._timers_made.append(self.create_timer(period_s, callback, clock=self._steady))
+
+    # -- enabling
+
+    def _changed(self) -> None:
+        if self._running and self.settings.enabled != self._enabled:
+            self._enabled = self.settings.enabled
+            if self._enabled:
+                self._since = time.monotonic()             # as at the start: others need a moment
+            self._enable(self._enabled)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """The parameter `enabled` by a service; that of a node that is not active counts from then on."""
+        result = self.set_parameters_atomically([Parameter('enabled', Parameter.Type.BOOL, request.data)])
+        word = 'enabled' if request.data else 'disabled'
+        response.success = result.successful
+        response.message = result.reason or (
+            word if self._running else f'the node is not active; once it is, it is {word}')
+        return response
+
+    @staticmethod
+    def _disabled(name: str) -> Entry:
+        return Entry(name, OK, 'disabled', 'disabled by ~/enable or the parameter enabled; set it to true to go on')
 
     # -- every callback of a node ends here with its exceptions
 
@@ -142,9 +175,10 @@ class ManagedNode(DeclaredNode[Settings]):
         """Start to work."""
         def climb() -> None:
             super(ManagedNode, self).on_activate(state)
-            self._activate()
-            self._running = True
             self._since = time.monotonic()
+            self._enabled = self.settings.enabled
+            self._running = True                           # what it starts asks for it
+            self._activate()
 
         return self._transition('activate', climb)
 

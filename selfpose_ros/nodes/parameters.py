@@ -43,6 +43,8 @@ _BACKEND = ('What runs {}: onnxruntime (CPU), tensorrt (NVIDIA GPU, or an error 
             'where it works, else onnxruntime.')
 _STARTUP = ('For so long after the node was activated, what does not come yet is no fault: camera drivers and networks '
             'may still be loading.')
+_ENABLED = ('Whether it works; `~/enable` sets it, too. false: the node stays as it is (networks, rig), takes nothing, '
+            'sends nothing and costs next to nothing.')
 _ENGINES = 'Folder of the engines that TensorRT builds on this machine; empty = ~/.cache/selfpose_ros/engines.'
 
 
@@ -84,6 +86,7 @@ class Pose2DSettings:
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
+    enabled: bool = _of(True, _ENABLED, any_time=True)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
                           read_only=True)
 
@@ -154,6 +157,7 @@ class FusionSettings:
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
+    enabled: bool = _of(True, _ENABLED, any_time=True)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
                           read_only=True)
 

@@ -101,7 +101,15 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         self._cameras.clear()
         self._in_use = False
 
+    def _enable(self, enabled: bool) -> None:
+        if not enabled:
+            for camera in self._cameras.values():
+                camera.input.close()
+                camera.maker.forget()
+        self._look()
+
     def _changed(self) -> None:
+        super()._changed()
         for camera in self._cameras.values():
             camera.fresh.limit_s = self.settings.max_age_s
             camera.maker.max_people = self.settings.max_people
@@ -109,7 +117,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             camera.maker.max_megapixels = self.settings.max_megapixels
 
     def _look(self) -> None:
-        if self._workers is None:
+        if self._workers is None or not self.working:
             return
         for name, camera in self._cameras.items():
             choice = camera.input.look()
@@ -136,7 +144,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         if camera.fresh.is_late(stamp, received, now or None):
             return
         view = camera.maker.view(message, camera.input.info, now)
-        if view is None or camera.fresh.is_late(stamp, received, self.now_s() or None):
+        if view is None or not self.working or camera.fresh.is_late(stamp, received, self.now_s() or None):
             return
         camera.people = len(view.keypoints)
         self._publish_info(camera, view)
@@ -174,6 +182,8 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         backends = backend_entries(self._sessions())
         if self._workers is None:
             return [Entry('network', OK, 'inactive', 'not active'), *backends]
+        if not self.working:
+            return [self._disabled('network'), *backends]
         lines = list(self._cameras.values())
         return [network_entry(lines), *backends, *(camera_entry(line, self.settings.stale_after_s, self._visible,
                                                                 self.starting)

@@ -91,11 +91,15 @@ def _end(nodes: Sequence[ManagedNode], executor: SingleThreadedExecutor) -> None
             signal.signal(number, handler)
 
 
-def run_alone(make_node: Callable[[], ManagedNode], args: Sequence[str] | None) -> int:
-    """Entry point of a process with one node; `args` as `sys.argv`, None = that."""
+def run_alone(make: Callable[[], ManagedNode | Sequence[ManagedNode]], args: Sequence[str] | None) -> int:
+    """Entry point of a process with a node or several; `args` as `sys.argv`, None = that."""
     import sys
     try:
-        return serve(lambda: [make_node()], sys.argv if args is None else args)
+        def nodes() -> Sequence[ManagedNode]:
+            made = make()
+            return [made] if isinstance(made, ManagedNode) else made
+
+        return serve(nodes, sys.argv if args is None else args)
     except NodeError as error:
         sys.stderr.write(f'{error}\n')
         return 2

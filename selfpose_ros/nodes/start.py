@@ -9,7 +9,7 @@ from importlib import import_module
 from ..ending import no_more_signals
 from ..threads import one_thread
 
-__all__ = ['fusion', 'pose2d']
+__all__ = ['composed', 'fusion', 'pose2d']
 
 
 def pose2d() -> int:
@@ -20,6 +20,11 @@ def pose2d() -> int:
 def fusion() -> int:
     """Run fusion_node."""
     return _run('fusion_node')
+
+
+def composed() -> int:
+    """Run both in this process."""
+    return _run('composed')
 
 
 def _run(module: str) -> int:

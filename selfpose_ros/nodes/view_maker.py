@@ -56,6 +56,7 @@ class ViewMaker:
         self._batching = network if isinstance(network, BatchingPose2D) else None
         self._images, self._rectified = ImageInput(camera, topic, max_megapixels, keep=True), is_rectified(topic)
         self._last: float | None = None
+        self._paused = False
         self._size: tuple[int, int] | None = None
 
     def view(self, message: Image | CompressedImage, info: CameraInfo | None, arrival_s: float) -> View2D | None:
@@ -92,7 +93,8 @@ class ViewMaker:
                 return None
             self.jumps.add()
             self.network.reset()
-        elif self._size not in (None, size):
+        elif self._paused or self._size not in (None, size):
+            self._paused = False
             self.network.reset()
         self._last, self._size, self.stuck = stamp, size, 0
         self.pictures.add(image)
@@ -109,6 +111,10 @@ class ViewMaker:
             raise ImageError(f'camera {self.camera}: {error}') from error
         return self._views.view(people, self.camera, stamp, size, known, most=self.max_people,
                                 min_confidence=self.min_confidence)
+
+    def forget(self) -> None:
+        """Images are about to be left out: the next one is the first, and has nothing to do with the last one."""
+        self._paused = True
 
     @property
     def max_megapixels(self) -> float:

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from lifecycle_msgs.srv import ChangeState
-from ros_world import Process, World, raw
+from ros_world import DotsNetwork, Process, World, raw
 from sensor_msgs.msg import Image, PointCloud2
 
 from selfpose_ros import cli
@@ -137,6 +137,38 @@ def test_a_node_starts_by_itself_or_waits(world: World, start: Callable[..., Pro
         world.until(lambda: 'waits to be configured' in p.text, 'the line that says so')
     status: Any = p.end(signal.SIGTERM)
     assert status == 0 and 'Traceback' not in p.text, p.text
+
+
+def test_the_composed_process_gives_each_node_its_own_parameters(world: World, start: Callable[..., Process],
+                                                                 tmp_path: Path) -> None:
+    """As launch starts it: parameters that name their node, a namespace for both."""
+    file = tmp_path / 'own.yaml'
+    file.write_text('/**/pose2d_node:\n  ros__parameters: {cameras: [a], workers: 1, model: rendered_pose}\n'
+                    '/**/fusion_node:\n  ros__parameters: {cameras: [a], lifter: none}\n')
+    p = start('-c', 'import sys; from selfpose_ros.nodes.start import composed as run; sys.exit(run())', '--ros-args',
+              '-r', '__ns:=/robot', '--params-file', str(file))
+    image = _send(world, 'robot/a')
+    world.says('robot/pose2d_node: camera a', 'images/s', image)
+    entry = world.says('robot/fusion_node: camera a', 'sees nobody', image)
+    assert {v.key: v.value for v in entry.values}['topic'] == 'this process', p.text
+    assert 'is not known here' not in p.text
+    assert p.end(signal.SIGTERM) == 0, p.text
+
+
+def test_the_fusion_lives_on_when_the_other_process_dies_and_takes_the_next_one(
+        world: World, start: Callable[..., Process]) -> None:
+    """As with `respawn:=true`."""
+    fusion = world.make(fusion_node.FusionNode, cameras=['a'], lifter='none', rig_solver='thread', stale_after_s=.5)
+    first = start('-c', 'import sys; from selfpose_ros.nodes.start import pose2d; sys.exit(pose2d())', '--ros-args',
+                  '-p', 'cameras:=["a"]', '-p', 'model:=rendered_pose')
+    image = _send(world, 'a')
+    world.says('fusion_node: camera a', 'sees nobody', image)
+    first.process.kill()
+    first.process.wait()
+    world.says('fusion_node: camera a', 'no keypoints for', image)
+    world.make(pose2d_node.Pose2DNode, cameras=['a'], args={'make_network': lambda *_: DotsNetwork()})
+    world.says('fusion_node: camera a', 'sees nobody', image)
+    assert fusion.error == '' and not fusion.finished
 
 
 def test_a_node_that_is_shut_down_ends_its_process(world: World, start: Callable[..., Process]) -> None:
