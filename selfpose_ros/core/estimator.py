@@ -103,6 +103,11 @@ class Estimator:
         self._now = -np.inf
         self._begin()
 
+    def lift_with(self, lifter: Lifter | None) -> None:
+        """Another lifting network from the next instant on, or none; people, history and rig stay."""
+        self._lifter = self._log.lifter = lifter
+        self._people.lift_with(lifter)
+
     def close(self) -> None:
         """Stop a running solve. The estimator is not used afterwards."""
         self._rig.close()

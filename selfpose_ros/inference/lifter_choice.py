@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..models.errors import ModelError
-from ..models.store import open_model, shipped
+from ..models.store import Model, open_model, shipped
 from .backend import ON_CPU, Backend
 from .errors import BackendUnavailable
 from .lifter import Lifter, open_lifter
@@ -38,6 +38,18 @@ class LifterChoice:
         """
         return _open(self.name, self.backend)[0]
 
+    def check(self) -> None:
+        """Whether there is a lifter of this name; nothing is loaded.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if self.name in (NONE, AUTO):
+            return
+        card = _named(self.name).card
+        if card.kind != 'lifter':
+            raise ModelError(f'lifter {self.name!r}: is a {card.kind}, not a lifter; name a model of kind lifter')
+
     def fresh(self) -> tuple[Lifter | None, str]:
         """A lifter that nobody else keeps open, and the sentence on it; see `open`."""
         return _new(self.name, self.backend)
@@ -46,6 +58,12 @@ class LifterChoice:
     def sentence(self) -> str:
         """What became of the choice, after `open`'s rules; for logs and reports."""
         return _open(self.name, self.backend)[1]
+
+
+def _named(name: str) -> Model:
+    if not name:
+        raise ModelError("lifter: the name is empty; give a shipped name, a model folder, 'auto' or 'none'")
+    return open_model(name)
 
 
 @lru_cache(maxsize=4)
@@ -66,9 +84,8 @@ def _new(name: str, backend: Backend) -> tuple[Lifter | None, str]:
             if backend.name == 'tensorrt':
                 raise
             return None, f'no lifter: {error}'
-    elif not name:
-        raise ModelError("lifter: the name is empty; give a shipped name, a model folder, 'auto' or 'none'")
     else:
+        _named(name)
         lifter = open_lifter(name, backend)
     card = lifter.model.card
     return lifter, f'lifter {card.name} ({card.method}, {card.frames} frame{"" if card.frames == 1 else "s"})'

@@ -53,6 +53,9 @@ class DeclaredNode(LifecycleNode, Generic[Settings]):
     def _changed(self) -> None:
         """Parameters that may change at any time did."""
 
+    def _check(self, settings: Settings) -> None:
+        """Settings that a configured node is about to have; may raise a ParameterError."""
+
     # -- parameters
 
     def _given(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ class DeclaredNode(LifecycleNode, Generic[Settings]):
             new = {c.name: self._fit(known[c.name], c) for c in parameter_list if c.name in known}
             if self._configured:
                 settings = dataclasses.replace(self.settings, **new)
+                self._check(settings)
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         changes = [ros_parameter(known[c.name], new[c.name]) if c.name in new else c for c in parameter_list

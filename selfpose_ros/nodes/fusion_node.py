@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,11 +31,13 @@ from .fusion_report import camera_entry, fusion_entry
 from .fusion_worker import FusionWorker, Result
 from .graph import offers
 from .keypoints_input import INFO_TYPE, LOCAL, KeypointsInput
-from .managed_node import ManagedNode
 from .meters import Meter
+from .model_swap import ModelSwap, Version
 from .parameters import FusionSettings
 from .process import run_alone
 from .rig_file import load_rig, save_rig
+from .swapping_node import SwappingNode
+from .trial_lifter import TrialLifter
 
 __all__ = ['FusionNode', 'main']
 
@@ -57,7 +60,7 @@ def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:
         raise NodeError(f'parameter lifter: {error}') from error
 
 
-class FusionNode(ManagedNode[FusionSettings]):
+class FusionNode(SwappingNode[FusionSettings]):
     """3D skeletons from the keypoints of all cameras.
 
     Args:
@@ -66,6 +69,8 @@ class FusionNode(ManagedNode[FusionSettings]):
             `Estimator` with the lifter of the parameters.
         kwargs: to the node.
     """
+
+    MODEL_PARAMETERS = ('lifter',)
 
     def __init__(self, *, local_cameras: Collection[str] = (), name: str = 'fusion_node',
                  make_estimator: Callable[[EstimatorConfig, Rig | None], Any] | None = None,
@@ -95,8 +100,11 @@ class FusionNode(ManagedNode[FusionSettings]):
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
             s.lag_s, s.rig_min_quality, s.correction)
-        self._lifter, what = _lifter(s.lifter, backend_of(s, len(s.cameras or self._local) or 4))
+        self._lifter, what = _lifter(s.lifter, self._backend(s))
         self.get_logger().info(what)
+        swap: ModelSwap[Lifter | None] = ModelSwap(self._load, self._adopt, lambda lifter: None)
+        swap.start(Version(self._model_values(s), what, self._lifter))
+        self._swap_models(swap)
         self._start_rig = load_rig(s.rig_file)
         if self._start_rig is not None:
             self.get_logger().info(f'starts with the rig of {s.rig_file}: {", ".join(self._start_rig.cameras)}')
@@ -133,6 +141,7 @@ class FusionNode(ManagedNode[FusionSettings]):
         outputs, self._outputs = self._outputs, None
         if outputs is not None:
             outputs.close()
+        self._close_models()
         self._lifter = None                                # and with it what runs it
 
     def _enable(self, enabled: bool) -> None:
@@ -145,6 +154,27 @@ class FusionNode(ManagedNode[FusionSettings]):
         super()._changed()
         if self._outputs is not None:
             self._outputs.settings = self.settings
+
+    # -- another lifting network
+
+    def _backend(self, settings: FusionSettings) -> Backend:
+        return backend_of(settings, len(settings.cameras or self._local) or 4)
+
+    def _check_model(self, settings: FusionSettings) -> None:
+        LifterChoice(settings.lifter, self._backend(settings)).check()
+
+    def _load(self, parameters: Mapping[str, Any]) -> tuple[str, Lifter | None]:
+        """It tries itself when it is opened; in a thread of its own."""
+        lifter, what = _lifter(parameters['lifter'], replace(self._backend(self.settings), wait=True))
+        return what, lifter
+
+    def _adopt(self, lifter: Lifter | None, spare: Lifter | None) -> None:
+        swap = self._swap
+        self._lifter = lifter if lifter is None or swap is None else TrialLifter(
+            lifter, spare, partial(swap.fail, lifter))
+        if self._worker is not None:
+            lifting = self._lifter
+            self._worker.between(lambda estimator: estimator.lift_with(lifting))
 
     # -- cameras
 
@@ -242,10 +272,10 @@ class FusionNode(ManagedNode[FusionSettings]):
     def _entries(self) -> Sequence[Entry]:
         worker, inputs = self._worker, self._inputs
         if worker is not None and not self.working:
-            return [self._disabled('fusion'), *backend_entries(self._sessions())]
+            return [self._disabled('fusion'), *self._model_entries(), *backend_entries(self._sessions())]
         entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure,
                                 self.settings, self.starting),
-                   *backend_entries(self._sessions())]
+                   *self._model_entries(), *backend_entries(self._sessions())]
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
                                      self.settings, self.starting, worker.findings)

@@ -100,6 +100,7 @@ class FusionWorker:
         self._next_try = self._takes = 0.
         self._changed = threading.Condition()
         self._forget = self._ending = False
+        self._action: Callable[[Any], None] | None = None
         self._thread = threading.Thread(target=self._run, name='fusion', daemon=True)
         self._thread.start()
 
@@ -115,6 +116,12 @@ class FusionWorker:
             if len(self._views) > _MOST_VIEWS:
                 self._views.popleft()
                 self.skipped += 1
+            self._changed.notify()
+
+    def between(self, action: Callable[[Any], None]) -> None:
+        """Have something done with the estimator before the next view, in the worker's thread; the newest counts."""
+        with self._changed:
+            self._action = action
             self._changed.notify()
 
     def reset(self) -> None:
@@ -142,6 +149,7 @@ class FusionWorker:
                     return
                 views, self._views = self._views, deque()
                 forget, self._forget = self._forget, False
+                action, self._action = self._action, None
             try:
                 if forget:
                     self._begin_check()
@@ -151,6 +159,8 @@ class FusionWorker:
                 elif forget:
                     self._estimator.reset()
                     self._read()
+                if action is not None and self._estimator is not None:
+                    action(self._estimator)
                 self._step(views)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would end the skeletons
                 self._give_up(error)

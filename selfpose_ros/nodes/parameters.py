@@ -65,8 +65,10 @@ class Pose2DSettings:
         'auto', 'auto = what the publisher offers. best_effort loses most raw images larger than 512 kB with '
         'default Fast DDS settings.', choices=('auto', 'reliable', 'best_effort'))
     model: str = _of(DEFAULT, 'The 2D pose network: one of the catalogue (selfpose model get), or a model folder '
-                              '(selfpose model import).')
-    model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. 'detect_every=5'.")
+                              '(selfpose model import). While the node works, another one is loaded and checked beside '
+                              'the one that runs, and takes over between two images.', any_time=True)
+    model_options: tuple[str, ...] = _of((), "Options of the network as 'name=value', e.g. 'detect_every=5'.",
+                                         any_time=True)
     backend: str = _of('onnxruntime', _BACKEND.format('a model folder (mediapipe runs by itself)'), choices=BACKENDS)
     engine_cache: str = _of('', _ENGINES)
     workers: int = _of(2, 'Threads that decode images and run the network; one per core that may be used. Where '
@@ -127,7 +129,8 @@ class FusionSettings:
                        unit='s', low=0., high=1.)
     lifter: str = _of(
         'auto', 'The lifting network, which gives poses from the first image and from one camera: auto = the one that '
-        'is shipped, none, the name of a shipped model, or a model folder.')
+        'is shipped, none, the name of a shipped model, or a model folder. While the node works, another one is loaded '
+        'and checked beside the one that runs, and takes over between two instants.', any_time=True)
     correction: bool = _of(
         False, 'Below level 3, poses of the lifting network are corrected by the joints in all images, instant by '
         'instant: truer, less smooth. Without effect with `lag_s`.')

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
-from ..inference.pose2d import POSE2D_NAMES, Pose2D, make_pose2d, options_of
+from ..inference.pose2d import POSE2D_NAMES, Pose2D, check_pose2d, make_pose2d, options_of
 from ..inference.session import InferenceSession
+from ..inference.views import ViewMap
 from ..io.ros_messages.image_topics import info_topic
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
 from .camera_input import CameraInput
@@ -26,11 +30,12 @@ from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .freshness import Freshness
 from .graph import beside, published
-from .managed_node import ManagedNode
 from .messages import KeypointsInfo, keypoints_from, optical_frame, seconds, time_from
+from .model_swap import ModelSwap, Version
 from .parameters import Pose2DSettings
 from .pose2d_report import CameraLine, camera_entry, network_entry
 from .process import run_alone
+from .swapping_node import SwappingNode
 from .view_maker import ViewMaker
 from .workers import Workers
 
@@ -41,7 +46,7 @@ _LOOK_S = 0.25
 _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class Pose2DNode(ManagedNode[Pose2DSettings]):
+class Pose2DNode(SwappingNode[Pose2DSettings]):
     """2D joints of all local cameras.
 
     Args:
@@ -50,9 +55,11 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         kwargs: to the node.
     """
 
+    MODEL_PARAMETERS = ('model', 'model_options')
+
     def __init__(self, *, name: str = 'pose2d_node', on_view: Callable[[View2D], None] | None = None,
                  make_network: Callable[[str, Pose2DSettings], Pose2D] | None = None, **kwargs: Any) -> None:
-        self._make_network = make_network or _network
+        self._make_network = make_network
         self._on_view = on_view
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
@@ -66,7 +73,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         for i, name in enumerate(s.cameras):
             topic = s.image_topics[i] if s.image_topics else f'{name}/image_raw'
             info = s.camera_info_topics[i] if s.camera_info_topics else info_topic(topic)
-            network = self._make_network(name, s)
+            network = (self._make_network or _network)(name, s)
             self.get_logger().info(f'camera {name}: {network.name} on {network.device} is ready '
                                    f'({i + 1} of {len(s.cameras)})')
             source = CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake)
@@ -75,6 +82,10 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, beside(self, f'{name}/keypoints', '_info'), _LATCHED),
                 Freshness(s.max_age_s))
+        networks = {name: camera.maker.network for name, camera in self._cameras.items()}
+        swap: ModelSwap[dict[str, Pose2D]] = ModelSwap(self._load, self._adopt, self._close_networks)
+        swap.start(Version(self._model_values(s), _label(s.model, networks), networks))
+        self._swap_models(swap)
         self.every(_LOOK_S, self._look)
         self.every(BUILD_LOG_S, self._log_builds)
 
@@ -93,9 +104,10 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             camera.input.close()
 
     def _cleanup(self) -> None:
+        if self._swap is None:                              # it was not configured to the end
+            self._close_networks({name: camera.maker.network for name, camera in self._cameras.items()})
+        self._close_models()
         for camera in self._cameras.values():
-            if not self._in_use:                            # a network is not taken away from the thread that is in it
-                camera.maker.close()
             self.destroy_lifecycle_publisher(camera.keypoints)
             self.destroy_lifecycle_publisher(camera.info_publisher)
         self._cameras.clear()
@@ -115,6 +127,39 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
             camera.maker.max_people = self.settings.max_people
             camera.maker.min_confidence = self.settings.min_confidence
             camera.maker.max_megapixels = self.settings.max_megapixels
+
+    # -- another network
+
+    def _check_model(self, settings: Pose2DSettings) -> None:
+        if self._make_network is None:
+            check_pose2d(settings.model, backend_of(settings, len(settings.cameras)))
+            options_of(settings.model_options)
+
+    def _load(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Pose2D]]:
+        """A network for each camera, tried on its newest image; in a thread of its own."""
+        settings = replace(self.settings, **parameters)
+        networks: dict[str, Pose2D] = {}
+        try:
+            for name, camera in list(self._cameras.items()):
+                networks[name] = (self._make_network or _ready_network)(name, settings)
+                _try(networks[name], camera.maker.image)
+        except Exception:
+            self._close_networks(networks)
+            raise
+        return _label(settings.model, networks), networks
+
+    def _adopt(self, networks: dict[str, Pose2D], spare: dict[str, Pose2D] | None) -> None:
+        swap = self._swap
+        for name, camera in self._cameras.items():
+            camera.maker.replace(networks[name], None if spare is None else spare[name],
+                                 None if swap is None else partial(swap.fail, networks))
+
+    def _close_networks(self, networks: dict[str, Pose2D]) -> None:
+        for name, network in networks.items():
+            camera = self._cameras.get(name)
+            # a network is not taken away from the thread that is in it
+            if not self._in_use and (camera is None or not camera.maker.uses(network)):
+                network.close()
 
     def _look(self) -> None:
         if self._workers is None or not self.working:
@@ -160,7 +205,7 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     def _publish_info(self, camera: CameraLine, view: View2D) -> None:
         old, network = camera.info, camera.maker.network
         if (old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics)
-                and old.device == network.device):
+                and old.model == network.name and old.device == network.device):
             return
         camera.info = KeypointsInfo(view.camera, JOINTS, view.image_size, view.intrinsics, network.name,
                                     network.device)
@@ -181,13 +226,12 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
     def _entries(self) -> Sequence[Entry]:
         backends = backend_entries(self._sessions())
         if self._workers is None:
-            return [Entry('network', OK, 'inactive', 'not active'), *backends]
+            return [Entry('network', OK, 'inactive', 'not active'), *self._model_entries(), *backends]
         if not self.working:
-            return [self._disabled('network'), *backends]
+            return [self._disabled('network'), *self._model_entries(), *backends]
         lines = list(self._cameras.values())
-        return [network_entry(lines), *backends, *(camera_entry(line, self.settings.stale_after_s, self._visible,
-                                                                self.starting)
-                                                   for line in lines)]
+        return [network_entry(lines), *self._model_entries(), *backends,
+                *(camera_entry(line, self.settings.stale_after_s, self._visible, self.starting) for line in lines)]
 
     def _sessions(self) -> list[InferenceSession]:
         return [s for camera in self._cameras.values() for s in getattr(camera.maker.network, 'sessions', ())]
@@ -200,8 +244,26 @@ class Pose2DNode(ManagedNode[Pose2DSettings]):
         return published(self, ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
 
 
-def _network(camera: str, settings: Pose2DSettings) -> Pose2D:
-    backend = backend_of(settings, len(settings.cameras))
+def _label(model: str, networks: Mapping[str, Pose2D]) -> str:
+    network = next(iter(networks.values()))
+    return f'{network.name} on {network.device}' + (f' ({model})' if model not in ('', network.name) else '')
+
+
+def _try(network: Pose2D, image: NDArray[np.uint8] | None) -> None:
+    """What it costs the first time it costs now, and what it cannot do it shows now."""
+    ViewMap(network.joint_names)
+    for _ in range(2):
+        network.infer(np.full((480, 640, 3), 127, np.uint8) if image is None else image.copy())
+    network.reset()
+
+
+def _ready_network(camera: str, settings: Pose2DSettings) -> Pose2D:
+    return _network(camera, settings, wait=True)
+
+
+def _network(camera: str, settings: Pose2DSettings, wait: bool = False) -> Pose2D:
+    """wait: for the engine of TensorRT; else ONNX Runtime runs the network meanwhile."""
+    backend = replace(backend_of(settings, len(settings.cameras)), wait=wait)
     options = options_of(settings.model_options)
     if settings.model not in POSE2D_NAMES:                 # mediapipe finds one person, whatever is asked for
         options.setdefault('max_people', settings.max_people)

@@ -3,13 +3,18 @@
 """One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.camera import Intrinsics
 from ..core.check import PictureCheck
 from ..core.observation import View2D
 from ..inference.errors import InferenceError
-from ..inference.pose2d import BatchingPose2D, Pose2D
+from ..inference.pose2d import BatchingPose2D, People2D, Pose2D
 from ..inference.views import ViewMap
 from ..io.ros_messages.image_topics import is_rectified
 from ..io.ros_messages.images import MAX_MEGAPIXELS
@@ -24,6 +29,14 @@ __all__ = ['ViewMaker']
 _CHECK_WINDOW = 300
 #: a stamp this far before the last one is a clock that jumped or a bag that began anew, not disorder; s
 _JUMP_S = 0.5
+#: images in which a network that has just been taken up may be found unfit
+TRIAL = 30
+
+
+class _Trial(NamedTuple):
+    network: Pose2D
+    spare: Pose2D | None
+    failed: Callable[[Exception], None] | None
 
 
 class ViewMaker:
@@ -41,6 +54,7 @@ class ViewMaker:
         doubles: images that were left out because their stamp was not newer than the last.
         stuck: how many of those came in a row, up to now.
         pictures: whether they show anything.
+        image: the newest one, (H, W, 3) BGR; None = there was none yet.
 
     Raises:
         SkeletonError: the network's joint names do not describe a body.
@@ -52,8 +66,12 @@ class ViewMaker:
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self.pictures = PictureCheck(camera, _CHECK_WINDOW)
+        self.image: NDArray[np.uint8] | None = None
         self._views = ViewMap(network.joint_names)
         self._batching = network if isinstance(network, BatchingPose2D) else None
+        self._next: _Trial | None = None
+        self._trial, self._tried = _Trial(network, None, None), 0
+        self._inside: Pose2D | None = None
         self._images, self._rectified = ImageInput(camera, topic, max_megapixels, keep=True), is_rectified(topic)
         self._last: float | None = None
         self._paused = False
@@ -70,6 +88,10 @@ class ViewMaker:
         Raises:
             ImageError: the image cannot be used, or the network failed on it; the message names the camera.
         """
+        following, self._next = self._next, None
+        if following is not None:
+            self._use(following.network)
+            self._trial, self._tried = following, 0
         if self._batching is None or not self._batching.prefers_batches:
             return self._view(message, info, arrival_s)
         with self._batching.expected():                     # from the first byte on, others count on this image
@@ -98,6 +120,7 @@ class ViewMaker:
             self.network.reset()
         self._last, self._size, self.stuck = stamp, size, 0
         self.pictures.add(image)
+        self.image = image
         known: Intrinsics | None = None
         if info is not None:
             try:
@@ -106,11 +129,51 @@ class ViewMaker:
                 notes.append(str(error))
         self.note = '; '.join(notes)
         try:
-            people = self.network.infer(image)
+            people = self._infer(image)
         except InferenceError as error:
             raise ImageError(f'camera {self.camera}: {error}') from error
         return self._views.view(people, self.camera, stamp, size, known, most=self.max_people,
                                 min_confidence=self.min_confidence)
+
+    def replace(self, network: Pose2D, spare: Pose2D | None = None,
+                failed: Callable[[Exception], None] | None = None) -> None:
+        """Use another network from the next image on; from any thread.
+
+        Args:
+            spare: takes over, with the same image, when the new one fails in its first `TRIAL` images.
+            failed: is told of it.
+
+        Raises:
+            SkeletonError: its joint names do not describe a body.
+        """
+        ViewMap(network.joint_names)
+        self._next = _Trial(network, spare, failed)
+
+    def uses(self, network: Pose2D) -> bool:
+        """A thread is in it."""
+        return self._inside is network
+
+    def _use(self, network: Pose2D) -> None:
+        network.reset()
+        self.network, self._views = network, ViewMap(network.joint_names)
+        self._batching = network if isinstance(network, BatchingPose2D) else None
+
+    def _infer(self, image: NDArray[np.uint8]) -> People2D:
+        trial = self._trial
+        try:
+            self._inside = trial.network
+            self._tried += 1
+            return trial.network.infer(image)
+        except Exception as error:
+            if trial.spare is None or self._tried > TRIAL:
+                raise
+            self._use(trial.spare)
+            self._inside, self._trial = trial.spare, _Trial(trial.spare, None, None)
+            if trial.failed is not None:
+                trial.failed(error)
+            return trial.spare.infer(image)
+        finally:
+            self._inside = None
 
     def forget(self) -> None:
         """Images are about to be left out: the next one is the first, and has nothing to do with the last one."""

@@ -273,3 +273,18 @@ def test_estimators_that_follow_each_other_give_no_identity_twice() -> None:
         seen.append({p.person for f in frames for p in e.update(f)})
     assert first is not e and all(seen)
     assert not seen[0] & seen[1] and not (seen[0] | seen[1]) & seen[2]
+
+
+def test_another_lifter_takes_over_between_two_instants_and_people_stay() -> None:
+    """None, one, another, none: no instant without a skeleton once there is one, the same person all along."""
+    e = Estimator(EstimatorConfig(person_height_m=HEIGHT))
+    frames, levels, identities = only(four().frames)[:40], [], set()
+    for i, frame in enumerate(frames):
+        if i in (5, 15, 30):
+            e.lift_with(None if i == 30 else oracle(four()))               # type: ignore[arg-type]
+        people = e.update(frame)
+        levels.append(people[0].level if people else 0)
+        identities |= {p.person for p in people}
+    e.close()
+    assert not any(levels[:5]) and all(levels[5:30]) and len(identities) == 1
+    assert not e.update(frames[-1]), 'an old instant is left out'

@@ -124,7 +124,7 @@ class SightingsLog:
         none as long as no view ever showed more than one person.
         """
         self.lift_every_s, self.most_rows = lift_every_s, most_rows
-        self._lifter = lifter
+        self.lifter = lifter
         self._rows: list[Detections] = []
         self._lifted = -np.inf
         self.image_size: dict[str, tuple[int, int]] = {}
@@ -151,7 +151,7 @@ class SightingsLog:
                     self.drop(p.camera)                     # another resolution: old pixels mean nothing
                 self.image_size[p.camera] = p.image_size
         if self.crowded and now - self._lifted >= self.lift_every_s - 1e-6:
-            poses = lift_views(self._lifter, list(detections))
+            poses = lift_views(self.lifter, list(detections))
             self._lifted = now
             self.posed += bool(poses)
             detections = replace(detections, people={

@@ -66,8 +66,8 @@ class People:
             reentry_s: somebody who comes back within this gets the identity that he had, s.
         """
         self.most, self.lag_s = most, lag_s
-        self.lifted = LiftedViews(lifter) if lifter is not None else None
-        self._output = SkeletonOutput(lag_s, correction and lifter is not None)
+        self._correction = correction
+        self.lift_with(lifter)
         self.everybody: list[Person] = []
         self._ids = Recognition(reentry_s, identities or Identities())
         self._tentative = 0
@@ -75,6 +75,11 @@ class People:
         self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
         self._several = -np.inf                             # newest instant with several people or bodies, s
+
+    def lift_with(self, lifter: Lifter | None) -> None:
+        """Poses are those of this network from now on; whoever is followed goes on."""
+        self.lifted = LiftedViews(lifter) if lifter is not None else None
+        self._output = SkeletonOutput(self.lag_s, self._correction and lifter is not None)
 
     def clear(self) -> None:
         """Nobody is followed any more; identities are kept."""
