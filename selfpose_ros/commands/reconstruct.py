@@ -26,7 +26,7 @@ DESCRIPTION = """Recordings of uncalibrated cameras to metric 3D skeletons, by t
 By default as a robot sees it, instant by instant; with --offline in two passes over the whole recording.
 
 SOURCE is one of
-  videos, one for each camera, that start together        cam1.mp4 cam2.mp4 cam3.mp4
+  videos, one for each camera                             cam1.mp4 cam2.mp4 cam3.mp4
   keypoint archives (.npz), or folders of them            session.npz   archives/
   a rosbag2 folder or file, image or keypoint topics      bag/          bag.mcap
   OpenPose JSON folders, one for each camera              cam1_json/ cam2_json/"""
@@ -34,6 +34,7 @@ SOURCE is one of
 EXAMPLES = """examples:
   selfpose reconstruct cam1.mp4 cam2.mp4 cam3.mp4 cam4.mp4 -o out/man.npz --offline
   selfpose reconstruct bag/ -o out/ --format npz,csv,trc --person-height 1.82
+  selfpose reconstruct phone1.mp4 phone2.mp4 phone3.mp4 -o out/ --offline --sync auto
   selfpose reconstruct archives/ -o out/ --jobs 4 --json
   selfpose reconstruct json1/ json2/ -o out/ --fps 60 --image-size 1920x1080 --joints body25b
 
@@ -70,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f'without joint_names: {", ".join(JOINT_SETS)}')
     parser.add_argument('--topics', type=_words, default=(), metavar='T,T,...',
                         help='of a bag; default: all that fit')
+    parser.add_argument('--sync', choices=('stamps', 'auto'), default='stamps',
+                        help='auto: clocks up to a minute apart, as of recordings that did not start together, '
+                        'are put right by the motion in view; stamps: they are taken as they are, and a note tells of '
+                        'cameras that are out of step (default: %(default)s)')
     parser.add_argument('--each-alone', action='store_true',
                         help='every video or OpenPose folder is a recording of its own')
     parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER',
@@ -207,7 +212,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
         if path is not None and path.resolve() in inputs:
             raise IoError(f'{path}: the result would overwrite a source; choose another place with -o')
-    return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter)
+    return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter,
+                args.sync == 'auto')
             for source, stem in zip(sources, stems, strict=True)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..io.checked import checked
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
 from ..io.sources import ReadOptions, Source, read_source
+from ..io.synchronised import synchronised
 
 __all__ = ['Job', 'Report', 'reconstruct', 'run_job']
 
@@ -40,6 +41,7 @@ class Job:
         offline: two passes over the whole recording instead of what a robot sees.
         keypoints_out: also write the 2D as keypoint archive there.
         lifter: which lifting network completes what fusion cannot see.
+        sync: clocks are put right by motion before anything is solved.
     """
 
     source: Source
@@ -50,6 +52,7 @@ class Job:
     offline: bool
     keypoints_out: Path | None = None
     lifter: LifterChoice = LifterChoice(NONE)
+    sync: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Report:
         scale_source: where the metre comes from.  scale_sigma: relative.
         notes: sentences on what was odd.
         findings: of the check before the solver, see `core.check.Finding.to_dict`; their sentences are notes, too.
+        clock_offset_s: by camera of the rig: its stamps minus those of the first camera for the same instant, s.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Report:
     scale_sigma: float
     notes: tuple[str, ...]
     findings: tuple[dict[str, Any], ...] = ()
+    clock_offset_s: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is None."""
@@ -131,6 +136,9 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
             if progress is not None:
                 progress('reconstructing', n, len(frames))
         people, rig = estimate_causally(frames, config, instant, lifter=lifter)
+    if isinstance(rig, Rig) and recording.late_s:
+        late = np.array([recording.late_s.get(c, 0.) for c in rig.cameras])
+        rig = replace(rig, clock_offset_s=rig.clock_offset_s + late - late[0])
     return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
 
 
@@ -145,7 +153,9 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
     if job.keypoints_out is not None:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)
-    recording = checked(recording)
+    if job.sync:
+        recording = synchronised(recording)
+    recording = checked(recording, in_step=not job.sync)
     start = time.perf_counter()
     result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open())
     wall = time.perf_counter() - start
@@ -175,7 +185,8 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
         wall_s, int(np.unique(result.person[result.person > 0]).size), result.cover,
         {name: float((best == level).mean()) for level, name in sorted(LEVEL_NAMES.items(), reverse=True)},
         solved.quality if solved else 0., reason, solved.scale_source if solved else '',
-        solved.scale_sigma if solved else float('nan'), tuple(notes), tuple(f.to_dict() for f in recording.findings))
+        solved.scale_sigma if solved else float('nan'), tuple(notes), tuple(f.to_dict() for f in recording.findings),
+        dict(zip(solved.cameras, map(float, solved.clock_offset_s), strict=True)) if solved else {})
 
 
 def _reason(solver: str, findings: Sequence[Finding], used: set[str]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.check import Verdict, check_views
+from ..core.check import Verdict, check_views, step_findings
 from .errors import IoError
 from .recording import Recording
 
 __all__ = ['checked']
 
 
-def checked(recording: Recording, *, keep_cameras: bool = False) -> Recording:
+def checked(recording: Recording, *, keep_cameras: bool = False, in_step: bool = True) -> Recording:
     """The recording with all findings, without the cameras that cannot be used together with the others.
 
     Where fewer than two cameras would be left, all stay. A sentence on each finding becomes a note.
@@ -20,6 +20,7 @@ def checked(recording: Recording, *, keep_cameras: bool = False) -> Recording:
     Args:
         recording: as it was read.
         keep_cameras: leave none out, for truth that names all of them.
+        in_step: look for cameras that show movements at other times than the others, too.
 
     Raises:
         IoError: no result of it would mean anything.
@@ -29,6 +30,9 @@ def checked(recording: Recording, *, keep_cameras: bool = False) -> Recording:
     # what one clock explains needs no second sentence
     findings += [f for f in check_views(recording.frames()) if not (f.verdict is Verdict.LEAVE_OUT
                                                                     and set(f.cameras) <= off)]
+    off |= {c for f in findings if f.verdict is Verdict.LEAVE_OUT for c in f.cameras}
+    if in_step and not any(f.verdict is Verdict.REFUSE for f in findings):
+        findings += step_findings(v for v in recording.views if v.camera not in off)
     refused = [f.text for f in findings if f.verdict is Verdict.REFUSE]
     if refused:
         raise IoError(f'{recording.name}: {"; ".join(refused)}')

@@ -3,8 +3,8 @@
 """What was recorded: the 2D views of all cameras over time, whatever file they came from."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class Recording:
         rows: the instants, where the source says which views belong together; else None.
         notes: sentences on what was odd and what was done about it.
         findings: what is wrong that the views do not show: pictures, stamps against the time of recording.
+        late_s: by camera: what was taken off its stamps so that they agree with the others', s; see `synchronised`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Recording:
     rows: tuple[MultiView, ...] | None = None
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    late_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -4,6 +4,8 @@
 from .clocks import clock_findings
 from .finding import Finding, Kind, Verdict
 from .pictures import PictureCheck
+from .step import step_findings
 from .views import ViewCheck, check_views, in_pixels
 
-__all__ = ['Finding', 'Kind', 'PictureCheck', 'Verdict', 'ViewCheck', 'check_views', 'clock_findings', 'in_pixels']
+__all__ = ['Finding', 'Kind', 'PictureCheck', 'Verdict', 'ViewCheck', 'check_views', 'clock_findings', 'in_pixels',
+           'step_findings']

@@ -33,6 +33,7 @@ class Kind(Enum):
     CORNER = 'in one corner of the image'
     OTHER_CLOCK = 'other clock'
     NOTHING_IN_COMMON = 'no common instants'
+    OUT_OF_STEP = 'movements at other times'
     TIME_UNIT = 'unit of stamps'
     FRAME_NUMBERS = 'frame numbers for stamps'
     TOO_FAST = 'stamps too close'
@@ -57,6 +58,8 @@ _TABLE: dict[Kind, tuple[Verdict, str]] = {
                        'or a driver that does not stamp by the time of day'),
     Kind.NOTHING_IN_COMMON: (Verdict.LEAVE_OUT, '{whose} stamps ({range}) have {common} with those of {others} '
                              '({other_range}): another clock, other frame numbers, or another recording'),
+    Kind.OUT_OF_STEP: (Verdict.EXPLAIN, '{whose} movements come {off:.2f} s {side} than those of {others}: '
+                       'recordings that did not start together, or a clock that is off; --sync auto puts that right'),
     Kind.TIME_UNIT: (Verdict.EXPLAIN, '{whose} stamps lie {step:.6g} s apart: stamps are in seconds; in {unit} these '
                      'would be {rate:.3g} images a second'),
     Kind.FRAME_NUMBERS: (Verdict.EXPLAIN, '{whose} stamps are exactly 1 s apart: stamps are in seconds; are these '

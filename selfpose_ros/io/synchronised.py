@@ -1,0 +1,49 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recording whose cameras started apart, or have clocks of their own, on the clock of one of them."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.check import Kind
+from ..core.sync import motion_offsets, tracks_of_views
+from .recording import Recording
+
+__all__ = ['synchronised']
+
+#: what is nearer, the rig's clock offsets mend: rows of a recording stay as they are, s
+_AGREE_S = .06
+
+
+def synchronised(recording: Recording) -> Recording:
+    """The recording with the stamps of its cameras put right by the motion that they see, see `core.sync`.
+
+    The first camera's clock is kept, where its offset is found. Cameras whose offset is not found are left out where
+    two others are left, and a note says why; else all stamps stay.
+    """
+    seen = tuple(recording.image_size)
+    if len(seen) < 2:
+        return recording
+    found = motion_offsets(tracks_of_views(recording.views))
+    offset = dict(zip(found.cameras, found.offset_s, strict=True))
+    known = [c for c in recording.cameras if np.isfinite(offset.get(c, np.nan))]
+    unknown = [c for c in recording.cameras if c in seen and c not in known]
+    notes = [*recording.notes, *(f'{recording.name}: --sync auto: {found.why_not(c)}' for c in unknown if c in offset)]
+    if len(known) < 2:
+        notes.append(f'{recording.name}: --sync auto: no offset is found; the stamps are used as they are')
+        return replace(recording, notes=tuple(notes))
+    late = {c: float(offset[c] - offset[known[0]]) for c in known}
+    if unknown:
+        notes.append(f'{recording.name}: --sync auto: {", ".join(unknown)} left out')
+    if max(map(abs, late.values())) <= _AGREE_S:
+        notes.append(f'{recording.name}: --sync auto: the clocks agree')
+        return replace(recording.without(unknown), notes=tuple(notes))
+    told = ', '.join(f'{c} {late[c]:+.2f} s' for c in known[1:])
+    notes.append(f'{recording.name}: --sync auto: clocks by motion, against {known[0]}: {told}')
+    views = sorted((replace(v, stamp=v.stamp - late[v.camera]) for v in recording.views if v.camera in late),
+                   key=lambda v: (v.stamp, recording.cameras.index(v.camera)))
+    # what a second clock told of these cameras is mended
+    findings = tuple(f for f in recording.findings if not (f.kind is Kind.OTHER_CLOCK and set(f.cameras) <= set(late)))
+    return replace(recording, views=tuple(views), rows=None, notes=tuple(notes), findings=findings, late_s=late)
