@@ -176,8 +176,7 @@ class Estimator:
         elif change is Change.LOST:
             people.clear()
         elif model is not None and change is Change.NEW_WORLD and self._several and self._rig.state.solved:
-            people.clear()                                          # who is who was not settled before
-            people.model = model
+            people.begin_anew(model)
         elif model is not None and change in (Change.SOLVED, Change.NEW_WORLD):
             people.adopt(model, self._history.newest(_AGAIN_ROWS), change is Change.NEW_WORLD)
         elif model is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 from .cameras import Cameras
 from .fusion.triangulation import triangulate
@@ -21,7 +22,8 @@ from .sides import PERMUTATIONS, agreed_permutation
 from .skeleton import BONES
 from .trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
 
-__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'predicted', 'smooth_back', 'spread_of']
+__all__ = ['FilterConfig', 'Measurement', 'SkeletonFilter', 'State', 'predict_together', 'predicted', 'smooth_back',
+           'spread_of', 'update_together']
 
 Array = NDArray[np.float64]
 State = tuple[Array, Array, Array, Array, Array]
@@ -34,8 +36,9 @@ _EYE3 = np.eye(3)
 _LOST_TICKS = 3
 #: lifted bones that are off by more than this many sigmas are down-weighted
 _LIFTED_TAIL = 3.
-_DIAG = np.arange(51)
-_NONE = np.zeros(1, np.int64)
+_J = np.arange(17)
+_BELOW = np.tril_indices(3, -1)
+_NOT_LOST = np.zeros(17, np.int64)
 #: (51, K) pattern: which bone touches which joint, with sign
 _INC = np.zeros((_K, 17))
 _INC[np.arange(_K), _A], _INC[np.arange(_K), _B] = -1., 1.
@@ -71,6 +74,7 @@ class Measurement:
 
     What a lifter says of it, or None: bones (16, 3) m, child minus parent in world axes, and the inverse covariance
     bone_info (16, 3, 3) of each; zero where the views say enough. correct_sides: exchanged sides are put right.
+    Of N people at once (`update_together`) every array has N in front.
     """
 
     kp: Array
@@ -79,6 +83,12 @@ class Measurement:
     bones: Array | None = None
     bone_info: Array | None = None
     correct_sides: bool = True
+
+    def of_one(self) -> Measurement:
+        """Of one person, as a measurement of N = 1 people."""
+        return replace(self, kp=self.kp[None], sigma=self.sigma[None], offset=self.offset[None],
+                       bones=None if self.bones is None else self.bones[None],
+                       bone_info=None if self.bone_info is None else self.bone_info[None])
 
 
 class SkeletonFilter:
@@ -127,8 +137,7 @@ class SkeletonFilter:
 
     def predict(self, dt: float) -> None:
         """Constant velocity over `dt` s, white acceleration."""
-        self.x, self.v, self.pp, self.pv, self.vv = predicted(self.state, dt, self.acc2)
-        self.pred = self.state
+        predict_together([self], np.array([dt]))
 
     def pixels(self, offset: Array | None = None) -> Array:
         """Predicted pixels (V, 17, 2) at the views' own times."""
@@ -136,92 +145,7 @@ class SkeletonFilter:
 
     def update(self, m: Measurement) -> None:
         """Take the views of one tick."""
-        cfg = self.config
-        shift = m.offset[:, None, None] * self.v[None] if np.any(m.offset) else None
-        kp, sigma = m.kp, m.sigma
-        best = agreed_permutation(self.pixels(m.offset), kp, sigma) if m.correct_sides else _NONE
-        if best.any():
-            index = PERMUTATIONS[best]
-            kp, sigma = np.take_along_axis(kp, index[..., None], 1), np.take_along_axis(sigma, index, 1)
-        seen = np.isfinite(sigma)
-        k = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
-        unbiased = kp
-        if self.residual is not None and cfg.memory:
-            kp = kp - cfg.memory * self.residual
-        prior = np.linalg.inv(self.pp)
-        x0, x = self.x, self.x.copy()
-        H = np.zeros((51, 51))
-        for i in range(cfg.steps):
-            scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
-            H, g, r = self._system(x, shift, kp, k, scale)
-            if m.bones is not None and m.bone_info is not None:
-                _add_lifted(H, g, x, m.bones, m.bone_info)
-            H4 = H.reshape(17, 3, 17, 3)
-            j = np.arange(17)
-            # people accelerate in bursts: a joint that all views see elsewhere is believed (Cauchy prior)
-            pull = np.matmul(prior, (x - x0)[..., None])[..., 0]
-            trust = 1 / (1 + np.einsum('ji,ji->j', pull, x - x0) / (3. * cfg.tail ** 2))
-            if i == 0:
-                trust = np.full(17, cfg.first_trust)
-            H4[j, :, j] += trust[:, None, None] * prior
-            g += trust[:, None] * pull
-            x = x - np.linalg.solve(H, g.reshape(51)).reshape(17, 3)
-        inflate = (1 / trust)[:, None, None]
-        self.pp, self.pv, self.vv, prior = self.pp * inflate, self.pv * inflate, self.vv * inflate, prior / inflate
-        self.pred = (x0, self.v, self.pp, self.pv, self.vv)
-        cov = np.linalg.inv(H).reshape(17, 3, 17, 3)[np.arange(17), :, np.arange(17)]
-        gain = np.matmul(self.pv.swapaxes(1, 2), prior)                  # vp pp^-1
-        self.v = self.v + np.matmul(gain, (x - x0)[..., None])[..., 0]
-        self.vv = self.vv - np.matmul(np.matmul(gain, self.pp - cov), gain.swapaxes(1, 2))
-        self.pv = np.matmul(cov, gain.swapaxes(1, 2))
-        self.x, self.pp = x, cov
-        # what the images say against the skeleton, before anything was expected of it
-        off = np.where(seen[..., None], unbiased - r, 0.)
-        self.r = off * k[..., None]
-        self.residual = np.where((self.used > .25)[..., None], off, 0.)
-        self._find_again(kp, k, seen)
-
-    def _find_again(self, kp: Array, k: Array, seen: NDArray[np.bool_]) -> None:
-        """Joints that coasted away while they were hidden: views that agree with each other outvote the prediction."""
-        alone = ((self.used > .25).sum(0) < 2) & (seen.sum(0) >= 2)
-        self.lost = np.where(alone, self.lost + 1, 0)
-        j = np.nonzero(self.lost >= _LOST_TICKS)[0]
-        if not len(j):
-            return
-        cameras = self.cameras
-        weight = np.asarray((k[:, j] * cameras.focal[:, None]) ** 2, float)
-        X = triangulate(cameras.rays(kp[:, j])[None], weight[None], cameras.R, cameras.t, rounds=4, scale=4.)[0]
-        px = cameras.project(X)
-        e2 = (((px - kp[:, j]) * k[:, j][..., None]) ** 2).sum(-1)
-        agree = ((e2 < 9.) & seen[:, j]).sum(0) >= np.maximum(2, .6 * seen[:, j].sum(0))
-        j, X = j[agree], X[agree]
-        self.x[j], self.v[j] = X, 0.
-        self.pp[j], self.pv[j], self.vv[j] = _EYE3 * .05 ** 2, 0., _EYE3
-        self.lost[j] = 0
-
-    def _system(self, x: Array, shift: Array | None, kp: Array, k: Array, scale: float) -> tuple[Array, Array, Array]:
-        px, J = self.cameras.project_linear(x, shift)
-        r = (px - kp) * k[..., None]
-        e2 = (r * r).sum(-1)
-        w = 1 / (1 + e2 / scale ** 2)
-        self.used, self.e2 = w * w * (k > 0), e2
-        J *= (w * k)[..., None, None]
-        Jt = J.transpose(1, 0, 2, 3).reshape(17, -1, 3)
-        rt = (r * w[..., None]).transpose(1, 0, 2).reshape(17, -1, 1)
-        JT = Jt.swapaxes(1, 2)
-        blocks, g = np.matmul(JT, Jt), np.matmul(JT, rt)[..., 0]
-        d = x[_B] - x[_A]
-        length = np.sqrt((d * d).sum(-1)) + 1e-9
-        u = d / length[:, None]
-        rb = length - self.lengths
-        wb = self.bone_weight / (1 + rb * rb * self.bone_weight / 9.)
-        Bm = (_INC[:, :, None] * u[:, None, :]).reshape(_K, 51)
-        H = (Bm.T * wb) @ Bm
-        H4 = H.reshape(17, 3, 17, 3)
-        j = np.arange(17)
-        H4[j, :, j] += blocks
-        g = g + ((Bm.T * wb) @ rb).reshape(17, 3)
-        return H, g, px
+        update_together([self], m.of_one())
 
     @property
     def sigma(self) -> Array:
@@ -234,24 +158,182 @@ def spread_of(state: State) -> Array:
     return np.asarray(np.sqrt(np.maximum(np.einsum('jii->j', state[2]) / 3, 0)))
 
 
-def predicted(state: State, dt: float, acc2: Array) -> State:
+def predicted(state: State, dt: float | Array, acc2: Array) -> State:
     """A state `dt` s on at constant velocity, white acceleration of variances acc2 (17,) m^2/s^4 (see
-    `ACCELERATION_STEP_S`).
+    `ACCELERATION_STEP_S`). Of N people: every array with N in front, dt (N,).
     """
     x, v, pp, pv, vv = state
-    q = acc2[:, None, None] * _EYE3 * (ACCELERATION_STEP_S / max(dt, 1e-3))
-    return (x + dt * v, v, pp + dt * (pv + pv.swapaxes(1, 2)) + dt * dt * vv + q * (dt ** 4 / 4),
-            pv + dt * vv + q * (dt ** 3 / 2), vv + q * dt ** 2)
+    t = np.asarray(dt, float)[..., None, None]
+    q = acc2[..., None, None] * _EYE3 * (ACCELERATION_STEP_S / np.maximum(t, 1e-3))[..., None]
+    u = t[..., None]
+    return (x + t * v, v, pp + u * (pv + pv.swapaxes(-1, -2)) + u * u * vv + q * (u ** 4 / 4),
+            pv + u * vv + q * (u ** 3 / 2), vv + q * u ** 2)
+
+
+def _stacked(filters: Sequence[SkeletonFilter]) -> State:
+    """States of N people, every array with N in front."""
+    if len(filters) == 1:
+        f = filters[0]
+        return f.x[None], f.v[None], f.pp[None], f.pv[None], f.vv[None]
+    return (np.stack([f.x for f in filters]), np.stack([f.v for f in filters]), np.stack([f.pp for f in filters]),
+            np.stack([f.pv for f in filters]), np.stack([f.vv for f in filters]))
+
+
+def predict_together(filters: Sequence[SkeletonFilter], dt: Array) -> None:
+    """`SkeletonFilter.predict` of N people, each by its own dt (N,) s."""
+    x, v, pp, pv, vv = predicted(_stacked(filters), dt, np.stack([f.acc2 for f in filters]))
+    for n, f in enumerate(filters):
+        f.x, f.v, f.pp, f.pv, f.vv = x[n], v[n], pp[n], pv[n], vv[n]
+        f.pred = f.state
+
+
+def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
+    """`SkeletonFilter.update` of N people with one rig: the same steps, side by side, at a fraction of the cost.
+
+    Configurations may differ in `memory` and in what is known of bones alone.
+    """
+    first = filters[0]
+    cfg, cameras, N = first.config, first.cameras, len(filters)
+    x0, v, pp, pv, vv = _stacked(filters)
+    shift = m.offset[..., None, None] * v[:, None] if np.any(m.offset) else None
+    kp, sigma = m.kp, m.sigma
+    if m.correct_sides:
+        best = agreed_permutation(cameras.project(x0, shift), kp, sigma)
+        if best.any():
+            index = PERMUTATIONS[best]
+            kp, sigma = np.take_along_axis(kp, index[..., None], 2), np.take_along_axis(sigma, index, 2)
+    seen = np.isfinite(sigma)
+    k = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
+    unbiased = kp
+    if any(f.residual is not None and f.config.memory for f in filters):
+        kp = kp - np.stack([np.zeros_like(kp[0]) if f.residual is None else f.config.memory * f.residual
+                            for f in filters])
+    prior = np.linalg.inv(pp)
+    bones = _Bones.of(filters)
+    x, trust = x0, np.full((N, 17), cfg.first_trust)
+    H, px, used, e2 = np.empty(0), kp, k, k
+    factors: list[Array | None] = []
+    for i in range(cfg.steps):
+        scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
+        px, J = cameras.project_linear(x, shift)
+        r = (px - kp) * k[..., None]
+        e2 = (r * r).sum(-1)
+        w = 1 / (1 + e2 / scale ** 2)
+        used = w * w * (k > 0)
+        J *= (w * k)[..., None, None]
+        Jt = J.transpose(0, 2, 1, 3, 4).reshape(N, 17, -1, 3)
+        JT = Jt.swapaxes(-1, -2)
+        rt = (r * w[..., None]).transpose(0, 2, 1, 3).reshape(N, 17, -1, 1)
+        blocks, g = np.matmul(JT, Jt), np.matmul(JT, rt)[..., 0]
+        H, gb = bones.system(x)
+        g += gb
+        # people accelerate in bursts: a joint that all views see elsewhere is believed (Cauchy prior)
+        moved = x - x0
+        pull = np.matmul(prior, moved[..., None])[..., 0]
+        if i:
+            trust = 1 / (1 + (pull * moved).sum(-1) / (3. * cfg.tail ** 2))
+        blocks += trust[..., None, None] * prior
+        g += trust[..., None] * pull
+        _add_blocks(H, blocks)
+        if m.bones is not None and m.bone_info is not None:
+            _add_lifted(H, g, x, m.bones, m.bone_info)
+        step, factors = _solved(H, g.reshape(N, 51))
+        x = x - step.reshape(N, 17, 3)
+    inflate = (1 / trust)[..., None, None]
+    pp, pv, vv, prior = pp * inflate, pv * inflate, vv * inflate, prior / inflate
+    cov = _covariances(H, factors)
+    gain = np.matmul(pv.swapaxes(-1, -2), prior)                     # vp pp^-1
+    back = gain.swapaxes(-1, -2)
+    speed = v + np.matmul(gain, (x - x0)[..., None])[..., 0]
+    vv_now = vv - np.matmul(np.matmul(gain, pp - cov), back)
+    pv_now = np.matmul(cov, back)
+    # what the images say against the skeleton, before anything was expected of it
+    off = np.where(seen[..., None], unbiased - px, 0.)
+    weighed, fits = off * k[..., None], np.where((used > .25)[..., None], off, 0.)
+    for n, f in enumerate(filters):
+        f.pred = (x0[n], v[n], pp[n], pv[n], vv[n])
+        f.x, f.v, f.pp, f.pv, f.vv = x[n], speed[n], cov[n], pv_now[n], vv_now[n]
+        f.used, f.e2, f.r, f.residual = used[n], e2[n], weighed[n], fits[n]
+    alone = ((used > .25).sum(1) < 2) & (seen.sum(1) >= 2)
+    for n, f in enumerate(filters):
+        f.lost = np.where(alone[n], f.lost + 1, 0) if alone[n].any() else _NOT_LOST
+        if f.lost.any():
+            _find_again(f, kp[n], k[n], seen[n])
+
+
+def _find_again(f: SkeletonFilter, kp: Array, k: Array, seen: NDArray[np.bool_]) -> None:
+    """Joints that coasted away while they were hidden: views that agree with each other outvote the prediction."""
+    j = np.nonzero(f.lost >= _LOST_TICKS)[0]
+    if not len(j):
+        return
+    cameras = f.cameras
+    weight = np.asarray((k[:, j] * cameras.focal[:, None]) ** 2, float)
+    X = triangulate(cameras.rays(kp[:, j])[None], weight[None], cameras.R, cameras.t, rounds=4, scale=4.)[0]
+    px = cameras.project(X)
+    e2 = (((px - kp[:, j]) * k[:, j][..., None]) ** 2).sum(-1)
+    agree = ((e2 < 9.) & seen[:, j]).sum(0) >= np.maximum(2, .6 * seen[:, j].sum(0))
+    j, X = j[agree], X[agree]
+    f.x[j], f.v[j] = X, 0.
+    f.pp[j], f.pv[j], f.vv[j] = _EYE3 * .05 ** 2, 0., _EYE3
+    f.lost[j] = 0
+
+
+@dataclass(frozen=True)
+class _Bones:
+    """What is known of the bones of N people: lengths (N, K) m, weight (N, K) 1/m^2."""
+
+    lengths: Array
+    weight: Array
+
+    @classmethod
+    def of(cls, filters: Sequence[SkeletonFilter]) -> _Bones:
+        return cls(np.stack([f.lengths for f in filters]), np.stack([f.bone_weight for f in filters]))
+
+    def system(self, x: Array) -> tuple[Array, Array]:
+        """Normal equations of joints x (N, 17, 3): H (N, 51, 51), g (N, 17, 3)."""
+        d = x[:, _B] - x[:, _A]
+        length = np.sqrt((d * d).sum(-1)) + 1e-9
+        u = d / length[..., None]
+        r = length - self.lengths
+        w = self.weight / (1 + r * r * self.weight / 9.)
+        rows = (_INC[:, :, None] * u[:, :, None, :]).reshape(len(x), _K, 51)
+        weighed = (rows * w[..., None]).swapaxes(-1, -2)
+        return np.matmul(weighed, rows), np.matmul(weighed, r[..., None]).reshape(len(x), 17, 3)
+
+
+def _add_blocks(H: Array, blocks: Array) -> None:
+    """Add (N, 17, 3, 3) to the diagonal blocks of H (N, 51, 51), in place."""
+    H.reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J] += blocks.swapaxes(0, 1)
+
+
+def _solved(H: Array, g: Array) -> tuple[Array, list[Array | None]]:
+    """Solutions (N, 51) of N systems H (N, 51, 51), symmetric, and their Cholesky factors; None where H has none."""
+    out, factors = np.empty_like(g), []
+    for n in range(len(H)):
+        factor, x, info = lapack.dposv(H[n].T, g[n], lower=1)
+        out[n] = x if info == 0 else np.linalg.solve(H[n], g[n])
+        factors.append(factor if info == 0 else None)
+    return out, factors
+
+
+def _covariances(H: Array, factors: list[Array | None]) -> Array:
+    """Diagonal blocks (N, 17, 3, 3) of the inverses of H, from its factors."""
+    out = np.stack([np.linalg.inv(h) if f is None else lapack.dpotri(f, lower=1)[0].T for h, f in zip(
+        H, factors, strict=True)]).reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J].swapaxes(0, 1)
+    out[..., _BELOW[0], _BELOW[1]] = out[..., _BELOW[1], _BELOW[0]]  # LAPACK fills one triangle
+    return out
 
 
 def _add_lifted(H: Array, g: Array, x: Array, bones: Array, info: Array) -> None:
-    """Bones that a lifter saw, as measurements of the vector from parent to child; in place."""
-    r = x[_B[:16]] - x[_A[:16]] - bones
+    """Bones (N, 16, 3) that a lifter saw, as measurements of the vector from parent to child; in place."""
+    N = len(x)
+    r = x[:, _B[:16]] - x[:, _A[:16]] - bones
     pull = np.matmul(info, r[..., None])[..., 0]
-    w = 1 / (1 + np.einsum('ki,ki->k', pull, r) / _LIFTED_TAIL ** 2)     # lifters take front for back at times (Cauchy)
-    rows = (info * w[:, None, None]).reshape(16, 9).T[:, :, None] * _INC[:16]            # axis by axis
-    H += np.matmul(_INC[:16].T, rows).reshape(3, 3, 17, 17).transpose(2, 0, 3, 1).reshape(51, 51)
-    g += _INC[:16].T @ (pull * w[:, None])
+    w = 1 / (1 + (pull * r).sum(-1) / _LIFTED_TAIL ** 2)             # lifters take front for back at times (Cauchy)
+    # axis by axis, (N, 9, 16, 17)
+    rows = (info * w[..., None, None]).reshape(N, 16, 9).swapaxes(1, 2)[..., None] * _INC[:16]
+    H += np.matmul(_INC[:16].T, rows).reshape(N, 3, 3, 17, 17).transpose(0, 3, 1, 4, 2).reshape(N, 51, 51)
+    g += _INC[:16].T @ (pull * w[..., None])
 
 
 def smooth_back(steps: Sequence[tuple[float, State, State]]) -> tuple[Array, Array, Array]:

@@ -114,19 +114,20 @@ class HealthMonitor:
     def residuals(self, people: People, model: RigModel, now: float) -> None:
         """How well each camera agrees with the skeletons of this tick."""
         usual = float(model.noise.sigma(np.array(.8)))
-        for p in people.everybody:
-            if p.seen != now or not p.confirmed:
-                continue
-            e2, used = p.filter.e2, (p.filter.used > .25).any(-1)
+        seen = [p for p in people.everybody if p.seen == now and p.confirmed and p.row]
+        if not seen:
+            return
+        off = np.sqrt(median(np.stack([p.filter.e2 for p in seen]).transpose(2, 0, 1)) / 2)         # people, cameras
+        used = (np.stack([p.filter.used for p in seen]) > .25).any(-1)
+        for n, p in enumerate(seen):
             for v, name in enumerate(model.cameras):
-                if name not in p.views:
+                if name not in p.row:
                     continue
-                c = self._cameras[name]
-                e = float(np.sqrt(median(e2[v]) / 2))
+                c, e = self._cameras[name], float(off[n, v])
                 c.residual = e if not np.isfinite(c.residual) else c.residual + .05 * (e - c.residual)
                 px = e * usual
                 c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
-                c.used |= bool(used[v])
+                c.used |= bool(used[n, v])
 
     def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
                solving: bool, fault: str = '', state: RigState = RigState.EMPTY,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -112,10 +113,15 @@ def norm2d(kp_px: Array, conf: Array, K: Array | None = None) -> Normalised:
 
 def pinhole(intrinsics: Intrinsics | None, image_size: tuple[int, int]) -> Array:
     """K (3, 3) px that goes with undistorted, square pixels (`camera.undistort`); guessed when nothing is known."""
-    K = np.array((intrinsics or guessed_intrinsics(image_size)).K)
+    K = np.array(_guessed(image_size) if intrinsics is None else intrinsics.K)
     K[1, 1] = K[0, 0]
     K[0, 1] = 0.
     return K
+
+
+@lru_cache(maxsize=64)
+def _guessed(image_size: tuple[int, int]) -> Array:
+    return guessed_intrinsics(image_size).K
 
 
 class PastPoses:
@@ -197,24 +203,30 @@ class LiftedViews:
 
     def of(self, row: Row, pinholes: Mapping[str, Array], who: Hashable = None) -> dict[str, Lifted]:
         """Lifted poses by camera, of views in which enough is seen; `pinholes`: K (3, 3) px by camera."""
-        found: dict[str, Lifted] = {}
-        new: list[str] = []
-        for c, view in row.items():
-            if c not in pinholes or view.seen < _FEWEST:
-                continue
-            pose = view.lifted or self._known.get(view) or _with_depth(view, pinholes[c])
-            if pose is not None:
-                found[c] = self._known[view] = pose
-            else:
-                new.append(c)
+        return self.of_people([(who, row)], pinholes)[0]
+
+    def of_people(self, people: Sequence[tuple[Hashable, Row]],
+                  pinholes: Mapping[str, Array]) -> list[dict[str, Lifted]]:
+        """As `of`, of several people's (who, row); all that is new is lifted in one call."""
+        found: list[dict[str, Lifted]] = [{} for _ in people]
+        new: list[tuple[int, Hashable, PersonView]] = []
+        for n, (who, row) in enumerate(people):
+            for c, view in row.items():
+                if c not in pinholes or view.seen < _FEWEST:
+                    continue
+                pose = view.lifted or self._known.get(view) or _with_depth(view, pinholes[c])
+                if pose is not None:
+                    found[n][c] = self._known[view] = pose
+                else:
+                    new.append((n, who, view))
         if new and self.lifter is not None:
-            poses = [(row[c].keypoints, row[c].confidence) if self.lifter.frames < 2 else
-                     self._past.of((who, c), row[c].keypoints, row[c].confidence) for c in new]
+            poses = [(v.keypoints, v.confidence) if self.lifter.frames < 2 else
+                     self._past.of((who, v.camera), v.keypoints, v.confidence) for _, who, v in new]
             kp, conf = np.stack([p for p, _ in poses]), np.stack([q for _, q in poses])
-            joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[c] for c in new]))
-            for c, j, s in zip(new, joints, sigma, strict=True):
-                found[c] = self._known[row[c]] = j, s
-        return {c: found[c] for c in row if c in found}
+            joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[v.camera] for *_, v in new]))
+            for (n, _, view), j, s in zip(new, joints, sigma, strict=True):
+                found[n][view.camera] = self._known[view] = j, s
+        return [{c: poses[c] for c in row if c in poses} for poses, (_, row) in zip(found, people, strict=True)]
 
     def carried(self, row: Row, pinholes: Mapping[str, Array], who: Hashable = None) -> dict[str, PersonView]:
         """The row, each view with what `of` gives for it: to be kept."""

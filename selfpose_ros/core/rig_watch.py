@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .history import History, tracks_from_rows
 from .person_view import Detections, PersonView
-from .quick import median
+from .quick import masked_median
 from .rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from .rig_model import RigModel
 from .saved_rig import FITS
@@ -30,6 +30,8 @@ _WATCHED_S = 6.
 _GIVE_UP_S, _MISFIT = 12., 3.
 #: a moved camera is placed anew after it has seen the skeleton for this long, s
 _RESECT_S = 4.
+#: a camera is compared by so many joints of somebody
+_COMPARED = 6
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class RigWatch:
         if not people or _fresh(model) or people[0].seen != now:
             return None
         p, placed, shift = people[0], [], dict[str, Array]()
+        off = _off([q for q in people if q.seen == now])
         index = {c: v for v, c in enumerate(model.cameras)}
         for camera, seen in detections.people.items():
             v = index.get(camera)
@@ -86,10 +89,9 @@ class RigWatch:
                     placed.append(camera)
                     self._drift.forget(camera)
                     del self._moved[camera]
-            elif off := [median(r) for q in people if q.seen == now and camera in q.row
-                         for r in [q.filter.r[v][q.filter.r[v].any(-1)]] if len(r) >= 6]:
+            elif len(here := off[:, v][np.isfinite(off[:, v, 0])]):
                 # a camera that was moved shows everybody elsewhere; one that shows somebody else, one person
-                shift[camera] = min(off, key=lambda m: float(np.abs(m).max()))
+                shift[camera] = here[np.abs(here).max(-1).argmin()]
             elif camera in p.row:
                 continue
             elif len(people) == 1 and len(seen) == 1:
@@ -126,6 +128,15 @@ class RigWatch:
                 self._moved[view.camera] = Resection()
             return None
         return R, t
+
+
+def _off(people: Sequence[Person]) -> Array:
+    """(N, V, 2) by how many standard deviations each camera shows each person beside his skeleton, median of the
+    joints; NaN where it shows fewer than 6 of them.
+    """
+    r = np.stack([q.filter.r for q in people]).swapaxes(-1, -2)
+    seen = r.any(-2)
+    return np.where(seen.sum(-1)[..., None] >= _COMPARED, masked_median(r, seen[..., None, :]), np.nan)
 
 
 def _fresh(model: RigModel) -> bool:

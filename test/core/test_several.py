@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.offline import history_of, reconstruct_offline
 from selfpose_ros.core.person_view import Detections
-from selfpose_ros.core.rig import NotSolved
+from selfpose_ros.core.rig import NotSolved, everybody
 from selfpose_ros.core.rig.alike import alike
 from selfpose_ros.core.rig.assigned import assign_all
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
@@ -294,3 +295,26 @@ def test_sightings_are_moved_to_their_instants() -> None:
     some = (np.abs(step) > 1.) & (np.abs(step) < 6.)             # neither still nor faster than is interpolated
     # stamps are late by .02 s: what is shown at an instant was stamped later, so it lags
     assert np.median(moved[some] / step[some]) == pytest.approx(-.02 * FPS, abs=.06)
+
+
+def test_the_likeliest_candidate_need_not_be_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    likely, finished = everybody._likely, everybody._finished
+    poor: list[object] = []
+    shares: list[float] = []
+
+    def two(*args: Any) -> Any:
+        found, refused = likely(*args)
+        poor.append(replace(found[0]))
+        return [poor[0], found[0]], refused
+
+    def less(d: Any, c: Any, *args: Any) -> Any:
+        found, guess = finished(d, c, *args)
+        if c is poor[0]:
+            found = replace(found, assignment=replace(found.assignment, share=.9 * found.assignment.share))
+        shares.append(found.assignment.share)
+        return found, guess
+    monkeypatch.setattr(everybody, '_likely', two)
+    monkeypatch.setattr(everybody, '_finished', less)
+    found = solve_everybody(sightings(), SolverConfig(frames=30))
+    assert not isinstance(found, NotSolved)
+    assert len(shares) == 2 and shares[0] < shares[1] == found.assignment.share

@@ -48,7 +48,7 @@ _ROUNDS = 2
 _ROUGHLY = .06
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Everybody:
     """A rig and who is who with it; `assignment` is of the detections in the order of the solution's cameras.
 
@@ -71,7 +71,7 @@ def solve_views(views: Tracks | Sightings, config: SolverConfig | None = None, *
     return replace(found.solution, overturned=found.overturned)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Candidate:
     """Cameras by name, roughly placed, and what they explain."""
 
@@ -99,12 +99,12 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     if not likely:
         return refused if refused is not None else NotSolved(
             'no two cameras show the same person for long enough: walk where they overlap', {})
-    solved = [_finished(d, c, few is d, config) for c in likely]
-    good = sorted((s for s in solved if not isinstance(s, NotSolved)), key=lambda s: -s[0].assignment.support)
+    solved = [(c, _finished(d, c, few is d, config)) for c in likely]
+    good = sorted(((c, *s) for c, s in solved if not isinstance(s, NotSolved)), key=lambda s: -s[1].assignment.support)
     if not good:
-        return next(s for s in solved if isinstance(s, NotSolved))
-    found, guess = good[0]
-    if any(_rivals(other, found) for other, _ in good[1:]):
+        return next(s for _, s in solved if isinstance(s, NotSolved))
+    best, found, guess = good[0]
+    if any(_rivals(other, found) for _, other, _ in good[1:]):
         return NotSolved('several people are in sight, and it is undecided who is who in the views: two rigs explain '
                          'what is seen equally well: let one of them walk, or be alone, for some seconds',
                          {'support': found.assignment.support})
@@ -113,7 +113,6 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
         return NotSolved('several people are in sight, and it is undecided who is who in the views: the likeliest rig '
                          f'explains {100 * who.share:.0f} % of what is seen, and {100 * who.found:.0f} % of what '
                          'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
-    best = likely[solved.index(good[0])]
     overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
     names = found.solution.tracks.cameras
     return _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..observation import View2D
-from ..person_view import Detections
-from ..quick import median
+from ..person_view import Detections, PersonView
+from ..quick import median, padded
 from ..rig_model import RigModel
-from .matching import match_people
+from .distance import person_size, pose_distance
+from .matching import assign
 from .person import Person
 
 __all__ = ['ALONE_S', 'claim', 'is_alone']
@@ -51,29 +52,38 @@ def claim(people: Sequence[Person], views: Sequence[View2D], detections: Detecti
             if len(view.keypoints) and _near(P[0, index[view.camera]], view.keypoints[0]):
                 found[0][view.camera] = 0
         return found
+    some = [v for v in views if len(v.keypoints)]
+    if not some:
+        return found
     new = np.array([not p.confirmed for p in people])
     placed = np.array([p.alone_s(now) <= ALONE_S for p in people]) & ~new
-    for view in views:
-        seen = detections.people[view.camera]
-        if not seen:
-            continue
-        at = P[:, index[view.camera]]
-        number = np.array([d.tracklet for d in seen])
-        before = np.array([p.row[view.camera].tracklet if view.camera in p.row else -1 for p in people])
-        bonus = _GOES_ON * ((before[:, None] == number[None]) & (number[None] >= 0))
-        left = np.ones(len(seen), bool)
-        for group in (placed, new, ~placed & ~new):
-            who, some = np.flatnonzero(group), np.flatnonzero(left)
-            if not len(who) or not len(some):
-                continue
-            rest = view if len(some) == len(seen) else View2D(
-                view.camera, view.stamp, view.keypoints[some], view.confidence[some], view.image_size)
-            worth = None if group is placed else bonus[np.ix_(who, some)]
-            for n, k in zip(who, match_people(at[who], rest, _GATE, worth), strict=True):
-                if k >= 0:
-                    found[n][view.camera] = int(some[k])
-                    left[some[k]] = group is not placed
+    groups = [(np.flatnonzero(g), g is placed) for g in (placed, new, ~placed & ~new) if g.any()]
+    at = P[:, [index[v.camera] for v in some]].swapaxes(0, 1)
+    size = person_size(at, np.isfinite(at).all(-1).astype(float))
+    far, _ = pose_distance(at, size, padded([v.keypoints for v in some]), padded([v.confidence for v in some]))
+    for k, view in enumerate(some):
+        left = np.arange(len(view.keypoints))
+        for who, sure in groups:
+            if not len(left):
+                break
+            cost = far[k, who][:, left]
+            if not sure:
+                cost = cost - _GOES_ON * _same_tracklet(people, who, detections.people[view.camera], left)
+            chosen = assign(cost, _GATE)
+            for n, p in zip(who, chosen, strict=True):
+                if p >= 0:
+                    found[n][view.camera] = int(left[p])
+            if sure:
+                left = np.delete(left, chosen[chosen >= 0])
     return found
+
+
+def _same_tracklet(people: Sequence[Person], who: NDArray[np.int64], seen: Sequence[PersonView],
+                   left: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N, P) whether a detection goes on where somebody was seen before."""
+    camera, number = seen[0].camera, np.array([seen[d].tracklet for d in left])
+    before = np.array([people[n].row[camera].tracklet if camera in people[n].row else -1 for n in who])
+    return np.asarray((before[:, None] == number[None]) & (number[None] >= 0))
 
 
 def _near(predicted: Array, kp: Array) -> bool:

@@ -48,23 +48,24 @@ def pose_distance(
 
     Returns:
         (N, P) distance in body sizes, inf when fewer than 4 joints are shared; and (N, P, 2) whether arms and legs
-        are exchanged.
+        are exchanged. Of several views at once: all with the views in front.
     """
-    scale = size[:, None]
+    scale = size[..., :, None]
     if not np.isfinite(size).all():
-        scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[None])
+        scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[..., None, :])
     have = np.isfinite(known).all(-1)
     known = np.where(have[..., None], known, 0.)
-    points = np.where(confidence[..., None] > 0, np.nan_to_num(keypoints), 0.)
+    sure = np.nan_to_num(confidence)
+    points = np.where(sure[..., None] > 0, np.nan_to_num(keypoints), 0.)
 
     def compare(theirs: Array, sure: Array) -> tuple[Array, Array, Array]:
-        """Per part of the body: sum of distances, of weights, and the number of joints, each (N, P, 3)."""
-        off = known[:, None] - theirs[None]
+        """Per part of the body: sum of distances, of weights, and the number of joints, each (..., N, P, 3)."""
+        off = known[..., :, None, :, :] - theirs[..., None, :, :, :]
         far = np.minimum(np.sqrt((off * off).sum(-1)) / scale[..., None], _CAP)
-        w = have[:, None] * sure[None]
+        w = have[..., :, None, :] * sure[..., None, :, :]
         return (w * far) @ _PARTS, w @ _PARTS, (w > 0) @ _PARTS
 
-    here, there = compare(points, confidence), compare(points[:, _MIRROR], confidence[:, _MIRROR])
+    here, there = compare(points, sure), compare(points[..., _MIRROR, :], sure[..., _MIRROR])
     # a clear gain only: people seen from the side would change sides all the time
     swap = there[0] * here[1] < .7 * here[0] * there[1]
     total, weight, shared = (np.where(swap, y, x).sum(-1) for x, y in zip(here, there, strict=True))

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""With a rig: known people to detections, and detections of several cameras to new people."""
+"""Assignment one to one; and with a rig, detections of several cameras to new people."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from scipy.optimize import linear_sum_assignment
 
 from ..errors import ObservationError
 from ..observation import View2D
+from ..quick import masked_median
 from .distance import MIN_JOINTS, person_size, pose_distance
 
-__all__ = ['assign', 'group_views', 'match_people']
+__all__ = ['assign', 'group_views']
 
 Array = NDArray[np.float64]
 
@@ -38,33 +39,6 @@ def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     good = allowed[rows, cols]
     out[rows[good]] = cols[good]
     return out
-
-
-def match_people(predicted: ArrayLike, view: View2D, gate: float = .25,
-                 bonus: Array | None = None) -> NDArray[np.int64]:
-    """Known people, projected into one camera, to that camera's detections.
-
-    Args:
-        predicted: (N, 17, 2) px where each person is expected in this image at the view's stamp, NaN = unknown.
-        view: the detections.
-        gate: no match from this mean distance of the joints on, in body sizes.
-        bonus: (N, P) body sizes by which a pair is taken for nearer than it is, where something else speaks for it.
-
-    Returns:
-        (N,) index of the detection, -1 = none.
-
-    Raises:
-        ObservationError: predicted has another shape.
-    """
-    p = np.asarray(predicted, float)
-    if p.ndim != 3 or p.shape[1:] != (17, 2):
-        raise ObservationError(f'match_people: expected predictions (N, 17, 2) px for camera {view.camera!r}, got '
-                               f'{p.shape}')
-    if not len(p) or not len(view.keypoints):
-        return np.full(len(p), -1, np.int64)
-    size = person_size(p, np.isfinite(p).all(-1).astype(float))
-    far, _ = pose_distance(p, size, view.keypoints, view.confidence)
-    return assign(far if bonus is None else far - bonus, gate)
 
 
 def group_views(
@@ -128,7 +102,7 @@ def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate:
     use = (w > 0) & (sin2 > _NEAR_PARALLEL ** 2)
     w = np.where(use, w, 0.)
     shared, total = use.sum(-1), np.maximum(w.sum(-1), 1e-9)
-    far_a, far_b = _middle(ta, use), _middle(tb, use)
+    far_a, far_b = masked_median(ta, use), masked_median(tb, use)
     with np.errstate(invalid='ignore', divide='ignore'):
         body_a, body_b = size[a] * far_a, size[b] * far_b
         body = np.sqrt(body_a * body_b)
@@ -141,14 +115,6 @@ def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate:
     cost = np.full((len(kp), len(kp)), np.inf)
     cost[a, b] = cost[b, a] = np.where(value > 4 * gate, np.inf, value)
     return cost
-
-
-def _middle(x: Array, use: NDArray[np.bool_]) -> Array:
-    """Median along the last axis of what is used; NaN where nothing is."""
-    ordered = np.sort(np.where(use, x, np.inf), axis=-1)
-    n = use.sum(-1)
-    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[..., None], -1)[..., 0]
-    return np.where(n > 0, low, np.nan)
 
 
 def _link(cost: Array, view: list[int], gate: float) -> list[list[int]]:

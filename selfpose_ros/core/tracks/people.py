@@ -87,6 +87,12 @@ class People:
             self._lose(p)
         self.everybody.clear()
 
+    def begin_anew(self, model: RigModel) -> None:
+        """With another rig, found from everybody: who is who was not settled before. Identities are kept."""
+        self.clear()
+        self._ids.unsettle()
+        self.model = model
+
     def without_rig(self) -> None:
         """As `clear`; cameras are anywhere again."""
         self.clear()
@@ -189,8 +195,8 @@ class People:
             self._several = now
         one_view = self._one_view_is_enough(m, now)
         self._forget(now, one_view)
-        for p, found in zip(self.everybody, claim(self.everybody, views, detections, m), strict=True):
-            fusion.step(p, now, detections.row(found))
+        claimed = claim(self.everybody, views, detections, m)
+        fusion.steps(self.everybody, now, [detections.row(found) for found in claimed])
         self._drop_doubles()
         if not self.everybody and main and (m.lifted or all(len(v.keypoints) <= 1 for v in views)):
             self._begin_with(main, now)
@@ -236,6 +242,12 @@ class People:
 
     def _drop_doubles(self) -> None:
         """Two filters that came to follow one person: the one with fewer views goes, the older identity stays."""
+        if len(self.everybody) < 2:
+            return
+        X = np.stack([p.filter.x for p in self.everybody])
+        between = np.linalg.norm(X[:, None] - X[None], axis=-1).mean(-1)
+        if (between <= _SAME_M).sum() == len(X):                 # the rule: each is near himself alone
+            return
         for p in sorted(self.everybody, key=lambda p: (p.confirmed, len(p.row), p.ticks)):
             for q in self.everybody:
                 if q is p or _apart(p.filter.x, q.filter.x) > _SAME_M:

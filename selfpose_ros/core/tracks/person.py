@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..filtering import FilterConfig, Measurement, SkeletonFilter, State
 from ..person_view import Row
 from ..rig_model import RigModel
 
-__all__ = ['Person', 'measurement_of', 'with_memory']
+__all__ = ['Person', 'measurement_of', 'measurements_of', 'with_memory']
 
 
 @dataclass(eq=False)
@@ -70,16 +71,23 @@ def with_memory(config: FilterConfig, model: RigModel, dt: float) -> FilterConfi
 
 def measurement_of(model: RigModel, now: float, row: Row, left_out: frozenset[str] = frozenset()) -> Measurement:
     """What the views of a row, but those `left_out`, measure at the instant `now` s."""
-    V = len(model.cameras)
-    kp, confidence, offset = np.zeros((V, 17, 2)), np.zeros((V, 17)), np.zeros(V)
-    for v, c in enumerate(model.cameras):
-        if c in row and c not in left_out:
-            view = row[c]
-            kp[v] = view.keypoints
-            confidence[v] = view.confidence
-            offset[v] = view.stamp - model.clock_offset_s[v] - now
+    m = measurements_of(model, now, [row], left_out)
+    return Measurement(m.kp[0], m.sigma[0], m.offset[0])
+
+
+def measurements_of(model: RigModel, now: float, rows: Sequence[Row],
+                    left_out: frozenset[str] = frozenset()) -> Measurement:
+    """As `measurement_of`, of the rows of N people at once."""
+    N, V = len(rows), len(model.cameras)
+    kp, confidence, offset = np.zeros((N, V, 17, 2)), np.zeros((N, V, 17)), np.zeros((N, V))
+    for n, row in enumerate(rows):
+        for v, c in enumerate(model.cameras):
+            view = row.get(c)
+            if view is not None and c not in left_out:
+                kp[n, v] = view.keypoints
+                confidence[n, v] = view.confidence
+                offset[n, v] = view.stamp - model.clock_offset_s[v] - now
     offset[np.abs(offset) < 1e-4] = 0.
     sigma = model.noise.sigma(confidence)
-    seen = np.isfinite(sigma)
-    kp[~seen] = 0.
+    kp[~np.isfinite(sigma)] = 0.
     return Measurement(kp, sigma, offset)

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..filtering import FilterConfig, Measurement, SkeletonFilter
+from ..filtering import FilterConfig, Measurement, SkeletonFilter, predict_together, update_together
 from ..fusion.lifted import body_in_world, bone_vectors
 from ..fusion.triangulation import triangulate
 from ..lifting import LiftedViews
 from ..person_view import Lifted, Row
 from ..rig_model import RigModel
 from ..skeleton import BONES
-from .person import Person, measurement_of, with_memory
+from .person import Person, measurement_of, measurements_of, with_memory
 
 __all__ = ['PersonFusion', 'stacked']
 
@@ -84,40 +84,57 @@ class PersonFusion:
 
     def step(self, p: Person, now: float, row: Row) -> None:
         """Advance to `now` s, and take the views of that instant; in place."""
-        dt = now - p.stamp
-        if dt > 0:
-            p.filter.config = with_memory(p.filter.config, self.model, dt)
-            p.filter.predict(dt)
-        p.stamp, p.row, p.agreed = now, row, ()
-        if row:
-            obs = self.measurement(now, row)
-            if self.lifted is not None:
-                obs = self._with_lifted(p, row, obs, self.lifted)
-            p.filter.update(obs)
-            agree = _agreeing(p.filter.used > .25, np.isfinite(obs.sigma))
-            p.agreed = tuple(c for c, yes in zip(self.model.cameras, agree, strict=True) if yes)
+        self.steps([p], now, [row])
+
+    def steps(self, people: Sequence[Person], now: float, rows: Sequence[Row]) -> None:
+        """As `step`, of several people at once."""
+        dts = np.array([now - p.stamp for p in people])
+        later = [n for n, dt in enumerate(dts) if dt > 0]
+        for n in later:
+            f = people[n].filter
+            f.config = with_memory(f.config, self.model, float(dts[n]))
+        if later:
+            predict_together([people[n].filter for n in later], dts[later])
+        for p, row in zip(people, rows, strict=True):
+            p.stamp, p.row, p.agreed = now, row, ()
+        seen = [p for p in people if p.row]
+        if seen:
+            self._measure(seen, now)
+        if self.smooth:
+            for p, dt in zip(people, dts, strict=True):
+                p.past.append((now, float(dt), p.filter.pred, p.filter.state, p.measured()))
+
+    def _measure(self, people: Sequence[Person], now: float) -> None:
+        """Take the views of their rows."""
+        m = self.model
+        obs = measurements_of(m, now, [p.row for p in people], self.left_out)
+        if self.lifted is not None:
+            obs = self._with_lifted(people, obs, self.lifted)
+        update_together([p.filter for p in people], obs)
+        seen = np.isfinite(obs.sigma)
+        used = np.stack([p.filter.used for p in people]) > .25
+        agree = _agreeing(used, seen)
+        cosine = self._crossing(people, agree)
+        for n, p in enumerate(people):
+            p.agreed = tuple(c for c, yes in zip(m.cameras, agree[n], strict=True) if yes)
             # cameras that are not placed well need not agree
-            pair = self._crossing(p) < _PLACED if self.model.level >= 3 else np.isfinite(obs.sigma).any(1).sum() > 1
-            if pair:
+            if cosine[n] < _PLACED if m.level >= 3 else seen[n].any(1).sum() > 1:
                 p.pair_seen, p.place = now, p.filter.x[0].copy()
                 p.pairs += 1
             p.seen = now
             p.ticks += 1
-            if p.filter.config.bone_sigma_m > .01 and self._tells_lengths(p):
+            # one view, or two from opposite sides, do not tell a long bone from a near one
+            if p.filter.config.bone_sigma_m > .01 and cosine[n] < (1. if m.lifted else _CROSSED):
                 _learn_bones(p)
-        if self.smooth:
-            p.past.append((now, dt, p.filter.pred, p.filter.state, p.measured()))
 
-    def _tells_lengths(self, p: Person) -> bool:
-        """One view, or two from opposite sides, do not tell a long bone from a near one."""
-        return self._crossing(p) < (1. if self.model.lifted else _CROSSED)
-
-    def _crossing(self, p: Person) -> float:
-        """Cosine of the angle between the two rays that cross best, of cameras that agree on somebody; 1 = one ray."""
-        m = self.model
-        ray = m.geometry.centres[[m.cameras.index(c) for c in p.agreed]] - p.filter.x[0]
-        ray = ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-6)
-        return float(np.abs(ray @ ray.T).min(initial=1.))
+    def _crossing(self, people: Sequence[Person], agree: NDArray[np.bool_]) -> Array:
+        """(N,) cosine of the angle between the two rays that cross best, of cameras that agree (N, V) on somebody; 1 =
+        one ray.
+        """
+        ray = self.model.geometry.centres[None] - np.stack([p.filter.x[0] for p in people])[:, None]
+        ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
+        cosine = np.abs(ray @ ray.swapaxes(1, 2))
+        return np.where(agree[:, :, None] & agree[:, None], cosine, 1.).min((1, 2))
 
     def carry(self, p: Person, old: RigModel | None) -> bool:
         """Somebody into another world frame, in place: by his newest views, else as a camera of both sees him."""
@@ -152,22 +169,30 @@ class PersonFusion:
         found = body_in_world(joints, sigma, rays, weight, m.R, m.t, bones, v)
         return else_ if found is None else found
 
-    def _with_lifted(self, p: Person, row: Row, obs: Measurement, lifted: LiftedViews) -> Measurement:
+    def _with_lifted(self, people: Sequence[Person], obs: Measurement, lifted: LiftedViews) -> Measurement:
         """Lifted poses measure every bone, for what they are worth: what two views or more see well hardly moves."""
-        m = self.model
-        lifted.add(p.identity, row)
-        few = m.level < 3 or len(row) < 3
-        memory = _LIFTER_ALONE_S if m.lifted else _LIFTER_FEW_S if few else _LIFTER_MANY_S
-        share = min((p.stamp - p.lifted) / memory, 1.)
+        m, share = self.model, np.zeros(len(people))
+        for n, p in enumerate(people):
+            lifted.add(p.identity, p.row)
+            few = m.level < 3 or len(p.row) < 3
+            memory = _LIFTER_ALONE_S if m.lifted else _LIFTER_FEW_S if few else _LIFTER_MANY_S
+            share[n] = min((p.stamp - p.lifted) / memory, 1.)
         # what counts for a tenth of that time may as well count at once
-        known = lifted.of(row, m.pinholes, p.identity) if share > .09 else {}
-        if not known:
+        asked = [n for n in range(len(people)) if share[n] > .09]
+        known = lifted.of_people([(people[n].identity, people[n].row) for n in asked], m.pinholes)
+        if not any(known):
             return obs
-        p.lifted = p.stamp
-        v, joints, sigma = stacked(known, m)
-        bones, info = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
+        bones, info = np.zeros((len(people), 16, 3)), np.zeros((len(people), 16, 3, 3))
+        for n, poses in zip(asked, known, strict=True):
+            if not poses:
+                continue
+            p = people[n]
+            p.lifted = p.stamp
+            v, joints, sigma = stacked(poses, m)
+            bones[n], info[n] = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
+            info[n] *= share[n]
         # with one camera from the start, whose sides seem exchanged may have been exchanged before
-        return replace(obs, bones=bones, bone_info=info * share, correct_sides=len(m.cameras) > 1)
+        return replace(obs, bones=bones, bone_info=info, correct_sides=len(m.cameras) > 1)
 
 
 def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:
@@ -177,8 +202,8 @@ def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array,
 
 
 def _agreeing(used: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(V,) views of which a good part of the joints that are seen fits the skeleton, (V, 17) each."""
-    return np.asarray(used.sum(1) >= np.maximum(_FEWEST_AGREEING, _AGREEING * seen.sum(1)))
+    """(N, V) views of which a good part of the joints that are seen fits the skeleton, (N, V, 17) each."""
+    return np.asarray(used.sum(-1) >= np.maximum(_FEWEST_AGREEING, _AGREEING * seen.sum(-1)))
 
 
 def _learn_bones(p: Person) -> None:

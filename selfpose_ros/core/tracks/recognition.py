@@ -43,13 +43,17 @@ _MEASURED = 5
 
 @dataclass
 class _Evidence:
-    """Whose a tracklet is: how often it was each identity's, the newest counting most; stamp: it was in sight, s."""
+    """Whose a tracklet is: how often it was each identity's, the newest counting most; stamp: it was in sight, s.
+
+    unsettled: all of it is of before the present rig, which may have put him together with somebody else.
+    """
 
     stamp: float
     weight: dict[int, float] = field(default_factory=dict)
+    unsettled: bool = False
 
     def add(self, identity: int, now: float) -> None:
-        self.stamp = now
+        self.stamp, self.unsettled = now, False
         self.weight = {i: w * _FADES for i, w in self.weight.items() if w > .05}
         self.weight[identity] = self.weight.get(identity, 0.) + 1.
 
@@ -113,11 +117,11 @@ class Recognition:
             self._of = {k: e for k, e in self._of.items() if now - e.stamp <= self.keep_s}
         self._gone = {i: g for i, g in self._gone.items() if now - g.stamp <= self.keep_s}
 
-    def _votes(self, row: Row, now: float) -> Counter[int]:
+    def _votes(self, row: Row, now: float, settled: bool = False) -> Counter[int]:
         votes: Counter[int] = Counter()
         for c, v in row.items():
             found = self._of.get((c, v.tracklet))
-            if found is not None and now - found.stamp <= self.keep_s:
+            if found is not None and now - found.stamp <= self.keep_s and not (settled and found.unsettled):
                 votes[found.identity] += 1
         return votes
 
@@ -138,8 +142,13 @@ class Recognition:
         return best[0][0] if best else 0
 
     def contradict(self, row: Row, now: float) -> bool:
-        """Whether tracklets of a row were different people's before."""
-        return len(self._votes(row, now)) > 1
+        """Whether tracklets of a row were different people's before, as the present rig has it."""
+        return len(self._votes(row, now, settled=True)) > 1
+
+    def unsettle(self) -> None:
+        """There is another rig: it may have others together."""
+        for e in self._of.values():
+            e.unsettled = True
 
     def of_returned(self, p: Person, now: float, lost: Iterable[Person], here: Collection[int] = ()) -> int:
         """The identity of somebody who left and can be here by now, of this size; 0 = none.
