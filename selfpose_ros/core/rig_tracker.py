@@ -42,7 +42,7 @@ _OTHERS_ROWS = 10
 _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing: what a rig from
 #: a shorter time is predicted to be off must be less by as much, s
-_SEVERAL_S = 5.
+_SEVERAL_S = 4.
 
 
 class RigTracker:
