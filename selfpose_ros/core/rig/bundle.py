@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 from ..cameras import CameraLayout, Cameras
 from ..robust import robust_cost, robust_weight
+from .elimination import solve_poses
 
 __all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'residuals', 'robust_cost',
            'robust_weight']
@@ -294,7 +295,7 @@ def adjust(
         while True:
             M = Hxx.copy()
             np.einsum('nii->ni', M)[:] = diag * (1 + lam) + lam * floor + 1e-6
-            sol = np.linalg.solve(M, np.concatenate([gx[..., None], Hxc], -1))
+            sol = solve_poses(M, np.concatenate([gx[..., None], Hxc], -1))
             S = Hcc_go - _gathered(p, layout, Hxc, sol[..., 1:])[np.ix_(go, go)]
             b = gc_go - _gathered(p, layout, Hxc, sol[..., :1])[go, 0]
             D = S.copy()
@@ -329,7 +330,7 @@ def _covariance(equations: tuple[Array, Array, Array, Array, Array], p: BundlePr
     cameras = layout.size
     M = Hxx.copy()
     np.einsum('nii->ni', M)[:] += 1e-6                        # joints that nobody sees
-    S = (Hcc - _gathered(p, layout, Hxc, np.linalg.solve(M, Hxc)))[np.ix_(go, go)]
+    S = (Hcc - _gathered(p, layout, Hxc, solve_poses(M, Hxc)))[np.ix_(go, go)]
     keep = go[:cameras]
     cov = np.zeros((cameras, cameras))
     cov[np.ix_(keep, keep)] = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]

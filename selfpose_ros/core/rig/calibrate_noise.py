@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from ..body import BONE_A, BONE_B, MIRROR_BONE
 from ..noise import NoiseModel
 from ..robust import robust_weight
-from .bundle import BONE_SIGMA_M, BundleProblem, BundleState, adjust, linearise
+from .bundle import BONE_SIGMA_M, BundleProblem, BundleState, linearise
 
 __all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma']
 
@@ -57,11 +57,8 @@ def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
     Motion capture keeps them exactly; a detector that puts the hip where the trousers fold does not. Lengths come from
     points adjusted without bones, cameras held; robust spread, expected noise of both ends taken off.
     """
-    free = adjust(state, replace(problem, bone_weight=0.), steps=4, points_only=True).state
-    r, JX, _ = linearise(free, problem)
-    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
-    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
-    cov = np.linalg.inv(H + 25. * np.eye(3))
+    free = _without_bones(state, problem)
+    cov = np.linalg.inv(_point_equations(free, problem, 4.)[0] + 25. * np.eye(3))
     d = free.X[:, BONE_B] - free.X[:, BONE_A]
     n = np.linalg.norm(d, axis=-1)
     u = d / n[..., None].clip(1e-6)
@@ -77,6 +74,25 @@ def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
             spread = 1.4826 * np.median(np.abs(off))
             out[k] = np.sqrt(max(spread ** 2 - np.median(noise[good[:, k], k]), 0.))
     return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
+
+
+def _without_bones(state: BundleState, problem: BundleProblem, steps: int = 4) -> BundleState:
+    """Points adjusted to what is seen of them alone, by Gauss-Newton: without bones each is a problem of its own."""
+    for _ in range(steps):
+        H, g = _point_equations(state, problem, 3.)
+        # points that one camera sees, or none, must not make it singular
+        H = H + np.einsum('njaa->nja', 1e-3 * H + 1e-6 * np.eye(3))[..., None] * np.eye(3)
+        state = replace(state, X=state.X - np.clip(np.linalg.solve(H, g[..., None])[..., 0], -1., 1.))
+    return state
+
+
+def _point_equations(state: BundleState, problem: BundleProblem, scale: float) -> tuple[Array, Array]:
+    """Normal equations of each point with the cameras held: H (N, 17, 3, 3), g (N, 17, 3); robust to `scale` sigmas."""
+    r, JX, _ = linearise(state, problem)
+    root = np.sqrt(robust_weight((r * r).sum(-1), scale))[..., None]
+    r, JX = r * root, JX * root[..., None]
+    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
+    return H, np.einsum('nvjka,nvjk->nja', JX, r, optimize=True)
 
 
 def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array) -> tuple[float, float]:
