@@ -48,6 +48,8 @@ ROS = re.compile(r'rclpy|rcl_\w+|rosidl_\w+|ament_\w+|launch|launch_ros|ros2\w+|
 #: trains may start it, inside a function.
 TRAINING = 'selfpose_training'
 NOWHERE = {TRAINING, 'torch', 'tensorboard'}
+#: nor are these, which take every process that starts half a second, for one function each
+SLOW = {'scipy.signal', 'scipy.stats'}
 #: package -> the only module that may import it, by a name that it puts together or in a function
 DOORS = {'onnxruntime': 'inference.onnx_runtime', 'ai_edge_litert': 'inference.lite_rt'}
 #: rooms that the training may import
@@ -119,6 +121,8 @@ def forbidden(i: Import, room: str) -> str:
         return f'only {DOORS[i.top]} may'
     if i.top in NOWHERE:
         return 'training is not part of the running system'
+    if not i.late and '.'.join(i.module.split('.')[:2]) in SLOW:
+        return 'half a second of every start; write out what is needed of it'
     if i.top == PACKAGE:
         parts = i.module.split('.')
         other = parts[1] if len(parts) > 1 and parts[1] in ROOMS else ''
@@ -262,6 +266,8 @@ def test_the_guard_of_the_training_bites(tmp_path: Path, code: str):
     ('core/x.py', 'import importlib\nimportlib.import_module("torch")'),
     ('core/x.py', 'try:\n    import onnxruntime\nexcept ImportError:\n    pass'),
     ('core/x.py', 'from ..synthetic import walker'),
+    ('core/x.py', 'from scipy.stats import median_abs_deviation'),
+    ('nodes/x.py', 'import scipy.signal'),
     ('synthetic/x.py', 'from ..io import npz'),
     ('synthetic/x.py', 'from ..evaluation.alignment import align'),
     ('evaluation/x.py', 'def f():\n    from ..benchmark import rows'),

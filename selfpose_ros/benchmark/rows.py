@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import spearmanr
 
 from ..evaluation.scoring import summary
 from .cases import Outcome
@@ -51,7 +50,13 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     known = np.isfinite(a) & np.isfinite(b)
     if known.sum() < 5 or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
         return float('nan')
-    return float(spearmanr(a[known], b[known])[0])
+    return float(np.corrcoef(_ranks(a[known]), _ranks(b[known]))[0, 1])
+
+
+def _ranks(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place of each number among all; equal ones share the mean of theirs."""
+    _, where, count = np.unique(x, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[where.ravel()])
 
 
 def median_time(reached_s: ArrayLike, watched_s: ArrayLike) -> float:

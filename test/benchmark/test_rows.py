@@ -23,6 +23,10 @@ def test_quality_that_is_the_same_everywhere_predicts_nothing():
     assert np.isnan(rank_correlation([.5] * 6, [1., 2., 3., 4., 5., 6.]))
     assert np.isnan(rank_correlation([1., 2., np.nan, 4., 5.], [1., 2., 3., 4., 5.]))
     assert rank_correlation([1., 2., 3., 4., 100.], [1., 8., 9., 10., 11.]) == pytest.approx(1.)
+    from scipy.stats import spearmanr
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 9, 50).astype(float), rng.integers(0, 5, 50).astype(float)
+    assert rank_correlation(a, a + b) == pytest.approx(float(spearmanr(a, a + b)[0]))
 
 
 @pytest.mark.parametrize('value', [.7, np.nan, np.inf])

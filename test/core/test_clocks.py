@@ -48,6 +48,13 @@ def tracks_and_solution(ahead: Array = AHEAD, noise_px: float = 1., style: str =
     return tracks, Solution(state, nothing, np.zeros((28, 28)), np.zeros(4), noise, 0., 1., 1., 9)
 
 
+@pytest.mark.parametrize(('rows', 'window'), [(5, 5), (8, 7), (40, 11)])
+def test_parabolas_are_those_of_scipy(rows: int, window: int) -> None:
+    from scipy.signal import savgol_filter
+    x = np.random.default_rng(0).normal(size=(rows, 17, 3))
+    np.testing.assert_allclose(clocks._smoothed(x, window), savgol_filter(x, window, 2, axis=0), atol=1e-12)
+
+
 def test_offsets_are_found_with_sign_and_sigma() -> None:
     """To 3 ms (measured 1), the first camera being the reference; the sigma is of that size."""
     found = clock_offsets(*tracks_and_solution())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
@@ -73,7 +72,7 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
         for of in pieces:
             window = int(np.clip(usual, 5, max(len(of) // 2, 5))) // 2 * 2 + 1
             if window <= len(of):
-                velocity[of] = np.gradient(savgol_filter(X[of], window, 2, axis=0), tracks.stamp[of], axis=0)
+                velocity[of] = np.gradient(_smoothed(X[of], window), tracks.stamp[of], axis=0)
                 step_s[of] = np.gradient(tracks.stamp[of])
         # a joint that hardly moves has a velocity made of noise, which would pull every offset towards zero; a step
         # across a hole, or a joint that jumps, carries no time
@@ -95,6 +94,21 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
     if not np.isfinite(sigma[1:]).all() or sigma[1:].max() > .05:
         return None
     return ClockOffsets(delta - delta[0], sigma)
+
+
+def _smoothed(x: Array, window: int) -> Array:
+    """(N, ...) after a parabola was fitted around each row (Savitzky and Golay 1964), at the ends the first and last.
+
+    window: rows of a parabola, odd. As `scipy.signal.savgol_filter`, whose import takes every process half a second.
+    """
+    powers = np.arange(window)[:, None] ** np.arange(3.)
+    fit = powers @ np.linalg.pinv(powers)                     # what a window becomes, row by row
+    half = window // 2
+    out = np.empty_like(x)
+    out[half:len(x) - half] = np.lib.stride_tricks.sliding_window_view(x, window, 0) @ fit[half]
+    out[:half] = np.tensordot(fit[:half], x[:window], 1)
+    out[len(x) - half:] = np.tensordot(fit[half + 1:], x[-window:], 1)
+    return out
 
 
 def _solve(r: Array, JX: Array, Jd: Array, V: int) -> tuple[Array, Array]:
