@@ -3,7 +3,6 @@
 """BlazePose for several people: a detector finds them, a landmark network follows each from its own landmarks."""
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InferenceError, InputError
-from ..session import InferenceSession
+from ..errors import InputError
 from . import blazepose_decode
-from .contract import People2D, checked_image, no_people
+from .contract import People2D, no_people
 from .geometry import Placement
 from .network import VisionNetwork
+from .network_pose2d import FollowingPose2D
 from .outside import faded_outside
 
 __all__ = ['BlazePose']
@@ -67,74 +66,30 @@ class _Person:
         return float(np.hypot(*(self.circle[1] - self.circle[0])))
 
 
-class BlazePose:
+class BlazePose(FollowingPose2D):
     """A `BatchingPose2D`: 33 joints of several people, the nearest first. Nothing is smoothed over time.
 
     Each person is followed from the landmarks of the last image. The detector looks in every image in which nobody is
-    followed, or the last one was lost, and for more people in every so many images. Without a detector the whole image
-    stands for the square of one person, so that only one is found, and only where he fills a good part of it.
+    followed, or the last one was lost, and for more people in every so many images.
 
-    Args:
-        pose: a network of the family blazepose.
-        detector: of the family blazepose_detector; None = none.
-        detect_every: images between two looks of the detector for more people.
-        max_people: that are followed, the largest in the image first.
-        min_score: presence below which there is nobody; None = the card's.
-
-    Raises:
-        InputError: an option is out of its range, or the detector is of another family.
+    pose: of the family blazepose; detector: of blazepose_detector; min_score: of a person's presence.
     """
 
-    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
-                 max_people: int = 6, min_score: float | None = None) -> None:
-        if detect_every < 1 or max_people < 1:
-            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
-        if detector is not None and detector.vision.family != 'blazepose_detector':
+    @staticmethod
+    def _check_detector(detector: VisionNetwork) -> None:
+        if detector.vision.family != 'blazepose_detector':
             raise InputError(f'{detector.model.folder}: is a {detector.vision.family}, which does not tell where the '
                              'hips of a person are; name a model of family blazepose_detector')
-        self._pose, self._detector = pose, detector
-        self._every, self._most = detect_every, max_people if detector is not None else 1
-        self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
-        self.name = pose.model.card.name
-        self.joint_names = pose.model.card.joints
-        self._closed = False
-        self._next = 0
-        self.reset()
-
-    @property
-    def device(self) -> str:
-        """See `Pose2D`."""
-        return self._pose.device
-
-    @property
-    def sessions(self) -> tuple[InferenceSession, ...]:
-        """What runs its networks."""
-        return (self._pose.session, *(() if self._detector is None else (self._detector.session,)))
 
     def reset(self) -> None:
         """Forget everybody."""
         self._people: list[_Person] = []
         self._since = self._every
 
-    def close(self) -> None:
-        """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
-        self._closed = True
+    def _detector_is_next(self) -> bool:
+        return not self._people
 
-    @property
-    def prefers_batches(self) -> bool:
-        """See `BatchingPose2D`."""
-        return self._pose.shared.prefers_batches
-
-    def expected(self) -> AbstractContextManager[None]:
-        """See `BatchingPose2D.expected`: by the network that looks first."""
-        first = self._detector if self._detector is not None and not self._people else self._pose
-        return first.shared.expected()
-
-    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
-        """See `Pose2D.infer`."""
-        image = checked_image(image_bgr)
-        if self._closed:
-            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+    def _people_in(self, image: NDArray[np.uint8]) -> People2D:
         self._since += 1
         # nobody to follow; or it is time to look for more, which one who is alone in being wanted need not
         searched = not self._people or (self._since >= self._every and self._most > 1)
@@ -144,7 +99,7 @@ class BlazePose:
             people = self._looked_at(image, self._nearest(self._found(image)))
         for person in people:
             if person.identity < 0:
-                person.identity, self._next = self._next, self._next + 1
+                person.identity = self._new_identity()
         self._people = people = sorted(people, key=lambda p: -p.radius)
         told = [(p.points, p.confidence, p.identity) for p in people]
         if not told:

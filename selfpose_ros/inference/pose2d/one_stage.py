@@ -3,15 +3,13 @@
 """One-stage 2D poses: a network finds all people and their joints in one look at the whole image."""
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InferenceError, InputError
-from ..session import InferenceSession
-from .contract import People2D, checked_image, no_people
+from ..errors import InputError
+from .contract import People2D, no_people
 from .network import VisionNetwork
+from .network_pose2d import NetworkPose2D
 
 __all__ = ['OneStage']
 
@@ -19,7 +17,7 @@ __all__ = ['OneStage']
 _FEWEST = 6
 
 
-class OneStage:
+class OneStage(NetworkPose2D):
     """A `BatchingPose2D` without memory: identities are left to the estimator.
 
     Args:
@@ -34,27 +32,14 @@ class OneStage:
     def __init__(self, network: VisionNetwork, *, max_people: int = 8, min_score: float | None = None) -> None:
         if max_people < 1:
             raise InputError(f'max_people is {max_people}; give 1 or more')
-        self._network, self._most, self._least = network, max_people, min_score or 0.
-        self.name = network.model.card.name
-        self.joint_names = network.model.card.joints
-        self._closed = False
+        self._most, self._least = max_people, min_score or 0.
+        super().__init__(network)
 
-    @property
-    def device(self) -> str:
-        """See `Pose2D`."""
-        return self._network.device
+    def reset(self) -> None:
+        """There is nothing to forget."""
 
-    @property
-    def sessions(self) -> tuple[InferenceSession, ...]:
-        """What runs its network."""
-        return (self._network.session,)
-
-    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
-        """See `Pose2D.infer`."""
-        image = checked_image(image_bgr)
-        if self._closed:
-            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
-        found = self._network.find(image)
+    def _people_in(self, image: NDArray[np.uint8]) -> People2D:
+        found = self._pose.find(image)
         if found.points is None or found.confidence is None:
             return no_people(len(self.joint_names))
         confidence = np.clip(found.confidence, 0., 1.)
@@ -64,19 +49,3 @@ class OneStage:
         if not len(best):
             return no_people(len(self.joint_names))
         return People2D(found.points[best], confidence[best])
-
-    @property
-    def prefers_batches(self) -> bool:
-        """See `BatchingPose2D`."""
-        return self._network.shared.prefers_batches
-
-    def expected(self) -> AbstractContextManager[None]:
-        """See `BatchingPose2D.expected`."""
-        return self._network.shared.expected()
-
-    def reset(self) -> None:
-        """There is nothing to forget."""
-
-    def close(self) -> None:
-        """See `Pose2D.close`."""
-        self._closed = True

@@ -3,18 +3,15 @@
 """Top-down 2D poses: a network looks at one person at a time, where the last image or a detector says that he is."""
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InferenceError, InputError
-from ..session import InferenceSession
-from .contract import People2D, checked_image, no_people
+from .contract import People2D, no_people
 from .geometry import box_of
-from .network import VisionNetwork
+from .network_pose2d import FollowingPose2D
 
 __all__ = ['TopDown']
 
@@ -35,74 +32,21 @@ class _Track:
     depth: Array | None = None
 
 
-class TopDown:
+class TopDown(FollowingPose2D):
     """A `BatchingPose2D`: people are followed from their own joints; a detector looks for more now and then.
 
-    Without a detector the whole image stands for the box of one person, so that only one is found, and only where he
-    fills a good part of the image.
-
-    Args:
-        pose: a network of a top-down family.
-        detector: None = none.
-        detect_every: images between two looks of the detector; it also looks in every image while nobody is followed.
-        max_people: that are followed, the largest in the image first.
-        min_score: mean confidence of a person's joints below which there is none; None = the card's.
-
-    Raises:
-        InputError: an option is out of its range.
-        ModelError: a network of another kind.
+    min_score: mean confidence of a person's joints below which there is none.
     """
-
-    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
-                 max_people: int = 6, min_score: float | None = None) -> None:
-        if detect_every < 1 or max_people < 1:
-            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
-        if detector is not None and detector.model.card.kind != 'detector':
-            raise InputError(f'{detector.model.folder}: is no detector but a {detector.model.card.kind}; name a model '
-                             'of kind detector')
-        self._pose, self._detector = pose, detector
-        self._every, self._most = detect_every, max_people if detector is not None else 1
-        self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
-        self.name = pose.model.card.name
-        self.joint_names = pose.model.card.joints
-        self._closed = False
-        self._next = 0
-        self.reset()
-
-    @property
-    def device(self) -> str:
-        """See `Pose2D`."""
-        return self._pose.device
-
-    @property
-    def sessions(self) -> tuple[InferenceSession, ...]:
-        """What runs its networks."""
-        return (self._pose.session, *(() if self._detector is None else (self._detector.session,)))
 
     def reset(self) -> None:
         """Forget everybody."""
         self._tracks: list[_Track] = []
         self._since = self._every
 
-    def close(self) -> None:
-        """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
-        self._closed = True
+    def _detector_is_next(self) -> bool:
+        return self._searches(1)
 
-    @property
-    def prefers_batches(self) -> bool:
-        """See `BatchingPose2D`."""
-        return self._pose.shared.prefers_batches
-
-    def expected(self) -> AbstractContextManager[None]:
-        """See `BatchingPose2D.expected`: by the network that looks first."""
-        first = self._detector if self._detector is not None and self._searches(1) else self._pose
-        return first.shared.expected()
-
-    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
-        """See `Pose2D.infer`."""
-        image = checked_image(image_bgr)
-        if self._closed:
-            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+    def _people_in(self, image: NDArray[np.uint8]) -> People2D:
         boxes = self._boxes(image)
         points, score, depth = self._pose.poses_in_depth(image, boxes)
         followed = len(self._tracks)
@@ -114,7 +58,7 @@ class TopDown:
                 tracks.append(track)
         for track in tracks:
             if track.identity < 0:
-                track.identity, self._next = self._next, self._next + 1
+                track.identity = self._new_identity()
         self._tracks = tracks[:self._most]
         if not self._tracks:
             return no_people(len(self.joint_names))

@@ -1,0 +1,121 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What 2D poses by networks of model folders have in common: options, sessions, identities, closing."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InferenceError, InputError
+from ..session import InferenceSession
+from .contract import People2D, checked_image
+from .network import VisionNetwork
+
+__all__ = ['FollowingPose2D', 'NetworkPose2D']
+
+
+class NetworkPose2D(ABC):
+    """A `BatchingPose2D` that looks with one network, or with two.
+
+    Args:
+        pose: what tells the joints.
+        detector: what tells where people are; None = none.
+    """
+
+    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None) -> None:
+        self._pose, self._detector = pose, detector
+        self.name = pose.model.card.name
+        self.joint_names = pose.model.card.joints
+        self._closed = False
+        self.reset()
+
+    @property
+    def device(self) -> str:
+        """See `Pose2D`."""
+        return self._pose.device
+
+    @property
+    def sessions(self) -> tuple[InferenceSession, ...]:
+        """What runs its networks."""
+        return (self._pose.session, *(() if self._detector is None else (self._detector.session,)))
+
+    @property
+    def prefers_batches(self) -> bool:
+        """See `BatchingPose2D`."""
+        return self._pose.shared.prefers_batches
+
+    def expected(self) -> AbstractContextManager[None]:
+        """See `BatchingPose2D.expected`: by the network that looks first."""
+        first = self._detector if self._detector is not None and self._detector_is_next() else self._pose
+        return first.shared.expected()
+
+    def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
+        """See `Pose2D.infer`."""
+        image = checked_image(image_bgr)
+        if self._closed:
+            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+        return self._people_in(image)
+
+    def close(self) -> None:
+        """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
+        self._closed = True
+
+    @abstractmethod
+    def reset(self) -> None:
+        """See `Pose2D.reset`."""
+
+    @abstractmethod
+    def _people_in(self, image: NDArray[np.uint8]) -> People2D:
+        """Who is in a checked image."""
+
+    def _detector_is_next(self) -> bool:
+        """Whether the detector looks at the next image before the other network does."""
+        return False
+
+
+class FollowingPose2D(NetworkPose2D):
+    """One that follows people from image to image, and looks for more now and then.
+
+    Without a detector the whole image stands for the place of one person, so that only one is found, and only where he
+    fills a good part of it.
+
+    Args:
+        pose: a network that looks at one person at a time.
+        detector: None = none.
+        detect_every: images between two looks of the detector for more people; it also looks in every image while
+            nobody is followed.
+        max_people: that are followed, the largest in the image first.
+        min_score: below which there is nobody; None = the card's.
+
+    Raises:
+        InputError: an option is out of its range, or the detector does not fit.
+    """
+
+    def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
+                 max_people: int = 6, min_score: float | None = None) -> None:
+        if detect_every < 1 or max_people < 1:
+            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
+        if detector is not None:
+            self._check_detector(detector)
+        self._every, self._most = detect_every, max_people if detector is not None else 1
+        self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
+        self._next = 0
+        super().__init__(pose, detector)
+
+    @staticmethod
+    def _check_detector(detector: VisionNetwork) -> None:
+        """Whether this network finds people.
+
+        Raises:
+            InputError: it is of another kind.
+        """
+        if detector.model.card.kind != 'detector':
+            raise InputError(f'{detector.model.folder}: is no detector but a {detector.model.card.kind}; name a model '
+                             'of kind detector')
+
+    def _new_identity(self) -> int:
+        self._next += 1
+        return self._next - 1
