@@ -44,7 +44,7 @@ from selfpose_training.update.update import Given, Report, Request, update
 
 FPS, SECONDS, SEED = 8., 18., 3
 IN_ORDER = Sampling(truth=True, ordered=True)
-NETWORK = {'width': 64, 'common': 1, 'branch': 1, 'threads': 1, 'warmup': 20, 'lr': 2e-3}
+NETWORK = {'width': 64, 'common': 1, 'branch': 1, 'threads': 1, 'warmup': 20, 'lr': 2e-3, 'evaluate_every': 100}
 QUIET = Display(quiet=True)
 
 

@@ -43,6 +43,8 @@ class FineTuningSettings(Settings):
     truth: bool = True
     keep: str = 'last'
     val_samples: int = 512
+    #: epochs of a small recording are a few steps, and nothing is decided by the evaluations in between
+    evaluate_every: int = 100
     #: weight of the distance to the former network's output
     rehearsal: float = 1.
     #: shares of virtual views, real views and rehearsal in a batch
