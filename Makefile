@@ -3,6 +3,7 @@
 #
 #   make demo    the whole system on this machine: rendered cameras, real ROS 2 nodes, a live table, a picture, a bag
 #   make test    the tests
+#   make test-matrix   the tests with numpy 1.26 and with numpy 2, in two environments; is there all for aarch64?
 #   make lint    ruff and mypy
 #   make tensorrt-wheels   NVIDIA's builder and interface for the tests, which skip what needs them; no GPU, 180 MB
 #   make clean   remove everything that make made, the environment too
@@ -20,6 +21,8 @@ VENV ?= .venv
 PYTHON ?=
 OUT ?= out/demo
 PYTEST_ARGS ?=
+# of the package, for the environment of the tests
+TEST_EXTRAS ?= dev,mediapipe
 # processes that the tests are spread over; 0 = none but pytest's own, for a debugger
 JOBS ?= 2
 BIN := $(abspath $(VENV))/bin
@@ -37,7 +40,7 @@ export ROS_DOMAIN_ID
 export ORT_DISABLE_TELEMETRY ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint tensorrt-wheels clean
+.PHONY: help demo test test-matrix lint tensorrt-wheels clean
 help:
 	@sed -n 's/^#   make/make/p' $(firstword $(MAKEFILE_LIST))
 
@@ -46,6 +49,14 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# MediaPipe's package wants numpy 1; without it, pip takes the newest numpy. Each environment is made by `make test`.
+test-matrix: export SELFPOSE_ASK_INDEX := 1
+test-matrix:
+	@$(MAKE) test
+	$(BIN)/python -c '$(call numpy_is,1)'
+	$(MAKE) test VENV='$(VENV)/numpy2' TEST_EXTRAS=dev
+	'$(VENV)/numpy2/bin/python' -c '$(call numpy_is,2)'
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .
@@ -72,7 +83,7 @@ clean:
 
 # One stamp per set of extras: what is installed is not installed again until setup.py changes. The test environment
 # contains that of the demo.
-$(VENV)/test.stamp: EXTRAS := ros,cpu,training,dev
+$(VENV)/test.stamp: EXTRAS = ros,cpu,training,$(TEST_EXTRAS)
 $(VENV)/demo.stamp: EXTRAS := ros,cpu
 $(VENV)/test.stamp $(VENV)/demo.stamp: setup.py | $(VENV)/python.stamp
 	@$(pip_install)
@@ -84,6 +95,8 @@ $(VENV)/python.stamp:
 	touch $@
 
 # ---- recipes ----
+
+numpy_is = import numpy; v = numpy.__version__; assert v.startswith("$(1)."), f"numpy {v} is not what was to be tried; MediaPipe, and with it numpy 1, needs Python 3.10 to 3.12: make PYTHON=python3.11 test-matrix"
 
 # A command of that name may exist and still not run (pyenv leaves such shims), so each candidate is asked.
 define make_venv

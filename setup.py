@@ -72,8 +72,7 @@ EXTRAS_REQUIRE = {
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
-    'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1',
-            *MEDIAPIPE],
+    'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
 }
 
 setup(

@@ -38,11 +38,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_report_header() -> str:
-    """Say what the tests with ROS run on, or that they will be skipped."""
+    """Say what the tests run on, and whether those with ROS will be skipped."""
+    numpy = f'numpy {importlib.metadata.version("numpy")}'
     if importlib.util.find_spec('rclpy') is None:
-        return 'ROS: no rclpy here, tests that need it are skipped'
+        return f'{numpy}; ROS: no rclpy here, tests that need it are skipped'
     version = importlib.metadata.version('rclpy')
-    return f'ROS: rclpy {version}, domain {os.environ["ROS_DOMAIN_ID"]}, this host only'
+    return f'{numpy}; ROS: rclpy {version}, domain {os.environ["ROS_DOMAIN_ID"]}, this host only'
 
 
 _HERE = Path(__file__).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -120,6 +121,43 @@ def test_one_environment_never_holds_two_opencvs(setup_arguments: dict[str, Any]
     assert {w for w in wanted if w.startswith('opencv')} == {'opencv-contrib-python'}
     ros = [r for r in setup_arguments['extras_require']['ros'] if r.startswith(('ros-', 'cv-bridge'))]
     assert ros and all('==' in r for r in ros), 'an unpinned ROS wheel pulls libraries of another distribution'
+
+
+#: extra -> why a Jetson or a Raspberry Pi need not get it from the index
+NOT_ON_AARCH64 = {
+    'ros': 'wheels of ROS exist for x86-64 alone; there ROS comes from apt',
+    'mediapipe': 'the package of old, for x86-64 alone: its marker leaves it out',
+    'dev': 'is no part of a robot', 'test': 'is no part of a robot',
+    'tensorrt': 'JetPack brings it', 'training': 'pip asks this machine, not that one, whether torch needs CUDA'}
+#: wheels may be named after an older glibc than that of the machine
+AARCH64 = ('manylinux_2_28', 'manylinux_2_27', 'manylinux_2_26', 'manylinux_2_24', 'manylinux_2_17', 'manylinux2014')
+
+
+def test_all_that_a_robot_needs_has_wheels_for_aarch64(setup_arguments: dict[str, Any], tmp_path: Path):
+    """Resolved by pip for Python 3.12 of Ubuntu 24.04; nothing is installed."""
+    if os.environ.get('SELFPOSE_ASK_INDEX') != '1':
+        pytest.skip('asks the package index and waits for it: make test-matrix, or SELFPOSE_ASK_INDEX=1, runs it')
+    assert set(NOT_ON_AARCH64) < set(setup_arguments['extras_require'])
+    wanted = list(setup_arguments['install_requires'])
+    for extra, requirements in setup_arguments['extras_require'].items():
+        wanted += [] if extra in NOT_ON_AARCH64 else requirements
+    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--retries', '0', '--timeout', '15']
+    asked = subprocess.run([*pip, 'download', '-q', '--no-deps', '-d', str(tmp_path), 'mdurl'], capture_output=True,
+                           text=True, check=False)
+    if asked.returncode:
+        pytest.skip(f'no package index is at hand: {asked.stderr.strip().splitlines()[-1]}')
+    platforms = [word for p in AARCH64 for word in ('--platform', f'{p}_aarch64')]
+    done = subprocess.run([*pip, 'install', '--dry-run', '--ignore-installed', '-q', '--report',
+                           str(tmp_path / 'report.json'), '--target', str(tmp_path / 'there'), *platforms,
+                           '--python-version', '3.12', '--implementation', 'cp', '--only-binary=:all:', *wanted],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))['install']
+    names = {p['metadata']['name'].lower().replace('_', '-') for p in found}
+    assert {re.split(r'[<>=;\[ ]', w)[0].lower().replace('.', '-') for w in wanted} <= {
+        n.replace('.', '-') for n in names}
+    files = [p['download_info']['url'].rpartition('/')[2] for p in found]
+    assert all(f.endswith(('-any.whl', 'aarch64.whl')) for f in files), files
 
 
 def test_every_source_file_has_its_two_lines():
