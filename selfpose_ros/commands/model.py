@@ -254,7 +254,7 @@ def _looked(network: Any, picture: Any, detector: Any = None) -> tuple[int, str]
     import numpy as np
 
     from ..core.skeleton import joint_map
-    from ..demo.overlay import draw_bones, draw_keypoints
+    from ..io.overlay import draw_bones, draw_keypoints
     h, w = picture.shape[:2]
     if network.vision.about.top_down:
         from ..inference.pose2d import of_network

@@ -13,8 +13,8 @@ from ..core.observation import Skeleton3D
 from ..core.rig import Rig
 from ..core.skeleton import JOINTS
 from ..evaluation.alignment import pa_mm
+from ..io.overlay import Colour, Image, _drawable, draw_skeleton, draw_text
 from .film import Film
-from .overlay import Colour, Image, _drawable, draw_skeleton, draw_text
 from .picture import Sheet, standing
 from .record import Instant, Record, alignment_of
 from .scene import Viewpoint

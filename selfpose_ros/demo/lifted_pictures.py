@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.overlay import Image, draw_bones, draw_text
 from .errors import DemoError
-from .overlay import Image, draw_bones, draw_text
 
 __all__ = ['LiftedPicture', 'page']
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..core.observation import LEVEL_NAMES
 from ..core.rig import Rig
 from ..evaluation.alignment import pa_mm
+from ..io.overlay import Colour, Image, draw_keypoints, draw_skeleton, draw_text
 from .errors import DemoError
 from .film import Film
-from .overlay import Colour, Image, draw_keypoints, draw_skeleton, draw_text
 from .record import Instant, Record, alignment_of
 from .scene import Viewpoint
 

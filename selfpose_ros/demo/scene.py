@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.camera import project
 from ..core.rig import Rig
 from ..core.skeleton import BONES
-from .overlay import _SHIFT, Colour, Image, _drawable, _fixed, bone_colour, draw_text, joint_colour
+from ..io.overlay import _SHIFT, Colour, Image, _drawable, _fixed, bone_colour, draw_text, joint_colour
 
 __all__ = ['Viewpoint']
 

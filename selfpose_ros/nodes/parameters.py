@@ -88,6 +88,10 @@ class Pose2DSettings:
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
+    overlay_hz: float = _of(10., 'No more pictures a second of a camera than this on `~/overlay/<camera>`, and none '
+                            'unless somebody subscribes.', unit='Hz', low=0.1, high=120., any_time=True)
+    overlay_fusion: str = _of('fusion_node', 'Name of the node whose skeletons and rig are drawn into these pictures, '
+                              'relative to the namespace or absolute.')
     enabled: bool = _of(True, _ENABLED, any_time=True)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
                           read_only=True)

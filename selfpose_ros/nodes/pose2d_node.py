@@ -32,6 +32,7 @@ from .freshness import Freshness
 from .graph import beside, published
 from .messages import KeypointsInfo, keypoints_from, optical_frame, seconds, time_from
 from .model_swap import ModelSwap, Version
+from .overlays import Overlays
 from .parameters import Pose2DSettings
 from .pose2d_report import CameraLine, camera_entry, network_entry
 from .process import run_alone
@@ -63,6 +64,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
         self._on_view = on_view
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
+        self._overlays: Overlays | None = None
         self._in_use = False                               # by a thread that was left behind
         super().__init__(name, Pose2DSettings, **kwargs)
 
@@ -82,6 +84,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, beside(self, f'{name}/keypoints', '_info'), _LATCHED),
                 Freshness(s.max_age_s))
+        self._overlays = Overlays(self, s.cameras, s.overlay_fusion, s.overlay_hz)
         networks = {name: camera.maker.network for name, camera in self._cameras.items()}
         swap: ModelSwap[dict[str, Pose2D]] = ModelSwap(self._load, self._adopt, self._close_networks)
         swap.start(Version(self._model_values(s), _label(s.model, networks), networks))
@@ -107,6 +110,9 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
         if self._swap is None:                              # it was not configured to the end
             self._close_networks({name: camera.maker.network for name, camera in self._cameras.items()})
         self._close_models()
+        overlays, self._overlays = self._overlays, None
+        if overlays is not None:
+            self._left_behind(overlays.close())
         for camera in self._cameras.values():
             self.destroy_lifecycle_publisher(camera.keypoints)
             self.destroy_lifecycle_publisher(camera.info_publisher)
@@ -118,10 +124,14 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
             for camera in self._cameras.values():
                 camera.input.close()
                 camera.maker.forget()
+        if self._overlays is not None:
+            self._overlays.look(enabled)
         self._look()
 
     def _changed(self) -> None:
         super()._changed()
+        if self._overlays is not None:
+            self._overlays.picture_hz = self.settings.overlay_hz
         for camera in self._cameras.values():
             camera.fresh.limit_s = self.settings.max_age_s
             camera.maker.max_people = self.settings.max_people
@@ -168,6 +178,8 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
             choice = camera.input.look()
             if choice is not None:
                 self.get_logger().info(f'camera {name}: takes {choice.words}')
+        if self._overlays is not None:
+            self._overlays.look()
         self._debug.note(lambda: camera_lines(self._cameras.values()))
 
     def _wake(self) -> None:
@@ -201,6 +213,8 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
                         frame_id=message.header.frame_id or optical_frame(view.camera))
         camera.keypoints.publish(keypoints_from(view, header))
         camera.views.add(self.since_s(view.stamp))
+        if self._overlays is not None:
+            self._overlays.take(view, camera.maker.image)
 
     def _publish_info(self, camera: CameraLine, view: View2D) -> None:
         old, network = camera.info, camera.maker.network

@@ -17,8 +17,8 @@ from evaluation import PARAMETERS, evaluate
 from model_folder import write_lifter
 from small_data import human36m, people, skipose
 
-from selfpose_ros.demo.overlay import COLOURS
 from selfpose_ros.inference.lifter import open_lifter
+from selfpose_ros.io.overlay import COLOURS
 from selfpose_training.data.sources import read_data
 from selfpose_training.evaluation.recorded import evaluate_recorded, measured
 

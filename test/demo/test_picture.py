@@ -12,10 +12,11 @@ from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.skeleton import BONES, JOINTS
 from selfpose_ros.demo.errors import DemoError
 from selfpose_ros.demo.film import make_film
-from selfpose_ros.demo.overlay import COLOURS, draw_bones, draw_keypoints, draw_skeleton, draw_text, joint_colour
 from selfpose_ros.demo.picture import Sheet, write_video
 from selfpose_ros.demo.record import Instant, Record
 from selfpose_ros.demo.scene import Viewpoint
+from selfpose_ros.io.errors import IoError
+from selfpose_ros.io.overlay import COLOURS, draw_bones, draw_keypoints, draw_skeleton, draw_text, joint_colour
 
 PX = np.stack([40 + 30 * (np.arange(17) % 6), 40 + 60 * (np.arange(17) // 6)], -1).astype(float)
 
@@ -100,7 +101,7 @@ def test_a_skeleton_is_drawn_where_the_camera_sees_it(film):
     lambda: draw_text(_black(), 'x', (0, 0), anchor='centre'),
 ])
 def test_other_shapes_are_refused_with_a_sentence(call):
-    with pytest.raises(DemoError, match='overlay: '):
+    with pytest.raises(IoError, match='overlay: '):
         call()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.camera import project
 from ..core.skeleton import BONES, JOINTS
-from .errors import DemoError
+from .errors import IoError
 
 __all__ = ['COLOURS', 'bone_colour', 'draw_bones', 'draw_keypoints', 'draw_skeleton', 'draw_text', 'joint_colour']
 
@@ -51,7 +51,7 @@ def _drawable(points: Array) -> NDArray[np.bool_]:
 def _pixels(points: ArrayLike, what: str) -> Array:
     px = np.asarray(points, float)
     if px.shape != (17, 2):
-        raise DemoError(f'overlay: expected {what} (17, 2) px, got {px.shape}; map other joint sets with '
+        raise IoError(f'overlay: expected {what} (17, 2) px, got {px.shape}; map other joint sets with '
                         'core.skeleton.joint_map')
     return px
 
@@ -61,7 +61,7 @@ def draw_bones(image: Image, points: ArrayLike, thickness: int = 2, colour: Colo
     """Lines between the joints (17, 2) px that are not NaN; a dark edge keeps them visible on any ground.
 
     Raises:
-        DemoError: other shapes.
+        IoError: other shapes.
     """
     px = _pixels(points, 'points')
     ok = _drawable(px)
@@ -77,11 +77,11 @@ def draw_keypoints(image: Image, keypoints: ArrayLike, confidence: ArrayLike, ra
     """What a 2D network found: (17, 2) px, NaN = not seen, and (17,) in 0..1; unsure joints: smaller, hollow.
 
     Raises:
-        DemoError: other shapes.
+        IoError: other shapes.
     """
     px, conf = _pixels(keypoints, 'keypoints'), np.asarray(confidence, float)
     if conf.shape != (17,):
-        raise DemoError(f'overlay: expected a confidence for each of the 17 joints, got {conf.shape}')
+        raise IoError(f'overlay: expected a confidence for each of the 17 joints, got {conf.shape}')
     for j in np.flatnonzero(_drawable(px) & (conf > 0)):
         size = round(radius * (.6 + .4 * float(conf[j])) * (1 << _SHIFT))
         cv2.circle(image, _fixed(px[j]), size + (1 << _SHIFT), (20, 20, 20), cv2.FILLED, cv2.LINE_AA, _SHIFT)
@@ -97,11 +97,11 @@ def draw_skeleton(image: Image, joints: ArrayLike, K: ArrayLike, R: ArrayLike, t
     colour: of all bones, BGR; None = those of the sides.
 
     Raises:
-        DemoError: other shapes.
+        IoError: other shapes.
     """
     points = np.asarray(joints, float)
     if points.shape != (17, 3):
-        raise DemoError(f'overlay: expected joints (17, 3) m, got {points.shape}')
+        raise IoError(f'overlay: expected joints (17, 3) m, got {points.shape}')
     px = project(points, np.asarray(K, float), np.asarray(R, float), np.asarray(t, float),
                  None if distortion is None else np.asarray(distortion, float))
     return draw_bones(image, px, thickness, colour)
@@ -112,11 +112,11 @@ def draw_text(image: Image, text: str, at: tuple[int, int], size: float = 18., c
     """Plain text, baseline at `at` px, `size` px high; anchor left, middle or right. Returns its width, px.
 
     Raises:
-        DemoError: another anchor.
+        IoError: another anchor.
     """
     share = {'left': 0., 'middle': .5, 'right': 1.}
     if anchor not in share:
-        raise DemoError(f'overlay: anchor {anchor!r} is unknown; use {", ".join(share)}')
+        raise IoError(f'overlay: anchor {anchor!r} is unknown; use {", ".join(share)}')
     font, scale = (cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX), size / 30.
     width = cv2.getTextSize(text, font, scale, 1)[0][0]
     cv2.putText(image, text, (round(at[0] - share[anchor] * width), at[1]), font, scale, colour, 1, cv2.LINE_AA)
