@@ -70,6 +70,8 @@ EXTRAS_REQUIRE = {
     # beside cpu: ONNX Runtime serves until an engine is built, and is what engines are compared with. On a Jetson
     # JetPack brings TensorRT, see docs/backends.md
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
+    # reads our C3D files back in the tests; nothing of the package needs it
+    'c3d': ['ezc3d>=1.5'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
     'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],

@@ -51,9 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..io.ros_messages.images import MAX_MEGAPIXELS
     parser.add_argument('sources', metavar='SOURCE', nargs='+', type=Path, help='see above')
     parser.add_argument('-o', '--output', required=True, metavar='FILE|DIR',
-                        help='FILE.npz, .csv or .trc for one recording; or a folder, for NAME.npz of each')
+                        help='FILE.npz, .csv, .trc, .c3d, .bvh or .mot for one recording; or a folder, for NAME.npz of '
+                             'each')
     parser.add_argument('--offline', action='store_true', help='two passes: rig from all of it, then smoothing')
-    parser.add_argument('--format', type=_formats, metavar='F,F', help='npz, csv, trc; default: npz, or as FILE')
+    parser.add_argument('--format', type=_formats, metavar='F,F',
+                        help='npz, csv, trc, c3d, bvh, mot, angles.csv; default: npz, or as FILE')
+    parser.add_argument('--hold-feet', action='store_true',
+                        help='feet that stand do not slide; joints are some 0.5 %% (2 %% without --offline) further '
+                             'from the truth')
     parser.add_argument('--person-height', type=partial(_length, lowest=.5, highest=2.6), default=0., metavar='M',
                         help='standing height of the person, m: gives the scale')
     parser.add_argument('--baseline', type=partial(_length, lowest=.01, highest=1e3), default=0., metavar='M',
@@ -213,7 +218,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
         if path is not None and path.resolve() in inputs:
             raise IoError(f'{path}: the result would overwrite a source; choose another place with -o')
     return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter,
-                args.sync == 'auto')
+                args.sync == 'auto', args.hold_feet)
             for source, stem in zip(sources, stems, strict=True)]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.causal import estimate_causally
 from ..core.check import Finding, Kind, Verdict
+from ..core.contacts import everybody_held
 from ..core.estimator import EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import LEVEL_NAMES
@@ -42,6 +43,7 @@ class Job:
         keypoints_out: also write the 2D as keypoint archive there.
         lifter: which lifting network completes what fusion cannot see.
         sync: clocks are put right by motion before anything is solved.
+        hold_feet: see `core.contacts`.
     """
 
     source: Source
@@ -53,6 +55,7 @@ class Job:
     keypoints_out: Path | None = None
     lifter: LifterChoice = LifterChoice(NONE)
     sync: bool = False
+    hold_feet: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _number(n: int, noun: str) -> str:
 
 
 def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool = False,
-                progress: Progress | None = None, lifter: Lifter | None = None) -> Skeletons:
+                progress: Progress | None = None, lifter: Lifter | None = None, hold_feet: bool = False) -> Skeletons:
     """The people of a recording over time.
 
     Args:
@@ -124,6 +127,7 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
         offline: rig from the whole recording and smoothing both ways; else instant by instant, as a robot sees it.
         progress: see `io.recording.Progress`.
         lifter: see `core.lifting`; None = fusion alone.
+        hold_feet: feet that stand do not slide, see `core.contacts`.
     """
     frames = recording.frames()
     if offline:
@@ -139,6 +143,8 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
     if isinstance(rig, Rig) and recording.late_s:
         late = np.array([recording.late_s.get(c, 0.) for c in rig.cameras])
         rig = replace(rig, clock_offset_s=rig.clock_offset_s + late - late[0])
+    if hold_feet:
+        people = everybody_held(people, offline)
     return Skeletons.of([f.stamp for f in frames], people, recording.cameras, rig)
 
 
@@ -157,7 +163,8 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
         recording = synchronised(recording)
     recording = checked(recording, in_step=not job.sync)
     start = time.perf_counter()
-    result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open())
+    result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open(),
+                         hold_feet=job.hold_feet)
     wall = time.perf_counter() - start
     if not isinstance(result.rig, Rig):
         reason = _reason(result.rig.reason, recording.findings, set(recording.image_size))

@@ -1,23 +1,29 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Results for other programs: CSV (spreadsheets, pandas) and TRC (OpenSim and its relatives)."""
+"""Results for other programs: CSV (spreadsheets, pandas), TRC (OpenSim and its relatives), and all formats by name."""
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..core.result import Skeletons
 from ..core.skeleton import JOINTS
+from .angle_files import write_angles, write_mot
+from .bvh import write_bvh
+from .c3d import write_c3d
 from .errors import IoError
 from .npz import atomically
+from .people import Track, each_person, rate_of
 from .skeletons import write_skeletons
 
 __all__ = ['FORMATS', 'write_csv', 'write_result', 'write_trc']
 
 #: file formats of `write_result`
-FORMATS: tuple[str, ...] = ('npz', 'csv', 'trc')
+FORMATS: tuple[str, ...] = ('npz', 'csv', 'trc', 'c3d', 'bvh', 'mot', 'angles.csv')
 
 
 def write_csv(path: Path, result: Skeletons) -> None:
@@ -47,10 +53,8 @@ def _cell(number: float, digits: int) -> str:
 def write_trc(path: Path, result: Skeletons, *, millimetres: bool = False) -> list[Path]:
     """One TRC file for each person, y up: its x, y, z are the world's x, z, -y; origin on the floor.
 
-    The first person's file is `path`, the others' are `NAME_person<id>.trc`. A file has one frame of coordinates:
-    when a person is known in the world at some time (level 3), the instants before are not known; when never, the
-    origin is the pelvis. What is not known is NaN: OpenSim counts the columns of every row, and loses a blank one at
-    its end.
+    Files are named as those of `people.each_person`, coordinates are those of a `people.Track`. What is not known is
+    NaN: OpenSim counts the columns of every row, and loses a blank one at its end.
 
     Args:
         path: of the first person's file.
@@ -63,28 +67,14 @@ def write_trc(path: Path, result: Skeletons, *, millimetres: bool = False) -> li
     Raises:
         IoError: a file cannot be written.
     """
-    people = [int(p) for p in np.unique(result.person) if p]
-    files = []
-    for n, person in enumerate(people or [0]):
-        file = path if n == 0 else path.with_name(f'{path.stem}_person{person}{path.suffix}')
-        _trc_of(file, result, person, 'mm' if millimetres else 'm')
-        files.append(file)
-    return files
+    return each_person(path, result, partial(_trc_of, unit='mm' if millimetres else 'm'))
 
 
-def _trc_of(path: Path, result: Skeletons, person: int, unit: str) -> None:
-    there = (result.person == person) & (person > 0)
-    column = there.argmax(1)
-    rows = np.arange(len(result.stamp))
-    joints = np.where(there.any(1)[:, None, None], result.joints[rows, column], np.nan)
-    level = np.where(there.any(1), result.level[rows, column], 0)
-    if (level == 3).any():
-        joints = np.where((level == 3)[:, None, None], joints, np.nan)
+def _trc_of(path: Path, track: Track, unit: str) -> None:
+    joints, stamp = track.joints, track.stamp
     joints = joints[..., [0, 2, 1]] * np.array([1., 1., -1.]) * (1e3 if unit == 'mm' else 1.)
-    steps = np.diff(result.stamp)
-    rate = 1 / float(np.median(steps)) if steps.size and np.median(steps) > 0 else 0.
     T, J = joints.shape[:2]
-    rate_text = f'{rate:.2f}'
+    rate_text = f'{rate_of(stamp):.2f}'
     with atomically(path) as part, part.open('w', encoding='utf-8', newline='') as file:
         file.write(f'PathFileType\t4\t(X/Y/Z)\t{path.name}\n'
                    'DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\t'
@@ -94,11 +84,11 @@ def _trc_of(path: Path, result: Skeletons, person: int, unit: str) -> None:
                    '\t\t' + '\t'.join(f'X{j}\tY{j}\tZ{j}' for j in range(1, J + 1)) + '\n\n')
         for i in range(T):
             cells = '\t'.join(_cell(x, 2 if unit == 'mm' else 5) or 'NaN' for x in joints[i].ravel())
-            file.write(f'{i + 1}\t{result.stamp[i] - result.stamp[0]:.6f}\t{cells}\n')
+            file.write(f'{i + 1}\t{stamp[i] - stamp[0]:.6f}\t{cells}\n')
 
 
 def write_result(stem: Path, result: Skeletons, formats: tuple[str, ...]) -> list[Path]:
-    """Write `stem`.npz, .csv, .trc as asked, and return the files.
+    """Write `stem`.npz and so on as asked, see `FORMATS`, and return the files.
 
     Raises:
         IoError: an unknown format, or a file that cannot be written.
@@ -106,15 +96,12 @@ def write_result(stem: Path, result: Skeletons, formats: tuple[str, ...]) -> lis
     unknown = [f for f in formats if f not in FORMATS]
     if unknown or not formats:
         raise IoError(f'format {", ".join(unknown) or "missing"}: choose from {", ".join(FORMATS)}')
+    writers: dict[str, Callable[[Path, Skeletons], object]] = {
+        'npz': write_skeletons, 'csv': write_csv, 'trc': write_trc, 'c3d': write_c3d, 'bvh': write_bvh,
+        'mot': write_mot, 'angles.csv': write_angles}
     files: list[Path] = []
     for kind in formats:
         path = stem.with_name(f'{stem.name}.{kind}')
-        if kind == 'npz':
-            write_skeletons(path, result)
-            files.append(path)
-        elif kind == 'csv':
-            write_csv(path, result)
-            files.append(path)
-        else:
-            files += write_trc(path, result)
+        written = writers[kind](path, result)
+        files += written if isinstance(written, list) else [path]
     return files

@@ -1,0 +1,205 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The body as a tree of links and revolute joints, as a URDF has it: forward kinematics and its derivatives.
+
+Frames follow REP-103: x forward, y to the left, z up in every link while all angles are 0: somebody who stands, arms
+and legs hanging straight down. Limb order in all arrays here: left leg, right leg, left arm, right arm.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .body import BONE_PRIOR_M
+from .rotation import cross_matrix
+from .skeleton import BONES, JOINTS
+
+__all__ = ['ANGLES', 'Angle', 'Body', 'DOF', 'FIRST', 'LIMBS', 'Posed', 'forward', 'link_rotations']
+
+Array = NDArray[np.float64]
+
+#: root, middle and end joint of each limb
+LIMBS = np.array([[JOINTS.index(f'{s}_{n}') for n in names] for names in (('hip', 'knee', 'ankle'),
+                  ('shoulder', 'elbow', 'wrist')) for s in 'lr'])
+
+
+class Angle(NamedTuple):
+    """One revolute joint. axis: in its own frame, (x, y, z).  low, high: rad.  child: the link behind it."""
+
+    name: str
+    axis: tuple[int, int, int]
+    low: float
+    high: float
+    parent: str
+    child: str
+
+
+def _angles() -> tuple[Angle, ...]:
+    def rad(low: float, high: float) -> tuple[float, float]:
+        return float(np.deg2rad(low)), float(np.deg2rad(high))
+
+    out = [Angle('waist_yaw', (0, 0, 1), *rad(-60, 60), 'pelvis', 'waist_yaw_link'),
+           Angle('waist_pitch', (0, 1, 0), *rad(-45, 100), 'waist_yaw_link', 'waist_pitch_link'),
+           Angle('waist_roll', (1, 0, 0), *rad(-50, 50), 'waist_pitch_link', 'torso'),
+           Angle('neck_pitch', (0, 1, 0), *rad(-80, 90), 'torso', 'neck_pitch_link'),
+           Angle('neck_roll', (1, 0, 0), *rad(-60, 60), 'neck_pitch_link', 'head')]
+    for limb, (middle, names) in {'leg': ('knee', ('hip', 'thigh', 'shank')),
+                                  'arm': ('elbow', ('shoulder', 'upper_arm', 'forearm'))}.items():
+        joint, upper, lower = names
+        for s, sign in (('l', 1), ('r', -1)):
+            swing = rad(-40, 135) if limb == 'leg' else rad(-80, 190)
+            side = rad(-45, 75) if limb == 'leg' else rad(-70, 90)
+            turn = rad(-60, 60) if limb == 'leg' else rad(-110, 100)
+            out += [
+                Angle(f'{s}_{joint}_flexion', (0, -1, 0), *swing, 'pelvis' if limb == 'leg' else 'torso',
+                      f'{s}_{joint}_flexion_link'),
+                Angle(f'{s}_{joint}_abduction', (sign, 0, 0), *side, f'{s}_{joint}_flexion_link',
+                      f'{s}_{joint}_abduction_link'),
+                Angle(f'{s}_{joint}_rotation', (0, 0, sign), *turn, f'{s}_{joint}_abduction_link', f'{s}_{upper}'),
+                Angle(f'{s}_{middle}_flexion', (0, 1 if limb == 'leg' else -1, 0), *rad(-10, 160), f'{s}_{upper}',
+                      f'{s}_{lower}')]
+    return tuple(out)
+
+
+#: in the order of all arrays of angles
+ANGLES = _angles()
+#: unknowns of a pose: place and turn of the pelvis, then the angles, which begin at `FIRST`
+FIRST = 6
+DOF = FIRST + len(ANGLES)
+_AXES = np.array([a.axis for a in ANGLES], float)
+_WAIST, _NECK, _LIMB = slice(0, 3), slice(3, 5), np.arange(5, 21).reshape(4, 4)
+_CROSS = cross_matrix(_AXES)
+_SQUARE = _CROSS @ _CROSS
+
+_LENGTH = dict(zip(BONES, BONE_PRIOR_M, strict=True))
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body's measures, m, each in the frame of its link while all angles are 0.
+
+    Attributes:
+        hips: (2, 3) left and right, and spine (3,): from the pelvis.
+        thorax: (3,), from the spine.  shoulders: (2, 3) left and right, from the thorax.
+        neck: (3,), head (3,): from the thorax, z towards the top of the head.
+        upper, lower: (4,) lengths of thighs and upper arms, shanks and forearms.
+    """
+
+    hips: Array
+    spine: Array
+    thorax: Array
+    shoulders: Array
+    neck: Array
+    head: Array
+    upper: Array
+    lower: Array
+
+    @classmethod
+    def average(cls) -> Body:
+        """Before somebody is seen: the average adult's."""
+        hip, shoulder = _LENGTH[0, 4], _LENGTH[8, 11]
+        pairs = [(_LENGTH[a, b], _LENGTH[b, c]) for a, b, c in LIMBS.tolist()]
+        neck = _LENGTH[8, 9]
+        return cls(np.array([[0, hip, 0], [0, -hip, 0]]), np.array([0, 0, _LENGTH[0, 7]]),
+                   np.array([0, 0, _LENGTH[7, 8]]), np.array([[0, shoulder, 0], [0, -shoulder, 0]]),
+                   np.array([0, 0, neck]), np.array([0, 0, neck + _LENGTH[9, 10]]),
+                   np.array([u for u, _ in pairs]), np.array([w for _, w in pairs]))
+
+    def blended(self, other: Body, share: float) -> Body:
+        """This one with a share of another one's measures."""
+        return replace(self, **{n: getattr(self, n) + share * (getattr(other, n) - getattr(self, n))
+                                for n in self.__dataclass_fields__})
+
+
+class Posed(NamedTuple):
+    """A body in a pose.
+
+    Attributes:
+        joints: (17, 3) m.
+        axes: (DOF - 3, 3) in the world, of the turn of the pelvis (x, y, z) and of the angles.
+        origins: (DOF - 3, 3) m, a point on each of them.
+        pelvis: (3, 3) its rotation.
+    """
+
+    joints: Array
+    axes: Array
+    origins: Array
+    pelvis: Array
+
+    def jacobian(self) -> Array:
+        """(51, DOF): the joints' derivatives by place and turn of the pelvis and by the angles."""
+        J = np.zeros((17, 3, DOF))
+        J[:, :, :3] = np.eye(3)
+        arm = self.joints[:, None] - self.origins
+        a = self.axes
+        J[:, 0, 3:] = (a[:, 1] * arm[..., 2] - a[:, 2] * arm[..., 1]) * _MOVES
+        J[:, 1, 3:] = (a[:, 2] * arm[..., 0] - a[:, 0] * arm[..., 2]) * _MOVES
+        J[:, 2, 3:] = (a[:, 0] * arm[..., 1] - a[:, 1] * arm[..., 0]) * _MOVES
+        return J.reshape(51, DOF)
+
+
+def _moves() -> Array:
+    """(17, DOF - 3): 1 where an axis moves a joint."""
+    out = np.zeros((17, DOF - 3))
+    out[:, :3] = 1
+    upper = [8, 9, 10, *range(11, 17)]
+    out[upper, 3:6] = 1
+    out[[9, 10], 6:8] = 1
+    for limb, angles in zip(LIMBS, _LIMB, strict=True):
+        out[np.ix_(limb[1:], 3 + angles[:3])] = 1
+        out[limb[2], 3 + angles[3]] = 1
+    return out
+
+
+_MOVES = _moves()
+
+
+def link_rotations(angles: Array) -> dict[str, Array]:
+    """Rotation (3, 3) of each link that has a length, in the one before it: torso, head, thighs, shanks, arms."""
+    turns = np.eye(3) + np.sin(angles)[:, None, None] * _CROSS + (1 - np.cos(angles))[:, None, None] * _SQUARE
+    out: dict[str, Array] = {}
+    R = np.eye(3)
+    for angle, turn in zip(ANGLES, turns, strict=True):
+        R = R @ turn
+        if not angle.child.endswith('_link'):
+            out[angle.child], R = R, np.eye(3)
+    return out
+
+
+def forward(body: Body, place: Array, pelvis: Array, angles: Array) -> Posed:
+    """Where the joints are.
+
+    Args:
+        place: (3,) m of the pelvis.  pelvis: (3, 3) its rotation.  angles: (21,) rad.
+    """
+    turns = np.eye(3) + np.sin(angles)[:, None, None] * _CROSS + (1 - np.cos(angles))[:, None, None] * _SQUARE
+    axes, origins, X = np.empty((DOF - 3, 3)), np.empty((DOF - 3, 3)), np.empty((17, 3))
+    axes[:3], origins[:3] = np.eye(3), place
+    X[0] = place
+    hips, X[7] = place + body.hips @ pelvis.T, place + pelvis @ body.spine
+    R = pelvis
+    for k in range(3):
+        axes[3 + k], origins[3 + k] = R @ _AXES[k], X[7]
+        R = R @ turns[k]
+    torso = R
+    X[8] = X[7] + torso @ body.thorax
+    for k in range(3, 5):
+        axes[3 + k], origins[3 + k] = R @ _AXES[k], X[8]
+        R = R @ turns[k]
+    X[9], X[10] = X[8] + R @ body.neck, X[8] + R @ body.head
+    roots = np.concatenate([hips, X[8] + body.shoulders @ torso.T])
+    R = np.stack([pelvis, pelvis, torso, torso])
+    for k in range(4):
+        n = _LIMB[:, k]
+        if k == 3:
+            roots = roots - body.upper[:, None] * R[:, :, 2]
+            X[LIMBS[:, 1]] = roots
+        else:
+            X[LIMBS[:, 0]] = roots
+        axes[3 + n], origins[3 + n] = (R @ _AXES[n][..., None])[..., 0], roots
+        R = R @ turns[n]
+    X[LIMBS[:, 2]] = roots - body.lower[:, None] * R[:, :, 2]
+    return Posed(X, axes, origins, pelvis)
