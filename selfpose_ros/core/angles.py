@@ -37,10 +37,12 @@ _LIMIT_SIGMA = .05
 _LEAST_SIGMA = .005
 #: a pause after which nothing is known of how it went on, s
 _PAUSE_S = 1.
-#: steps; none turns by more than this, rad; joints that must be known
+#: steps (one where the last instant is near); none turns by more than this, rad; joints that must be known
 _ROUNDS, _MOST_STEP, _FEWEST = 2, .6, 9
 #: an angle that has changed by more was somewhere else; a limb with less of a bend does not tell its turn, rad
 _FAR, _STRAIGHT = .8, .35
+#: of the limbs, in the order of `LIMBS`: which way the lower part bends, which side of the body it is
+_FORWARDS, _SIDE = np.array([-1., -1, 1, 1]), np.array([1., -1, 1, -1])
 _DIAGONAL, _WEAK = np.arange(DOF), np.full(FIRST, 1e-6)
 #: instants over which the body's measures are averaged: all of the first so many, then one in so many
 _MEASURED, _EVERY_UNTIL, _EVERY = 150, 60, 5
@@ -87,17 +89,18 @@ class AngleTracker:
             return None
         place, pelvis, angle = found
         angle = np.clip(angle, _LOW, _HIGH)
-        expected, information = _MEAN, _SIGMA ** -2.
+        expected, information, rounds = _MEAN, _SIGMA ** -2., _ROUNDS
         if last is not None and 0 < stamp - last[0] <= _PAUSE_S:
             _, before, sigma = last
             # where the closed form is far away, an angle went round its singularity, or this was wrong: it begins anew
             near = _near(angle, before)
+            rounds = 1 if near.all() else _ROUNDS
             angle = np.where(near, before, angle)
             now = np.where(near, 1 / (sigma ** 2 + _RATE ** 2 * _STEP_S * (stamp - last[0])), 0.)
             expected = (information * expected + now * before) / (information + now)
             information = information + now
         weight = np.repeat(np.where(seen, 1 / np.maximum(np.nan_to_num(person.sigma, nan=1.), _LEAST_SIGMA), 0.), 3)
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             place, pelvis, angle, covariance = self._step(X, weight, place, pelvis, angle, expected, information)
         sigma = np.sqrt(np.maximum(np.diagonal(covariance)[FIRST:], 1e-8))
         self._last = stamp, angle, sigma
@@ -197,16 +200,15 @@ def closed_form(X: Array) -> tuple[Array, Array, Array] | None:
                  np.arctan2(waist[2, 1], waist[2, 2]))
     up = neck[:, 2]
     angle[3:5] = np.arctan2(up[0], up[2]), np.arcsin(np.clip(-up[1], -1, 1))
-    for k, (limb, base) in enumerate(zip(LIMBS, (pelvis, pelvis, torso, torso), strict=True)):
-        side, leg = (1., -1.)[k % 2], k < 2
-        d, e = ((X[b] - X[a]) @ base for a, b in zip(limb[:2], limb[1:], strict=True))
-        d, e = d / max(float(np.linalg.norm(d)), 1e-9), e / max(float(np.linalg.norm(e)), 1e-9)
-        flexion, abduction = np.arctan2(d[0], -d[2]), np.arcsin(np.clip(d[1], -1, 1))
-        c, s, ca, sa = np.cos(flexion), np.sin(flexion), np.cos(abduction), np.sin(abduction)
-        swing = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]]) @ np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
-        f = e @ swing                                       # the lower part, seen from the upper one
-        bend = np.arccos(np.clip(-f[2], -1, 1))
-        forwards = -1. if leg else 1.
-        turn = np.arctan2(forwards * f[1], forwards * f[0]) if bend > .05 else 0.
-        angle[5 + 4 * k:9 + 4 * k] = flexion, side * abduction, side * turn, bend
+    base = np.stack([pelvis, pelvis, torso, torso])
+    d, e = ((X[LIMBS[:, k + 1]] - X[LIMBS[:, k]])[:, None] @ base for k in (0, 1))
+    d, e = (v[:, 0] / np.maximum(np.sqrt((v[:, 0] ** 2).sum(-1, keepdims=True)), 1e-9) for v in (d, e))
+    flexion, abduction = np.arctan2(d[:, 0], -d[:, 2]), np.arcsin(np.clip(d[:, 1], -1, 1))
+    c, s, ca, sa = np.cos(flexion), np.sin(flexion), np.cos(abduction), np.sin(abduction)
+    # the lower part, seen from the upper one
+    fx, back = c * e[:, 0] + s * e[:, 2], -s * e[:, 0] + c * e[:, 2]
+    fy, fz = ca * e[:, 1] + sa * back, -sa * e[:, 1] + ca * back
+    bend = np.arccos(np.clip(-fz, -1, 1))
+    turn = np.where(bend > .05, np.arctan2(_FORWARDS * fy, _FORWARDS * fx), 0.)
+    angle[5:] = np.stack([flexion, _SIDE * abduction, _SIDE * turn, bend], 1).ravel()
     return X[0], pelvis, np.nan_to_num(angle)

@@ -12,6 +12,7 @@ from typing import Any
 
 from std_srvs.srv import Trigger
 
+from ..core.contacts import FeetHeld
 from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import Skeleton3D, View2D
@@ -84,6 +85,7 @@ class FusionNode(SwappingNode[FusionSettings]):
         self._outputs: FusionOutputs | None = None
         self._lifter: Any = None
         self._people: tuple[Skeleton3D, ...] = ()
+        self._feet: dict[int, FeetHeld] = {}
         self._identities = Identities()                    # for as long as the node lives
         self._latency, self._failures, self._failure = Meter(), Meter(), ''
         self._own_services: list[Any] = []
@@ -230,9 +232,17 @@ class FusionNode(SwappingNode[FusionSettings]):
 
     def _publish(self, result: Result) -> None:
         if self._outputs is not None and self.working:
+            result = self._feet_held(result)
             self._outputs.publish(result)
             self._people = result.people
             self._latency.add(self.since_s(result.stamp))
+
+    def _feet_held(self, result: Result) -> Result:
+        if not self.settings.hold_feet:
+            self._feet = {}
+            return result
+        self._feet = {p.person: self._feet.get(p.person) or FeetHeld() for p in result.people}
+        return replace(result, people=tuple(self._feet[p.person].update(p) for p in result.people))
 
     def _failed(self, error: Exception) -> None:
         if not self.context.ok():

@@ -16,6 +16,7 @@ from visualization_msgs.msg import MarkerArray
 from ..core.observation import Skeleton3D
 from ..core.rig import Rig
 from .fusion_worker import Result
+from .humans import Humans
 from .markers import people_markers, rig_markers
 from .messages import (
     camera_info_from_rig,
@@ -66,6 +67,8 @@ class FusionOutputs:
         self._tf = make(self._tf_type, '/tf', QoSProfile(depth=100)) if self._tf_type else None
         if settings.publish_tf and self._tf is None:
             node.get_logger().info('tf2_msgs is not installed: no camera frames on /tf; their poses are on ~/rig')
+        self._humans = Humans(node, settings.people_frames, self._tf,
+                              self._tf_type) if settings.publish_humans else None
         self._camera_info: dict[str, Any] = {}
         self._persons: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -83,6 +86,8 @@ class FusionOutputs:
 
     def close(self) -> None:
         """Destroy the publishers."""
+        if self._humans is not None:
+            self._humans.close()
         own = [self._skeletons, self._markers, self._rig, self._model, self._tf]
         for publisher in (*own, *self._camera_info.values(), *self._persons.values()):
             if publisher is not None:
@@ -104,6 +109,9 @@ class FusionOutputs:
         self._rig_stamp = result.stamp
         self.publish_rig(result.rig, result.status.rig_reason or result.status.sentence)
         self._joint_states(result)
+        if self._humans is not None:
+            self._humans.frames = s.people_frames if s.publish_tf else 'none'
+            self._humans.publish(result.people, result.stamp, s.world_frame, result.rig)
         if self._markers.get_subscription_count():
             self._markers.publish(people_markers(result.people, result.stamp, s.world_frame, s.marker_size_m))
             if result.rig is not None and time.monotonic() - self._rig_shown > _RIG_MARKERS_S:
@@ -118,6 +126,9 @@ class FusionOutputs:
             for person in left:
                 del self._seen[person]
             new = set(self._seen) - set(self._persons)
+            there = list(self._seen)
+        if self._humans is not None:
+            self._humans.tend(there)
         for person in left:
             if person in self._persons:
                 self._node.destroy_lifecycle_publisher(self._persons.pop(person))

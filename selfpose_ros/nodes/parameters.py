@@ -154,6 +154,14 @@ class FusionSettings:
         'jump from one message to the next, and no transform links it to another frame.')
     publish_tf: bool = _of(True, 'Publish the camera frames `<camera>_optical` on /tf once they are known.',
                            any_time=True)
+    people_frames: str = _of(
+        'body', 'Frames of people on /tf: body = `body_<id>` and `pelvis_<id>` (place and turn of the pelvis), '
+        'joints = all 17 as well, none. Where tf2_msgs is installed, and at level 3.', choices=('none', 'body', 'joints'),
+        any_time=True)
+    publish_humans: bool = _of(True, 'Publish `/humans/bodies/<id>/joint_states` and the like (REP-155); computed '
+                               'while somebody subscribes.')
+    hold_feet: bool = _of(False, 'Feet that stand do not slide: for looks, joints are 2 % further from the truth.',
+                          any_time=True)
     marker_size_m: float = _of(0.05, 'Diameter of the joints in ~/markers.', unit='m', low=0.001, high=1.,
                                any_time=True)
     stale_after_s: float = _of(2., 'A camera without keypoints for this long, and for three of its own periods, counts '

@@ -129,6 +129,6 @@ def test_trc_holds_one_frame_of_coordinates(tmp_path):
 
 
 def test_unknown_format(tmp_path):
-    with pytest.raises(IoError, match='format bvh: choose from npz, csv, trc'):
-        write_result(tmp_path / 'r', result(), ('npz', 'bvh'))
+    with pytest.raises(IoError, match='format fbx: choose from npz, csv, trc'):
+        write_result(tmp_path / 'r', result(), ('npz', 'fbx'))
     assert not list(tmp_path.iterdir())
