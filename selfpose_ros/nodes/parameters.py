@@ -155,7 +155,7 @@ class FusionSettings:
     publish_tf: bool = _of(True, 'Publish the camera frames `<camera>_optical` on /tf once they are known.',
                            any_time=True)
     people_frames: str = _of(
-        'body', 'Frames of people on /tf: body = `body_<id>` and `pelvis_<id>` (place and turn of the pelvis), '
+        'body', 'Frames of people on /tf: body = `body_<id>` and `pelvis_<id>` (place, turn of the pelvis), '
         'joints = all 17 as well, none. Where tf2_msgs is installed, and at level 3.', choices=('none', 'body', 'joints'),
         any_time=True)
     publish_humans: bool = _of(True, 'Publish `/humans/bodies/<id>/joint_states` and the like (REP-155); computed '
