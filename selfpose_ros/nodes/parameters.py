@@ -156,7 +156,8 @@ class FusionSettings:
                            any_time=True)
     people_frames: str = _of(
         'body', 'Frames of people on /tf: body = `body_<id>` and `pelvis_<id>` (place, turn of the pelvis), '
-        'joints = all 17 as well, none. Where tf2_msgs is installed, and at level 3.', choices=('none', 'body', 'joints'),
+        'joints = all 17 as well, none. Where tf2_msgs is installed, and at level 3.',
+        choices=('none', 'body', 'joints'),
         any_time=True)
     publish_humans: bool = _of(True, 'Publish `/humans/bodies/<id>/joint_states` and the like (REP-155); computed '
                                'while somebody subscribes.')
