@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,11 @@ _POINTS = 18
 
 
 def hri_messages() -> Any:
-    """The module `hri_msgs.msg`, or None: it comes with ROS4HRI, not from PyPI."""
+    """The module `hri_msgs.msg`, or None: it comes with ROS4HRI, which most robots do not have, and not from PyPI."""
     try:
-        from hri_msgs import msg
+        return import_module('hri_msgs.msg')
     except ImportError:
         return None
-    return msg
 
 
 def body_id(person: int) -> str:
