@@ -40,6 +40,11 @@ class ClockOffsets:
         """Worth correcting: more than 3 ms and more than three sigmas somewhere."""
         return bool((np.abs(self.offset_s) > np.maximum(3 * self.sigma_s, .003)).any())
 
+    @property
+    def known(self) -> bool:
+        """As well as free-running cameras need: every one to some milliseconds."""
+        return bool((self.sigma_s < .004).all())
+
 
 def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockOffsets | None:
     """Least squares over all instants with the cameras held and the points eliminated; None without enough motion.
@@ -156,10 +161,14 @@ def with_clocks(tracks: Tracks, solution: Solution,
     """The solution of tracks whose clocks were put right by `again`; as it is when they agree."""
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
     total, moved = np.zeros(len(tracks.cameras)), tracks
-    for _ in range(_MOST_ROUNDS):
+    for rounds in range(_MOST_ROUNDS + 1):
         clocks = clock_offsets(moved, solution)
-        if clocks is None or not (clocks.significant or total.any() and np.abs(clocks.offset_s).max() > _SMALL_S):
+        if clocks is None:
             break
+        worth_it = clocks.significant or total.any() and np.abs(clocks.offset_s).max() > _SMALL_S
+        if not worth_it or rounds == _MOST_ROUNDS:
+            # too small to matter to the rig: the offsets alone are better with it
+            return replace(solution, clock_offset_s=total + clocks.offset_s) if clocks.known else solution
         total = total + clocks.offset_s
         moved = retimed(tracks, total)
         better = again(moved, solution)
