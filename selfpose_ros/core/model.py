@@ -44,11 +44,14 @@ def model_from_solution(
         hold: up and floor stay, too.
     """
     s, tracks = solution.state, solution.tracks
-    scale = metric_scale(solution.bones, s.cameras.centres, height_m, baseline_m, baseline_pair)
+    people = 1 if s.bones.ndim == 1 else len(s.bones)
+    scale = metric_scale(solution.bones, s.cameras.centres, height_m, baseline_m, baseline_pair,
+                         flights=solution.flights, people=people)
     X = s.X * scale.factor
-    world = find_world(X, s.cameras.R[0][2]) if keep is None else _same_world(solution, scale.factor, keep)
+    measured = find_world(X, s.cameras.R[0][2], s.cameras.R, solution.flights)
+    world = measured if keep is None else _same_world(solution, scale.factor, keep)
     if keep is not None and not hold:
-        world = _turned_alike(find_world(X, s.cameras.R[0][2]), world, np.median(X[:, 0], axis=0))
+        world = _turned_alike(measured, world, np.median(X[:, 0], axis=0))
     R = s.cameras.R @ world.R.T
     late = solution.clock_offset_s if len(solution.clock_offset_s) else np.zeros(len(tracks.cameras))
     return RigModel(tracks.cameras, replace(s.cameras, R=R, t=s.cameras.t * scale.factor - R @ world.t),

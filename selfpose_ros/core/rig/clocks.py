@@ -13,6 +13,7 @@ from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
 from ..resample import move_in_time
 from ..robust import robust_weight
+from .airborne import flights_of
 from .bundle import linearise
 from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
@@ -168,11 +169,12 @@ def with_clocks(tracks: Tracks, solution: Solution,
         worth_it = clocks.significant or total.any() and np.abs(clocks.offset_s).max() > _SMALL_S
         if not worth_it or rounds == _MOST_ROUNDS:
             # too small to matter to the rig: the offsets alone are better with it
-            return replace(solution, clock_offset_s=total + clocks.offset_s) if clocks.known else solution
+            solution = replace(solution, clock_offset_s=total + clocks.offset_s) if clocks.known else solution
+            break
         total = total + clocks.offset_s
         moved = retimed(tracks, total)
         better = again(moved, solution)
         if isinstance(better, NotSolved):
             break
         solution = replace(better, clock_offset_s=total)
-    return solution
+    return replace(solution, flights=flights_of(moved, solution))

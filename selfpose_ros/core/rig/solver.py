@@ -25,6 +25,7 @@ from ..noise import NoiseModel
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
+from .flight import Flight
 from .initial import factorise, from_lifted, from_pairs
 from .start import Start
 from .swaps import undo_swaps
@@ -131,6 +132,7 @@ class Solution:
         cost: robust cost per observation.  reprojection_px: median residual.
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
+        flights: of people, in the frame of the state; found where all instants are at hand.
         overturned: the cameras that it was started from explain clearly less of what is seen: they were wrong.
     """
 
@@ -145,6 +147,7 @@ class Solution:
     distinct: int
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
+    flights: tuple[Flight, ...] = ()
     overturned: bool = False
 
     @property

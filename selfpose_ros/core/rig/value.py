@@ -28,7 +28,7 @@ class Rig:
         R: (V, 3, 3) rotations world -> camera, det +1.  t: (V, 3) m.
         quality: 0..1, predicted share of accuracy left of a perfectly calibrated rig; see `rig.quality`.
         rotation_sigma_deg: (V,) predicted error of each camera's rotation relative to the first, degrees.
-        scale_source: 'known height' | 'known baseline' | 'adult prior'.
+        scale_source: 'known height' | 'known baseline' | 'adult prior' | 'N flights and adult prior'.
         scale_sigma: relative standard deviation of the metric scale.
         gravity_sigma_deg: predicted error of the up direction, degrees.
         reprojection_px: robust reprojection error of the frames it was solved from, px.

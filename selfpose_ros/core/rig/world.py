@@ -3,12 +3,15 @@
 """Where up is, where the floor is, and how large the world is: what images of a body tell beyond a rig."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body import BONE_LOG_SIGMA, STATURE_LOG_SIGMA, stature_m
+from ..body import BONE_LOG_SIGMA, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
+from .flight import Flight
+from .up import Up, up_of
 
 __all__ = ['MetricScale', 'World', 'body_forward_score', 'find_world', 'metric_scale']
 
@@ -16,6 +19,14 @@ Array = NDArray[np.float64]
 
 #: height of the ankle joint above the sole, m
 _ANKLE_M = 0.08
+#: error that all flights share: masses of the segments, take-off and landing that are taken for flight, relative
+_FLIGHTS_LOG_SIGMA = .015
+#: a cue that is further off than this many sigmas counts less
+_FAR = 2.
+#: heights at which the two ankles of a body rest differ by this much, m
+_FEET_M = .04
+#: bodies whose long axis is nearer to up than this stand, degrees
+_STANDS_DEG = 25.
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,13 @@ def body_forward_score(X: Array) -> float:
 
 
 def metric_scale(bones: Array, centres: Array, height_m: float = 0., baseline_m: float = 0.,
-                 baseline_pair: tuple[int, int] = (0, 1)) -> MetricScale:
-    """Scale from the best knowledge given: baseline, height, else the adult prior.
+                 baseline_pair: tuple[int, int] = (0, 1), *, flights: Sequence[Flight] = (),
+                 people: int = 1) -> MetricScale:
+    """Scale from the best knowledge given: baseline, height, else flights and the adult prior together.
 
     Args:
         bones: (16,) lengths in the frame of the adjustment.  centres: (V, 3) camera centres in that frame.
+        flights: of people in that frame.  people: number of them whose mean the bones are.
     """
     if baseline_m > 0 and len(centres) > max(baseline_pair):
         d = float(np.linalg.norm(centres[baseline_pair[0]] - centres[baseline_pair[1]]))
@@ -65,34 +78,60 @@ def metric_scale(bones: Array, centres: Array, height_m: float = 0., baseline_m:
     if height_m > 0:
         return MetricScale(height_m / stature_m(bones), 'known height', max(.02, spread))
     # the adjustment pins the scale at the adult mean already: the factor is one up to the fit of single bones
-    from ..body import STATURE_PRIOR_M
-    return MetricScale(STATURE_PRIOR_M / stature_m(bones), 'adult prior', float(np.hypot(STATURE_LOG_SIGMA, spread)))
+    prior = float(np.log(STATURE_PRIOR_M / stature_m(bones)))
+    prior_sigma = float(np.hypot(STATURE_LOG_SIGMA, spread) / np.sqrt(max(people, 1)))
+    if not flights:
+        return MetricScale(float(np.exp(prior)), 'adult prior', prior_sigma)
+    value = np.array([prior, *(np.log(f.factor) for f in flights)])
+    sigma = np.array([prior_sigma, *(f.sigma for f in flights)])
+    together, spread = _together(value, sigma)
+    count = f'{len(flights)} flights' if len(flights) > 1 else '1 flight'
+    # what all flights have in common does not average out
+    return MetricScale(float(np.exp(together)), f'{count} and adult prior',
+                       float(min(np.hypot(spread, _FLIGHTS_LOG_SIGMA), prior_sigma)))
 
 
-def find_world(X: Array, forward: Array) -> World:
+def _together(value: Array, sigma: Array) -> tuple[float, float]:
+    """Mean of values by inverse variance and its sigma; one that is far off for its sigma counts less (Cauchy)."""
+    weight = sigma ** -2.
+    mean = float((weight * value).sum() / weight.sum())
+    for _ in range(20):
+        w = weight / (1 + ((value - mean) / (_FAR * sigma)) ** 2)
+        mean = float((w * value).sum() / w.sum())
+    chi = float((w * (value - mean) ** 2).sum() / max(len(value) - 1, 1))
+    return mean, float(w.sum() ** -.5 * max(1., np.sqrt(chi)))
+
+
+def find_world(X: Array, forward: Array, cameras: Array | None = None, flights: Sequence[Flight] = ()) -> World:
     """World frame of a rig whose frame shows the body at X (N, 17, 3) m: z up, origin on the floor below the body.
 
-    Up is first the mean axis from ankles to thorax of upright poses, then the normal of the plane in which resting feet
-    stand, as far as they cover ground; both with their spread.
+    Up is first what bodies' long axes, the cameras and flights say together, see `up.up_of`, then, where bodies stand,
+    the normal of the plane in which resting feet stand, as far as they cover ground; both with their spread.
 
     Args:
         forward: (3,) viewing direction of the first camera, which becomes x.
+        cameras: (V, 3, 3) rotations of x_cam = R x + t; None = they tell nothing.
+        flights: of people, in the rig's frame.
     """
     X = X[np.isfinite(X).all((1, 2))]
     axis = X[:, 8] - .5 * (X[:, 3] + X[:, 6])
     length = np.linalg.norm(axis, axis=-1)
     axis = axis / length[:, None].clip(1e-6)
     straight = length > .75 * np.quantile(length, .95)             # stretched bodies: standing, not sitting or bending
-    up = _robust_direction(axis[straight] if straight.sum() >= 5 else axis)
+    body = _robust_direction(axis[straight] if straight.sum() >= 5 else axis)
     # standing still leans by some degrees in the mean; walking averages it out
-    lean = np.rad2deg(np.arccos(np.clip(axis[straight] @ up, -1, 1))) if straight.any() else np.array([20.])
+    lean = np.rad2deg(np.arccos(np.clip(axis[straight] @ body, -1, 1))) if straight.any() else np.array([20.])
     sigma = float(np.clip(np.median(lean) / np.sqrt(max(len(lean) / 25., 1.)), 2., 15.))
-    up, sigma = _floor_normal(X, up, sigma)
+    found = up_of(Up(body, sigma), cameras, flights)
+    up, sigma, low = found.direction, found.sigma_deg, X
+    if body @ up > np.cos(np.deg2rad(_STANDS_DEG)):
+        up, sigma = _floor_normal(X, up, sigma)
+        low = X[:, [3, 6]]
+    sigma = float(np.hypot(sigma, found.doubt_deg))
     x = forward - up * (forward @ up)
     x = x / np.linalg.norm(x) if np.linalg.norm(x) > .1 else np.linalg.svd(up[None])[2][1]
     R = np.stack([x, np.cross(up, x), up])
-    feet = np.concatenate([X[:, 3], X[:, 6]]) @ up
-    floor = float(np.quantile(feet, .1)) - _ANKLE_M
+    floor = float(np.quantile(low.reshape(-1, 3) @ up, .1)) - _ANKLE_M
     centre = R @ np.median(X[:, 0], 0)
     return World(R, np.array([-centre[0], -centre[1], -floor]), sigma)
 
@@ -118,11 +157,13 @@ def _floor_normal(X: Array, up: Array, sigma: float) -> tuple[Array, float]:
         return up, sigma
     c = np.median(P, 0)
     e = np.linalg.svd(up[None])[2][1:]                                      # two horizontal axes
-    A = np.concatenate([(P - c) @ e.T, np.ones((len(P), 1))], 1)
+    # the right foot may stand, or be seen, higher than the left: somebody on the spot has no slope from that
+    right = np.where(np.nonzero(rest)[1] == 0, .5, -.5)[:, None]
+    A = np.concatenate([(P - c) @ e.T, np.ones((len(P), 1)), right], 1)
     h = (P - c) @ up
-    slope = np.zeros(3)
+    slope = np.zeros(4)
     w = np.ones(len(P))
-    prior = np.diag([1 / np.tan(np.deg2rad(sigma)) ** 2] * 2 + [0.])
+    prior = np.diag([1 / np.tan(np.deg2rad(sigma)) ** 2] * 2 + [0., _FEET_M ** -2.])
     for _ in range(10):
         s2 = max(1.5 * np.median(np.abs(h - A @ slope)), .01) ** 2
         w = 1 / (1 + (h - A @ slope) ** 2 / (4 * s2)) ** 2
