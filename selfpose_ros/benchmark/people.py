@@ -22,12 +22,13 @@ from ..evaluation.true_rig import with_true_rig
 from ..synthetic.clips import Truth
 from ..synthetic.crowd import CrowdScene, crowd_scene
 from ..synthetic.motion_capture import Motion
+from ..synthetic.scripted import SCRIPTS, scripted_scene
 from .rows import Row
 
 __all__ = ['PEOPLE', 'people_rows']
 
-#: numbers of people; scenes of each
-PEOPLE, SCENES = (2, 3, 5), 5
+#: numbers of people; scenes of each, and of each script
+PEOPLE, SCENES, SCRIPTED = (2, 3, 5), 5, 3
 _VIEWS, _GOOD_DEG, _MOST = 4, 3., 8
 
 
@@ -38,13 +39,22 @@ class _Result:
 
 
 def people_rows(motion: Motion, seed: int, lifter: Lifter | None, told: Callable[[int, int], None],
-                scenes: int = SCENES) -> Iterator[Row]:
-    """Rows for every number of people: with the true rig, causal from level 3 on, off line.
+                scenes: int = SCENES, scripted: int = SCRIPTED) -> Iterator[Row]:
+    """Rows for every script (causal, the whole scene), and for every number of people: with the true rig, causal from
+    level 3 on, off line.
 
     told: called with scenes done, and in all.
     """
     ways = {'true rig': _true, 'causal': _causal, 'off line': _offline}
-    done, total = 0, len(PEOPLE) * scenes * len(ways)
+    done, total = 0, len(PEOPLE) * scenes * len(ways) + len(SCRIPTS) * scripted
+    for script in SCRIPTS:
+        found = []
+        for n in range(scripted):
+            scene = scripted_scene(motion, script, _VIEWS, seed, n)
+            found.append(_judged(scene, _causal(scene, lifter), False))
+            done += 1
+            told(done, total)
+        yield from _rows(f'{script}, causal', found)
     for people in PEOPLE:
         some = [crowd_scene(motion, people, _VIEWS, seed, n) for n in range(scenes)]
         for name, way in ways.items():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .cases import Outcome
 from .errors import BenchmarkError
+from .growth import PEOPLE, VIEWS, Growth
 from .pixels import CAMERAS, PARTS, Pixels
 from .speed import Ticks
 
@@ -57,6 +58,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     parts = {name: t for name, t in report.ticks.items() if t.parts and len(t.alone_s)}
     if parts:
         drawn.append(('tick_parts', _ticks(parts)))
+    if report.growth is not None:
+        drawn.append(('growth', _growth(report.growth)))
     if report.pixels is not None:
         drawn.append(('tick', _time_line(report.pixels)))
     files = []
@@ -199,6 +202,25 @@ def _ticks(parts: Mapping[str, Ticks]) -> Any:
         axis.grid(axis='y', alpha=0)
         axis.set_xlabel('ms')
         axis.set_title(f'A tick at level 3, {names.get(name, name)}: mean {total:.1f} ms', loc='left')
+    return figure
+
+
+def _growth(g: Growth) -> Any:
+    """Ticks against people and against views."""
+    figure, axes = _axes((7.5, 5.2), 2)
+    for axis, values, colour, what, fixed in zip(
+            np.ravel(axes), (g.people, g.views), (_OURS, _OTHER), ('people', 'views'),
+            (f'{VIEWS} views', f'{PEOPLE} people'), strict=True):
+        ms = 1e3 * np.array(list(values.values()))
+        axis.plot(list(values), ms, '-o', color=colour)
+        for n, value in zip(values, ms, strict=True):
+            axis.annotate(f'{value:.1f}', (n, value), xytext=(0, 6), textcoords='offset points', ha='center',
+                          fontsize=8.5)
+        axis.set_ylim(0, 1.2 * float(np.nanmax(ms)))
+        axis.set_xticks(list(values))
+        axis.set_xlabel(what)
+        axis.set_ylabel('ms')
+        axis.set_title(f'A tick at level 3 against {what}, {fixed}: median', loc='left')
     return figure
 
 

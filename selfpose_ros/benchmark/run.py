@@ -21,6 +21,7 @@ from ..io.motion_capture import read_motion
 from ..synthetic.clips import chosen
 from .cases import Outcome, Task
 from .errors import BenchmarkError
+from .growth import Growth, growth_row
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .pool import run_tasks
@@ -34,7 +35,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'people', 'real', *SPEED, 'pixels')
+ROWS = (*ACCURACY, 'people', 'real', *SPEED, 'growth', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Report:
     """What was measured.
 
     Attributes:
-        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels: None = not measured.
+        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels, growth: None = not measured.
         failed: (clip or row, trace) of each on which the estimator broke.
     """
 
@@ -75,6 +76,7 @@ class Report:
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     ticks: dict[str, Ticks] = field(default_factory=dict)
     pixels: Pixels | None = None
+    growth: Growth | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     wall_s: float = 0.
 
@@ -98,6 +100,7 @@ class Report:
             'summary': {case: summary([x.score for x in found]) for case, found in self.outcomes.items()},
             'clips': {case: [_clip(x) for x in found] for case, found in self.outcomes.items()},
             'tick_parts': {name: t.parts for name, t in self.ticks.items() if t.parts},
+            'growth_s': self.growth and {'people': self.growth.people, 'views': self.growth.views},
             'pixel_parts_s': self.pixels and self.pixels.parts,
             'failed': [{'what': what, 'trace': trace} for what, trace in self.failed]})
 
@@ -164,12 +167,16 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'real recording'):
             report.rows += real_rows(real, options.lifter.open())
     # last and one after the other: nothing else of ours runs beside it
-    speed = [n for n in names if n in SPEED or n == 'pixels']
+    speed = [n for n in names if n in SPEED or n in ('pixels', 'growth')]
     for done, name in enumerate(speed):
         told('speed', done, len(speed))
         with _kept(report, name):
             if name == 'pixels':
                 row, report.pixels = pixels_row(options.way, options.lifter.open())
+                report.rows.append(row)
+                continue
+            if name == 'growth':
+                row, report.growth = growth_row(options.lifter.open(), lambda done, total: told('growth', done, total))
                 report.rows.append(row)
                 continue
             row, found = speed_row(name, options.lifter.open())

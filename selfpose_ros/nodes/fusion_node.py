@@ -101,7 +101,7 @@ class FusionNode(SwappingNode[FusionSettings]):
         s = self.settings
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
-            s.lag_s, s.rig_min_quality, s.correction)
+            s.lag_s, s.rig_min_quality, s.correction, s.reentry_s)
         self._lifter, what = _lifter(s.lifter, self._backend(s))
         self.get_logger().info(what)
         swap: ModelSwap[Lifter | None] = ModelSwap(self._load, self._adopt, lambda lifter: None)

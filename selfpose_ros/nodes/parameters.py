@@ -126,6 +126,8 @@ class FusionSettings:
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
     max_people: int = _of(6, 'No more people than this are followed; of a message with more than four times as many '
                           'the surest are taken.', low=1, high=50)
+    reentry_s: float = _of(15., 'Somebody who leaves and comes back within this has the identity that he had, when '
+                           'motion, size and place allow.', unit='s', low=0., high=600.)
     max_age_s: float = _of(0.5, 'Results older than this (and than twice `max_wait_s`) are left out and counted, not '
                            'sent as if they were new: what fuses is too slow then. 0 = all are sent.', unit='s', low=0.,
                            high=60.)

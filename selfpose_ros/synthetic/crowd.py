@@ -16,7 +16,7 @@ from .motion_capture import Motion
 from .rigs import ring_rig
 from .views import frames_of, hidden_joints, observe
 
-__all__ = ['CrowdScene', 'crowd_scene']
+__all__ = ['CrowdScene', 'crowd_scene', 'performance', 'placed', 'seen_scene']
 
 Array = NDArray[np.float64]
 
@@ -55,10 +55,18 @@ def crowd_scene(motion: Motion, people: int, views: int = 4, seed: int = 1, numb
     rig = ring_rig(views, int(rng.integers(1 << 31)), (4., 7.), (1., 3.), room_radius_m=_ROOM_M)
     T = int(seconds * motion.fps)
     places = _apart(np.stack([_way(rng, T, motion.fps, rig) for _ in range(people)], 1))
-    X = np.stack([_placed(_performance(rng, motion, T), places[:, p]) for p in range(people)], 1)
-    seen = observe(X, rig, motion.fps, int(rng.integers(1 << 31)), noise_px=5., ghosts=_GHOSTS)
-    frames = frames_of(seen)
-    if rng.random() < _POSTER:
+    X = np.stack([placed(performance(rng, motion, T), places[:, p]) for p in range(people)], 1)
+    return seen_scene(rng, motion, X, rig, _GHOSTS, poster=rng.random() < _POSTER)
+
+
+def seen_scene(rng: np.random.Generator, motion: Motion, X: Array, rig: Rig, ghosts: float,
+               poster: bool = False) -> CrowdScene:
+    """People X (T, P, 17, 3) m as the cameras report them; ghosts: share of images with a false person; poster: one
+    camera shows a picture of somebody.
+    """
+    T, people, views = *X.shape[:2], len(rig.cameras)
+    frames = frames_of(observe(X, rig, motion.fps, int(rng.integers(1 << 31)), noise_px=5., ghosts=ghosts))
+    if poster:
         frames = _with_poster(rng, frames, rig.cameras[int(rng.integers(views))], motion)
     visible = np.empty((T, views, people, 17), bool)
     for v in range(views):
@@ -69,7 +77,7 @@ def crowd_scene(motion: Motion, people: int, views: int = 4, seed: int = 1, numb
     return CrowdScene(tuple(frames), np.arange(T) / motion.fps, X, visible, rig)
 
 
-def _performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
+def performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
     """T frames of sequences, one after another, on one spot and with the same heading: (T, 17, 3) m."""
     out = np.zeros((0, 17, 3))
     while len(out) < T:
@@ -123,7 +131,7 @@ def _apart(places: Array) -> Array:
     return places
 
 
-def _placed(poses: Array, way: Array) -> Array:
+def placed(poses: Array, way: Array) -> Array:
     """Poses (T, 17, 3) on one spot, along a way (T, 2) m that they face."""
     step = gaussian_filter1d(np.gradient(way, axis=0), 8, axis=0)
     moving = np.linalg.norm(step, axis=1) > 2e-3
