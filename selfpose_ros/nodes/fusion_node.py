@@ -286,6 +286,8 @@ class FusionNode(SwappingNode[FusionSettings]):
         entries = [fusion_entry(worker, list(inputs.values()), self._latency, self._failures, self._failure,
                                 self.settings, self.starting),
                    *self._model_entries(), *backend_entries(self._sessions())]
+        if worker is not None and self._outputs is not None:
+            entries += self._outputs.entries()
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
                                      self.settings, self.starting, worker.findings)

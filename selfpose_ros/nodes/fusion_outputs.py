@@ -15,6 +15,8 @@ from visualization_msgs.msg import MarkerArray
 
 from ..core.observation import Skeleton3D
 from ..core.rig import Rig
+from .anchoring import Anchoring
+from .diagnostics import Entry
 from .fusion_worker import Result
 from .humans import Humans
 from .markers import people_markers, rig_markers
@@ -69,6 +71,7 @@ class FusionOutputs:
             node.get_logger().info('tf2_msgs is not installed: no camera frames on /tf; their poses are on ~/rig')
         self._humans = Humans(node, settings.people_frames, self._tf,
                               self._tf_type) if settings.publish_humans else None
+        self._anchoring = Anchoring(node, settings, tf_message() if settings.publish_tf else None)
         self._camera_info: dict[str, Any] = {}
         self._persons: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -86,6 +89,7 @@ class FusionOutputs:
 
     def close(self) -> None:
         """Destroy the publishers."""
+        self._anchoring.close()
         if self._humans is not None:
             self._humans.close()
         own = [self._skeletons, self._markers, self._rig, self._model, self._tf]
@@ -104,7 +108,7 @@ class FusionOutputs:
             self._skeletons.publish(skeletons_from(placed, result.stamp, s.world_frame))
         if others:
             self._skeletons.publish(skeletons_from(others, result.stamp, s.provisional_frame))
-        if self._tf is not None and s.publish_tf and result.rig is not None:
+        if self._tf is not None and s.publish_tf and result.rig is not None and not self._anchoring.settled:
             self._tf.publish(self._tf_type(transforms=transforms_from(result.rig, result.stamp, s.world_frame)))
         self._rig_stamp = result.stamp
         self.publish_rig(result.rig, result.status.rig_reason or result.status.sentence)
@@ -135,12 +139,18 @@ class FusionOutputs:
         for person in new:
             self._persons[person] = self._late(MultiDOFJointState, f'~/joint_state/person_{person}', _STREAM)
         rig = self._told[0] if self._told is not None else None
+        self._anchoring.settings = self.settings
+        self._anchoring.tend(rig, self._rig_stamp)
         if rig is not None and rig is not self._described:
             self._described = rig
             for camera in rig.cameras:
                 if camera not in self._camera_info:
                     self._camera_info[camera] = self._late(CameraInfo, f'~/{camera}/camera_info', _LATCHED)
                 self._camera_info[camera].publish(camera_info_from_rig(rig, camera, self._rig_stamp))
+
+    def entries(self) -> list[Entry]:
+        """For /diagnostics."""
+        return self._anchoring.entries()
 
     def _late(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
         """A publisher that comes after the node's activation, which would have enabled it."""

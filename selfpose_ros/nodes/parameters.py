@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_type_hints
 from ..inference.backend import BACKENDS
 from ..io.ros_messages.images import MAX_MEGAPIXELS
 from ..models.catalogue import DEFAULT
+from .anchor_parameters import anchor_places, anchor_pose
 from .errors import ParameterError
 
 __all__ = [
@@ -154,6 +155,19 @@ class FusionSettings:
     provisional_frame: str = _of(
         'selfpose_provisional', 'Frame of people seen before the cameras are trusted (levels 1 and 2): it may '
         'jump from one message to the next, and no transform links it to another frame.')
+    parent_frame: str = _of(
+        '', 'A frame of the robot, `base_link` say, that `world_frame` gets its place in, on /tf_static and '
+        '~/world_transform; empty = none. The place is told by one of the three below.', any_time=True)
+    anchor_camera: str = _of('', 'A camera whose pose in `parent_frame` is known.', any_time=True)
+    anchor_pose: str = _of(
+        '0 0 0 0 0 0', "'x y z roll pitch yaw', m and rad, in `parent_frame`: of the optical frame (z forward, x right) "
+        'of `anchor_camera`, or, without one, of `world_frame` itself.', any_time=True)
+    anchor_places: tuple[str, ...] = _of(
+        (), "Places of three cameras or more in `parent_frame`, m, in place of a pose: 'cam1=0.5 1.2 2.0'.",
+        any_time=True)
+    static_cameras: bool = _of(
+        False, 'The camera frames go to /tf_static once the rig has not changed for 10 s, instead of to /tf with every '
+        'result: fewer messages, but a rig that is given up leaves them behind.', any_time=True)
     publish_tf: bool = _of(True, 'Publish the camera frames `<camera>_optical` on /tf once they are known.',
                            any_time=True)
     people_frames: str = _of(
@@ -193,6 +207,11 @@ class FusionSettings:
                                  f'({", ".join(self.cameras)})')
         if not self.world_frame or self.world_frame == self.provisional_frame:
             raise ParameterError('world_frame and provisional_frame must be two different names')
+        if self.parent_frame in (self.world_frame, self.provisional_frame):
+            raise ParameterError(f'parent_frame is {self.parent_frame!r}, one of the frames that it is to be the '
+                                 'parent of')
+        anchor_pose(self.anchor_pose)
+        anchor_places(self.anchor_places)
 
 
 Settings = TypeVar('Settings', Pose2DSettings, FusionSettings)
