@@ -67,8 +67,8 @@ def from_places(rig: Rig, places: Mapping[str, Array]) -> Anchor:
     for points in (here, there):
         size = np.linalg.svd(points - points.mean(0), compute_uv=False)
         if size[1] < _FLAT * max(size[0], 1e-9):
-            raise RigError(f'cameras {", ".join(known)} lie on one line: the turn about it is not known; give the place '
-                           'of one beside it')
+            raise RigError(f'cameras {", ".join(known)} lie on one line: the turn about it is not known; give the '
+                           'place of one beside it')
     scale, R, _ = similarity_alignment(here, there)
     t = there.mean(0) - R @ here.mean(0)
     off = np.linalg.norm(here @ R.T + t - there, axis=-1)

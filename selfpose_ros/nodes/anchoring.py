@@ -100,8 +100,8 @@ class Anchoring:
                           f'{s.world_frame} gets its place in {s.parent_frame} once there is a rig', figures)]
         figures = {'parent': s.parent_frame, 'residual_m': number(a.residual_m, 3), 'scale': number(a.scale, 3)}
         if abs(a.scale - 1) > _SCALE:
-            return [Entry('anchor', WARN, 'scale', f'the places of anchor_places are {a.scale:.2f} times as far apart as '
-                          'in the rig; set person_height_m or baseline_m, or mend the places', figures)]
+            return [Entry('anchor', WARN, 'scale', f'the places of anchor_places are {a.scale:.2f} times as far '
+                          'apart as in the rig; set person_height_m or baseline_m, or mend the places', figures)]
         if a.residual_m > _OFF_M:
             return [Entry('anchor', WARN, 'off', f'the places of anchor_places do not fit the rig, they are '
                           f'{number(a.residual_m, 2)} m off; mend them', figures)]

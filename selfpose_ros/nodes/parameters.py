@@ -160,8 +160,8 @@ class FusionSettings:
         '~/world_transform; empty = none. The place is told by one of the three below.', any_time=True)
     anchor_camera: str = _of('', 'A camera whose pose in `parent_frame` is known.', any_time=True)
     anchor_pose: str = _of(
-        '0 0 0 0 0 0', "'x y z roll pitch yaw', m and rad, in `parent_frame`: of the optical frame (z forward, x right) "
-        'of `anchor_camera`, or, without one, of `world_frame` itself.', any_time=True)
+        '0 0 0 0 0 0', "'x y z roll pitch yaw', m and rad, in `parent_frame`: of the optical frame (z forward, x "
+        'right) of `anchor_camera`, or, without one, of `world_frame` itself.', any_time=True)
     anchor_places: tuple[str, ...] = _of(
         (), "Places of three cameras or more in `parent_frame`, m, in place of a pose: 'cam1=0.5 1.2 2.0'.",
         any_time=True)
