@@ -24,7 +24,7 @@ DATA_FILES = [
     ('share/ament_index/resource_index/packages', [f'config/ament_index/{NAME}']),
     (SHARE, ['package.xml']),
     (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
-    (f'{SHARE}/config', sorted(glob('config/*.rviz') + glob('config/*.xml') + glob('config/*.yaml'))),
+    (f'{SHARE}/config', sorted(f for kind in ('rviz', 'xml', 'yaml', 'json') for f in glob(f'config/*.{kind}'))),
 ]
 if 'bdist_wheel' in sys.argv:
     # colcon writes the commands into lib/selfpose_ros (see OPTIONS), where `ros2 run` looks; a wheel puts them
@@ -70,6 +70,8 @@ EXTRAS_REQUIRE = {
     # beside cpu: ONNX Runtime serves until an engine is built, and is what engines are compared with. On a Jetson
     # JetPack brings TensorRT, see docs/backends.md
     'tensorrt': ['tensorrt>=10.3,<12', 'cuda-bindings>=12.8,<14'],
+    # `selfpose view`
+    'view': ['rerun-sdk>=0.24'],
     # reads our C3D files back in the tests; nothing of the package needs it
     'c3d': ['ezc3d>=1.5'],
     'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],

@@ -1,0 +1,129 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose view`: a recording or a result in rerun: people in 3D, cameras, 2D joints, time lines."""
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..io.errors import IoError
+from .backend_option import add_backend, chosen_backend
+
+if TYPE_CHECKING:
+    from ..core.result import Skeletons
+    from ..io.recording import Recording
+
+__all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
+
+DESCRIPTION = """A recording (reconstructed first) or a result in rerun: skeletons in 3D, coloured by level, joints as
+large as they are uncertain; cameras with the 2D that they saw; time lines of level, sigma, people, reprojection error.
+Needs: pip install 'selfpose_ros[view]'."""
+EXAMPLES = """examples:
+  selfpose view bag/                          a window of rerun
+  selfpose view bag/ -o monday.rrd            a file, for `rerun monday.rrd` anywhere
+  selfpose view out/bag.npz --recording bag/  a result that is there already, and what the cameras saw
+  selfpose view session.npz --web             a page for a browser, until Ctrl-C"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    from ..inference.lifter_choice import LIFTER_HELP
+    from ..inference.pose2d import DEFAULT, MODEL_HELP
+    parser.add_argument('source', metavar='SOURCE', nargs='+', type=Path,
+                        help='result (.npz), keypoint archive, bag, or videos, one for each camera')
+    parser.add_argument('--recording', metavar='SOURCE', nargs='+', type=Path,
+                        help='for a result: what it was made from, to see the 2D with it')
+    parser.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file instead of a window')
+    parser.add_argument('--web', action='store_true', help='serve a page for a browser instead of a window')
+    parser.add_argument('--port', type=int, default=9090, help='of the page; the data come from the next one (9090)')
+    parser.add_argument('--offline', action='store_true', help='two passes: rig from all of it, then smoothing')
+    parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER', help=f'{MODEL_HELP}, for images')
+    parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+    add_backend(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it; 0.
+
+    Raises:
+        IoError: rerun is not installed, or a source or the output cannot be used.
+    """
+    if args.web and args.output is not None:
+        raise IoError('--web and --output: a page or a file; give one of the two')
+    rerun = _rerun()
+    from .rerun_scene import log_scene
+    result, recording = _scene(args)
+    name = args.source[0].stem or 'selfpose'
+    rerun.init('selfpose', recording_id=None)
+    if args.output is not None:
+        if not args.output.parent.is_dir():
+            raise IoError(f'{args.output}: there is no folder {args.output.parent}; make it first')
+        rerun.save(str(args.output))
+    elif args.web:
+        url = rerun.serve_grpc(grpc_port=args.port + 1)
+        rerun.serve_web_viewer(web_port=args.port, open_browser=False, connect_to=url)
+        sys.stdout.write(f'http://localhost:{args.port}/?url={url}\n')
+        sys.stdout.flush()
+    else:
+        rerun.spawn()
+    log_scene(rerun, result, recording, name)
+    if args.output is not None:
+        rerun.disconnect()
+        sys.stdout.write(f'{args.output}: {len(result.stamp)} instants; look at it with: rerun {args.output}\n')
+    while args.web:                                        # until Ctrl-C
+        time.sleep(1)
+    return 0
+
+
+def _rerun() -> Any:
+    try:
+        import rerun
+    except ImportError as error:
+        raise IoError(f"rerun cannot be loaded ({error}); pip install 'selfpose_ros[view]'") from error
+    return rerun
+
+
+def _scene(args: argparse.Namespace) -> tuple[Skeletons, Recording | None]:
+    """What is to be seen."""
+    from ..io.skeletons import read_skeletons
+    if len(args.source) == 1 and _is_result(args.source[0]):
+        return read_skeletons(args.source[0]), _read(args, args.recording) if args.recording else None
+    if args.recording:
+        raise IoError(f'--recording: {args.source[0]} is a recording itself, not a result; leave it out')
+    from ..core.estimator import EstimatorConfig
+    from ..inference.lifter_choice import LifterChoice
+    from .progress import ProgressDisplay
+    from .reconstruction import reconstruct
+    recording = _read(args, args.source)
+    with ProgressDisplay(quiet=args.quiet) as progress:
+        return reconstruct(recording, EstimatorConfig(rig_solver='inline'), offline=args.offline, progress=progress,
+                           lifter=LifterChoice(args.lifter, chosen_backend(args)).open()), recording
+
+
+def _is_result(path: Path) -> bool:
+    import zipfile
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = set(file.namelist())
+        return {'joints.npy', 'level.npy'} <= names and 'keypoints.npy' not in names
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _read(args: argparse.Namespace, paths: list[Path]) -> Recording:
+    from ..inference.pose2d import make_pose2d
+    from ..inference.views import view_network
+    from ..io.checked import checked
+    from ..io.sources import ReadOptions, find_sources, read_source
+    from .progress import ProgressDisplay
+    sources = find_sources(paths)
+    if len(sources) > 1:
+        raise IoError(f'{paths[0]}: holds {len(sources)} recordings; name one of them')
+    network = partial(make_pose2d, args.model, chosen_backend(args))
+    with ProgressDisplay(quiet=args.quiet) as progress:
+        return checked(read_source(sources[0], ReadOptions(partial(view_network, network)), progress))

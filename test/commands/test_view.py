@@ -1,0 +1,154 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`selfpose view`: what is logged where, with a stand-in for rerun, and with rerun itself where it is installed."""
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfpose_ros import cli
+from selfpose_ros.commands.rerun_scene import LEVEL_COLOURS, sigma_colours
+from selfpose_ros.core.result import Skeletons
+from selfpose_ros.io.archive import write_keypoints
+from selfpose_ros.io.recording import Recording
+from selfpose_ros.io.skeletons import write_skeletons
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
+
+ROOT = Path(__file__).resolve().parents[2]
+FPS, T = 15., 12
+
+
+class Kind:
+    """Any archetype: remembers what it was made of."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+class Rerun(types.ModuleType):
+    """Remembers what is logged, by entity and time."""
+
+    def __init__(self) -> None:
+        super().__init__('rerun')
+        self.logged: dict[str, list[tuple[float | None, Any]]] = {}
+        self.files: list[str] = []
+        self.now: float | None = None
+        self.blueprint = self.named('blueprint')
+        self.ViewCoordinates = types.SimpleNamespace(RIGHT_HAND_Z_UP='z up')
+
+    @staticmethod
+    def named(name: str) -> Any:
+        module = types.ModuleType(name)
+        module.__getattr__ = lambda kind: type(kind, (Kind,), {})          # type: ignore[method-assign]
+        return module
+
+    def __getattr__(self, name: str) -> Any:
+        return type(name, (Kind,), {})
+
+    def init(self, *_: Any, **__: Any) -> None:
+        self.now = None
+
+    def save(self, path: str) -> None:
+        self.files.append(path)
+
+    def send_blueprint(self, _: Any) -> None:
+        pass
+
+    def disconnect(self) -> None:
+        pass
+
+    def set_time(self, _: str, duration: float) -> None:
+        self.now = duration
+
+    def log(self, entity: str, what: Any, static: bool = False) -> None:
+        self.logged.setdefault(entity, []).append((None if static else self.now, what))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A result, and the recording that it belongs to."""
+    rig, X = ring_rig(3, 1), walker(T / FPS, FPS, 2)
+    frames = frames_of(observe(X, rig, FPS, 1))
+    recording = Recording.of('session', rig.cameras, [v for f in frames for v in f.views])
+    write_keypoints(tmp_path / 'session.npz', recording)
+    joints = X[:, None].copy()
+    ones = np.ones((T, 1, 17))
+    level, person = np.full((T, 1), 3), np.ones((T, 1), np.int64)
+    level[:3], person[-2:], joints[-2:] = 1, 0, np.nan
+    write_skeletons(tmp_path / 'result.npz', Skeletons(
+        np.array([f.stamp for f in frames]), joints, .02 * ones, .9 * ones, 3 * ones.astype(np.int64), level, person,
+        rig.cameras, rig))
+    return tmp_path / 'result.npz', tmp_path / 'session.npz'
+
+
+def test_a_result_with_what_the_cameras_saw(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
+                                            tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rerun = Rerun()
+    monkeypatch.setitem(sys.modules, 'rerun', rerun)
+    result, session = files
+    assert cli.main(['view', str(result), '--recording', str(session), '-o', str(tmp_path / 'x.rrd'), '--quiet']) == 0
+    assert rerun.files == [str(tmp_path / 'x.rrd')] and f'{T} instants' in capsys.readouterr().out
+    bones = rerun.logged['world/people/1/bones']
+    assert [t for t, _ in bones] == pytest.approx(np.arange(T - 2) / FPS)
+    assert [b.kwargs['colors'][0] for _, b in bones] == [LEVEL_COLOURS[1]] * 3 + [LEVEL_COLOURS[3]] * (T - 5)
+    assert type(rerun.logged['world/people/1'][-1][1]).__name__ == 'Clear', 'who has left is not shown any more'
+    levels = [s.args[0][0] for t, s in rerun.logged['plots/level'] if t is not None]
+    assert levels == [1.] * 3 + [3.] * (T - 5) + [0., 0.]
+    for camera in ring_rig(3, 1).cameras:
+        assert rerun.logged[f'world/cameras/{camera}'][0][0] is None, 'cameras stand'
+        assert len(rerun.logged[f'world/cameras/{camera}/image/joints']) == T
+        errors = [s.args[0][0] for _, s in rerun.logged[f'plots/reprojection/{camera}']]
+        assert len(errors) == T - 5 and 0 < np.median(errors) < 15
+    assert 'plots/sigma' in rerun.logged
+
+
+def test_colours_go_from_certain_to_unknown() -> None:
+    certain, unsure, unknown = sigma_colours(np.array([0., .1, np.nan])).astype(int)
+    assert certain[1] > certain[0] and unsure[0] > unsure[1] and unknown.tolist() == unsure.tolist()
+
+
+@pytest.mark.parametrize(('words', 'says'), [
+    (['{result}', '--recording', '{session}', '--web', '-o', 'x.rrd'], '--web and --output: a page or a file'),
+    (['{session}', '--recording', '{session}'], 'is a recording itself, not a result'),
+    (['{result}', '-o', '/no/such/folder/x.rrd'], 'there is no folder /no/such/folder'),
+    (['/no/such.npz'], '/no/such.npz')])
+def test_what_cannot_be_shown_is_one_sentence(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
+    monkeypatch.setitem(sys.modules, 'rerun', Rerun())
+    result, session = files
+    assert cli.main(['view', '--quiet', *(w.format(result=result, session=session) for w in words)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_without_rerun_it_says_what_to_install(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, 'rerun', None)
+    assert cli.main(['view', str(files[0])]) == 2
+    assert "pip install 'selfpose_ros[view]'" in capsys.readouterr().err
+
+
+def test_rerun_itself_writes_a_file(files: tuple[Path, Path], tmp_path: Path) -> None:
+    pytest.importorskip('rerun', reason="rerun is not installed: pip install 'selfpose_ros[view]'")
+    words = [str(files[0]), '--recording', str(files[1]), '-o', str(tmp_path / 'x.rrd')]
+    assert cli.main(['view', *words, '--quiet']) == 0
+    assert (tmp_path / 'x.rrd').read_bytes()[:3] == b'RRF'
+
+
+def test_the_layout_for_foxglove_shows_our_topics() -> None:
+    layout = json.loads((ROOT / 'config' / 'selfpose.foxglove.json').read_text())
+    panels = set(layout['configById'])
+
+    def shown(node: Any) -> set[str]:
+        return {node} if isinstance(node, str) else shown(node['first']) | shown(node['second'])
+
+    assert shown(layout['layout']) == panels
+    text = json.dumps(layout)
+    for topic in ('/fusion_node/markers', '/fusion_node/skeletons', '/pose2d_node/overlay/cam1/compressed',
+                  '/fusion_node/rig', '/diagnostics'):
+        assert topic in text
