@@ -92,6 +92,7 @@ class Estimator:
     def status(self) -> EstimatorStatus:
         """Health after the newest update."""
         r = self._rig
+        self._health.late = r.late
         return self._health.status(self._last, r.model, r.why.text, r.solving, r.fault, r.state, r.why.reason)
 
     def reset(self) -> None:

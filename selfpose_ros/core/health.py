@@ -90,6 +90,8 @@ class HealthMonitor:
         self._cameras: dict[str, _Camera] = {}
         self._now = -np.inf
         self.left_out: frozenset[str] = frozenset()
+        #: by camera that is out of step: how much later its movements come, s
+        self.late: Mapping[str, float] = {}
         #: one camera is enough: there is a lifter
         self.lifts = False
 
@@ -146,6 +148,10 @@ class HealthMonitor:
             note = f'silent for {age:.1f} s: is it running?' if gone else '' if c.people else 'sees nobody'
             if name in self.left_out and not gone:
                 note = 'was moved: left out until it is placed anew against the others'
+            elif name in self.late and not gone:
+                d = self.late[name]
+                note = (f'shows movements {abs(d):.2f} s {"later" if d > 0 else "earlier"} than the others by its '
+                        'stamps: left out; synchronise its clock, or see what delays its driver')
             rate = 0. if gone else 1 / c.period if np.isfinite(c.period) else 1 / own if own else 0.
             cameras[name] = CameraStatus(0 if gone else c.people, rate, age, c.used and not gone, c.residual_px, note)
         level = max((s.level for s in people), default=0)
@@ -168,6 +174,9 @@ class HealthMonitor:
         if self.left_out:
             lost += f'; moved: {", ".join(sorted(self.left_out))}'
             silent = silent or sorted(self.left_out)
+        if self.late:
+            lost += f'; out of step: {", ".join(sorted(self.late))}'
+            silent = silent or sorted(self.late)
         if len(alive) < 2 and not (self.lifts and alive):
             return f'only {len(alive)} of {len(cameras)} cameras alive: fusion needs two{lost}', False
         seeing = [n for n in alive if cameras[n].people]

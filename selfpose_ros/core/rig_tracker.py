@@ -52,6 +52,7 @@ class RigTracker:
         state: see `RigState`.  model: None in the state EMPTY.  why: the reason why none is published.
         world: number of the world frame that was published last: another number, another frame, and another rig.
         fault: a sentence on a solve that broke; '' once one worked again.
+        late: cameras that the newest solve left out for their clocks: how much later their movements come, s.
     """
 
     def __init__(self, config: EstimatorConfig, saved: Rig | None = None) -> None:
@@ -66,6 +67,7 @@ class RigTracker:
         self.model: RigModel | None = None
         self.why = why or Explanation(Reason.WAITING)
         self.fault = ''
+        self.late: dict[str, float] = {}
         self._saved = SavedRig(self._file)
         self._watch = RigWatch()
         self._pace = SolvePace()
@@ -231,6 +233,7 @@ class RigTracker:
             self._failed(now, history, result)
             return change
         self.fault = ''
+        self.late = dict(result.late) if isinstance(result, Solution) else {}
         self._pace.worked()
         if isinstance(result, NotSolved) and self.state in (RigState.EMPTY, RigState.LIFTED):
             self.why = Explanation(Reason.NOT_SOLVED, {'reason': result.reason})

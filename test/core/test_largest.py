@@ -22,6 +22,7 @@ from selfpose_ros.core.rig import NotSolved, Rig
 from selfpose_ros.core.rig.largest import solve_largest
 from selfpose_ros.core.rig.solver import Solution, solve
 from selfpose_ros.core.rig_state import Explanation, Reason
+from selfpose_ros.core.view_buffer import replay
 from selfpose_ros.synthetic import observe, walker
 
 Array = NDArray[np.float64]
@@ -234,3 +235,28 @@ def test_a_saved_rig_by_which_nobody_is_in_one_place_is_given_up() -> None:
     r = run(s.frames, EstimatorConfig(solve_first_s=3.), rig=wrong)
     assert any('saved rig does not fit' in x.rig_reason for x in r.status)
     assert r.level()[-1] == 3 and r.rig is not None and rig_error_deg(r.rig, s.rig) < 3.
+
+
+# -- a camera that is late
+
+def test_a_camera_late_by_most_of_a_second_is_left_out_and_told_of() -> None:
+    """Live, by its stamps: the others have their rig, and status names the camera, the time and its sign."""
+    fps, late = 12., .7
+    s = scene(4, 7., fps, 5)            # exercises come again each second: late by that, it would be the same
+    views = [replace(v, stamp=v.stamp + late * (v.camera == 'cam3')) for f in s.frames for v in f.views]
+    frames = list(replay(sorted(views, key=lambda v: v.stamp)))
+    r = run(frames, EstimatorConfig(solve_first_s=5.5))
+    assert r.rig is not None and set(r.rig.cameras) == {'cam1', 'cam2', 'cam4'} and rig_error_deg(r.rig, s.rig) < 3.
+    status = r.status[-1]
+    assert 'out of step: cam3' in status.sentence and not status.ok
+    note = status.cameras['cam3'].note
+    told = float(note.split(' s ')[0].split()[-1])
+    assert told == pytest.approx(late, abs=.05) and 'later' in note
+
+
+def test_two_cameras_a_second_apart_have_no_rig_and_that_is_why() -> None:
+    s = scene(2, 6., 15., 5)
+    views = [replace(v, stamp=v.stamp - 1. * (v.camera == 'cam2')) for f in s.frames for v in f.views]
+    frames = list(replay(sorted(views, key=lambda v: v.stamp)))
+    found = solve_largest(tracks_of(frames))
+    assert isinstance(found, NotSolved) and '1.0' in found.reason and 'synchronise' in found.reason

@@ -21,6 +21,7 @@ from .assigned import Assignment, assign_all
 from .clocks import with_clocks
 from .hypotheses import Hypothesis, Tracklet, hypotheses, poses_of
 from .largest import solve_largest
+from .late import late_cameras, out_of_step_text
 from .sightings import Sightings
 from .solver import FirstGuess, Solution, SolverConfig, Tracks, finish, first_guess
 from .start import Start
@@ -65,10 +66,19 @@ def solve_views(views: Tracks | Sightings, config: SolverConfig | None = None, *
     """The rig from what was seen of one person, see `solve_largest`, or of everybody, see `solve_everybody`."""
     if isinstance(views, Tracks):
         return solve_largest(views, config, start=start, noise=noise, min_quality=min_quality)
+    late = late_cameras(views)
+    kept = [v for v, c in enumerate(views.cameras) if c not in late]
+    if len(kept) < 2:
+        return NotSolved(f'{out_of_step_text(late)}: synchronise their clocks', {})
+    wrong = start is not None and bool(set(late) & set(start.names))
+    if late:
+        views = views.views(np.array(kept))
+    if wrong:
+        start = None
     found = solve_everybody(views, config, start=start, noise=noise)
     if isinstance(found, NotSolved):
         return found
-    return replace(found.solution, overturned=found.overturned)
+    return replace(found.solution, overturned=found.overturned or wrong, late=late)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ check themselves; of pairs, nearly all fit something, so that one is taken only 
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, islice
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..noise import NoiseModel
 from .clocks import solve_with_clocks
+from .late import late_cameras, out_of_step_text
 from .solver import Solution, SolverConfig, Tracks, misfits, problem_of, usable_rows
 from .start import Start
 from .value import NotSolved
@@ -56,6 +58,10 @@ def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: 
     enough = np.nonzero(saw_enough(half, len(rows)))[0]
     if 2 <= len(enough) < len(half):
         tracks = tracks.views(enough)
+    # a camera that is late can fit as one that errs much: it must not be used, whether there is a rig with it or not
+    late = late_cameras(tracks)
+    if late:
+        return _without_late(tracks, late, config, start, noise, min_quality)
     found = _solve(tracks, config, start, noise, min_quality)
     V = len(tracks.cameras)
     crowd = config is not None and config.crowd          # who is who may be wrong in any camera: sets fit by chance
@@ -76,6 +82,17 @@ def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: 
         if good or tried >= _MOST_SETS:
             break
     return found
+
+
+def _without_late(tracks: Tracks, late: dict[str, float], config: SolverConfig | None, start: Start | None,
+                  noise: NoiseModel | None, min_quality: float) -> Solution | NotSolved:
+    """The rig of those that are in step; a start with others among them was wrong."""
+    kept = np.array([v for v, c in enumerate(tracks.cameras) if c not in late])
+    if len(kept) < 2:
+        return NotSolved(f'{out_of_step_text(late)}: synchronise their clocks', {'late': max(map(abs, late.values()))})
+    found = _solve(tracks.views(kept), config, start, noise, min_quality)
+    wrong = start is not None and bool(set(late) & set(start.names))
+    return found if isinstance(found, NotSolved) else replace(found, late=late, overturned=wrong)
 
 
 def _solve(tracks: Tracks, config: SolverConfig | None, start: Start | None, noise: NoiseModel | None,

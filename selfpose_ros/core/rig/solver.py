@@ -9,6 +9,7 @@ left/right exchanges undone and the noise of the 2D network measured on the way.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -133,6 +134,7 @@ class Solution:
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
         flights: of people, in the frame of the state; found where all instants are at hand.
+        late: cameras that are not part of it for their clocks: how much later their movements come, s.
         overturned: the cameras that it was started from explain clearly less of what is seen: they were wrong.
     """
 
@@ -148,6 +150,7 @@ class Solution:
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
     flights: tuple[Flight, ...] = ()
+    late: Mapping[str, float] = field(default_factory=dict)
     overturned: bool = False
 
     @property

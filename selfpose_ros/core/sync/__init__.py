@@ -1,7 +1,7 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
 """Offsets between the clocks of cameras from the motion that they see, before any rig is known."""
-from .offsets import MotionOffsets, in_step, motion_offsets
+from .offsets import MotionOffsets, in_step, motion_offsets, out_of_step
 from .signals import Track2D, tracks_of_views
 
-__all__ = ['MotionOffsets', 'Track2D', 'in_step', 'motion_offsets', 'tracks_of_views']
+__all__ = ['MotionOffsets', 'Track2D', 'in_step', 'motion_offsets', 'out_of_step', 'tracks_of_views']

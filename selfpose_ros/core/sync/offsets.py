@@ -15,7 +15,7 @@ from .epipolar import epipolar_agreement
 from .likeness import likeness, spectra
 from .signals import GRID_HZ, Motion, Track2D, track_motions
 
-__all__ = ['LONGEST_S', 'MotionOffsets', 'in_step', 'motion_offsets']
+__all__ = ['LONGEST_S', 'MotionOffsets', 'in_step', 'motion_offsets', 'out_of_step']
 
 Array = NDArray[np.float64]
 
@@ -29,8 +29,8 @@ _PEAKS, _APART_S, _BEAM = 12, .2, 64
 _INSTANT, _ASKED = 1., 24
 #: offsets of three cameras that sum up to zero within this fit, instants of the grid
 _CLOSE = 2
-#: clocks that agree are this near, instants of the grid
-_STEP = 3
+#: clocks that agree are this near, instants of the grid; what speaks for them is this many times what does for others
+_STEP, _CLEARLY = 3, 1.1
 #: nats that a camera must have in common with the others; noise alone reaches a third of it over all offsets
 _LEAST = 30.
 #: another set of offsets that has this share of the best one's is a rival
@@ -76,6 +76,24 @@ class MotionOffsets:
                 'something that happens once, a clap or a jump, tells them apart')
 
 
+def out_of_step(tracks: Mapping[str, Sequence[Track2D]], least_s: float) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Cameras whose movements come later (s, or earlier, below 0) than those of most others by more than `least_s`,
+    where that is decided; and the others that it is decided of.
+    """
+    if len(tracks) < 2 or in_step(tracks):
+        return {}, ()
+    found = motion_offsets(tracks)
+    late = {c: float(d) for c, d in zip(found.cameras, found.offset_s, strict=True) if np.isfinite(d)}
+    if not late:
+        return {}, ()
+    # most cameras are right: the offset that most others are near to
+    value = np.array(list(late.values()))
+    near = (np.abs(value[:, None] - value) <= least_s).sum(1)
+    usual = float(np.median(value[np.abs(value - value[near.argmax()]) <= least_s]))
+    off = {c: d - usual for c, d in late.items() if abs(d - usual) > least_s}
+    return off, tuple(c for c in late if c not in off)
+
+
 def motion_offsets(tracks: Mapping[str, Sequence[Track2D]], longest_s: float = LONGEST_S) -> MotionOffsets:
     """Offsets between the clocks of cameras that see the same people move. No calibration is needed. Deterministic.
 
@@ -94,17 +112,17 @@ def motion_offsets(tracks: Mapping[str, Sequence[Track2D]], longest_s: float = L
 
 
 def in_step(tracks: Mapping[str, Sequence[Track2D]]) -> bool:
-    """Whether movements alone, without what geometry tells, speak for clocks that agree; cheaper than the offsets."""
+    """Whether movements alone, without geometry, clearly speak for clocks that agree; cheaper than the offsets."""
     names = tuple(sorted(tracks))
     first = min((t.stamp[0] for some in tracks.values() for t in some), default=0.)
     motions = track_motions({c: _piece(tracks[c], first) for c in names})
     if sum(bool(m) for m in motions.values()) < 2:
         return True
     pairs = _Pairs([motions[c] for c in names], LONGEST_S)
-    best = _joint(pairs, len(names), asked=False)[0]
     now = np.zeros(1, np.int64)
     together = sum(float(pairs.movements(a, b, now)[0]) for a, b in pairs.curve)
-    return together >= best.worth or bool(np.abs(best.lag - best.lag[0]).max() <= _STEP)
+    others = [s.worth for s in _joint(pairs, len(names), asked=False) if np.abs(s.lag - s.lag[0]).max() > _STEP]
+    return together > max(others, default=0.) * _CLEARLY or not others
 
 
 def _bases(tracks: Mapping[str, Sequence[Track2D]]) -> dict[str, float]:
