@@ -29,6 +29,9 @@ from ..io.synchronised import synchronised
 
 __all__ = ['Job', 'Report', 'reconstruct', 'run_job']
 
+#: a world that may be tilted by more is worth a note, degrees
+_UNSURE_DEG = 10.
+
 
 @dataclass(frozen=True)
 class Job:
@@ -69,6 +72,7 @@ class Report:
         levels: share of the instants by name of their best level.
         rig_quality: 0 without a rig.  rig_reason: why there is none.
         scale_source: where the metre comes from.  scale_sigma: relative.
+        gravity_sigma_deg: what up is uncertain by, degrees.
         notes: sentences on what was odd.
         findings: of the check before the solver, see `core.check.Finding.to_dict`; their sentences are notes, too.
         clock_offset_s: by camera of the rig: its stamps minus those of the first camera for the same instant, s.
@@ -91,6 +95,7 @@ class Report:
     notes: tuple[str, ...]
     findings: tuple[dict[str, Any], ...] = ()
     clock_offset_s: dict[str, float] = field(default_factory=dict)
+    gravity_sigma_deg: float = float('nan')
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is None."""
@@ -103,7 +108,8 @@ class Report:
         shares = ', '.join(f'{name} {share:.0%}' for name, share in self.levels.items() if share)
         rig = f'none: {self.rig_reason}'
         if self.rig_quality > 0:
-            rig = f'quality {self.rig_quality:.2f}, scale from {self.scale_source} (+-{self.scale_sigma:.0%})'
+            rig = (f'quality {self.rig_quality:.2f}, scale from {self.scale_source} (+-{self.scale_sigma:.0%}), '
+                   f'up +-{self.gravity_sigma_deg:.1f} degrees')
         return '\n'.join([
             f'{self.name}: {_number(len(self.cameras), "camera")}, {_number(self.instants, "instant")} over '
             f'{self.span_s:.1f} s, {"offline" if self.offline else "causal"}, {self.wall_s:.1f} s of work{rate}',
@@ -183,6 +189,9 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
     reason = '' if isinstance(rig, Rig) else rig.reason
     if isinstance(rig, Rig):
         notes = _beside_the_rig(notes, recording, rig)
+        if rig.gravity_sigma_deg > _UNSURE_DEG:
+            notes.append(f'{recording.name}: where up is remains uncertain by {rig.gravity_sigma_deg:.0f} degrees: '
+                         'somebody who stands, walks or jumps would tell, and cameras whose pictures are level')
     if not result.cover:
         notes.append(f'{recording.name}: no skeleton in any of {len(best)} instants, the result holds NaN only'
                      f'{f": {reason}" if reason else ""}')
@@ -193,7 +202,8 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
         {name: float((best == level).mean()) for level, name in sorted(LEVEL_NAMES.items(), reverse=True)},
         solved.quality if solved else 0., reason, solved.scale_source if solved else '',
         solved.scale_sigma if solved else float('nan'), tuple(notes), tuple(f.to_dict() for f in recording.findings),
-        dict(zip(solved.cameras, map(float, solved.clock_offset_s), strict=True)) if solved else {})
+        dict(zip(solved.cameras, map(float, solved.clock_offset_s), strict=True)) if solved else {},
+        solved.gravity_sigma_deg if solved else float('nan'))
 
 
 def _reason(solver: str, findings: Sequence[Finding], used: set[str]) -> str:

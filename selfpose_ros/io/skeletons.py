@@ -6,7 +6,8 @@ The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `co
 `level`, `person (T, P)`, 0 where nobody; `joint_names (17,)`; `camera_names (V,)`, `image_size (V, 2)` px,
 `K (V, 3, 3)` px, `distortion (V, 5)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
 no rig; `clock_offset_s (V,)` s, a camera's stamps minus those of the rig's first camera for the same instant, NaN where
-there is no rig; `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`.
+there is no rig; `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`,
+`gravity_sigma_deg`.
 """
 from __future__ import annotations
 
@@ -46,9 +47,9 @@ def write_skeletons(path: Path, result: Skeletons) -> None:
         IoError: the file cannot be written.
     """
     rig = result.rig
-    quality, reason, source, sigma = 0., '', '', np.nan
+    quality, reason, source, sigma, gravity = 0., '', '', np.nan, np.nan
     if isinstance(rig, Rig):
-        quality, source, sigma = rig.quality, rig.scale_source, rig.scale_sigma
+        quality, source, sigma, gravity = rig.quality, rig.scale_source, rig.scale_sigma, rig.gravity_sigma_deg
     else:
         reason = rig.reason
     write_npz(
@@ -57,7 +58,7 @@ def write_skeletons(path: Path, result: Skeletons) -> None:
         level=result.level.astype(np.int16), person=result.person, joint_names=np.array(JOINTS),
         camera_names=np.array(result.cameras), **_rig_arrays(result.cameras, rig),
         rig_quality=np.array(quality), rig_reason=np.array(reason), scale_source=np.array(source),
-        scale_sigma=np.array(sigma))
+        scale_sigma=np.array(sigma), gravity_sigma_deg=np.array(gravity))
 
 
 def read_skeletons(path: Path) -> Skeletons:
@@ -75,6 +76,7 @@ def read_skeletons(path: Path) -> Skeletons:
         cameras = tuple(str(c) for c in z.array('camera_names', 'V', text=True))
         K, R, t = z.array('K', 'V 3 3'), z.array('R', 'V 3 3'), z.array('t', 'V 3')
         distortion, size = z.array('distortion', 'V 5'), z.array('image_size', 'V 2')
+        gravity = float(z.array('gravity_sigma_deg', '')) if 'gravity_sigma_deg' in z else np.nan
         late = z.array('clock_offset_s', 'V') if 'clock_offset_s' in z else np.zeros(len(R))
         quality, sigma_scale = float(z.array('rig_quality', '')), float(z.array('scale_sigma', ''))
         source, reason = str(z.array('scale_source', '', text=True)), str(z.array('rig_reason', '', text=True))
@@ -83,5 +85,5 @@ def read_skeletons(path: Path) -> Skeletons:
     if known.any():
         names = tuple(c for c, there in zip(cameras, known, strict=True) if there)
         rig = Rig(names, K[known], distortion[known], size[known].astype(np.int64), R[known], t[known], quality,
-                  source, sigma_scale, clock_offset_s=np.nan_to_num(late[known]))
+                  source, sigma_scale, gravity_sigma_deg=gravity, clock_offset_s=np.nan_to_num(late[known]))
     return Skeletons(stamp, joints, sigma, confidence, views, level, person, cameras, rig)
