@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.check import Kind
-from ..core.sync import motion_offsets, tracks_of_views
+from ..core.sync import motion_offsets
+from ..core.tracks.alone import tracks_of_views
 from .recording import Recording
 
 __all__ = ['synchronised']

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from selfpose_ros.core.check import Kind, step_findings
 from selfpose_ros.core.observation import View2D
-from selfpose_ros.core.sync import MotionOffsets, Track2D, in_step, motion_offsets, tracks_of_views
+from selfpose_ros.core.sync import MotionOffsets, Track2D, in_step, motion_offsets
 from selfpose_ros.core.sync.epipolar import epipolar_agreement
 from selfpose_ros.core.sync.signals import track_motions
+from selfpose_ros.core.tracks.alone import tracks_of_views
 from selfpose_ros.synthetic import observe, ring_rig, walker
 
 Array = NDArray[np.float64]

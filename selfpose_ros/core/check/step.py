@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..observation import View2D
-from ..sync import out_of_step, tracks_of_views
+from ..sync import out_of_step
+from ..tracks.alone import tracks_of_views
 from .finding import Finding, Kind
 
 __all__ = ['LATE_S', 'step_findings']

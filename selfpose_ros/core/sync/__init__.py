@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Offsets between the clocks of cameras from the motion that they see, before any rig is known."""
 from .offsets import MotionOffsets, in_step, motion_offsets, out_of_step
-from .signals import Track2D, tracks_of_views
+from .signals import Track2D
 
-__all__ = ['MotionOffsets', 'Track2D', 'in_step', 'motion_offsets', 'out_of_step', 'tracks_of_views']
+__all__ = ['MotionOffsets', 'Track2D', 'in_step', 'motion_offsets', 'out_of_step']

@@ -3,17 +3,14 @@
 """What moves in one camera's view of one person, as signals on a common grid of time."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from ..observation import View2D
-from ..tracks.tracklets import Tracklets
-
-__all__ = ['GRID_HZ', 'Motion', 'Track2D', 'track_motions', 'tracks_of_views']
+__all__ = ['GRID_HZ', 'Motion', 'Track2D', 'track_motions']
 
 Array = NDArray[np.float64]
 
@@ -55,21 +52,6 @@ class Motion:
     seen: Array
     px: Array
     size: Array
-
-
-def tracks_of_views(views: Iterable[View2D]) -> dict[str, list[Track2D]]:
-    """The people of every camera as tracks; views of a camera come in order of time. Cameras are independent."""
-    open_: dict[str, Tracklets] = {}
-    rows: dict[str, dict[int, list[tuple[float, Array, Array]]]] = {}
-    for view in views:
-        numbers = open_.setdefault(view.camera, Tracklets()).update(view)
-        found = rows.setdefault(view.camera, {})
-        for person, number in enumerate(numbers):
-            if number >= 0:
-                found.setdefault(int(number), []).append(
-                    (view.stamp, view.keypoints[person], view.confidence[person]))
-    return {camera: [Track2D(np.array([r[0] for r in t]), np.stack([r[1] for r in t]), np.stack([r[2] for r in t]))
-                     for t in found.values()] for camera, found in rows.items()}
 
 
 def track_motions(tracks: Mapping[str, Sequence[Track2D]]) -> dict[str, list[Motion]]:
