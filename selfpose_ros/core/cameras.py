@@ -98,6 +98,11 @@ class Cameras:
         i = np.asarray(index)
         return Cameras(self.R[i], self.t[i], self.focal[i], self.centre[i])
 
+    def joined(self, others: Cameras) -> Cameras:
+        """These and others of the same frame, after them."""
+        return Cameras(np.concatenate([self.R, others.R]), np.concatenate([self.t, others.t]),
+                       np.concatenate([self.focal, others.focal]), np.concatenate([self.centre, others.centre]))
+
     def moved(self, delta: Array) -> Cameras:
         """The cameras with the parameters of `layout` changed by delta (V, EACH)."""
         c = self.layout

@@ -15,6 +15,7 @@ from oracle import Oracle
 from scenes import EXACT, Scene, rotation_errors, scene
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.noise import NoiseModel
@@ -295,6 +296,19 @@ def test_sightings_are_moved_to_their_instants() -> None:
     some = (np.abs(step) > 1.) & (np.abs(step) < 6.)             # neither still nor faster than is interpolated
     # stamps are late by .02 s: what is shown at an instant was stamped later, so it lags
     assert np.median(moved[some] / step[some]) == pytest.approx(-.02 * FPS, abs=.06)
+
+
+@pytest.mark.parametrize('missing', [0, 3])
+def test_a_rig_that_lacks_a_camera_gets_it(missing: int) -> None:
+    s, d = three(), sightings()
+    there = [v for v in range(4) if v != missing]
+    start = Start(tuple(s.rig.cameras[v] for v in there), truth(s).take(there), BONE_PRIOR_M)
+    found = solve_everybody(d, SolverConfig(frames=60), start=start)
+    assert not isinstance(found, NotSolved) and not found.overturned
+    names = found.solution.tracks.cameras
+    assert names == (*start.names, s.rig.cameras[missing])
+    R, true = found.solution.state.cameras.R, s.rig.R[[s.rig.cameras.index(n) for n in names]]
+    assert rotation.angle_deg(R @ R[0].T, true @ true[0].T).max() < 3.
 
 
 def test_the_likeliest_candidate_need_not_be_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

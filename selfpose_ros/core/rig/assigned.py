@@ -17,7 +17,7 @@ from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
 from .sightings import Sightings
 
-__all__ = ['Assignment', 'assign_all']
+__all__ = ['Assignment', 'assign_all', 'bodies_of']
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -118,6 +118,11 @@ def assign_all(d: Sightings, cameras: Cameras, noise: NoiseModel, explained: flo
     expected[row, v] = True
     return Assignment(n, k, who, misfit, float((told & counts).sum() / max(total, 1)), total,
                       float(good.sum() / max(expected[good.any(1)].sum(), 1)))
+
+
+def bodies_of(d: Sightings, cameras: Cameras, noise: NoiseModel, found: Assignment) -> Array:
+    """(N, 17, 3) the bodies of an assignment's poses; NaN = seen in fewer than two views."""
+    return _misfit(d, cameras, noise, found.instant, found.chosen)[1]
 
 
 def _inside(d: Sightings, cameras: Cameras, X: Array) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from ..noise import NoiseModel
 from .alike import alike
 from .assigned import Assignment, assign_all
 from .clocks import with_clocks
+from .further import further_camera
 from .hypotheses import Hypothesis, Tracklet, hypotheses, poses_of
 from .largest import solve_largest
 from .late import late_cameras, out_of_step_text
@@ -41,6 +42,8 @@ _CLEAR, _LIKELY, _SUPPORT = .75, .68, .6
 _RIVAL, _AS_MUCH, _OTHER_DEG = .9, .95, 20.
 #: a rig is overturned by one that explains more: this share of it is what the old one reaches at most
 _OVERTURNED = .85
+#: a further camera explains more by this much at least
+_FURTHER = 1.05
 #: single people who are tried where everybody at once fails
 _ALONE = 3
 #: rounds of adjustment and assignment
@@ -104,7 +107,7 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     noise = noise or NoiseModel.prior(d.image_size)
     known = None
     if start is not None and set(start.names) <= set(d.cameras):
-        known = _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise))
+        known = _with_further(few, _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise)))
     likely, refused = _likely(few, config, known)
     if not likely:
         return refused if refused is not None else NotSolved(
@@ -180,6 +183,8 @@ def _likely(d: Sightings, config: SolverConfig,
             best = tried
     if best is None:
         return [], refused
+    whole = _with_further(d, best)
+    candidates, best = [whole if c is best else c for c in candidates], whole
     rivals = [c for c in candidates if c is not best and c.names == best.names and c.assignment.support >= _CLEAR
               and _worth(c) >= _AS_MUCH * _worth(best) and _apart(c.guess.cameras, best.guess.cameras)]
     return [best, *rivals[:1]], refused
@@ -214,6 +219,22 @@ def _part(d: Sightings, names: tuple[str, ...]) -> Sightings:
 
 def _candidate(d: Sightings, names: tuple[str, ...], guess: FirstGuess) -> _Candidate:
     return _Candidate(names, guess, assign_all(_part(d, names), guess.cameras, guess.noise, _ROUGHLY))
+
+
+def _with_further(d: Sightings, c: _Candidate) -> _Candidate:
+    """With the cameras that it lacks, as far as they explain more."""
+    for camera in d.cameras:
+        v = d.cameras.index(camera)
+        if camera in c.names or not d.present[:, v].any():
+            continue
+        placed = further_camera(d, v, c.names, c.guess.cameras, c.guess.noise, c.assignment)
+        if placed is None:
+            continue
+        names = (*c.names, camera)
+        more = _candidate(d, names, replace(c.guess, cameras=c.guess.cameras.joined(placed)))
+        if more.assignment.support >= _SUPPORT and _worth(more) > _FURTHER * _worth(c):
+            c = more
+    return c
 
 
 def _tried(d: Sightings, cameras: tuple[int, ...], people: tuple[tuple[Tracklet, ...], ...],
