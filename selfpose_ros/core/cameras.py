@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cameras of a rig as one value: projection, its derivatives, rays, and the layout of their parameters.
 
-Nobody else divides by depth. Pixels are undistorted and square (see `camera.undistort`); camera axes are those of
-REP-103's optical frames: x right, y down, z forward. x_cam = R x + t in whatever frame and unit the points are in.
+Nobody else divides by depth. Pixels are square, and those of the lens that the cameras have: a pinhole where they have
+none (see `camera.undistort` for lenses that are known). Camera axes are those of REP-103's optical frames: x right,
+y down, z forward. x_cam = R x + t in whatever frame and unit the points are in.
 """
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rotation
+from .radial import distorted, fold_radius, undistorted
 
 __all__ = ['NEAREST', 'CameraLayout', 'Cameras']
 
@@ -25,18 +27,19 @@ NEAREST = .2
 
 @dataclass(frozen=True)
 class CameraLayout:
-    """Where the parameters of V cameras stand in one vector, camera by camera: rotation, translation, log focal length.
+    """Where the parameters of V cameras stand in one vector, camera by camera: rotation, translation, log focal length,
+    lens.
 
     A rotation is the vector w of `rotation.exp(w) @ R`, rad; a translation is added to t; a focal length is multiplied
-    by exp(its parameter).
+    by exp(its parameter); k1 and k2 of the lens are added to.
     """
 
     cameras: int
 
     #: parameters of one camera, and where each group of them stands
-    EACH = 7
-    ROTATION, TRANSLATION, FOCAL = slice(0, 3), slice(3, 6), 6
-    POSE = slice(0, 6)
+    EACH = 9
+    ROTATION, TRANSLATION, FOCAL, LENS = slice(0, 3), slice(3, 6), 6, slice(7, 9)
+    POSE, INTRINSIC = slice(0, 6), slice(6, 9)
 
     @property
     def size(self) -> int:
@@ -69,16 +72,18 @@ class CameraLayout:
 
 @dataclass(frozen=True)
 class Cameras:
-    """V pinhole cameras with square pixels.
+    """V cameras with square pixels.
 
     Attributes:
         R: (V, 3, 3).  t: (V, 3).  focal: (V,) px.  centre: (V, 2) principal points, px.
+        lens: (V, 2) radial distortion k1, k2, see `radial`; None = pinholes.
     """
 
     R: Array
     t: Array
     focal: Array
     centre: Array
+    lens: Array | None = None
 
     def __len__(self) -> int:
         return len(self.R)
@@ -96,7 +101,7 @@ class Cameras:
     def take(self, index: ArrayLike | Sequence[int]) -> Cameras:
         """Some of the cameras, in the order of `index`."""
         i = np.asarray(index)
-        return Cameras(self.R[i], self.t[i], self.focal[i], self.centre[i])
+        return Cameras(self.R[i], self.t[i], self.focal[i], self.centre[i], None if self.lens is None else self.lens[i])
 
     def joined(self, others: Cameras) -> Cameras:
         """These and others of the same frame, after them."""
@@ -106,16 +111,35 @@ class Cameras:
     def moved(self, delta: Array) -> Cameras:
         """The cameras with the parameters of `layout` changed by delta (V, EACH)."""
         c = self.layout
+        lens = self.lens
+        if lens is not None or delta[:, c.LENS].any():
+            lens = self.lenses + delta[:, c.LENS]
         return Cameras(rotation.exp(delta[:, c.ROTATION]) @ self.R, self.t + delta[:, c.TRANSLATION],
-                       self.focal * np.exp(delta[:, c.FOCAL]), self.centre)
+                       self.focal * np.exp(delta[:, c.FOCAL]), self.centre, lens)
 
     def scaled(self, k: float) -> Cameras:
         """For points whose coordinates are multiplied by k: the pictures stay."""
-        return Cameras(self.R, self.t * k, self.focal, self.centre)
+        return Cameras(self.R, self.t * k, self.focal, self.centre, self.lens)
+
+    @property
+    def lenses(self) -> Array:
+        """(V, 2) k1, k2; zeros of pinholes."""
+        return np.zeros((len(self.R), 2)) if self.lens is None else self.lens
+
+    @property
+    def pinholes(self) -> Cameras:
+        """The same cameras without the distortion of their lenses: of undistorted pixels."""
+        return Cameras(self.R, self.t, self.focal, self.centre)
+
+    @property
+    def reach(self) -> Array:
+        """(V,) px from the principal point, up to where the lens model holds: there it folds back; inf = nowhere."""
+        return self.focal * fold_radius(self.lenses)
 
     def rays(self, px: Array) -> Array:
         """Pixels (..., V, J, 2) to normalised image coordinates x/z, y/z."""
-        return np.asarray((px - self.centre[:, None]) / self.focal[:, None, None])
+        n = np.asarray((px - self.centre[:, None]) / self.focal[:, None, None])
+        return n if self.lens is None else undistorted(n, self.lens[:, None])
 
     def ray_weight(self, sigma: Array) -> Array:
         """Standard deviations (..., V, J) px to inverse variances of the normalised coordinates; 0 where inf."""
@@ -140,6 +164,8 @@ class Cameras:
     def pixels(self, C: Array) -> Array:
         """Points (..., V, J, 3) in the axes of the cameras to pixels (..., V, J, 2)."""
         n = C[..., :2] / np.maximum(C[..., 2:], NEAREST)
+        if self.lens is not None:
+            n = distorted(n, self.lens[:, None])[0]
         return np.asarray(n * self.focal[:, None, None] + self.centre[:, None])
 
     def project_linear(self, X: Array, shift: Array | None = None) -> tuple[Array, Array]:
@@ -161,6 +187,8 @@ class Cameras:
         own[..., c.ROTATION] = np.cross(Y[..., None, :], A)                  # d(exp(w) Y) = -[Y]x w
         own[..., c.TRANSLATION] = A
         own[..., c.FOCAL] = px - self.centre[:, None]
+        n = C[..., :2] / np.maximum(C[..., 2:], NEAREST)
+        own[..., c.LENS] = self.focal[:, None, None, None] * distorted(n, self.lenses[:, None])[2]
         return px, np.matmul(A, self.R[:, None]), own
 
     def _shifted(self, X: Array, shift: Array) -> Array:
@@ -173,4 +201,7 @@ class Cameras:
         A = np.zeros((*C.shape[:-1], 2, 3))
         A[..., 0, 0] = A[..., 1, 1] = f
         A[..., 2] = C[..., :2] * (-f / z)[..., None]
-        return A
+        if self.lens is None:
+            return A
+        n = C[..., :2] / z[..., None]
+        return np.asarray(np.matmul(distorted(n, self.lens[:, None])[1], A))

@@ -12,7 +12,7 @@ from .health import CameraStatus, EstimatorStatus, HealthMonitor
 from .history import History
 from .lifting import Lifter, pinhole
 from .observation import MultiView, Skeleton3D
-from .person_view import Detections, Row
+from .person_view import Detections, Row, through
 from .rig import Rig
 from .rig.sightings import SightingsLog
 from .rig_model import RigModel
@@ -128,7 +128,8 @@ class Estimator:
         self._now = now
         self._take(self._rig.take_saved(observation, step))
         self._take(self._rig.resize(observation))
-        detections = Detections.of(observation, self._tracklets.update(observation))
+        lenses = self._rig.lenses
+        detections = Detections.of(observation, self._tracklets.update(observation), lenses)
         self._log.lift_every_s = _LIFT_TRUSTED_S if self._rig.state.trusted else _LIFT_S
         self._log.add(detections)
         self._people.see(detections)
@@ -138,6 +139,8 @@ class Estimator:
         if row:
             self._history.add(now, self._lifted(row))
         self._solve(now)
+        if self._rig.lenses is not lenses:
+            detections, row = detections.through(self._rig.lenses), through(row, self._rig.lenses)
         self._last = []
         if self._rig.model is not None:
             self._last = self._people.update(detections, row) if people is None else people
@@ -179,7 +182,7 @@ class Estimator:
         elif model is not None and change is Change.NEW_WORLD and self._several and self._rig.state.solved:
             people.begin_anew(model)
         elif model is not None and change in (Change.SOLVED, Change.NEW_WORLD):
-            people.adopt(model, self._history.newest(_AGAIN_ROWS), change is Change.NEW_WORLD)
+            people.adopt(model, self._history.newest(_AGAIN_ROWS, model.lenses), change is Change.NEW_WORLD)
         elif model is not None:
             people.model = model
             if change is Change.CAMERAS:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Intrinsics
-from .person_view import Row
+from .person_view import Lenses, Row, through
 from .resample import move_in_time
 from .rig.largest import saw_enough
 from .rig.solver import Tracks
@@ -67,7 +67,7 @@ class History:
         """The person's views at an instant, s; lifted poses are kept with them."""
         kept = {}
         for camera, view in row.items():
-            if np.isfinite(view.keypoints[:, 0]).sum() < _FEWEST:
+            if np.isfinite(view.raw[:, 0]).sum() < _FEWEST:
                 continue
             if self.image_size.get(camera, view.image_size) != view.image_size:
                 self.drop(camera)                           # the camera changed its resolution: old pixels mean nothing
@@ -94,15 +94,15 @@ class History:
         self.image_size.clear()
         self.intrinsics.clear()
 
-    def newest(self, n: int) -> list[tuple[float, Row]]:
-        """The newest rows, oldest first: stamp and views."""
-        return [(r.stamp, r.views) for r in self._rows[-n:]]
+    def newest(self, n: int, lenses: Lenses | None = None) -> list[tuple[float, Row]]:
+        """The newest rows, oldest first: stamp and views, undistorted by the lenses of a rig."""
+        return [(r.stamp, through(r.views, lenses or {})) for r in self._rows[-n:]]
 
     def tracks(self, cameras: tuple[str, ...] | None = None, since: float = -np.inf) -> Tracks:
-        """All rows as arrays, views brought to the rows' stamps."""
+        """All rows as arrays for a solve, views brought to the rows' stamps; pixels as they were given."""
         cams = cameras or self.cameras
         rows = [r for r in self._rows if r.stamp >= since]
-        return tracks_from_rows([(r.stamp, r.views) for r in rows], cams,
+        return tracks_from_rows([(r.stamp, through(r.views, {})) for r in rows], cams,
                                 np.array([self.image_size[c] for c in cams]),
                                 tuple(self.intrinsics.get(c) for c in cams))
 

@@ -18,6 +18,7 @@ from .fusion.triangulation import triangulate
 from .lifting import pinhole
 from .noise import NoiseModel
 from .rig import Rig
+from .rig.lens import unknown_lenses
 from .rig.solver import Solution, Tracks, evenly, problem_of
 from .rig.world import MetricScale, World, find_world, metric_scale
 from .rig_model import RigModel, common_cameras
@@ -26,10 +27,17 @@ __all__ = ['RigModel', 'contradicts_lifted', 'lifted_model', 'model_from_rig', '
 
 Array = NDArray[np.float64]
 
-def _lenses(known: Sequence[Intrinsics | None]) -> tuple[Array, Array]:
-    """Distortion (V, 5) and fy / fx (V,) of intrinsics; none and one where they are unknown."""
-    return (np.array([np.zeros(5) if k is None else k.distortion[:5] for k in known]),
-            np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known]))
+def _lenses(known: Sequence[Intrinsics | None], found: Array | None = None) -> tuple[Array, Array]:
+    """Distortion (V, 5) and fy / fx (V,) of intrinsics; k1, k2 (V, 2) that were found, or none, and one where they are
+    unknown.
+    """
+    lens = np.zeros((len(known), 5))
+    for v, k in enumerate(known):
+        if k is not None:
+            lens[v] = k.distortion[:5]
+        elif found is not None:
+            lens[v, :2] = found[v]
+    return lens, np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known])
 
 
 def model_from_solution(
@@ -54,10 +62,10 @@ def model_from_solution(
         world = _turned_alike(measured, world, np.median(X[:, 0], axis=0))
     R = s.cameras.R @ world.R.T
     late = solution.clock_offset_s if len(solution.clock_offset_s) else np.zeros(len(tracks.cameras))
-    return RigModel(tracks.cameras, replace(s.cameras, R=R, t=s.cameras.t * scale.factor - R @ world.t),
-                    tracks.image_size, *_lenses(tracks.intrinsics), solution.bones * scale.factor, solution.noise,
-                    level, solution.quality, solution.rotation_sigma_deg, late, world, scale,
-                    float(tracks.stamp.max()), solution, solution.reprojection_px)
+    geometry = replace(s.cameras.pinholes, R=R, t=s.cameras.t * scale.factor - R @ world.t)
+    return RigModel(tracks.cameras, geometry, tracks.image_size, *_lenses(tracks.intrinsics, s.cameras.lens),
+                    solution.bones * scale.factor, solution.noise, level, solution.quality, solution.rotation_sigma_deg,
+                    late, world, scale, float(tracks.stamp.max()), solution, solution.reprojection_px)
 
 
 #: instants by which a world is carried over from one model to the next
@@ -70,7 +78,7 @@ def _same_world(solution: Solution, scale: float, keep: RigModel) -> World:
     pick = evenly(np.arange(n), _COMPARED_ROWS)
     here, there = common_cameras(solution.tracks.cameras, keep.cameras)
     tracks = solution.tracks.rows(pick).views(np.array(here))
-    kp, conf, cameras = tracks.kp, tracks.confidence, keep.geometry.take(there)
+    kp, conf, cameras = tracks.kp, tracks.confidence, unknown_lenses(keep.seen.take(there), tracks.intrinsics)
     seen = np.isfinite(kp).all(-1) & (conf > 0)
     sigma = keep.noise.sigma(np.where(seen, conf, 1.))
     weight = cameras.ray_weight(np.where(seen, sigma, np.inf))

@@ -162,7 +162,7 @@ def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig
     last: dict[int, Person] = {}
     causal = []
     for n, f in enumerate(frames):
-        detections = Detections.of(f, tracklets.update(f))
+        detections = Detections.of(f, tracklets.update(f), model.lenses)
         people.see(detections)
         first = {c: v for c, v in detections.first().items() if alone and c in model.cameras}
         causal.append(people.update(detections, first))

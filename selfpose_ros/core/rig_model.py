@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .camera import Intrinsics
 from .cameras import Cameras
 from .noise import NoiseModel
 from .rig import Rig
@@ -30,8 +32,9 @@ class RigModel:
     """Cameras in metres in the world frame, the body that they were found with, and how good that is.
 
     Attributes:
-        cameras: (V,) names.  geometry: where they are in the world, and their lenses, of undistorted square pixels.
-        image_size: (V, 2) px.  distortion: (V, 5).  aspect: (V,) fy / fx of known intrinsics.
+        cameras: (V,) names.  geometry: where they are in the world, and their focal lengths, of undistorted square
+            pixels.
+        image_size: (V, 2) px.  distortion: (V, 5), known or found.  aspect: (V,) fy / fx of known intrinsics.
         bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.  quality: as in `Rig`.
         rotation_sigma_deg: (V,) as in `Rig`.  clock_offset_s: (V,) a camera's stamps minus true time, relative to the
             first camera, s.
@@ -98,8 +101,32 @@ class RigModel:
         """To start the next solve from: the cameras and the body as they are here, in the frame and at the scale that
         `world` and `scale` lead from.
         """
-        g, w, k = self.geometry, self.world, self.scale.factor
+        g, w, k = self.seen, self.world, self.scale.factor
         return Start(self.cameras, replace(g, R=g.R @ w.R, t=(g.t + g.R @ w.t) / k), self.bones / k)
+
+    @property
+    def seen(self) -> Cameras:
+        """The cameras with the radial distortion of their lenses: of pixels as they were given, without intrinsics."""
+        lens = self.distortion[:, :2]
+        return replace(self.geometry, lens=lens) if lens.any() else self.geometry
+
+    @cached_property
+    def lenses(self) -> dict[str, Intrinsics]:
+        """By camera, what undistorts the pixels of those that come without intrinsics; pinholes are left out."""
+        K = self.K
+        return {c: Intrinsics(K[v], self.distortion[v], 'estimated') for v, c in enumerate(self.cameras)
+                if self.distortion[v].any()}
+
+    @property
+    def K(self) -> Array:
+        """(V, 3, 3) px."""
+        g = self.geometry
+        K = np.zeros((len(g), 3, 3))
+        K[:, 0, 0] = g.focal
+        K[:, 1, 1] = g.focal * self.aspect
+        K[:, :2, 2] = g.centre
+        K[:, 2, 2] = 1.
+        return K
 
     @property
     def pinholes(self) -> dict[str, Array]:
@@ -149,12 +176,7 @@ class RigModel:
     def rig(self) -> Rig:
         """As it is published."""
         g = self.geometry
-        K = np.zeros((len(g), 3, 3))
-        K[:, 0, 0] = g.focal
-        K[:, 1, 1] = g.focal * self.aspect
-        K[:, :2, 2] = g.centre
-        K[:, 2, 2] = 1.
-        return Rig(self.cameras, K, self.distortion, self.image_size, g.R, g.t, self.quality, self.scale.source,
+        return Rig(self.cameras, self.K, self.distortion, self.image_size, g.R, g.t, self.quality, self.scale.source,
                    self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.reprojection_px,
                    self.clock_offset_s, self.frames, self.stamp)
 

@@ -17,7 +17,7 @@ from .history import History
 from .model import contradicts_lifted, lifted_model, model_from_rig, model_from_solution
 from .noise import NoiseModel
 from .observation import MultiView
-from .person_view import Detections
+from .person_view import Detections, Lenses
 from .rig import NotSolved, Rig, SolveFailed
 from .rig.largest import TRUSTED_DEG
 from .rig.sightings import Sightings, SightingsLog
@@ -32,6 +32,8 @@ from .tracks.person import Person
 
 __all__ = ['RigTracker']
 
+#: lenses without a model
+_NONE: Lenses = {}
 #: levels: instants below which a rig is a guess, and from which it may be published
 _GUESS_ROWS, _TRUSTED_ROWS = 12, 20
 #: instants that a first idea of the rig from lifted poses rests on at most; it is not renewed after so many
@@ -84,6 +86,11 @@ class RigTracker:
     def rig(self) -> Rig | None:
         """The rig, once it is trusted."""
         return self.model.rig() if self.model is not None and self.state.trusted else None
+
+    @property
+    def lenses(self) -> Lenses:
+        """Of the cameras of the model, as far as it has found any."""
+        return self.model.lenses if self.model is not None else _NONE
 
     @property
     def solving(self) -> bool:

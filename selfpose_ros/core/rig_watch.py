@@ -149,7 +149,7 @@ def _fresh(model: RigModel) -> bool:
 
 def _odd_one(here: list[str], model: RigModel, history: History, now: float) -> str | None:
     """Of three cameras or more, the one that does not fit the others, from the newest second."""
-    rows = [(s, r) for s, r in history.newest(30) if s > now - 1.2]
+    rows = [(s, r) for s, r in history.newest(30, model.lenses) if s > now - 1.2]
     here = [c for c in here if any(c in r for _, r in rows)]
     if len(here) < 3:
         return None

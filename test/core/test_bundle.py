@@ -16,6 +16,7 @@ from selfpose_ros.core.camera import project
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.rig import Rig, bundle
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust, linearise, residuals
+from selfpose_ros.core.rig.lens import LensPrior
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
@@ -52,10 +53,19 @@ def shaken(s: BundleState, seed: int = 0, size: float = 1.) -> BundleState:
                        s.bones * np.exp(size * .05 * rng.normal(size=16)))
 
 
+def behind_lenses(p: BundleProblem, s: BundleState) -> tuple[BundleProblem, BundleState]:
+    """With lenses, of which two are equal, and the prior of those that exist."""
+    unknown = np.full(3, np.nan)
+    prior = LensPrior.of(np.full((3, 2), 1000), p.centre, unknown, unknown, [(0, 2)]).with_distortion()
+    lens = np.array([[-.3, .1], [.05, .01], [-.28, .11]])
+    return replace(p, lens=prior, temper=3.), replace(s, cameras=replace(s.cameras, lens=lens))
+
+
 def moved(s: BundleState, dc: Array, dx: Array) -> BundleState:
     """The state changed as the parameters of the normal equations mean it."""
-    c, was = dc[:-16].reshape(-1, 7), s.cameras
-    there = replace(was, R=rotation.exp(c[:, :3]) @ was.R, t=was.t + c[:, 3:6], focal=was.focal * np.exp(c[:, 6]))
+    c, was = dc[:-16].reshape(-1, 9), s.cameras
+    there = replace(was, R=rotation.exp(c[:, :3]) @ was.R, t=was.t + c[:, 3:6], focal=was.focal * np.exp(c[:, 6]),
+                    lens=was.lenses + c[:, 7:])
     return BundleState(there, s.X + dx.reshape(s.X.shape), s.bones * np.exp(dc[-16:]))
 
 
@@ -67,10 +77,12 @@ def some_unseen(p: BundleProblem) -> BundleProblem:
 
 # -- derivatives
 
-def test_residuals_derivatives_are_those_of_finite_differences() -> None:
+@pytest.mark.parametrize('lens', [False, True])
+def test_residuals_derivatives_are_those_of_finite_differences(lens: bool) -> None:
     """Central differences, step 1e-6: to 1e-6 of the largest entry, measured 1e-9."""
     _, p, s = exact()
     p, s = some_unseen(p), shaken(s)
+    p, s = behind_lenses(p, s) if lens else (p, s)
     _, JX, Jc = linearise(s, p)
     h = 1e-6
     for axis in range(3):
@@ -78,8 +90,8 @@ def test_residuals_derivatives_are_those_of_finite_differences() -> None:
         e[axis] = h
         a, b = (linearise(replace(s, X=s.X + k * e), p)[0] for k in (1, -1))
         assert np.abs((a - b) / (2 * h) - JX[..., axis]).max() < 1e-6 * np.abs(JX).max()
-    for k in range(7):
-        dc = np.zeros((3, 7))
+    for k in range(9):
+        dc = np.zeros((3, 9))
         dc[:, k] = h
         flat = np.r_[dc.ravel(), np.zeros(16)]
         a, b = (linearise(moved(s, sign * flat, np.zeros(s.X.size)), p)[0] for sign in (1, -1))
@@ -88,14 +100,16 @@ def test_residuals_derivatives_are_those_of_finite_differences() -> None:
 
 @pytest.mark.parametrize('bone_weight', [1., 0.])
 @pytest.mark.parametrize('kind', ['l2', 'cauchy', 'gm'])
-def test_gradient_of_the_normal_equations_is_that_of_the_cost(kind: str, bone_weight: float) -> None:
-    """Along 12 random directions of all parameters together, with and without bones and robust loss: to 1e-6,
-    measured 4e-9.
+@pytest.mark.parametrize('lens', [False, True])
+def test_gradient_of_the_normal_equations_is_that_of_the_cost(lens: bool, kind: str, bone_weight: float) -> None:
+    """Along 12 random directions of all parameters together, with and without bones, robust loss and a prior of lenses
+    whose observations count less: to 1e-6, measured 4e-9.
     """
     _, p, s = exact()
     p, s = replace(some_unseen(p), bone_weight=bone_weight), shaken(s)
-    prior = bundle._bone_prior(p)
-    _, _, _, gx, gc = bundle._normal_equations(s, p, 3., kind, prior)
+    p, s = behind_lenses(p, s) if lens else (p, s)
+    prior = bundle.bone_prior(p)
+    _, _, _, gx, gc = bundle.normal_equations(s, p, 3., kind, prior)
     rng = np.random.default_rng(2)
     for _ in range(12):
         dc, dx = rng.normal(size=gc.size) * .3, rng.normal(size=gx.size)
@@ -110,14 +124,14 @@ def test_second_derivative_is_exact_where_residuals_vanish() -> None:
     """At the noise-free solution Gauss-Newton's matrix is the true one, along random directions to 1e-4."""
     _, p, s = exact()
     p = replace(p, log_focal=np.log(s.cameras.focal), bone_mean=s.bones)
-    prior = bundle._bone_prior(p)
-    Hxx, Hxc, Hcc, _, _ = bundle._normal_equations(s, p, 3., 'l2', prior)
+    prior = bundle.bone_prior(p)
+    Hxx, Hxc, Hcc, _, _ = bundle.normal_equations(s, p, 3., 'l2', prior)
     rng = np.random.default_rng(3)
     for _ in range(6):
         dc, dx = rng.normal(size=len(Hcc)) * .3, rng.normal(size=s.X.size)
         h = 1e-6
         (_, _, _, gx1, gc1), (_, _, _, gx0, gc0) = (
-            bundle._normal_equations(moved(s, k * h * dc, k * h * dx), p, 3., 'l2', prior) for k in (1, -1))
+            bundle.normal_equations(moved(s, k * h * dc, k * h * dx), p, 3., 'l2', prior) for k in (1, -1))
         dxn = dx.reshape(len(s.X), -1)
         want_c = Hcc @ dc + np.einsum('nia,ni->a', Hxc, dxn)
         want_x = np.einsum('nij,nj->ni', Hxx, dxn) + Hxc @ dc
@@ -178,8 +192,8 @@ def test_gauge_first_camera_and_known_focal_lengths_are_held() -> None:
     assert rotation_errors(out.state.cameras.R, start.cameras.R).max() > 1.
     assert np.abs(out.state.cameras.t[0]).max() < 1e-14
     assert np.array_equal(out.state.cameras.focal, s.cameras.focal)
-    held = np.r_[np.arange(6), 6, 13, 20]
-    assert not out.covariance[held].any() and (np.diag(out.covariance)[[7, 8, 9, 14]] > 0).all()
+    held = np.r_[np.arange(6), 6:9, 15:18, 24:27]
+    assert not out.covariance[held].any() and (np.diag(out.covariance)[[9, 10, 11, 18]] > 0).all()
 
 
 def test_scale_is_that_of_the_prior_body_whatever_it_starts_from() -> None:
@@ -200,7 +214,7 @@ def test_adjusting_never_makes_it_worse() -> None:
     _, p, s = exact(3, 8)
     for seed in range(5):
         start = shaken(s, seed, 3.)
-        before = bundle._cost(bundle._rescale(start, p), p, 3., 'gm', bundle._bone_prior(p))
+        before = bundle._cost(bundle._rescale(start, p), p, 3., 'gm', bundle.bone_prior(p))
         out = adjust(start, p, steps=1 + seed)
         assert out.cost * np.isfinite(p.sigma).sum() <= before
 
@@ -255,7 +269,7 @@ def test_a_point_behind_a_camera_gives_numbers() -> None:
 def test_symmetry_of_the_body_is_part_of_the_prior() -> None:
     """A left thigh 10 % longer than the right costs, the same on both sides costs little."""
     _, p, s = exact(2, 2)
-    prior = bundle._bone_prior(p)
+    prior = bundle.bone_prior(p)
     thigh = next(k for k in range(16) if (BONE_A[k], BONE_B[k]) == (1, 2))
     one, both = s.bones.copy(), s.bones.copy()
     one[thigh] *= 1.1
@@ -275,7 +289,7 @@ def test_covariance_does_not_depend_on_how_the_adjustment_went() -> None:
     again = adjust(best.state, noisy, steps=3, tolerance=0.)          # nothing is left to gain: every step fails
     np.testing.assert_allclose(again.covariance, best.covariance, rtol=.02, atol=1e-9)
     spread = np.sqrt(np.diag(best.covariance))
-    assert (spread[7:] > 0).all() and (spread[:6] == 0).all() and spread[6] > .005
+    assert (spread.reshape(3, 9)[1:, :7] > 0).all() and (spread[:6] == 0).all() and spread[6] > .005
     assert not adjust(best.state, noisy, steps=3, covariance=False).covariance.any()
 
 
@@ -288,8 +302,8 @@ def test_covariance_is_the_spread_of_the_estimates() -> None:
         r = adjust(truth, noisy, scale=30., steps=20)
         spread = np.sqrt(np.diag(r.covariance))
         turned = np.stack([rotation.log(r.state.cameras.R[v] @ truth.cameras.R[v].T) for v in range(1, 3)])
-        z.append(np.r_[(turned / spread.reshape(3, 7)[1:, :3]).ravel(),
-                       np.log(r.state.cameras.focal / truth.cameras.focal) / spread[6::7]])
+        z.append(np.r_[(turned / spread.reshape(3, 9)[1:, :3]).ravel(),
+                       np.log(r.state.cameras.focal / truth.cameras.focal) / spread[6::9]])
     rms = np.sqrt(np.mean(np.square(z), axis=0))
     assert (rms > .6).all() and (rms < 1.4).all(), rms
 
@@ -299,7 +313,7 @@ def test_what_is_alike_on_both_sides_is_symmetrical() -> None:
     a left thigh and a right shin the square of their difference over its spread.
     """
     _, p, _ = exact(2, 2)
-    _, precision = bundle._bone_prior(replace(p, bone_log_sigma=np.full(16, 1e3)))
+    _, precision = bundle.bone_prior(replace(p, bone_log_sigma=np.full(16, 1e3)))
     bone = {(BONE_A[k], BONE_B[k]): k for k in range(16)}
     left, right = (bone[1, 2], bone[2, 3]), (bone[4, 5], bone[5, 6])
     assert [MIRROR_BONE[k] for k in left] == list(right)
@@ -315,7 +329,7 @@ def test_no_step_goes_too_far_whichever_way() -> None:
     more; and there and back are alike.
     """
     _, _, s = exact()
-    ahead, back = (bundle._step(s, np.r_[np.tile([0., 0, 0, 0, 0, 0, k], 3), np.full(16, k)],
+    ahead, back = (bundle._step(s, np.r_[np.tile([0., 0, 0, 0, 0, 0, k, 0, 0], 3), np.full(16, k)],
                                 np.full((len(s.X), 51), k)) for k in (50., -50.))
     np.testing.assert_allclose(ahead.X - s.X, s.X - back.X)
     assert 0 < (ahead.X - s.X).max() < 2.

@@ -3,6 +3,8 @@
 """Every derivative against finite differences, every sign against a camera that one can picture."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,12 @@ def cameras() -> Cameras:
     R = rotation.exp(rng.normal(0, .4, (3, 3)))
     return Cameras(R, rng.normal(0, .2, (3, 3)) + [0, 0, 4.], np.array([500., 640., 900.]),
                    np.array([[320., 240.], [310., 250.], [500., 500.]]))
+
+
+@pytest.fixture(params=['pinhole', 'lens'])
+def any_cameras(request: pytest.FixtureRequest, cameras: Cameras) -> Cameras:
+    return cameras if request.param == 'pinhole' else replace(
+        cameras, lens=np.array([[-.3, .1], [.1, -.01], [0., 0.]]))
 
 
 @pytest.fixture
@@ -33,27 +41,27 @@ def test_right_is_right_and_down_is_down():
     np.testing.assert_allclose(camera.depth(np.array([[3., 0., 0.]])), [[5.]])
 
 
-def test_derivatives_are_those_of_the_projection(cameras: Cameras, points: np.ndarray):
-    px, by_point, by_camera = cameras.project_jacobian(points)
-    np.testing.assert_array_equal(px, cameras.project(points))
+def test_derivatives_are_those_of_the_projection(any_cameras: Cameras, points: np.ndarray):
+    px, by_point, by_camera = any_cameras.project_jacobian(points)
+    np.testing.assert_array_equal(px, any_cameras.project(points))
     h = 1e-6
     for a in range(3):
         step = np.zeros(3)
         step[a] = h
-        difference = (cameras.project(points + step) - cameras.project(points - step)) / (2 * h)
+        difference = (any_cameras.project(points + step) - any_cameras.project(points - step)) / (2 * h)
         np.testing.assert_allclose(by_point[..., a], difference, atol=1e-4)
     for k in range(CameraLayout.EACH):
         delta = np.zeros((3, CameraLayout.EACH))
         delta[:, k] = h
-        difference = (cameras.moved(delta).project(points) - cameras.moved(-delta).project(points)) / (2 * h)
+        difference = (any_cameras.moved(delta).project(points) - any_cameras.moved(-delta).project(points)) / (2 * h)
         np.testing.assert_allclose(by_camera[..., k], difference, atol=1e-3)
 
 
-def test_rays_undo_the_projection(cameras: Cameras, points: np.ndarray):
-    C = cameras.in_axes(points)
-    np.testing.assert_allclose(cameras.rays(cameras.project(points)), C[..., :2] / C[..., 2:], atol=1e-12)
-    np.testing.assert_allclose(cameras.ray_weight(np.full((3, 17), 2.))[:, 0], (cameras.focal / 2) ** 2)
-    assert cameras.ray_weight(np.full((3, 1), np.inf)).max() == 0
+def test_rays_undo_the_projection(any_cameras: Cameras, points: np.ndarray):
+    C = any_cameras.in_axes(points)
+    np.testing.assert_allclose(any_cameras.rays(any_cameras.project(points)), C[..., :2] / C[..., 2:], atol=1e-12)
+    np.testing.assert_allclose(any_cameras.ray_weight(np.full((3, 17), 2.))[:, 0], (any_cameras.focal / 2) ** 2)
+    assert any_cameras.ray_weight(np.full((3, 1), np.inf)).max() == 0
 
 
 def test_a_point_behind_a_camera_is_as_one_close_in_front_and_does_not_pull_it(cameras: Cameras):
@@ -65,15 +73,15 @@ def test_a_point_behind_a_camera_is_as_one_close_in_front_and_does_not_pull_it(c
     assert not by_point[0].any() and not by_camera[0][..., CameraLayout.POSE].any()
 
 
-def test_each_camera_sees_joints_where_they_were_at_its_own_time(cameras: Cameras, points: np.ndarray):
+def test_each_camera_sees_joints_where_they_were_at_its_own_time(any_cameras: Cameras, points: np.ndarray):
     shift = np.random.default_rng(7).normal(0, .1, (2, 3, 17, 3))
-    seen = cameras.project(points, shift)
+    seen = any_cameras.project(points, shift)
     for v in range(3):
-        np.testing.assert_allclose(seen[:, v], cameras.take([v]).project(points + shift[:, v])[:, 0])
+        np.testing.assert_allclose(seen[:, v], any_cameras.take([v]).project(points + shift[:, v])[:, 0])
 
 
-def test_scale_is_a_gauge(cameras: Cameras, points: np.ndarray):
-    np.testing.assert_allclose(cameras.scaled(1.7).project(1.7 * points), cameras.project(points))
+def test_scale_is_a_gauge(any_cameras: Cameras, points: np.ndarray):
+    np.testing.assert_allclose(any_cameras.scaled(1.7).project(1.7 * points), any_cameras.project(points))
 
 
 def test_the_layout_names_every_parameter_once():
@@ -81,13 +89,13 @@ def test_the_layout_names_every_parameter_once():
     names = np.zeros(layout.size, int)
     for v in range(3):
         own = names[layout.camera(v)]
-        for part in (layout.ROTATION, layout.TRANSLATION, layout.FOCAL):
+        for part in (layout.ROTATION, layout.TRANSLATION, layout.FOCAL, layout.LENS):
             own[part] += 1
     assert (names == 1).all()
     marked = np.arange(layout.size + 5.)
     np.testing.assert_array_equal(layout.split(marked)[:, layout.FOCAL], marked[layout.focal])
     H = np.zeros((layout.size + 2,) * 2)
-    layout.add_blocks(H, np.stack([np.full((7, 7), v + 1.) for v in range(3)]))
+    layout.add_blocks(H, np.stack([np.full((9, 9), v + 1.) for v in range(3)]))
     assert H[layout.focal[1], layout.focal[1]] == 2 and H[0, layout.size - 1] == 0 and H[-1].max() == 0
-    covariance = np.diag(np.r_[np.tile([1e-4, 4e-4, 4e-4, 1, 1, 1, 1.], 3)])
+    covariance = np.diag(np.r_[np.tile([1e-4, 4e-4, 4e-4, 1, 1, 1, 1., 1., 1.], 3)])
     np.testing.assert_allclose(layout.rotation_sigma_deg(covariance), np.rad2deg(.03))

@@ -163,7 +163,7 @@ def _links(d: Sightings, cameras: Cameras) -> tuple[Array, NDArray[np.bool_], In
     first = np.r_[0, np.cumsum(count)].astype(np.int64)
     K = int(first[-1])
     link, clash = np.zeros((K, K)), np.zeros((K, K), bool)
-    n = (np.nan_to_num(d.kp) - cameras.centre[:, None, None]) / cameras.focal[:, None, None, None]
+    n = cameras.rays(np.nan_to_num(d.kp).swapaxes(1, 2)).swapaxes(1, 2)
     ray = np.concatenate([n, np.ones((*n.shape[:-1], 1))], -1)
     ray = np.einsum('vba,tvdjb->tvdja', cameras.R, ray / np.linalg.norm(ray, axis=-1, keepdims=True))
     centres, slope = cameras.centres, d.size / cameras.focal[:, None]

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundle adjustment of cameras, moving bodies and their bone lengths from 2D joints alone.
 
-Unknown: per camera rotation, translation and log focal length; 17 joints per pose; 16 log bone lengths per person. A
-pose is one person at one instant: several people are more poses and more bones, nothing else. What ties
-the poses together, besides the cameras that stand still, is that bones keep their length and that bodies are about
-symmetric and of human size: with two views this is what fixes the focal lengths, with more it makes the rig stiff.
+Unknown: per camera rotation, translation, log focal length and, where the prior says so, k1 and k2 of its lens; 17
+joints per pose; 16 log bone lengths per person. A pose is one person at one instant: several people are more poses and
+more bones, nothing else. What ties the poses together, besides the cameras that stand still, is that bones keep their
+length and that bodies are about symmetric and of human size: with two views this is what fixes the focal lengths, with
+more it makes the rig stiff.
 Levenberg-Marquardt on the reduced camera system (Schur complement over the instants, each a dense 51 x 51 block);
 robust weights by iterative re-weighting. Gauge: the first camera is the frame of reference.
 """
@@ -20,8 +21,10 @@ from ..body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 from ..cameras import CameraLayout, Cameras
 from ..robust import robust_cost, robust_weight
 from .elimination import solve_poses
+from .lens import LensPrior
 
-__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'linearise', 'residuals', 'robust_cost',
+__all__ = ['BundleProblem', 'BundleState', 'BundleResult', 'adjust', 'bone_prior', 'centre_equations', 'gathered',
+           'held_parameters', 'linearise', 'normal_equations', 'residuals', 'robust_cost',
            'robust_weight']
 
 Array = NDArray[np.float64]
@@ -39,7 +42,7 @@ class BundleProblem:
     """What is given.
 
     Attributes:
-        kp: (N, V, 17, 2) undistorted px, any number where unseen.
+        kp: (N, V, 17, 2) px of square pixels, any number where unseen.
         sigma: (N, V, 17) px standard deviation of each observation; inf = unseen.
         centre: (V, 2) principal points, px.
         log_focal: (V,) prior of the log focal length and log_focal_sigma (V,) its spread; 0 = known, held.
@@ -48,6 +51,9 @@ class BundleProblem:
         bone_weight: 0 switches constancy of the bones off (first coarse steps).
         hold_cameras: the poses of all cameras are known and held, up to the common scale.
         person: (N,) whose pose it is, 0 .. P-1; None = all are of one person, and bones are (16,).
+        lens: prior of focal lengths and lenses, instead of that of the log focal length; None = pinholes.
+        temper: how many observations count as one: their errors are alike. Priors are weighted with it, and so is the
+            covariance.
     """
 
     kp: Array
@@ -61,6 +67,8 @@ class BundleProblem:
     bone_weight: float = 1.
     hold_cameras: bool = False
     person: NDArray[np.int64] | None = None
+    lens: LensPrior | None = None
+    temper: float = 1.
 
     @property
     def people(self) -> int:
@@ -122,7 +130,7 @@ def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
     return (px - p.kp) * k[..., None], JX, Jc
 
 
-def _bone_prior(p: BundleProblem) -> tuple[Array, Array]:
+def bone_prior(p: BundleProblem) -> tuple[Array, Array]:
     """Mean (P * 16,) and precision (P * 16, P * 16) of the log bone lengths.
 
     The scale common to all people is a gauge and pinned: left free it would shrink, so that the bones' residuals, in
@@ -159,12 +167,31 @@ def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tupl
         c += p.bone_weight * robust_cost(((n - _lengths(s, p)) / p.bone_sigma) ** 2, 3., 'cauchy').sum()
     d = np.log(s.bones).ravel() - prior[0]
     c += .5 * d @ prior[1] @ d
+    if p.lens is not None:
+        return float(c + p.temper * p.lens.cost(s.cameras))
     free = p.log_focal_sigma > 0
-    c += .5 * (((np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
+    c += .5 * p.temper * (((np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
     return float(c)
 
 
-def _normal_equations(
+def _lens_equations(s: BundleState, p: BundleProblem) -> tuple[Array, Array]:
+    """Gradient (V * EACH,) and matrix of the prior of focal lengths and lenses."""
+    layout = s.cameras.layout
+    g, H = np.zeros(layout.size), np.zeros((layout.size, layout.size))
+    if p.lens is not None:
+        own, both = p.lens.normal_equations(s.cameras)
+        layout.split(g)[:, layout.INTRINSIC] = own
+        blocks = H.reshape(layout.cameras, layout.EACH, layout.cameras, layout.EACH)
+        blocks[:, layout.INTRINSIC, :, layout.INTRINSIC] = both
+    else:
+        free = p.log_focal_sigma > 0
+        i = layout.focal[free]
+        H[i, i] = 1 / p.log_focal_sigma[free] ** 2
+        g[i] = (np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
+    return p.temper * g, p.temper * H
+
+
+def normal_equations(
     s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array],
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Hxx (N,51,51), Hxc (N,51,K), Hcc (C,C), gx (N,51), gc (C,).
@@ -195,10 +222,9 @@ def _normal_equations(
     res = r.transpose(1, 0, 2, 3).reshape(V, -1, 1)
     layout.add_blocks(Hcc, np.matmul(flat.swapaxes(1, 2), flat))
     gc[:layout.size] = np.matmul(flat.swapaxes(1, 2), res).ravel()
-    free = p.log_focal_sigma > 0
-    i = layout.focal[free]
-    Hcc[i, i] += 1 / p.log_focal_sigma[free] ** 2
-    gc[i] += (np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free] ** 2
+    gradient, matrix = _lens_equations(s, p)
+    Hcc[:layout.size, :layout.size] += matrix
+    gc[:layout.size] += gradient
     L = slice(layout.size, nc)
     d = np.log(s.bones).ravel() - prior[0]
     Hcc[L, L] += prior[1]
@@ -226,6 +252,22 @@ def _normal_equations(
     return Hxx, Hxc, Hcc, gx, gc
 
 
+def centre_equations(s: BundleState, p: BundleProblem, scale: float, kind: str) -> tuple[Array, Array]:
+    """What normal equations lack of principal points that are held, px: derivatives of the gradient (C, 2 V) of cameras
+    and bones, and (N, 51, 2 V) of the points, by the pixels that they move.
+    """
+    N, V = p.kp.shape[:2]
+    layout = s.cameras.layout
+    r, JX, Jc = linearise(s, p)
+    w = robust_weight((r * r).sum(-1), scale, kind) * np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
+    by_camera = np.zeros((layout.size + _B * p.people, 2 * V))
+    by_point = np.zeros((N, _J, 3, V, 2))
+    for v in range(V):
+        by_camera[layout.camera(v), 2 * v:2 * v + 2] = np.einsum('nj,njak->ka', w[:, v], Jc[:, v])
+        by_point[:, :, :, v] = w[:, v, :, None, None] * JX[:, v].swapaxes(-1, -2)
+    return by_camera, by_point.reshape(N, 3 * _J, 2 * V)
+
+
 def _by_person(p: BundleProblem) -> list[tuple[int, slice | NDArray[np.int64]]]:
     """Each person and the poses that are his."""
     if p.person is None:
@@ -233,29 +275,32 @@ def _by_person(p: BundleProblem) -> list[tuple[int, slice | NDArray[np.int64]]]:
     return [(q, np.nonzero(p.person == q)[0]) for q in range(p.people)]
 
 
-def _gathered(p: BundleProblem, layout: CameraLayout, A: Array, B: Array) -> Array:
-    """Sum over the poses of A' B, A (N, 51, K), B (N, 51, K) or (N, 51, 1), in the places of all C parameters: (C, C)
-    or (C, 1).
+def gathered(p: BundleProblem, layout: CameraLayout, kept: NDArray[np.int64], A: Array, B: Array) -> Array:
+    """Sum over the poses of A' B, A (N, 51, K), B (N, 51, K) or (N, 51), in the places of all C parameters: (C, C) or
+    (C,). kept: (K,) which of the cameras' parameters and the bones of one person the columns are.
 
     A pose concerns the cameras and the bones of its own person alone, so that many people cost as much as many poses
     of one.
     """
     nc = layout.size + _B * p.people
-    out = np.zeros((nc, nc if B.shape[-1] > 1 else 1))
+    out = np.zeros((nc,) * (B.ndim - 1))
     for q, of in _by_person(p):
-        block = np.einsum('nia,nib->ab', A[of], B[of], optimize=True)
-        at = np.r_[0:layout.size, layout.size + _B * q:layout.size + _B * (q + 1)]
-        out[np.ix_(at, at if B.shape[-1] > 1 else [0])] += block
+        at = np.where(kept < layout.size, kept, kept + _B * q)
+        if B.ndim == 2:
+            out[at] += np.einsum('nia,ni->a', A[of], B[of], optimize=True)
+        else:
+            out[np.ix_(at, at)] += np.einsum('nia,nib->ab', A[of], B[of], optimize=True)
     return out
 
 
-def _held(p: BundleProblem) -> NDArray[np.bool_]:
+def held_parameters(p: BundleProblem) -> NDArray[np.bool_]:
     """Camera parameters that do not move: the first camera's pose (or all of them), known focal lengths."""
     layout = CameraLayout(p.kp.shape[1])
     held = np.zeros(layout.size + _B * p.people, bool)
     cameras = layout.split(held)
     cameras[:layout.cameras if p.hold_cameras else 1, layout.POSE] = True
     cameras[:, layout.FOCAL] = p.log_focal_sigma <= 0
+    cameras[:, layout.LENS] = True if p.lens is None else ~p.lens.distorted[:, None]
     return held
 
 
@@ -270,7 +315,7 @@ def adjust(
         move_bones: adjust the bone lengths, too.  points_only: hold cameras and bones.
         covariance: work it out; else it is zero.
     """
-    s, prior, held = _rescale(state, p) if move_bones and not points_only else state, _bone_prior(p), _held(p)
+    s, prior, held = _rescale(state, p) if move_bones and not points_only else state, bone_prior(p), held_parameters(p)
     if not move_bones:
         held[-_B * p.people:] = True
     if points_only:
@@ -279,15 +324,13 @@ def adjust(
     layout = s.cameras.layout
     cameras = layout.size
     own = np.zeros((p.kp.shape[0], 1), np.int64) if p.person is None else p.person[:, None]
-    # where the parameters that a pose concerns stand among all: (N, K)
-    at = np.concatenate([np.broadcast_to(np.arange(cameras), (len(own), cameras)),
-                         cameras + _B * own + np.arange(_B)], 1)
+    kept = np.nonzero(go[:cameras + _B])[0]                   # of the parameters that concern a pose; alike for all
+    at = np.where(kept < cameras, kept, kept + _B * own)      # where they stand among all: (N, K)
     lam, cost = 1e-3, _cost(s, p, scale, kind, prior)
     used = 0
     for used in range(1, steps + 1):  # noqa: B007
-        Hxx, Hxc, Hcc, gx, gc = _normal_equations(s, p, scale, kind, prior)
-        some = go[:cameras + _B]                              # of the parameters that concern a pose; alike for all
-        Hxc[:, :, ~some] = 0.
+        Hxx, Hxc, Hcc, gx, gc = normal_equations(s, p, scale, kind, prior)
+        Hxc = Hxc[:, :, kept]
         Hcc_go, gc_go = Hcc[np.ix_(go, go)], gc[go]
         diag = np.einsum('nii->ni', Hxx)
         floor = 1e-3 * np.mean(diag) + 1e-9                   # joints that nobody sees must not make the block singular
@@ -296,8 +339,8 @@ def adjust(
             M = Hxx.copy()
             np.einsum('nii->ni', M)[:] = diag * (1 + lam) + lam * floor + 1e-6
             sol = solve_poses(M, np.concatenate([gx[..., None], Hxc], -1))
-            S = Hcc_go - _gathered(p, layout, Hxc, sol[..., 1:])[np.ix_(go, go)]
-            b = gc_go - _gathered(p, layout, Hxc, sol[..., :1])[go, 0]
+            S = Hcc_go - gathered(p, layout, kept, Hxc, sol[..., 1:])[np.ix_(go, go)]
+            b = gc_go - gathered(p, layout, kept, Hxc, sol[..., 0])[go]
             D = S.copy()
             D[np.diag_indices_from(D)] += lam * np.diag(Hcc_go) + 1e-9
             dc = np.zeros(len(go))
@@ -318,7 +361,7 @@ def adjust(
     n = max(int(np.isfinite(p.sigma).sum()), 1)
     cov = np.zeros((cameras, cameras))
     if covariance and go[:cameras].any():
-        cov = _covariance(_normal_equations(s, p, scale, kind, prior), p, go, layout)
+        cov = _covariance(normal_equations(s, p, scale, kind, prior), p, go, layout)
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
 
@@ -330,7 +373,9 @@ def _covariance(equations: tuple[Array, Array, Array, Array, Array], p: BundlePr
     cameras = layout.size
     M = Hxx.copy()
     np.einsum('nii->ni', M)[:] += 1e-6                        # joints that nobody sees
-    S = (Hcc - _gathered(p, layout, Hxc, solve_poses(M, Hxc)))[np.ix_(go, go)]
+    kept = np.nonzero(go[:cameras + _B])[0]
+    Hxc = Hxc[:, :, kept]
+    S = (Hcc - gathered(p, layout, kept, Hxc, solve_poses(M, Hxc)))[np.ix_(go, go)]
     keep = go[:cameras]
     cov = np.zeros((cameras, cameras))
     cov[np.ix_(keep, keep)] = np.linalg.pinv(S, hermitian=True)[:keep.sum(), :keep.sum()]
@@ -347,5 +392,6 @@ def _step(s: BundleState, dc: Array, dx: Array) -> BundleState:
     layout = s.cameras.layout
     c = layout.split(dc).copy()
     c[:, layout.FOCAL] = np.clip(c[:, layout.FOCAL], -.5, .5)
+    c[:, layout.LENS] = np.clip(c[:, layout.LENS], -.2, .2)
     return BundleState(s.cameras.moved(c), s.X + np.clip(dx, -1., 1.).reshape(s.X.shape),
                        s.bones * np.exp(np.clip(dc[layout.size:], -.5, .5)).reshape(s.bones.shape))

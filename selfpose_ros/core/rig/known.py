@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..body import BONE_PRIOR_M
 from ..noise import NoiseModel
-from .solver import NOWHERE_TWICE, Solution, SolverConfig, Tracks, evenly, points, problem_of, refine, usable_rows
+from .refinement import refine
+from .solver import NOWHERE_TWICE, Solution, SolverConfig, Tracks, evenly, points, problem_of, usable_rows
 from .value import NotSolved
 from .world import body_forward_score
 
@@ -39,6 +40,8 @@ def solve_with_known_cameras(tracks: Tracks, R: Array, t: Array,
     p = replace(problem_of(tracks, NoiseModel.prior(tracks.image_size)), hold_cameras=True)
     turn = R @ R[0].T
     cameras = replace(p.unposed, R=turn, t=t - turn @ t[0])
-    r, p, noise = refine(points(p, cameras, BONE_PRIOR_M), p, tracks)
-    return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), noise, r.cost, r.robust_px,
-                    body_forward_score(r.state.X), 0, p.bone_sigma)
+    found = refine(points(p, cameras, BONE_PRIOR_M), p, tracks.image_size, tracks.stamp, tracks.confidence,
+                   tracks.pieces)
+    r = found.result
+    return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), found.noise, r.cost, r.robust_px,
+                    body_forward_score(r.state.X), 0, found.problem.bone_sigma)

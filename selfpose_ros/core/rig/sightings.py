@@ -30,7 +30,8 @@ class Sightings:
 
     Attributes:
         cameras: (V,) names.  stamp: (T,) s, increasing.
-        kp: (T, V, D, 17, 2) undistorted px at the instants, NaN = not seen.  confidence: (T, V, D, 17).
+        kp: (T, V, D, 17, 2) px as they were given (`PersonView.raw`) at the instants, NaN = not seen.
+        confidence: (T, V, D, 17).
         tracklet: (T, V, D) number of the tracklet within its camera, from 0, see `tracks.tracklets`; -1 = no detection.
         size: (T, V, D) px, see `person_size`; NaN = no detection.
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
@@ -65,7 +66,7 @@ class Sightings:
                 for k, view in enumerate(row.people.get(c, ())):
                     if view.tracklet < 0:
                         continue
-                    kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.keypoints, view.confidence, view.tracklet
+                    kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.raw, view.confidence, view.tracklet
                     at[t, v, k], known[v] = view.stamp, view.intrinsics
                     if view.lifted is not None:
                         lifted[t, v, k], sigma[t, v, k] = view.lifted

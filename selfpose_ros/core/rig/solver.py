@@ -25,21 +25,19 @@ from ..fusion.triangulation import triangulate
 from ..noise import NoiseModel
 from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
-from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .flight import Flight
 from .initial import factorise, from_lifted, from_pairs
+from .lens import LensPrior, unknown_lenses
+from .refinement import Refined, refine
 from .start import Start
-from .swaps import undo_swaps
 from .value import NotSolved
 from .world import body_forward_score
 
 __all__ = ['NOWHERE_TWICE', 'FirstGuess', 'Solution', 'SolverConfig', 'Tracks', 'evenly', 'finish', 'first_guess',
-           'misfits', 'points', 'problem_of', 'refine', 'solve', 'usable_rows']
+           'misfits', 'points', 'problem_of', 'solve', 'usable_rows']
 
 Array = NDArray[np.float64]
 
-#: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
-_FINE_LOSS, _FINE_SCALE = 'gm', 8.
 #: first guesses whose cost differs by less than this share explain the images equally well
 _TIE = .004
 #: agreement with lifted poses, or with their mirror images, that decides
@@ -53,8 +51,6 @@ _MISFIT = 1.3
 _OTHER_SIDE_DEG = 20.
 #: factor on the predicted errors of a rig whose pairs of views a homography explains nearly as well
 _FLAT_DOUBT = 2.5
-#: poses are different when five joints or more have moved by this much, m
-_DISTINCT_M = .052
 #: bones whose median length sets the scale of a first guess; pelvis to thorax skips the joint that detectors invent
 _SCALE_A = np.array([0, 1, 2, 4, 5, 0, 8, 11, 12, 8, 14, 15])
 _SCALE_B = np.array([1, 2, 3, 5, 6, 8, 11, 12, 13, 14, 15, 16])
@@ -68,7 +64,7 @@ class Tracks:
 
     Attributes:
         cameras: (V,) names.  stamp: (N,) s, increasing; with several people, increasing for each of them.
-        kp: (N, V, 17, 2) undistorted px, NaN = not seen.  confidence: (N, V, 17).
+        kp: (N, V, 17, 2) px without the distortion that is known, NaN = not seen.  confidence: (N, V, 17).
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (N, V, 17, 3) what a lifter made of each view, lifted_sigma (N, V, 17), see `lifting.lift`; NaN = it was
             not asked; None = there is no lifter.
@@ -127,7 +123,8 @@ class Solution:
         state: cameras, bones, and the body at the N instants of `tracks`.
         tracks: the instants that it rests on, as they were solved: nobody looks them up elsewhere, where rows may have
             been thinned or dropped since.
-        rotation_sigma_deg: (V,) predicted error of the rotation relative to the first camera.
+        rotation_sigma_deg, log_focal_sigma, centre_sigma: (V,) predicted errors, see `place.PlaceErrors`; of centres in
+            the unit of the rig.
         noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.
         clock_offset_s: (V,) of the cameras' stamps against the first camera's; empty = none found.
         cost: robust cost per observation.  reprojection_px: median residual.
@@ -152,6 +149,8 @@ class Solution:
     flights: tuple[Flight, ...] = ()
     late: Mapping[str, float] = field(default_factory=dict)
     overturned: bool = False
+    log_focal_sigma: Array = field(default_factory=lambda: np.zeros(0))
+    centre_sigma: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def frames(self) -> int:
@@ -179,15 +178,17 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
     """Tracks as observations with the sigmas that go with their confidences; prior intrinsics where none are known."""
     V = len(tracks.cameras)
     centre, log_f, spread = tracks.image_size / 2., np.zeros(V), np.full(V, FOCAL_PRIOR[1])
+    given = np.full((2, V), np.nan)
     for v, known in enumerate(tracks.intrinsics):
         log_f[v] = np.log(FOCAL_PRIOR[0] * tracks.image_size[v].max())
         if known is not None:
             log_f[v], centre[v] = np.log(known.K[0, 0]), known.K[:2, 2]
             spread[v] = 0. if known.source == 'known' else .05
+            given[:, v] = log_f[v], spread[v]
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
     return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread,
-                         person=tracks.person)
+                         person=tracks.person, lens=LensPrior.of(tracks.image_size, centre, *given))
 
 
 def points(p: BundleProblem, cameras: Cameras, bones: Array) -> BundleState:
@@ -210,28 +211,12 @@ def _guesses(p: BundleProblem, start: Start | None, tracks: Tracks | None = None
     rays, w = unposed.rays(p.kp), unposed.ray_weight(p.sigma)
     poses = [*factorise(rays, w), *from_pairs(rays, w, unposed.focal)]
     known = [start.cameras] if start is not None and len(start.cameras) == V else []
+    if tracks is not None:
+        known = [unknown_lenses(c, tracks.intrinsics) for c in known]
     lifted = []
     if tracks is not None and tracks.lifted is not None and tracks.lifted_sigma is not None:
         lifted = from_lifted(rays, w, tracks.lifted, tracks.lifted_sigma)
     return [*(replace(unposed, R=R, t=t) for R, t in poses), *known, *(replace(unposed, R=R, t=t) for R, t in lifted)]
-
-
-def _distinct_poses(X: Array, steps: int = 5) -> int:
-    """How many clearly different poses (N, 17, 3) shows: a body that stands still gives its noise again and again.
-
-    Poses are averaged over `steps` neighbours first, which halves the noise and leaves movements.
-    """
-    n = len(X) // steps
-    if n < 2:
-        return len(X) if len(X) < steps else 1
-    mean = X[:n * steps].reshape(n, steps, 17, 3).mean(1)
-    apart = _DISTINCT_M
-    chosen: list[int] = []
-    for i in range(n):
-        far = np.linalg.norm(mean[chosen] - mean[i], axis=-1)
-        if not chosen or np.sort(far, axis=1)[:, -5].min() > apart:
-            chosen.append(i)
-    return len(chosen)
 
 
 def misfits(s: BundleState, p: BundleProblem) -> Array:
@@ -390,8 +375,8 @@ def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None
     tracks = tracks.rows(evenly(rows, config.frames))
     p = problem_of(tracks, guess.noise)
     s = points(p, guess.cameras, _bones_for(p, guess.bones))
-    r, p, noise = refine(s, p, tracks)
-    return _judge(r, p, tracks, noise, config, guess.rival_deg, guess.doubt)
+    found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces)
+    return _judge(found, tracks, config, guess.rival_deg, guess.doubt)
 
 
 def _coarse(p: BundleProblem, start: Start | None,
@@ -447,43 +432,11 @@ def _rotation_apart(A: Array, B: Array) -> float:
     return float(rotation.angle_deg(A @ A[0].T, B @ B[0].T).max())
 
 
-def refine(s: BundleState, p: BundleProblem, tracks: Tracks) -> tuple[BundleResult, BundleProblem, NoiseModel]:
-    """The fine adjustment, with exchanges undone and the noise of the 2D network and of the bones measured on the way.
-
-    Args:
-        s, p: the state to start from, and the observations of all instants of `tracks`.
-
-    Returns:
-        The result with its covariance, the problem with what was put right and measured, and the noise model.
-    """
-    conf = np.where(np.isfinite(p.sigma), tracks.confidence, 0.)
-    r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
-    prior, N = NoiseModel.prior(tracks.image_size), len(tracks.stamp)
-    named, named_conf = p, conf
-    for k in range(3):
-        p, index = undo_swaps(r.state, named)                      # each time from what the network said
-        conf = np.take_along_axis(named_conf, index, 2)
-        noise, _ = calibrate(r.state, p, conf, prior)
-        p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
-        if N >= 40:
-            p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
-        r = adjust(r.state, p, scale=_FINE_SCALE, kind=_FINE_LOSS, steps=10 if k < 2 else 25,
-                   covariance=k == 2)
-    if N > 4:
-        rho, step = lag_one_correlation(r.state, p, tracks.stamp)
-        noise = replace(noise, correlation=rho, frame_s=step)
-    return r, p, noise
-
-
-def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel, config: SolverConfig,
-           rival_deg: float, doubt: float) -> Solution | NotSolved:
-    N = len(tracks.stamp)
-    distinct = sum(_distinct_poses(r.state.X[of]) for of in tracks.pieces)
-    # errors of neighbouring instants are correlated, and a body that stands still shows the same again and again
-    rho = noise.correlation if N > 4 else 0.
-    effective = min(N * (1 - rho) / (1 + rho) + rho, 10. * distinct)
-    cov = r.covariance * N / max(effective, .5) * doubt ** 2
-    sigma = r.state.cameras.layout.rotation_sigma_deg(cov)
+def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: float,
+           doubt: float) -> Solution | NotSolved:
+    r, p, distinct, N = found.result, found.problem, found.distinct, len(tracks.stamp)
+    cov, errors = r.covariance * p.temper * doubt ** 2, found.errors.times(doubt)
+    sigma = errors.rotation_deg.copy()
     sigma[1:] = np.maximum(sigma[1:], rival_deg / 2)
     forward = body_forward_score(r.state.X)
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
@@ -510,4 +463,5 @@ def _judge(r: BundleResult, p: BundleProblem, tracks: Tracks, noise: NoiseModel,
         return NotSolved(f'the rotation of camera {tracks.cameras[int(sigma.argmax())]} is uncertain by '
                          f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers,
                          one_camera=True)
-    return Solution(r.state, tracks, cov, sigma, noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma)
+    return Solution(r.state, tracks, cov, sigma, found.noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma,
+                    log_focal_sigma=errors.log_focal, centre_sigma=errors.centre)

@@ -1,0 +1,139 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The fine adjustment of a rig: left/right exchanges undone, the noise of the 2D network and of the bones measured, and
+lenses found on the way, as far as the images tell them.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..noise import NoiseModel
+from .bundle import BundleProblem, BundleResult, BundleState, adjust
+from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
+from .lens import exists
+from .place import PlaceErrors, place_errors
+from .poses import distinct_poses
+from .swaps import undo_swaps
+
+__all__ = ['Refined', 'refine']
+
+Array = NDArray[np.float64]
+
+#: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
+_LOSS, _SCALE = 'gm', 8.
+#: fewer poses tell nothing of lenses and of how constant bones are
+_FEWEST_POSES = 40
+#: observations of one distinct pose that count
+_OF_ONE_POSE = 10.
+#: robust cost per observation below which errors are smaller than the least that a network is taken to have
+_USUAL_COST = .3
+#: log evidence by which a model of lenses must be more likely than pinholes
+_CLEARLY = 3.
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What came out.
+
+    Attributes:
+        result: with its covariance, which counts observations whose errors are alike once (`BundleProblem.temper`).
+        problem: with what was put right and measured.  noise: of the 2D network.
+        distinct: number of clearly different poses.  errors: that the rig is predicted to have.
+    """
+
+    result: BundleResult
+    problem: BundleProblem
+    noise: NoiseModel
+    distinct: int
+    errors: PlaceErrors
+
+
+def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stamp: Array, confidence: Array,
+           pieces: Sequence[NDArray[np.int64]]) -> Refined:
+    """The fine adjustment.
+
+    Args:
+        s, p: the state to start from, and the observations of N poses.
+        image_size: (V, 2) px.  stamp: (N,) s.  confidence: (N, V, 17).  pieces: poses of each person, in order of time.
+    """
+    conf = np.where(np.isfinite(p.sigma), confidence, 0.)
+    prior, N = NoiseModel.prior(image_size), len(stamp)
+    bent = p.lens is not None and s.cameras.lens is not None
+    p = _with_lenses(p) if bent else p
+    r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
+    named, named_conf, noise = p, conf, prior
+    rho, step, distinct = 0., .04, 0
+    for k in range(3):
+        p, index = undo_swaps(r.state, named)                      # each time from what the network said
+        conf = np.take_along_axis(named_conf, index, 2)
+        noise, _ = calibrate(r.state, p, conf, prior)
+        p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
+        if N >= _FEWEST_POSES:
+            p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
+        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 25, covariance=k == 2)
+        rho, step = lag_one_correlation(r.state, p, stamp) if N > 4 else (0., .04)
+        distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
+        temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)
+        p, named = replace(p, temper=temper), replace(named, temper=temper)
+        if k == 1 and p.lens is not None and not p.hold_cameras and N >= _FEWEST_POSES:
+            r, p = _lenses(r, p, image_size)
+            named = replace(named, lens=p.lens)
+    if N > 4:
+        noise = replace(noise, correlation=rho, frame_s=step)
+    return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS))
+
+
+def _effective(n: int, rho: float, distinct: int) -> float:
+    """Number of poses whose errors are independent: those of neighbouring instants are correlated, and a body that
+    stands still shows the same again and again.
+    """
+    return min(n * (1 - rho) / (1 + rho) + rho, _OF_ONE_POSE * distinct)
+
+
+def _with_lenses(p: BundleProblem) -> BundleProblem:
+    return p if p.lens is None else replace(p, lens=p.lens.with_distortion())
+
+
+def _pinholes(r: BundleResult) -> BundleState:
+    return replace(r.state, cameras=r.state.cameras.pinholes)
+
+
+def _lenses(r: BundleResult, p: BundleProblem,
+            image_size: NDArray[np.int64]) -> tuple[BundleResult, BundleProblem]:
+    """The rig with the lenses that the images tell, or with pinholes where they tell none: by evidence (Laplace's
+    approximation: what the fit gains against the volume of lenses that fit as well).
+    """
+    assert p.lens is not None
+    straight, bent = replace(p, lens=replace(p.lens, distorted=np.zeros_like(p.lens.distorted))), _with_lenses(p)
+    assert bent.lens is not None
+    if not bent.lens.distorted.any():
+        return r, p
+    a = r
+    if r.state.cameras.lens is not None:
+        a = adjust(_pinholes(r), straight, scale=_SCALE, kind=_LOSS, steps=10, covariance=False)
+    b = adjust(r.state, bent, scale=_SCALE, kind=_LOSS, steps=15)
+    if not exists(b.state.cameras, image_size).all():
+        bent = replace(bent, lens=replace(bent.lens, whole=True))
+        b = adjust(a.state, bent, scale=_SCALE, kind=_LOSS, steps=15)
+        if not exists(b.state.cameras, image_size).all():
+            return a, straight
+    gain = (a.cost - b.cost) * np.isfinite(p.sigma).sum() / p.temper
+    return (b, bent) if gain + _log_volume(b, bent) > _CLEARLY else (a, straight)
+
+
+def _log_volume(r: BundleResult, p: BundleProblem) -> float:
+    """Log of the share of the lenses of the prior that fit as well as these: half the difference of the log
+    determinants of the covariances.
+    """
+    assert p.lens is not None
+    layout, mean = r.state.cameras.layout, p.lens.means
+    which = np.zeros((2 * len(mean), layout.size))
+    for row, weight in enumerate(mean):
+        for k in range(2):
+            layout.split(which[2 * row + k])[:, layout.LENS.start + k] = weight
+    cov = which @ (r.covariance * p.temper) @ which.T
+    return float(.5 * np.linalg.slogdet(cov)[1]) - p.lens.log_volume

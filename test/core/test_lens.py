@@ -1,0 +1,197 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Lenses: the radial model and its inverse, the prior, and lenses that are found with a rig."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scenes import Scene, rotation_errors, scene, tracks_of, views_changed
+
+from selfpose_ros.core.camera import Intrinsics, project, undistort
+from selfpose_ros.core.cameras import Cameras
+from selfpose_ros.core.estimator import Estimator, EstimatorConfig
+from selfpose_ros.core.offline import reconstruct_offline
+from selfpose_ros.core.person_view import Detections
+from selfpose_ros.core.radial import distorted, fold_radius, undistorted
+from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig.lens import LensPrior, exists, unknown_lenses
+from selfpose_ros.core.rig.solver import Solution, solve
+from selfpose_ros.synthetic import ring_rig
+
+#: of action cameras, of webcams that draw in and of lenses that push out
+LENSES = np.array([[-.3, .1], [-.1, .03], [.08, -.01], [0., 0.]])
+
+
+# -- the radial model
+
+def test_derivatives_of_the_radial_model_are_those_of_finite_differences() -> None:
+    n = np.random.default_rng(1).uniform(-1, 1, (50, 4, 2))
+    _, by_point, by_lens = distorted(n, LENSES)
+    h = 1e-6
+    for a in range(2):
+        e = np.zeros(2)
+        e[a] = h
+        np.testing.assert_allclose(
+            by_point[..., a], (distorted(n + e, LENSES)[0] - distorted(n - e, LENSES)[0]) / (2 * h), atol=1e-8)
+        np.testing.assert_allclose(
+            by_lens[..., a], (distorted(n, LENSES + e)[0] - distorted(n, LENSES - e)[0]) / (2 * h), atol=1e-8)
+
+
+def test_the_inverse_undoes_the_radial_model() -> None:
+    n = np.random.default_rng(2).uniform(-1, 1, (50, 4, 2)) * [1., .9]
+    np.testing.assert_allclose(undistorted(distorted(n, LENSES)[0], LENSES), n, atol=1e-10)
+    assert not undistorted(np.zeros((4, 2)), LENSES).any()
+
+
+def test_a_lens_folds_back_where_its_radius_is_largest() -> None:
+    """k1 = -0.3 alone turns back at r = 1 / sqrt(0.9); what lies beyond is put there."""
+    lens = np.array([-.3, 0.])
+    r = 1 / np.sqrt(.9)
+    assert fold_radius(lens) == pytest.approx(r * 2 / 3)
+    np.testing.assert_allclose(undistorted(np.array([[.9, 0.]]), lens), [[r, 0.]], atol=1e-6)
+    assert np.isinf(fold_radius(np.array([[-.3, .105], [0., 0.], [.1, 0.]]))).all()
+
+
+# -- the prior
+
+def prior(V: int = 3, **more: object) -> tuple[LensPrior, Cameras]:
+    rng = np.random.default_rng(4)
+    size, unknown = np.full((V, 2), 1000), np.full(V, np.nan)
+    p = LensPrior.of(size, size / 2., unknown, unknown).with_distortion()
+    c = Cameras(np.tile(np.eye(3), (V, 1, 1)), np.zeros((V, 3)), rng.uniform(400, 2000, V), size / 2.,
+                rng.normal(0, .1, (V, 2)))
+    return replace(p, **more), c
+
+
+@pytest.mark.parametrize('more', [{}, {'same': ((0, 2),)}, {'whole': True}])
+def test_the_priors_equations_touch_its_cost_and_lie_above(more: dict[str, object]) -> None:
+    p, c = prior(**more)
+    g, H = p.normal_equations(c)
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        step = rng.normal(0, .05, (3, 3))
+
+        def at(k: float, step: np.ndarray = step) -> float:
+            d = np.zeros((3, 9))
+            d[:, 6:] = k * step
+            return p.cost(c.moved(d))
+        assert (at(1e-5) - at(-1e-5)) / 2e-5 == pytest.approx(float((g * step).sum()), rel=1e-5, abs=1e-6)
+        assert at(1.) <= at(0.) + (g * step).sum() + .5 * np.einsum('va,vawb,wb', step, H, step) + 1e-9
+
+
+def test_usual_focal_lengths_cost_little_and_others_much() -> None:
+    p, c = prior(1)
+
+    def cost(share: float) -> float:
+        return p.cost(replace(c, focal=np.array([share * 1000.]), lens=None))
+    usual = [cost(x) for x in (.5, .65, .8, .95, 1.1)]
+    assert max(usual) - min(usual) < 2.5
+    assert cost(.18) > min(usual) + 10 and cost(10.) > min(usual) + 10
+
+
+def test_equal_lenses_are_counted_once() -> None:
+    """Two cameras of one lens cost as much as one, and differ at a price."""
+    p, c = prior(1)
+    both = Cameras(*(np.concatenate([a, a]) for a in (c.R, c.t, c.focal, c.centre, c.lenses)))
+    two = replace(prior(2)[0], same=((0, 1),))
+    assert two.cost(both) == pytest.approx(p.cost(c))
+    assert len(two.means) == 1 and two.log_volume == p.log_volume
+    assert two.cost(replace(both, focal=both.focal * [1., 1.1])) > two.cost(both) + 50
+
+
+def test_what_no_camera_has() -> None:
+    size = np.full((4, 2), 1000)
+    c = Cameras(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)), np.array([180., 500., 1100., 10000.]), size / 2.)
+    assert exists(c, size).tolist() == [False, True, True, False]
+    folded = replace(c, lens=np.tile([-.3, 0.], (4, 1)))
+    assert exists(folded, size).tolist() == [False, False, True, False]      # 707 px is the corner
+
+
+def test_lenses_that_are_known_are_not_found_again() -> None:
+    _, c = prior()
+    known = ring_rig(3, 1)
+    some = unknown_lenses(c, (None, known_lens(known), None))
+    assert (some.lenses[[0, 2]] == c.lenses[[0, 2]]).all() and not some.lenses[1].any()
+    assert unknown_lenses(c, (known_lens(known),) * 3).lens is None
+
+
+def known_lens(rig: Rig) -> Intrinsics:
+    return Intrinsics(rig.K[0], rig.distortion[0])
+
+
+# -- with a rig
+
+def near(*distortion: float) -> Scene:
+    """Somebody near three cameras with wide lenses, seen far out in their pictures."""
+    rig = ring_rig(3, 2, (2., 2.6), focal_px=(450., 600.), distortion=(*distortion, 0., 0., 0.))
+    return scene(3, 6., seed=2, rig=rig, noise_px=2.)
+
+
+def test_strong_lenses_are_found_and_pinholes_stay_pinholes() -> None:
+    """k1 of -0.28 in all cameras: to 0.08 (measured 0.03), and rotations to 1 degree; none where there is none."""
+    seen = near(-.28, .098)
+    found = solve(tracks_of(seen.frames))
+    assert isinstance(found, Solution) and found.state.cameras.lens is not None
+    assert np.abs(found.state.cameras.lens[:, 0] + .28).max() < .08
+    assert rotation_errors(found.state.cameras.R, seen.rig.R).max() < 1.
+    without = solve(tracks_of(near(0., 0.).frames))
+    assert isinstance(without, Solution) and without.state.cameras.lens is None
+
+
+def test_known_intrinsics_are_held() -> None:
+    seen = near(-.28, .098)
+    frames = views_changed(seen.frames, lambda v: replace(v, intrinsics=Intrinsics(
+        seen.rig.K[int(v.camera[-1]) - 1], seen.rig.distortion[int(v.camera[-1]) - 1])))
+    found = solve(tracks_of(frames))
+    assert isinstance(found, Solution) and found.state.cameras.lens is None
+    np.testing.assert_allclose(found.state.cameras.focal, seen.rig.K[:, 0, 0], rtol=1e-12)
+
+
+def test_off_line_people_are_seen_where_the_lens_shows_them() -> None:
+    """Through the rig with its lenses, joints lie on the pixels that came: 4 px in the median (measured 2; the noise is
+    2 px for each axis).
+    """
+    seen = near(-.28, .098)
+    people, rig = reconstruct_offline(seen.frames)
+    assert isinstance(rig, Rig) and (rig.distortion[:, 0] < -.15).all()
+    off = [np.linalg.norm(project(p[0].joints, rig.K[v], rig.R[v], rig.t[v], rig.distortion[v])
+                          - f.views[v].keypoints[0], axis=-1)
+           for p, f in zip(people, seen.frames, strict=True) if p for v in range(3)]
+    assert np.nanmedian(off) < 4.
+
+
+def test_live_views_are_undistorted_with_what_was_found_and_a_saved_rig_brings_its_lenses() -> None:
+    """A rig that was saved agrees with the views of the same cameras, and is trusted again within 3.3 s."""
+    seen = near(-.28, .098)
+    estimator = Estimator(EstimatorConfig())
+    for f in seen.frames:
+        estimator.update(f)
+    model = estimator.model
+    assert model is not None and model.distortion[:, 0].max() < -.1 and set(model.lenses) == set(model.cameras)
+    view = Detections.of(seen.frames[0], None, model.lenses).first()['cam1']
+    np.testing.assert_allclose(view.raw, seen.frames[0].views[0].keypoints[0])
+    ideal = undistort(view.raw, model.lenses['cam1'])
+    np.testing.assert_allclose(view.keypoints, ideal)
+    assert np.nanmax(np.linalg.norm(ideal - view.raw, axis=-1)) > 1.
+    again = Estimator(EstimatorConfig(), rig=Rig.from_dict(model.rig().to_dict()))
+    for f in seen.frames[:50]:
+        again.update(f)
+    assert again.rig is not None
+    np.testing.assert_array_equal(again.rig.distortion, model.distortion)
+
+
+def test_a_detection_can_be_seen_through_another_lens() -> None:
+    """Undistorting begins with the pixels that came, not with those that another lens made of them."""
+    frame = near(-.28, .098).frames[0]
+    K = np.array([[500., 0, 500], [0, 500, 500], [0, 0, 1]])
+    one, two = ({'cam1': Intrinsics(K, [k, 0, 0, 0, 0], 'estimated')} for k in (-.1, -.2))
+    plain = Detections.of(frame)
+    a, b = plain.through(one), plain.through(one).through(two)
+    assert not np.array_equal(a.first()['cam1'].keypoints, b.first()['cam1'].keypoints)
+    at_once = Detections.of(frame, None, two)
+    np.testing.assert_array_equal(b.first()['cam1'].keypoints, at_once.first()['cam1'].keypoints)
+    np.testing.assert_array_equal(b.through({}).first()['cam1'].keypoints, plain.first()['cam1'].keypoints)
+    np.testing.assert_array_equal(b.views[0].keypoints[0], b.first()['cam1'].keypoints)
+    assert b.first()['cam2'] is plain.first()['cam2']
