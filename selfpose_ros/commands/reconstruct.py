@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='distance between two cameras, m: gives the scale')
     parser.add_argument('--baseline-cameras', type=_words, default=(), metavar='A,B',
                         help='the two cameras of --baseline; default: the first two by name')
+    parser.add_argument('--same-lens', type=_words, action='append', default=[], metavar='A,B,...',
+                        help='cameras with equal lenses (one type, one zoom), which share focal length and distortion; '
+                        'may be repeated')
     parser.add_argument('--max-people', type=_whole, default=EstimatorConfig.max_people, metavar='N',
                         help='no more people than this are followed (default: %(default)s)')
     parser.add_argument('--fps', type=partial(_length, lowest=.1, highest=1e4), metavar='HZ',
@@ -202,11 +205,14 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
                           args.max_megapixels)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras, max_people=args.max_people,
-                             correction=args.correction)
+                             correction=args.correction, same_lens=tuple(args.same_lens))
     if args.correction and args.offline:
         raise IoError('--correction: what --offline makes knows all instants already; leave one of the two out')
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:
         raise IoError(f'--baseline-cameras {",".join(args.baseline_cameras)}: name two cameras, as in cam1,cam2')
+    for group in args.same_lens:
+        if len(set(group)) < 2:
+            raise IoError(f'--same-lens {",".join(group)}: name two cameras or more, as in cam1,cam2')
     if args.keypoints_out is not None and len(sources) > 1:
         raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
                       'one at a time')

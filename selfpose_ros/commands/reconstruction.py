@@ -22,6 +22,7 @@ from ..core.result import Skeletons
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
 from ..io.checked import checked
+from ..io.errors import IoError
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
 from ..io.sources import ReadOptions, Source, read_source
@@ -31,6 +32,8 @@ __all__ = ['Job', 'Report', 'reconstruct', 'run_job']
 
 #: a world that may be tilted by more is worth a note, degrees
 _UNSURE_DEG = 10.
+#: predicted errors of each camera of a rig
+_ERRORS = ('rotation_sigma_deg', 'focal_sigma', 'centre_sigma_m')
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Report:
         notes: sentences on what was odd.
         findings: of the check before the solver, see `core.check.Finding.to_dict`; their sentences are notes, too.
         clock_offset_s: by camera of the rig: its stamps minus those of the first camera for the same instant, s.
+        lenses: by camera of the rig: focal length in px with its relative predicted error, distortion, and the
+            predicted errors of rotation (degrees) and place (m), see `core.rig.Rig`.
     """
 
     name: str
@@ -96,6 +101,7 @@ class Report:
     findings: tuple[dict[str, Any], ...] = ()
     clock_offset_s: dict[str, float] = field(default_factory=dict)
     gravity_sigma_deg: float = float('nan')
+    lenses: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is None."""
@@ -110,6 +116,11 @@ class Report:
         if self.rig_quality > 0:
             rig = (f'quality {self.rig_quality:.2f}, scale from {self.scale_source} (+-{self.scale_sigma:.0%}), '
                    f'up +-{self.gravity_sigma_deg:.1f} degrees')
+            worst = {k: max(x[k] for x in self.lenses.values()) for k in _ERRORS} if self.lenses else {}
+            if worst:
+                rig += (f'; expected errors up to {worst["rotation_sigma_deg"]:.1f} degrees, '
+                        f'{worst["focal_sigma"]:.1%} of a focal length, {100 * worst["centre_sigma_m"]:.0f} cm of '
+                        'a place')
         return '\n'.join([
             f'{self.name}: {_number(len(self.cameras), "camera")}, {_number(self.instants, "instant")} over '
             f'{self.span_s:.1f} s, {"offline" if self.offline else "causal"}, {self.wall_s:.1f} s of work{rate}',
@@ -162,6 +173,10 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
         CoreError: the source holds what the estimator cannot use.
     """
     recording = read_source(job.source, job.options, progress)
+    for name in (c for group in job.config.same_lens for c in group):
+        if name not in recording.cameras:
+            raise IoError(f'{recording.name}: --same-lens names {name!r}, its cameras are '
+                          f'{", ".join(recording.cameras)}')
     if job.keypoints_out is not None:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)
@@ -203,7 +218,13 @@ def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, fi
         solved.quality if solved else 0., reason, solved.scale_source if solved else '',
         solved.scale_sigma if solved else float('nan'), tuple(notes), tuple(f.to_dict() for f in recording.findings),
         dict(zip(solved.cameras, map(float, solved.clock_offset_s), strict=True)) if solved else {},
-        solved.gravity_sigma_deg if solved else float('nan'))
+        solved.gravity_sigma_deg if solved else float('nan'),
+        _lenses(solved) if solved else {})
+
+
+def _lenses(rig: Rig) -> dict[str, dict[str, Any]]:
+    return {c: {'focal_px': float(rig.K[v, 0, 0]), 'distortion': rig.distortion[v].tolist(),
+                **{k: float(getattr(rig, k)[v]) for k in _ERRORS}} for v, c in enumerate(rig.cameras)}
 
 
 def _reason(solver: str, findings: Sequence[Finding], used: set[str]) -> str:

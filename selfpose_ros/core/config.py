@@ -24,6 +24,8 @@ class EstimatorConfig:
         correction: below level 3, lifted poses are corrected by the 2D joints of all views, instant by instant
             (`fusion.corrected`), and count in what is shown. Needs a lifter; without effect with `lag_s`.
         reentry_s: somebody who comes back within this has the identity that he had, s.
+        same_lens: groups of cameras that have equal lenses (one type, one zoom): they share focal length, as a share of
+            the image, and distortion.
     """
 
     person_height_m: float = 0.
@@ -36,6 +38,7 @@ class EstimatorConfig:
     min_quality: float = 0.3
     correction: bool = False
     reentry_s: float = 15.
+    same_lens: tuple[tuple[str, ...], ...] = ()
 
     def baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         """Which of some cameras `baseline_m` lies between: those that are named, or the first two."""

@@ -65,7 +65,8 @@ def model_from_solution(
     geometry = replace(s.cameras.pinholes, R=R, t=s.cameras.t * scale.factor - R @ world.t)
     return RigModel(tracks.cameras, geometry, tracks.image_size, *_lenses(tracks.intrinsics, s.cameras.lens),
                     solution.bones * scale.factor, solution.noise, level, solution.quality, solution.rotation_sigma_deg,
-                    late, world, scale, float(tracks.stamp.max()), solution, solution.reprojection_px)
+                    late, world, scale, float(tracks.stamp.max()), solution, solution.reprojection_px,
+                    focal_sigma=solution.log_focal_sigma, centre_sigma_m=solution.centre_sigma * scale.factor)
 
 
 #: instants by which a world is carried over from one model to the next
@@ -114,7 +115,8 @@ def model_from_rig(rig: Rig, noise: NoiseModel, level: int) -> RigModel:
     return RigModel(rig.cameras, g, rig.image_size, rig.distortion, rig.K[:, 1, 1] / rig.K[:, 0, 0],
                     BONE_PRIOR_M.copy(), noise, level, rig.quality, rig.rotation_sigma_deg, rig.clock_offset_s, world,
                     MetricScale(1., rig.scale_source, rig.scale_sigma), rig.stamp,
-                    reprojection_px=rig.reprojection_px)
+                    reprojection_px=rig.reprojection_px, focal_sigma=rig.focal_sigma,
+                    centre_sigma_m=rig.centre_sigma_m)
 
 
 def lifted_model(tracks: Tracks, height_m: float, old: RigModel | None = None) -> RigModel | None:

@@ -120,7 +120,7 @@ def _solve_everybody(frames: Sequence[MultiView], config: EstimatorConfig,
     log = followed(frames, lifter, _POSES)
     if not log.posed:                                         # nothing tells who is who: one person is chosen
         return _solve(history_of(frames), config, lifter, crowd=True)
-    found = solve_everybody(log.sightings(_INSTANTS), SolverConfig(frames=FRAMES))
+    found = solve_everybody(log.sightings(_INSTANTS), SolverConfig(frames=FRAMES, same_lens=config.same_lens))
     return found if isinstance(found, NotSolved) else _model(found.solution, config)
 
 
@@ -134,7 +134,7 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, *,
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solver = SolverConfig(frames=FRAMES, crowd=crowd)
+    solver = SolverConfig(frames=FRAMES, crowd=crowd, same_lens=config.same_lens)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
     solution = solve_largest(tracks, solver, min_quality=config.min_quality)

@@ -36,8 +36,8 @@ class RigModel:
             pixels.
         image_size: (V, 2) px.  distortion: (V, 5), known or found.  aspect: (V,) fy / fx of known intrinsics.
         bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.  quality: as in `Rig`.
-        rotation_sigma_deg: (V,) as in `Rig`.  clock_offset_s: (V,) a camera's stamps minus true time, relative to the
-            first camera, s.
+        rotation_sigma_deg, focal_sigma, centre_sigma_m: (V,) as in `Rig`.
+        clock_offset_s: (V,) a camera's stamps minus true time, relative to the first camera, s.
         world, scale: how the world frame was found: that of `start` in it.
         stamp: of the newest instant that it rests on, s.
         solution: what it was solved from; None = it was saved, or rests on lifted poses alone (`lifted`).
@@ -65,6 +65,13 @@ class RigModel:
     lifted: bool = False
     depth_sigma: float = 0.
     origin: Array = field(default_factory=lambda: np.zeros(3))
+    focal_sigma: Array = field(default_factory=lambda: np.zeros(0))
+    centre_sigma_m: Array = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        for name in ('focal_sigma', 'centre_sigma_m'):
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.zeros(len(self.cameras)))
 
     @property
     def R(self) -> Array:
@@ -159,7 +166,9 @@ class RigModel:
             image_size=np.concatenate([self.image_size, other.image_size[more]])[order],
             distortion=both(self.distortion, other.distortion), aspect=both(self.aspect, other.aspect),
             rotation_sigma_deg=both(self.rotation_sigma_deg, other.rotation_sigma_deg),
-            clock_offset_s=both(self.clock_offset_s, other.clock_offset_s))
+            clock_offset_s=both(self.clock_offset_s, other.clock_offset_s),
+            focal_sigma=both(self.focal_sigma, other.focal_sigma),
+            centre_sigma_m=both(self.centre_sigma_m, other.centre_sigma_m))
 
     def with_size(self, v: int, size: tuple[int, int]) -> RigModel | None:
         """The same camera, whose pictures come at another resolution (w, h) px; None when they show another part."""
@@ -178,7 +187,7 @@ class RigModel:
         g = self.geometry
         return Rig(self.cameras, self.K, self.distortion, self.image_size, g.R, g.t, self.quality, self.scale.source,
                    self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.reprojection_px,
-                   self.clock_offset_s, self.frames, self.stamp)
+                   self.clock_offset_s, self.frames, self.stamp, self.focal_sigma, self.centre_sigma_m)
 
 
 def common_cameras(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:

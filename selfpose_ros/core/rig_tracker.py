@@ -209,7 +209,7 @@ class RigTracker:
         known = model if model is not None and model.cameras == cameras else None
         self._pace.began(now, h.seen)
         self._several = False
-        self._submit(now, h.tracks(cameras), SolverConfig(crowd=crowd), known)
+        self._submit(now, h.tracks(cameras), SolverConfig(crowd=crowd, same_lens=self.config.same_lens), known)
 
     def _schedule_everybody(self, now: float, log: SightingsLog) -> None:
         if self._worker.busy or len(log.image_size) < 2 or log.posed < _FEWEST_POSED \
@@ -219,7 +219,8 @@ class RigTracker:
         known = model if model is not None and set(model.cameras) <= set(log.image_size) else None
         self._pace.began(now, log.seen)
         self._several = True
-        self._submit(now, log.sightings(_SIGHTINGS), SolverConfig(frames=_SEVERAL_FRAMES), known)
+        self._submit(now, log.sightings(_SIGHTINGS),
+                     SolverConfig(frames=_SEVERAL_FRAMES, same_lens=self.config.same_lens), known)
 
     def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None) -> None:
         self._worker.submit(now, views, config, known.start if known else None,

@@ -6,8 +6,8 @@ The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `co
 `level`, `person (T, P)`, 0 where nobody; `joint_names (17,)`; `camera_names (V,)`, `image_size (V, 2)` px,
 `K (V, 3, 3)` px, `distortion (V, 5)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
 no rig; `clock_offset_s (V,)` s, a camera's stamps minus those of the rig's first camera for the same instant, NaN where
-there is no rig; `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`,
-`gravity_sigma_deg`.
+there is no rig; `rotation_sigma_deg`, `focal_sigma` (relative), `centre_sigma_m (V,)`, predicted errors, as it;
+`rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`, `gravity_sigma_deg`.
 """
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ __all__ = ['read_skeletons', 'write_skeletons']
 
 Array = NDArray[np.float64]
 
+#: predicted errors of each camera
+_SIGMAS = ('rotation_sigma_deg', 'focal_sigma', 'centre_sigma_m')
+
 
 def _rig_arrays(cameras: Sequence[str], rig: Rig | NotSolved) -> dict[str, Array]:
     """Rig in the order of the recording's cameras, NaN for those that it lacks."""
     V = len(cameras)
     out = {'K': np.full((V, 3, 3), np.nan), 'distortion': np.full((V, 5), np.nan), 'R': np.full((V, 3, 3), np.nan),
-           't': np.full((V, 3), np.nan), 'image_size': np.full((V, 2), np.nan), 'clock_offset_s': np.full(V, np.nan)}
+           't': np.full((V, 3), np.nan), 'image_size': np.full((V, 2), np.nan), 'clock_offset_s': np.full(V, np.nan),
+           **{name: np.full(V, np.nan) for name in _SIGMAS}}
     if isinstance(rig, Rig):
         for v, camera in enumerate(cameras):
             if camera in rig.cameras:
@@ -78,6 +82,7 @@ def read_skeletons(path: Path) -> Skeletons:
         distortion, size = z.array('distortion', 'V 5'), z.array('image_size', 'V 2')
         gravity = float(z.array('gravity_sigma_deg', '')) if 'gravity_sigma_deg' in z else np.nan
         late = z.array('clock_offset_s', 'V') if 'clock_offset_s' in z else np.zeros(len(R))
+        sigmas = {name: z.array(name, 'V') if name in z else np.zeros(len(R)) for name in _SIGMAS}
         quality, sigma_scale = float(z.array('rig_quality', '')), float(z.array('scale_sigma', ''))
         source, reason = str(z.array('scale_source', '', text=True)), str(z.array('rig_reason', '', text=True))
     known = np.isfinite(R).all((1, 2))
@@ -85,5 +90,6 @@ def read_skeletons(path: Path) -> Skeletons:
     if known.any():
         names = tuple(c for c, there in zip(cameras, known, strict=True) if there)
         rig = Rig(names, K[known], distortion[known], size[known].astype(np.int64), R[known], t[known], quality,
-                  source, sigma_scale, gravity_sigma_deg=gravity, clock_offset_s=np.nan_to_num(late[known]))
+                  source, sigma_scale, gravity_sigma_deg=gravity, clock_offset_s=np.nan_to_num(late[known]),
+                  **{name: np.nan_to_num(value[known]) for name, value in sigmas.items()})
     return Skeletons(stamp, joints, sigma, confidence, views, level, person, cameras, rig)

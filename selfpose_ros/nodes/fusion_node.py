@@ -34,7 +34,7 @@ from .graph import offers
 from .keypoints_input import INFO_TYPE, LOCAL, KeypointsInput
 from .meters import Meter
 from .model_swap import ModelSwap, Version
-from .parameters import FusionSettings
+from .parameters import FusionSettings, camera_group
 from .process import run_alone
 from .rig_file import load_rig, save_rig
 from .swapping_node import SwappingNode
@@ -101,7 +101,8 @@ class FusionNode(SwappingNode[FusionSettings]):
         s = self.settings
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
-            s.lag_s, s.rig_min_quality, s.correction, s.reentry_s)
+            s.lag_s, s.rig_min_quality, s.correction, s.reentry_s,
+            tuple(camera_group(g) for g in s.same_lens))
         self._lifter, what = _lifter(s.lifter, self._backend(s))
         self.get_logger().info(what)
         swap: ModelSwap[Lifter | None] = ModelSwap(self._load, self._adopt, lambda lifter: None)

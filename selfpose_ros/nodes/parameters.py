@@ -49,6 +49,11 @@ _ENABLED = ('Whether it works; `~/enable` sets it, too. false: the node stays as
 _ENGINES = 'Folder of the engines that TensorRT builds on this machine; empty = ~/.cache/selfpose_ros/engines.'
 
 
+def camera_group(text: str) -> tuple[str, ...]:
+    """Names that stand in one text, each once: 'cam1, cam2'."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
+
+
 @dataclass(frozen=True)
 class Pose2DSettings:
     """Parameters of pose2d_node."""
@@ -125,6 +130,8 @@ class FusionSettings:
         0., 'Distance between two cameras, which sets the metric scale if no height is given; 0 = not known. With '
         'neither, the average adult sets it.', unit='m', low=0., high=1000.)
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
+    same_lens: tuple[str, ...] = _of((), 'Cameras that have equal lenses (one type, one zoom), a group an entry, as in '
+                                     '"cam1,cam2": they share focal length and distortion.')
     max_people: int = _of(6, 'No more people than this are followed; of a message with more than four times as many '
                           'the surest are taken.', low=1, high=50)
     reentry_s: float = _of(15., 'Somebody who leaves and comes back within this has the identity that he had, when '
@@ -205,6 +212,13 @@ class FusionSettings:
         if strange:
             raise ParameterError(f'baseline_cameras names {strange[0]!r}, which is not in cameras '
                                  f'({", ".join(self.cameras)})')
+        for group in self.same_lens:
+            names = camera_group(group)
+            strange = sorted(set(names) - set(self.cameras)) if self.cameras else []
+            if len(names) < 2 or strange:
+                raise ParameterError(f'same_lens is {group!r}' + (
+                    f', but {strange[0]!r} is not in cameras ({", ".join(self.cameras)})' if strange else
+                    '; name two cameras or more, as in "cam1,cam2"'))
         if not self.world_frame or self.world_frame == self.provisional_frame:
             raise ParameterError('world_frame and provisional_frame must be two different names')
         if self.parent_frame in (self.world_frame, self.provisional_frame):

@@ -9,7 +9,7 @@ left/right exchanges undone and the noise of the 2D network measured on the way.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -38,6 +38,8 @@ __all__ = ['NOWHERE_TWICE', 'FirstGuess', 'Solution', 'SolverConfig', 'Tracks', 
 
 Array = NDArray[np.float64]
 
+#: predicted errors of a rotation and of a field of view at which the quality is one half, degrees
+_HALF_ROTATION_DEG, _HALF_VIEW_DEG = 4., 8.
 #: first guesses whose cost differs by less than this share explain the images equally well
 _TIE = .004
 #: agreement with lifted poses, or with their mirror images, that decides
@@ -107,12 +109,14 @@ class SolverConfig:
     """Attributes:
     frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
     max_rotation_sigma_deg: a solution that is predicted to be worse is none.
+    same_lens: names of cameras that have equal lenses.
     """
 
     frames: int = 100
     first_frames: int = 40
     max_rotation_sigma_deg: float = 12.
     crowd: bool = False
+    same_lens: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,12 +174,27 @@ class Solution:
 
     @property
     def quality(self) -> float:
-        """0..1: about the share of accuracy left of a perfectly calibrated rig."""
-        return float(1 / (1 + (self.rotation_sigma_deg.max() / 4.) ** 2))
+        """0..1: about the share of accuracy left of a perfectly calibrated rig, whose rotations and fields of view are
+        known; the worst camera counts.
+        """
+        worst = max(float(self.rotation_sigma_deg.max()) / _HALF_ROTATION_DEG,
+                    float(self.view_sigma_deg.max(initial=0.)) / _HALF_VIEW_DEG)
+        return 1 / (1 + worst ** 2)
+
+    @property
+    def view_sigma_deg(self) -> Array:
+        """(V,) predicted error of the field of view along the longer side, degrees; empty where none is predicted."""
+        half = self.tracks.image_size.max(1) / (2 * self.state.cameras.focal)
+        return np.asarray(np.rad2deg(2 * half / (1 + half ** 2)) * self.log_focal_sigma) if len(
+            self.log_focal_sigma) else np.zeros(0)
 
 
-def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
-    """Tracks as observations with the sigmas that go with their confidences; prior intrinsics where none are known."""
+def problem_of(tracks: Tracks, noise: NoiseModel, same_lens: Sequence[Sequence[str]] = ()) -> BundleProblem:
+    """Tracks as observations with the sigmas that go with their confidences; prior intrinsics where none are known.
+
+    Args:
+        same_lens: names of cameras that have equal lenses; those with known intrinsics are left out.
+    """
     V = len(tracks.cameras)
     centre, log_f, spread = tracks.image_size / 2., np.zeros(V), np.full(V, FOCAL_PRIOR[1])
     given = np.full((2, V), np.nan)
@@ -185,10 +204,12 @@ def problem_of(tracks: Tracks, noise: NoiseModel) -> BundleProblem:
             log_f[v], centre[v] = np.log(known.K[0, 0]), known.K[:2, 2]
             spread[v] = 0. if known.source == 'known' else .05
             given[:, v] = log_f[v], spread[v]
+    groups = ([tracks.cameras.index(c) for c in group if c in tracks.cameras] for group in same_lens)
+    same = [g for g in ([v for v in group if np.isnan(given[0, v])] for group in groups) if len(g) > 1]
     seen = np.isfinite(tracks.kp).all(-1) & (tracks.confidence > 0)
     sigma = np.where(seen, noise.sigma(np.where(seen, tracks.confidence, 0.)), np.inf)
     return BundleProblem(np.where(seen[..., None], tracks.kp, 0.), sigma, np.asarray(centre, float), log_f, spread,
-                         person=tracks.person, lens=LensPrior.of(tracks.image_size, centre, *given))
+                         person=tracks.person, lens=LensPrior.of(tracks.image_size, centre, given[0], given[1], same))
 
 
 def points(p: BundleProblem, cameras: Cameras, bones: Array) -> BundleState:
@@ -373,7 +394,7 @@ def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None
     if not len(rows):
         return NOWHERE_TWICE
     tracks = tracks.rows(evenly(rows, config.frames))
-    p = problem_of(tracks, guess.noise)
+    p = problem_of(tracks, guess.noise, config.same_lens)
     s = points(p, guess.cameras, _bones_for(p, guess.bones))
     found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces)
     return _judge(found, tracks, config, guess.rival_deg, guess.doubt)

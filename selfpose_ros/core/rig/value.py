@@ -17,6 +17,9 @@ __all__ = ['NotSolved', 'Rig', 'SolveFailed']
 
 Array = NDArray[np.float64]
 
+#: a number for each camera, zeros where it is not given
+_PER_CAMERA = ('rotation_sigma_deg', 'clock_offset_s', 'focal_sigma', 'centre_sigma_m')
+
 
 @dataclass(frozen=True)
 class Rig:
@@ -28,6 +31,12 @@ class Rig:
         R: (V, 3, 3) rotations world -> camera, det +1.  t: (V, 3) m.
         quality: 0..1, predicted share of accuracy left of a perfectly calibrated rig; see `rig.quality`.
         rotation_sigma_deg: (V,) predicted error of each camera's rotation relative to the first, degrees.
+        focal_sigma: (V,) predicted relative error of each focal length; 0 = known.
+        centre_sigma_m: (V,) predicted error of where each camera stands, m, apart from scale and from where the whole
+            rig is (root of the summed variances of the axes).
+        focal_sigma: (V,) predicted relative error of each focal length; 0 = known.
+        centre_sigma_m: (V,) predicted error of where each camera stands, m, apart from scale and from where the whole
+            rig is (root of the summed variances of the axes).
         scale_source: 'known height' | 'known baseline' | 'adult prior' | 'N flights and adult prior'.
         scale_sigma: relative standard deviation of the metric scale.
         gravity_sigma_deg: predicted error of the up direction, degrees.
@@ -52,13 +61,15 @@ class Rig:
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
     frames: int = 0
     stamp: float = np.nan
+    focal_sigma: Array = field(default_factory=lambda: np.zeros(0))
+    centre_sigma_m: Array = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         n = len(self.cameras)
         for name, shape in (('K', (n, 3, 3)), ('distortion', (n, 5)), ('image_size', (n, 2)), ('R', (n, 3, 3)),
-                            ('t', (n, 3)), ('rotation_sigma_deg', (n,)), ('clock_offset_s', (n,))):
+                            ('t', (n, 3)), *((name, (n,)) for name in _PER_CAMERA)):
             a = np.array(getattr(self, name), np.int64 if name == 'image_size' else float)
-            if a.size == 0 and name in ('rotation_sigma_deg', 'clock_offset_s'):
+            if a.size == 0 and name in _PER_CAMERA:
                 a = np.zeros(n)
             if a.shape != shape or not np.isfinite(a).all():
                 raise RigError(f'rig: {name} must be finite with shape {shape}, got {a.shape}')
@@ -82,8 +93,7 @@ class Rig:
         """The same rig with some of its cameras, in their order."""
         i = [self.cameras.index(c) for c in cameras]
         return replace(self, cameras=tuple(cameras), **{
-            n: getattr(self, n)[i] for n in ('K', 'distortion', 'image_size', 'R', 't', 'rotation_sigma_deg',
-                                             'clock_offset_s')})
+            n: getattr(self, n)[i] for n in ('K', 'distortion', 'image_size', 'R', 't', *_PER_CAMERA)})
 
     @property
     def projection(self) -> Array:
@@ -111,7 +121,7 @@ class Rig:
             raise RigError(f'rig: unknown fields {unknown}, missing fields {lacking}; save it again with this version')
         data = dict(values)
         data['cameras'] = tuple(str(c) for c in data['cameras'])
-        for name in ('K', 'distortion', 'R', 't', 'rotation_sigma_deg', 'clock_offset_s'):
+        for name in ('K', 'distortion', 'R', 't', *_PER_CAMERA):
             if name in data:
                 data[name] = np.array(data[name], float)
         data['image_size'] = np.array(data['image_size'], np.int64)
