@@ -248,11 +248,8 @@ def test_one_camera_in_common_carries_the_world_on(v: int) -> None:
     """Whichever it is: its pose is kept, the others follow, and the world's frame goes with it."""
     tracks, model = from_poses()
     kept = turned(model, 60., (1., 2., .3))[0]
-    rig, i = kept.rig(), [v]
-    old = model_from_rig(replace(rig, cameras=(rig.cameras[v],), K=rig.K[i], distortion=rig.distortion[i],
-                                 image_size=rig.image_size[i], R=rig.R[i], t=rig.t[i],
-                                 rotation_sigma_deg=rig.rotation_sigma_deg[i], clock_offset_s=rig.clock_offset_s[i]),
-                         model.noise, 1)
+    rig = kept.rig()
+    old = model_from_rig(rig.only((rig.cameras[v],)), model.noise, 1)
     again = lifted_model(tracks, 1.75, old)
     assert again is not None
     assert_same_place(again, kept.R, kept.t, .01, .001)
