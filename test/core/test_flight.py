@@ -15,27 +15,16 @@ from selfpose_ros.core.body import BONE_PRIOR_M, stature_m
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.rig.airborne import flights_of
 from selfpose_ros.core.rig.bundle import BundleState
-from selfpose_ros.core.rig.flight import CENTRE_OF_MASS, GRAVITY_M_S2, Flight, flights
+from selfpose_ros.core.rig.flight import GRAVITY_M_S2, Flight, flights
 from selfpose_ros.core.rig.solver import Solution
 from selfpose_ros.core.rig.up import Up, up_of
 from selfpose_ros.core.rig.world import find_world, metric_scale
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
+from selfpose_ros.synthetic.jumps import jumping
 
 Array = NDArray[np.float64]
 
 FPS = 25.
-
-
-def jumping(X: Array, at: tuple[float, ...] = (1.5, 3.), lasts: float = .44) -> Array:
-    """Somebody who leaves the floor at these times, s: his centre of mass falls freely, whatever his limbs do."""
-    X, n = X.copy(), round(lasts * FPS)
-    for start in at:
-        of = slice(round(start * FPS), round(start * FPS) + n + 1)
-        t = np.arange(n + 1) / FPS
-        z = X[of, :, 2] @ CENTRE_OF_MASS
-        free = z[0] + (z[-1] - z[0]) * t / t[-1] + .5 * GRAVITY_M_S2 * t * (t[-1] - t)
-        X[of, :, 2] += (free - z)[:, None]
-    return X
 
 
 def seen(X: Array, unit: float = 1., **detector: object) -> tuple[Flight, ...]:
@@ -53,7 +42,7 @@ def test_whoever_jumps_tells_the_metre(unit: float) -> None:
     """Two jumps among steps, noise and outliers of the usual detector: both found where they are, each to 10 % and
     three sigmas, together to 5 % (measured 1 to 3); the other way round a unit of 1.12 would be off by 25 %.
     """
-    found = seen(jumping(walker(5., FPS, 2, 'walk')), unit)
+    found = seen(jumping(walker(5., FPS, 2, 'walk'), FPS, (1.5, 3.)), unit)
     for f, start in zip(found, (1.5, 3.), strict=True):       # a part of it, but for an instant
         assert start - .05 < f.start < start + .13 and start + .3 < f.end < start + .49
     off = np.array([np.log(f.factor * unit) for f in found])
