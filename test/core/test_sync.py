@@ -3,13 +3,15 @@
 """Offsets between clocks from motion, before there is a rig: value, sign, and when it is not decided."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from selfpose_ros.core.check import Kind, step_findings
 from selfpose_ros.core.observation import View2D
-from selfpose_ros.core.sync import MotionOffsets, Track2D, in_step, motion_offsets
+from selfpose_ros.core.sync import MotionOffsets, Track2D, clock_rates, in_step, motion_offsets
 from selfpose_ros.core.sync.epipolar import epipolar_agreement
 from selfpose_ros.core.sync.signals import track_motions
 from selfpose_ros.core.tracks.alone import tracks_of_views
@@ -146,3 +148,22 @@ def test_a_camera_out_of_step_is_told_of(late: float) -> None:
 def test_cameras_in_step_are_not() -> None:
     seen = views(walker(8., FPS, 7, 'mixed'), {'cam1': 0., 'cam2': .05, 'cam3': -.05})
     assert not step_findings(seen) and in_step(tracks_of_views(seen))
+
+
+# -- rates
+
+@pytest.mark.parametrize('ppm', [900., -900.])
+def test_a_clock_that_runs_fast_or_slow(ppm: float) -> None:
+    """A minute, 30 against 29.97 frames a second, say: to 250 ppm, with its sign."""
+    tracks = tracks_of_views(views(walker(62., FPS, 3, 'mixed'), {'cam1': 0., 'cam2': 1.3}))
+    fast = {**tracks, 'cam2': [replace(t, stamp=t.stamp * (1 + 1e-6 * ppm)) for t in tracks['cam2']]}
+    found = motion_offsets(fast)
+    rates = clock_rates(fast, found)
+    assert rates.rate[1] - rates.rate[0] == pytest.approx(1e-6 * ppm, abs=250e-6)
+    assert rates.significant.any() and not rates.significant[found.cameras.index(found.reference)]
+
+
+def test_a_short_recording_tells_no_rate() -> None:
+    tracks = tracks_of_views(views(walker(8., FPS, 2, 'mixed'), {'cam1': 0., 'cam2': 1.}))
+    rates = clock_rates(tracks, motion_offsets(tracks))
+    assert not rates.significant.any() and np.isinf(rates.sigma).all()

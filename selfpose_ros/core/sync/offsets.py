@@ -15,7 +15,7 @@ from .epipolar import epipolar_agreement
 from .likeness import likeness, spectra
 from .signals import GRID_HZ, Motion, Track2D, track_motions
 
-__all__ = ['LONGEST_S', 'MotionOffsets', 'in_step', 'motion_offsets', 'out_of_step']
+__all__ = ['LONGEST_S', 'MotionOffsets', 'in_step', 'motion_offsets', 'offsets_nearby', 'out_of_step']
 
 Array = NDArray[np.float64]
 
@@ -123,6 +123,30 @@ def in_step(tracks: Mapping[str, Sequence[Track2D]]) -> bool:
     together = sum(float(pairs.movements(a, b, now)[0]) for a, b in pairs.curve)
     others = [s.worth for s in _joint(pairs, len(names), asked=False) if np.abs(s.lag - s.lag[0]).max() > _STEP]
     return together > max(others, default=0.) * _CLEARLY or not others
+
+
+def offsets_nearby(tracks: Mapping[str, Sequence[Track2D]], reference: str, about: Mapping[str, float],
+                   within_s: float) -> dict[str, float]:
+    """Offsets against the reference camera, s, of those that have one within so much of what they are about.
+
+    Args:
+        tracks: short ones, on the cameras' clocks.
+    """
+    names = (reference, *(c for c in sorted(about) if c != reference))
+    moved = {c: [Track2D(t.stamp - about[c] + about[reference], t.kp, t.confidence) for t in tracks.get(c, ())]
+             for c in names}
+    first = min((t.stamp[0] for some in moved.values() for t in some), default=0.)
+    motions = track_motions({c: _piece(moved[c], first) for c in names})
+    if not motions[reference]:
+        return {}
+    pairs = _Pairs([motions[c] for c in names], within_s)
+    best = _joint(pairs, len(names), asked=False)[0]
+    lag = best.lag - best.lag[0]
+    nats = np.zeros(len(names))
+    for a, b in pairs.curve:
+        nats[[a, b]] += pairs.movements(a, b, np.array([lag[b] - lag[a]]))
+    fine = _between(pairs, lag, len(names), 0) / GRID_HZ
+    return {c: float(fine[v]) + about[c] - about[reference] for v, c in enumerate(names) if v and nats[v] >= _LEAST}
 
 
 def _bases(tracks: Mapping[str, Sequence[Track2D]]) -> dict[str, float]:
