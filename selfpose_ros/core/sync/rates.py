@@ -21,7 +21,7 @@ _PIECE_S, _FEWEST = 20., 3
 #: clocks are further off than they were by this at most from piece to piece, s
 _NEARBY_S = .4
 #: offset of a piece, at best, s
-_SIGMA_S = .008
+_SIGMA_S = .012
 
 
 @dataclass(frozen=True)
