@@ -11,25 +11,36 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
 from selfpose_ros.nodes.launching import arguments
+from selfpose_ros.nodes.recorded_topics import expression
 
-#: by name's end, because namespaces and names of cameras differ from robot to robot
-PRODUCT = r'.*/keypoints(_info)?|.*/(skeletons|skeleton_model|rig)|/tf|/tf_static|/diagnostics'
-IMAGES = r'.*/image(_raw|_color|_rect|_rect_color)?(/compressed)?|.*/camera_info'
+#: argument -> (default, choices or None, what it is, option of `ros2 bag record`)
+OPTIONS: dict[str, tuple[str, list[str] | None, str, str]] = {
+    'output': ('', None, 'folder of the bag; empty: the time', '--output'),
+    'storage': ('', ['', 'mcap', 'sqlite3'], 'format of the bag; empty: that of this rosbag2', '--storage'),
+    'max_bag_duration_s': ('', None, 'begin a new file after so long, s; empty: never', '--max-bag-duration'),
+    'max_bag_size_bytes': ('', None, 'begin a new file at this size; empty: never', '--max-bag-size'),
+    'qos_file': ('', None, 'YAML file with the QoS of subscriptions by topic; empty: as offered',
+                 '--qos-profile-overrides-path'),
+    'compression': ('', ['', 'zstd'], 'compress the files; empty: not', '--compression-format'),
+}
 
 
 def _record(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = context.launch_configurations
-    # rosbag2 looks for the expression anywhere in a name: without its ends, /rig takes all of /right
-    topics = f'^({PRODUCT}|{IMAGES})$' if given['images'] == 'true' else f'^({PRODUCT})$'
-    output = ['--output', given['output']] if given['output'] else []
+    options = [word for name, (*_, option) in OPTIONS.items() if given[name] for word in (option, given[name])]
+    if given['compression']:
+        options += ['--compression-mode', 'file']
     clock = ['--use-sim-time'] if given['use_sim_time'] == 'true' else []
-    return [ExecuteProcess(cmd=['ros2', 'bag', 'record', *output, *clock, '--regex', topics], output='screen')]
+    topics = expression(given['images'] == 'true')
+    return [ExecuteProcess(cmd=['ros2', 'bag', 'record', *options, *clock, '--regex', topics], output='screen')]
 
 
 def generate_launch_description() -> LaunchDescription:
     """`ros2 bag record` with the topics that matter."""
     return LaunchDescription([
-        DeclareLaunchArgument('output', default_value='', description='folder of the bag; empty: the time'),
+        *(DeclareLaunchArgument(name, default_value=default, description=told,
+                                **({'choices': choices} if choices else {}))
+          for name, (default, choices, told, _) in OPTIONS.items()),
         DeclareLaunchArgument('images', default_value='false', choices=['true', 'false'],
                               description='record image and camera_info topics too'),
         *arguments('use_sim_time'),

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'demo': ('demo', 'rendered cameras, real topics, the real nodes: everything at work in two minutes'),
     'run': ('run', 'both nodes in one process: camera topics in, skeletons out'),
     'reconstruct': ('reconstruct', 'a bag, videos, keypoint archives or OpenPose folders to 3D skeletons'),
+    'record': ('record', 'what the nodes say into a bag, without rosbag2'),
     'view': ('view', 'a recording or a result in 3D, with time lines: rerun in a window, a file or a page'),
     'play': ('play', 'video files as camera topics in real time'),
     'benchmark': ('benchmark', 'accuracy, speed and calibration of sigmas on motion capture seen by virtual cameras'),

@@ -236,6 +236,20 @@ def test_recording_takes_what_the_nodes_say_and_images_on_request(launching: typ
     assert [t for t in others if small.search(t) or large.search(t)] == []
 
 
+def test_options_of_recording_are_those_of_ros2_bag(launching: types.ModuleType):
+    def command(**arguments: str) -> list[str]:
+        process, = launch('record.launch.py', **arguments)[1]
+        words = process.kwargs['cmd']
+        return words[3:words.index('--regex')]
+
+    assert command() == []
+    assert command(output='monday', storage='mcap', max_bag_duration_s='600', max_bag_size_bytes='1000000',
+                   qos_file='qos.yaml', compression='zstd', use_sim_time='true') == [
+        '--output', 'monday', '--storage', 'mcap', '--max-bag-duration', '600', '--max-bag-size', '1000000',
+        '--qos-profile-overrides-path', 'qos.yaml', '--compression-format', 'zstd', '--compression-mode', 'file',
+        '--use-sim-time']
+
+
 @pytest.fixture
 def robot(tmp_path: Path) -> Path:
     """An installation whose nodes write down their arguments; the one called $ENDS ends with $STATUS."""

@@ -80,7 +80,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     joints = X[:, None].copy()
     ones = np.ones((T, 1, 17))
     level, person = np.full((T, 1), 3), np.ones((T, 1), np.int64)
-    level[:3], person[-2:], joints[-2:] = 1, 0, np.nan
+    level[:3], level[-2:], person[-2:], joints[-2:] = 1, 0, 0, np.nan
     write_skeletons(tmp_path / 'result.npz', Skeletons(
         np.array([f.stamp for f in frames]), joints, .02 * ones, .9 * ones, 3 * ones.astype(np.int64), level, person,
         rig.cameras, rig))
