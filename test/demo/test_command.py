@@ -53,7 +53,7 @@ def ran(tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
     for seconds in ('20', '40'):
         done = subprocess.run(
             [sys.executable, '-m', 'selfpose_ros', 'demo', '-o', str(folder), '--seconds', seconds, '--rate',
-             '6', '--no-video'], capture_output=True, text=True, env=env, timeout=200)
+             '6', '--cameras', '3', '--no-video'], capture_output=True, text=True, env=env, timeout=200)
         if done.returncode == 0:
             break
     return done, folder

@@ -110,7 +110,8 @@ def learn(request: Request, **more: object) -> Report:
 
 # -- the whole of it --------------------------------------------------------------------------------------------------
 
-def test_a_better_child_is_promoted_and_is_nearer_to_the_truth(parents: dict[str, Path], tmp_path: Path) -> None:
+def test_a_better_child_is_promoted_and_is_nearer_to_the_truth(parents: dict[str, Path], tmp_path: Path,
+                                                               once_split: None) -> None:
     before = {p.name: p.read_bytes() for p in parents['novice'].iterdir()}
     report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out', tmp_path / 'store', 'mine',
                            licence='CC-BY-4.0'))
