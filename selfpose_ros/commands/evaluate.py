@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,10 @@ at run time: PCK counts joints within a tenth and a fifth of the torso's diagona
 Figures on rendered people say little about photographs: for those, give a keypoint archive in place of the model
 (selfpose reconstruct --keypoints-out) and another one of the same images with --reference.
 
+With --people a 2D pose model looks at rendered rooms in which so many people cross each other's ways, with its
+detector and from picture to picture, as at run time. Told are the people it finds (recall, of those who show half of
+their joints or more; precision), and what error goes with its confidences.
+
 The motion file (.npz) is that of selfpose benchmark."""
 
 EXAMPLES = """examples:
@@ -45,6 +50,7 @@ EXAMPLES = """examples:
   selfpose evaluate out/model --motion mocap.npz --seed 2 --views 2 --json > figures.json
   selfpose evaluate out/model --data h36m/ --every 64
   selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200 -o found.png
+  selfpose evaluate rendered_pose --people 3
   selfpose evaluate found.npz --reference clicked.npz
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
@@ -83,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='a model folder, the name of a shipped model, or a keypoint archive (.npz)')
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
     parser.add_argument('--data', type=Path, metavar='PATH', help='recordings that come with 3D joints, see above')
+    parser.add_argument('--people', type=_count, metavar='N', help='1 to 4 people in rendered rooms, see above')
+    parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
+                        help='option of a 2D network with --people, for instance detect_every=2; again for more')
     parser.add_argument('--every', type=_count, metavar='N',
                         help='every N-th frame of each recording counts (default: 1; papers: 64 on Human3.6M); --data')
     parser.add_argument('--reference', type=Path, metavar='FILE',
@@ -112,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
     from ..models.store import open_model
     if args.reference is not None:
         return _of_keypoints(Path(args.model), args)
+    if args.people is not None:
+        return _in_rooms(args)
     _check(args)
     try:
         from selfpose_training.evaluation.lifter import evaluate
@@ -141,8 +152,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.output is not None and args.output.suffix.lower() not in _IMAGES:
         raise InputError(f'{args.output}: is to become an image; give it a name that ends in {" or ".join(_IMAGES)}')
     if args.motion is None and args.data is None:
-        raise InputError('evaluate: --motion FILE or --data PATH is missing; or compare keypoint archives with '
-                         '--reference FILE')
+        raise InputError('evaluate: --motion FILE or --data PATH is missing; or let a 2D network look for --people N, '
+                         'or compare keypoint archives with --reference FILE')
     if args.motion is not None and args.data is not None:
         raise InputError('evaluate: --motion and --data are two things to measure on; give one of them')
     if args.data is not None:
@@ -214,6 +225,31 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
         f'{found.median_px:.1f} px\n'))
     sys.stdout.flush()
     return 0 if found.found else 1                         # nothing to compare: no success
+
+
+def _in_rooms(args: argparse.Namespace) -> int:
+    """People in rendered rooms, found by a 2D network with all that it has at run time."""
+    from ..demo.rooms import score_in_rooms
+    from ..inference.errors import InputError
+    from ..inference.pose2d import make_pose2d, options_of
+    given = [f'--{n}' for n in ('motion', 'data', 'every', 'views', 'noise', 'output') if getattr(args, n) is not None]
+    given += [f'--{n}' for n in ('travel', 'correction') if getattr(args, n)]
+    if given:
+        raise InputError(f'{args.model}: --people has rooms and people of its own; leave out {", ".join(given)}')
+    make = partial(make_pose2d, args.model, **options_of(args.model_option))
+    make().close()                                         # what is wrong with it is told before anything is rendered
+    with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
+        found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress)
+    told = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, **found.to_dict()}
+    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else '\n'.join([
+        f'{args.model}: {found.pictures} pictures of rooms with {args.people} people, seed {args.seed}; {found.people} '
+        f'times somebody is to be seen, {found.size_px:.0f} px tall at the median', '',
+        f'found: {found.recall:.1f} % of them; {found.precision:.1f} % of what was found is somebody', '',
+        'confidence   sigma, % of the height   px of it   further off than 3 sigma', *(
+            f'{b.confidence:10.2f}{100 * b.sigma:25.2f}{b.sigma * found.size_px:11.1f}{b.astray:27.1%}'
+            for b in found.bins), '']))
+    sys.stdout.flush()
+    return 0 if found.recall > 0 else 1
 
 
 def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:

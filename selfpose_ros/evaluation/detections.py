@@ -1,0 +1,128 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""People that a 2D network finds in pictures, against those who are there; and what error goes with its confidences."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression, linear_sum_assignment
+
+from ..core.tracks.distance import person_size
+
+__all__ = ['ConfidenceBin', 'DetectionScore', 'Picture', 'score_detections']
+
+Array = NDArray[np.float64]
+
+#: somebody counts who shows so many joints, and is found where the median joint is within this share of his size
+_FEWEST, _NEAR = 9, .1
+#: joints of one bin of confidences, at least, and bins, at most
+_LEAST_IN_BIN, _MOST_BINS = 200, 8
+#: median of the length of a 2D Gaussian's error, in its standard deviation along an axis
+_MEDIAN = 1.1774
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, joints in the order of `core.skeleton.JOINTS`.
+
+    Attributes:
+        true: (P, 17, 2) px.  visible: (P, 17) bool, inside the picture and behind nobody else.
+        found: (Q, 17, 2) px, NaN = not seen.  confidence: (Q, 17) 0..1.
+    """
+
+    true: Array
+    visible: NDArray[np.bool_]
+    found: Array
+    confidence: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """Joints of about one confidence.
+
+    Attributes:
+        confidence: mean.  joints: how many.
+        sigma: standard deviation along an axis, from the median error, share of the person's size (about the standing
+            height) in the picture; it does not rise from one bin to the next.
+        astray: share of joints that are further off than three times that, of the size.
+    """
+
+    confidence: float
+    joints: int
+    sigma: float
+    astray: float
+
+
+@dataclass(frozen=True)
+class DetectionScore:
+    """Figures over all pictures; NaN where there is nothing to count.
+
+    Attributes:
+        pictures, people: how many; people who show half of their joints or more.
+        recall: share of them found, %.  precision: share of what is found that is somebody, shown little or not, %.
+        size_px: median size of those people.  bins: from low to high confidence.
+    """
+
+    pictures: int
+    people: int
+    recall: float
+    precision: float
+    size_px: float
+    bins: tuple[ConfidenceBin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def score_detections(pictures: Iterable[Picture]) -> DetectionScore:
+    """Match found with true people in each picture, and count."""
+    counts = np.zeros(5, int)                              # pictures, people, found of them, found, found and somebody
+    sizes: list[float] = []
+    confidence: list[Array] = [np.zeros(0)]
+    error: list[Array] = [np.zeros(0)]
+    for p in pictures:
+        size = person_size(p.true, np.ones(p.true.shape[:2]))
+        wanted = p.visible.sum(-1) >= _FEWEST
+        who, which = _matched(p, size)
+        counts += [1, wanted.sum(), wanted[who].sum(), len(p.found), len(which)]
+        sizes += size[wanted].tolist()
+        off = np.linalg.norm(p.found[which] - p.true[who], axis=-1) / size[who, None]
+        known = p.visible[who] & (p.confidence[which] > 0) & np.isfinite(off)
+        confidence.append(p.confidence[which][known])
+        error.append(off[known])
+    n, people, recalled, found, right = counts.tolist()
+    return DetectionScore(n, people, 100 * recalled / people if people else np.nan,
+                          100 * right / found if found else np.nan,
+                          float(np.median(sizes)) if sizes else np.nan,
+                          _bins(np.concatenate(confidence), np.concatenate(error)))
+
+
+def _matched(p: Picture, size: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """True people and who was found as them, each once."""
+    if not len(p.true) or not len(p.found):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    off = np.linalg.norm(p.true[:, None] - p.found[None], axis=-1) / size[:, None, None]
+    off = np.where((p.confidence > 0)[None] & np.isfinite(off), off, np.nan)
+    known = np.isfinite(off).sum(-1) >= 3
+    median = np.full(off.shape[:2], np.inf)
+    median[known] = np.nanmedian(off[known], axis=-1)
+    cost = np.where(median < _NEAR, median, 1e3)
+    who, which = linear_sum_assignment(cost)
+    near = cost[who, which] < _NEAR
+    return who[near], which[near]
+
+
+def _bins(confidence: Array, error: Array) -> tuple[ConfidenceBin, ...]:
+    if len(error) < _LEAST_IN_BIN:
+        return ()
+    parts = np.array_split(np.argsort(confidence, kind='stable'), min(len(error) // _LEAST_IN_BIN, _MOST_BINS))
+    sigma = np.array([np.median(error[k]) for k in parts]) / _MEDIAN
+    sigma = np.exp(isotonic_regression(np.log(np.maximum(sigma, 1e-6)), weights=[len(k) for k in parts],
+                                       increasing=False).x)
+    return tuple(ConfidenceBin(float(confidence[k].mean()), len(k), float(s), float((error[k] > 3 * s).mean()))
+                 for k, s in zip(parts, sigma, strict=True))
