@@ -168,8 +168,8 @@ def _started(cameras: Child, nodes: Child) -> float:
 def _parameters(film: Film, options: Options) -> str:
     """Parameter file of the nodes: the names of the cameras and the network, nothing about where they are."""
     names = ', '.join(film.rig.cameras)
-    # few images a second: a detector that looks at every tenth finds those who come out from behind others too late
-    often = ('    model_options: [detect_every=2]\n' if options.people > 1 and options.model == _OURS else '')
+    # few images a second: a detector that leaves any out finds those who come out from behind others too late
+    often = ('    model_options: [detect_every=1]\n' if options.people > 1 and options.model == _OURS else '')
     return (f'/**/pose2d_node:\n  ros__parameters:\n    cameras: [{names}]\n    model: {options.model}\n'
             f'    image_transport: compressed\n    backend: {options.backend}\n{often}'
             f'/**/fusion_node:\n  ros__parameters:\n    cameras: [{names}]\n    backend: {options.backend}\n')
