@@ -3,6 +3,7 @@
 """Files for other programs of ROS: they name what the nodes really have."""
 from __future__ import annotations
 
+import ast
 import fnmatch
 import re
 from pathlib import Path
@@ -35,6 +36,36 @@ def test_the_entries_above_are_those_of_the_code() -> None:
     said = ''.join(f.read_text() for f in (ROOT / 'selfpose_ros/nodes').glob('*.py'))
     kinds = set(re.findall(r"Entry\(\s*f?'([a-z]+)", said))
     assert kinds | {'camera'} == {n.partition(': ')[2].split(' ')[0] for names in ENTRIES.values() for n in names}
+
+
+def test_operation_has_a_cure_for_whatever_a_node_warns_of() -> None:
+    """Every sentence of an entry of level WARN or ERROR that is written out in the code."""
+    told = (ROOT / 'docs/operation.md').read_text().split('<!-- diagnostics -->')[1].split('<!-- /diagnostics -->')[0]
+    rows = [line.split('|')[1].strip().strip('`') for line in told.split('\n') if line.startswith('| `')]
+    found = 0
+    for file in sorted((ROOT / 'selfpose_ros/nodes').glob('*.py')):
+        for node in ast.walk(ast.parse(file.read_text())):
+            sentence = _warning(node)
+            if sentence is None:
+                continue
+            text = ' … '.join(n.value for n in ast.walk(sentence)
+                              if isinstance(n, ast.Constant) and isinstance(n.value, str))
+            if len(re.findall('[a-z]{2,}', text)) < 3:     # put together of sentences from elsewhere
+                continue
+            found += 1
+            assert any(all(piece.strip() in text for piece in row.split('…')) for row in rows), f'{file.name}: {text}'
+    assert found > 15
+
+
+def _warning(node: ast.AST) -> ast.expr | None:
+    """The sentence of `WARN, state, sentence` and of `Entry(name, WARN, state, sentence)`."""
+    if isinstance(node, (ast.Return, ast.Assign)) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 3:
+        level, _, sentence = node.value.elts
+    elif isinstance(node, ast.Call) and getattr(node.func, 'id', '') == 'Entry' and len(node.args) > 3:
+        _, level, _, sentence = node.args[:4]
+    else:
+        return None
+    return sentence if getattr(level, 'id', '') in ('WARN', 'ERROR') else None
 
 
 def _rows(mark: str) -> list[list[str]]:
