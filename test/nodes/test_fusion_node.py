@@ -378,7 +378,7 @@ def test_camera_frames_go_to_tf_where_tf2_is_installed(world: World, monkeypatch
     make, destroy = FusionNode.create_lifecycle_publisher, FusionNode.destroy_lifecycle_publisher
     monkeypatch.setattr(fusion_outputs, 'tf_message', lambda: SimpleNamespace)
     monkeypatch.setattr(FusionNode, 'create_lifecycle_publisher', lambda self, kind, topic, qos: FakePublisher()
-                        if topic == '/tf' else make(self, kind, topic, qos))
+                        if topic in ('/tf', '/tf_static') else make(self, kind, topic, qos))
     monkeypatch.setattr(FusionNode, 'destroy_lifecycle_publisher', lambda self, p: None
                         if isinstance(p, FakePublisher) else destroy(self, p))
     fuse(world)
