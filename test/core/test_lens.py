@@ -15,7 +15,7 @@ from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.radial import distorted, fold_radius, undistorted
-from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig import NotSolved, Rig, lens
 from selfpose_ros.core.rig.lens import LensPrior, exists, unknown_lenses
 from selfpose_ros.core.rig.solver import Solution, solve
 from selfpose_ros.synthetic import ring_rig
@@ -138,6 +138,15 @@ def test_strong_lenses_are_found_and_pinholes_stay_pinholes() -> None:
     assert rotation_errors(found.state.cameras.R, seen.rig.R).max() < 1.
     without = solve(tracks_of(near(0., 0.).frames))
     assert isinstance(without, Solution) and without.state.cameras.lens is None
+
+
+def test_a_focal_length_that_no_camera_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the camera and what to do."""
+    seen = near(0., 0.)
+    monkeypatch.setattr(lens, 'FOCAL_RANGE', (.9, 4.))                       # theirs are 0.45 to 0.6
+    out = solve(tracks_of(seen.frames[::3]))
+    assert isinstance(out, NotSolved) and 'focal length' in out.reason and 'walk' in out.reason
+    assert .4 < out.numbers['focal_share'] < .7 and out.one_camera
 
 
 def test_known_intrinsics_are_held() -> None:

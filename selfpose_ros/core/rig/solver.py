@@ -27,7 +27,7 @@ from ..skeleton import BONES
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleResult, BundleState, adjust
 from .flight import Flight
 from .initial import factorise, from_lifted, from_pairs
-from .lens import LensPrior, unknown_lenses
+from .lens import FOCAL_RANGE, LensPrior, exists, unknown_lenses
 from .refinement import Refined, refine
 from .start import Start
 from .value import NotSolved
@@ -477,6 +477,14 @@ def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: floa
                          {**numbers, 'forward_m': forward}, one_camera=True)
     if (r.state.cameras.depth(r.state.X) < NEAREST).mean() > .1:
         return NotSolved('the cameras found would have the person behind them: more movement is needed', numbers,
+                         one_camera=True)
+    strange = ~exists(r.state.cameras, tracks.image_size) & (p.log_focal_sigma > 0)
+    if strange.any():
+        v = int(strange.argmax())
+        share = r.state.cameras.focal[v] / tracks.image_size[v].max()
+        return NotSolved(f'camera {tracks.cameras[v]} would have a focal length of {share:.2f} times the longer side '
+                         f'of its image, which no camera has ({FOCAL_RANGE[0]:g} to {FOCAL_RANGE[1]:g}): walk through the '
+                         'whole room, towards the cameras and away from them', {**numbers, 'focal_share': float(share)},
                          one_camera=True)
     if distinct < 2 and N >= 50:
         return NotSolved('the person has hardly moved: walk or turn about', numbers)
