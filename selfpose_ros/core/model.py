@@ -28,13 +28,13 @@ __all__ = ['RigModel', 'contradicts_lifted', 'lifted_model', 'model_from_rig', '
 Array = NDArray[np.float64]
 
 def _lenses(known: Sequence[Intrinsics | None], found: Array | None = None) -> tuple[Array, Array]:
-    """Distortion (V, 5) and fy / fx (V,) of intrinsics; k1, k2 (V, 2) that were found, or none, and one where they are
+    """Distortion (V, D) and fy / fx (V,) of intrinsics; k1, k2 (V, 2) that were found, or none, and one where they are
     unknown.
     """
-    lens = np.zeros((len(known), 5))
+    lens = np.zeros((len(known), max([5, *(len(k.distortion) for k in known if k is not None)])))
     for v, k in enumerate(known):
         if k is not None:
-            lens[v] = k.distortion[:5]
+            lens[v, :len(k.distortion)] = k.distortion
         elif found is not None:
             lens[v, :2] = found[v]
     return lens, np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known])

@@ -34,7 +34,8 @@ class RigModel:
     Attributes:
         cameras: (V,) names.  geometry: where they are in the world, and their focal lengths, of undistorted square
             pixels.
-        image_size: (V, 2) px.  distortion: (V, 5), known or found.  aspect: (V,) fy / fx of known intrinsics.
+        image_size: (V, 2) px.  distortion: (V, D) as in `Rig`, known or found.
+        aspect: (V,) fy / fx of known intrinsics.
         bones: (16,) m.  noise: of the 2D network.  level: 1, 2 or 3.  quality: as in `Rig`.
         rotation_sigma_deg, focal_sigma, centre_sigma_m: (V,) as in `Rig`.
         clock_offset_s: (V,) a camera's stamps minus true time, relative to the first camera, s.
@@ -114,7 +115,7 @@ class RigModel:
     @property
     def seen(self) -> Cameras:
         """The cameras with the radial distortion of their lenses: of pixels as they were given, without intrinsics."""
-        lens = self.distortion[:, :2]
+        lens = np.where(self.distortion[:, 2:].any(1)[:, None], 0., self.distortion[:, :2])   # else it was known
         return replace(self.geometry, lens=lens) if lens.any() else self.geometry
 
     @cached_property
@@ -164,7 +165,7 @@ class RigModel:
             self, cameras=tuple(names[v] for v in order),
             geometry=Cameras(both(a.R, b.R), both(a.t, b.t), both(a.focal, b.focal), both(a.centre, b.centre)),
             image_size=np.concatenate([self.image_size, other.image_size[more]])[order],
-            distortion=both(self.distortion, other.distortion), aspect=both(self.aspect, other.aspect),
+            distortion=both(*_alike(self.distortion, other.distortion)), aspect=both(self.aspect, other.aspect),
             rotation_sigma_deg=both(self.rotation_sigma_deg, other.rotation_sigma_deg),
             clock_offset_s=both(self.clock_offset_s, other.clock_offset_s),
             focal_sigma=both(self.focal_sigma, other.focal_sigma),
@@ -188,6 +189,12 @@ class RigModel:
         return Rig(self.cameras, self.K, self.distortion, self.image_size, g.R, g.t, self.quality, self.scale.source,
                    self.scale.sigma, self.rotation_sigma_deg, self.world.sigma_deg, self.reprojection_px,
                    self.clock_offset_s, self.frames, self.stamp, self.focal_sigma, self.centre_sigma_m)
+
+
+def _alike(a: Array, b: Array) -> tuple[Array, Array]:
+    """Both with as many coefficients as the longer one has."""
+    n = max(a.shape[1], b.shape[1])
+    return np.pad(a, ((0, 0), (0, n - a.shape[1]))), np.pad(b, ((0, 0), (0, n - b.shape[1])))
 
 
 def common_cameras(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -4,7 +4,7 @@
 
 The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `confidence`, `views (T, P, 17)`;
 `level`, `person (T, P)`, 0 where nobody; `joint_names (17,)`; `camera_names (V,)`, `image_size (V, 2)` px,
-`K (V, 3, 3)` px, `distortion (V, 5)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
+`K (V, 3, 3)` px, `distortion (V, D)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
 no rig; `clock_offset_s (V,)` s, a camera's stamps minus those of the rig's first camera for the same instant, NaN where
 there is no rig; `rotation_sigma_deg`, `focal_sigma` (relative), `centre_sigma_m (V,)`, predicted errors, as it;
 `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`, `gravity_sigma_deg`.
@@ -32,8 +32,8 @@ _SIGMAS = ('rotation_sigma_deg', 'focal_sigma', 'centre_sigma_m')
 
 def _rig_arrays(cameras: Sequence[str], rig: Rig | NotSolved) -> dict[str, Array]:
     """Rig in the order of the recording's cameras, NaN for those that it lacks."""
-    V = len(cameras)
-    out = {'K': np.full((V, 3, 3), np.nan), 'distortion': np.full((V, 5), np.nan), 'R': np.full((V, 3, 3), np.nan),
+    V, D = len(cameras), rig.distortion.shape[1] if isinstance(rig, Rig) else 5
+    out = {'K': np.full((V, 3, 3), np.nan), 'distortion': np.full((V, D), np.nan), 'R': np.full((V, 3, 3), np.nan),
            't': np.full((V, 3), np.nan), 'image_size': np.full((V, 2), np.nan), 'clock_offset_s': np.full(V, np.nan),
            **{name: np.full(V, np.nan) for name in _SIGMAS}}
     if isinstance(rig, Rig):
@@ -79,7 +79,7 @@ def read_skeletons(path: Path) -> Skeletons:
         level, person = z.array('level', 'T P').astype(np.int64), z.array('person', 'T P').astype(np.int64)
         cameras = tuple(str(c) for c in z.array('camera_names', 'V', text=True))
         K, R, t = z.array('K', 'V 3 3'), z.array('R', 'V 3 3'), z.array('t', 'V 3')
-        distortion, size = z.array('distortion', 'V 5'), z.array('image_size', 'V 2')
+        distortion, size = z.array('distortion', 'V D'), z.array('image_size', 'V 2')
         gravity = float(z.array('gravity_sigma_deg', '')) if 'gravity_sigma_deg' in z else np.nan
         late = z.array('clock_offset_s', 'V') if 'clock_offset_s' in z else np.zeros(len(R))
         sigmas = {name: z.array(name, 'V') if name in z else np.zeros(len(R)) for name in _SIGMAS}

@@ -258,10 +258,12 @@ def rig_text(rig: Rig | None, frame_id: str, reason: str = '') -> str:
 def camera_info_from_rig(rig: Rig, camera: str, stamp_s: float) -> CameraInfo:
     """The self-calibrated intrinsics of one camera of the rig."""
     i = rig.cameras.index(camera)
-    K, (w, h) = rig.K[i], rig.image_size[i]
+    K, (w, h), d = rig.K[i], rig.image_size[i], rig.distortion[i]
+    rational = bool(d[5:].any())
     return CameraInfo(
         header=Header(stamp=time_from(stamp_s), frame_id=optical_frame(camera)), width=int(w), height=int(h),
-        distortion_model='plumb_bob', d=rig.distortion[i].tolist(), k=K.ravel().tolist(),
+        distortion_model='rational_polynomial' if rational else 'plumb_bob',
+        d=(d if rational else d[:5]).tolist(), k=K.ravel().tolist(),
         r=np.eye(3).ravel().tolist(), p=np.hstack([K, np.zeros((3, 1))]).ravel().tolist())
 
 

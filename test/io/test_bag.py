@@ -378,8 +378,8 @@ def test_lens_models_and_sizes(tmp_path):
     assert intrinsics_of(info, (320, 240)).K[:2].tolist() == [[250, 0, 159.75], [0, 255, 119.75]]
     with pytest.raises(BadMessage, match='CameraInfo is for 640x480 px, the image has 480x480'):
         intrinsics_of(info, (480, 480))
-    info.distortion_model = 'equidistant'
-    with pytest.raises(BadMessage, match="'equidistant', which is not supported"):
+    info.distortion_model = 'omnidirectional'
+    with pytest.raises(BadMessage, match="'omnidirectional', which is not supported"):
         intrinsics_of(info, (640, 480))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_rig_is_in_the_order_of_the_cameras(tmp_path):
     assert z['K'][:, 0, 0].tolist() == [901, 900]
     assert z['rig_quality'] == .8 and z['scale_source'] == 'known height'
     assert read_skeletons(tmp_path / 'r.npz').rig.t.tolist() == z['t'].tolist()
+
+
+def test_expected_errors_and_lenses_of_many_coefficients_come_back(tmp_path):
+    rig = replace(recorded.rig(), distortion=np.tile([.1, .2, 0, 0, .3, .4, .5, .6], (2, 1)),
+                  focal_sigma=[.01, 0.], centre_sigma_m=[.1, .2], rotation_sigma_deg=[0., .5])
+    write_skeletons(tmp_path / 'r.npz', result(rig=rig))
+    back = read_skeletons(tmp_path / 'r.npz').rig
+    at = [rig.cameras.index(c) for c in back.cameras]
+    for name in ('distortion', 'focal_sigma', 'centre_sigma_m', 'rotation_sigma_deg'):
+        np.testing.assert_array_equal(getattr(back, name), getattr(rig, name)[at])
 
 
 def test_no_rig_is_nan_with_the_reason(tmp_path):

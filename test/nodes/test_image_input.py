@@ -226,7 +226,7 @@ def test_a_camera_that_says_it_is_not_calibrated() -> None:
 
 @pytest.mark.parametrize(('info', 'words'), [
     (_calibration(width=480, height=480), 'CameraInfo is for 480x480 px, the image has 640x480 px'),
-    (_calibration(distortion_model='equidistant'), "lens model 'equidistant'"),
+    (_calibration(distortion_model='omnidirectional'), "lens model 'omnidirectional'"),
     (_calibration(d=[float('nan')] * 5), 'CameraInfo cannot be used'),
     (_calibration(k=[-500.] + [0.] * 8), 'CameraInfo cannot be used'),
 ])

@@ -234,6 +234,10 @@ def test_camera_info_of_the_rig() -> None:
     info = messages.camera_info_from_rig(_rig(), 'left/eye', 3.)
     assert (info.width, info.height, info.k[0], info.p[0], info.header.frame_id) == (640, 480, 600, 600,
                                                                                     'left_eye_optical')
+    assert info.distortion_model == 'plumb_bob' and len(info.d) == 5
+    known = replace(_rig(), distortion=np.tile([.1, .2, 0, 0, .3, .4, .5, .6], (len(_rig().cameras), 1)))
+    info = messages.camera_info_from_rig(known, 'left/eye', 3.)
+    assert info.distortion_model == 'rational_polynomial' and list(info.d) == known.distortion[0].tolist()
 
 
 def test_markers_leave_out_what_is_not_known_and_say_when_the_place_is_not() -> None:

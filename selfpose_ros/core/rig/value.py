@@ -21,13 +21,20 @@ Array = NDArray[np.float64]
 _PER_CAMERA = ('rotation_sigma_deg', 'clock_offset_s', 'focal_sigma', 'centre_sigma_m')
 
 
+def _width(distortion: Any) -> int:
+    """Number of coefficients: one of those that OpenCV's models have, or 5, to compare with."""
+    shape = np.shape(distortion)
+    return shape[1] if len(shape) == 2 and shape[1] in (5, 8, 12, 14) else 5
+
+
 @dataclass(frozen=True)
 class Rig:
     """A solved rig. Convention: x_cam = R x_world + t; world z up, metres, origin on the floor.
 
     Attributes:
         cameras: (V,) names.
-        K: (V, 3, 3) px.  distortion: (V, 5).  image_size: (V, 2) px.
+        K: (V, 3, 3) px.  distortion: (V, D), OpenCV's coefficients, 5 of them or as many as the lenses that are known
+            have.  image_size: (V, 2) px.
         R: (V, 3, 3) rotations world -> camera, det +1.  t: (V, 3) m.
         quality: 0..1, predicted share of accuracy left of a perfectly calibrated rig; see `rig.quality`.
         rotation_sigma_deg: (V,) predicted error of each camera's rotation relative to the first, degrees.
@@ -66,8 +73,8 @@ class Rig:
 
     def __post_init__(self) -> None:
         n = len(self.cameras)
-        for name, shape in (('K', (n, 3, 3)), ('distortion', (n, 5)), ('image_size', (n, 2)), ('R', (n, 3, 3)),
-                            ('t', (n, 3)), *((name, (n,)) for name in _PER_CAMERA)):
+        for name, shape in (('K', (n, 3, 3)), ('distortion', (n, _width(self.distortion))), ('image_size', (n, 2)),
+                            ('R', (n, 3, 3)), ('t', (n, 3)), *((name, (n,)) for name in _PER_CAMERA)):
             a = np.array(getattr(self, name), np.int64 if name == 'image_size' else float)
             if a.size == 0 and name in _PER_CAMERA:
                 a = np.zeros(n)

@@ -10,10 +10,12 @@ import numpy as np
 from ...core.camera import Intrinsics
 from ...core.errors import CameraError
 from ..errors import BadMessage
+from .fisheye import rational_of_fisheye
 
 __all__ = ['intrinsics_of']
 
-_MODELS = ('', 'plumb_bob', 'rational_polynomial')
+_FISHEYE = ('equidistant', 'fisheye')
+_MODELS = ('', 'plumb_bob', 'rational_polynomial', *_FISHEYE)
 #: images of the same shape whose aspect ratios differ by more than this are another part of the sensor
 _ASPECT = .01
 _OTHERWISE = 'or publish no CameraInfo, and the camera is calibrated from people'
@@ -48,6 +50,8 @@ def intrinsics_of(message: Any, image_size: tuple[int, int], rectified: bool = F
                          f'publish rectified images, {_OTHERWISE}')
     K = _seen(K, message, image_size)
     try:
+        if not rectified and message.distortion_model in _FISHEYE:
+            d = rational_of_fisheye(d)
         return Intrinsics(K, d).checked(image_size)
     except CameraError as error:
         raise BadMessage(f'CameraInfo cannot be used: {error}') from error
