@@ -92,7 +92,16 @@ def test_one_flight_that_was_none_has_little_say() -> None:
     both = [flight(1.02, .04), flight(1.03, .04)]
     right = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=both)
     wrong = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=[*both, flight(1.4, .04)])
-    assert abs(np.log(wrong.factor / right.factor)) < .03 and wrong.sigma > right.sigma
+    assert abs(np.log(wrong.factor / right.factor)) < .015 and wrong.sigma > .95 * right.sigma
+
+
+def test_nothing_falls_faster_than_freely() -> None:
+    """A fall that is slower than the prior expects may be of feet that push: it counts less than one that is faster."""
+    slow, fast = (np.log(metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=[flight(k)]).factor)
+                  for k in (1.12, 1 / 1.12))
+    assert 0 < slow < .7 * -fast
+    many = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=[flight(1.2)] * 12)
+    assert many.sigma > .03                                   # a way of running, not twelve witnesses
 
 
 def test_several_people_average() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erfc
 
 from ..body import BONE_LOG_SIGMA, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
 from .flight import Flight
@@ -20,9 +21,10 @@ Array = NDArray[np.float64]
 #: height of the ankle joint above the sole, m
 _ANKLE_M = 0.08
 #: error that all flights share: masses of the segments, take-off and landing that are taken for flight, relative
-_FLIGHTS_LOG_SIGMA = .015
-#: a cue that is further off than this many sigmas counts less
-_FAR = 2.
+_FLIGHTS_LOG_SIGMA = .02
+#: share of flights with feet that push, by how much their factors are too large in the mean, relative; flights of one
+#: person that tell as much as any number
+_PUSHES, _PUSHED, _SAME_WAY = .3, .15, 3.
 #: heights at which the two ankles of a body rest differ by this much, m
 _FEET_M = .04
 #: bodies whose long axis is nearer to up than this stand, degrees
@@ -82,24 +84,35 @@ def metric_scale(bones: Array, centres: Array, height_m: float = 0., baseline_m:
     prior_sigma = float(np.hypot(STATURE_LOG_SIGMA, spread) / np.sqrt(max(people, 1)))
     if not flights:
         return MetricScale(float(np.exp(prior)), 'adult prior', prior_sigma)
-    value = np.array([prior, *(np.log(f.factor) for f in flights)])
-    sigma = np.array([prior_sigma, *(f.sigma for f in flights)])
-    together, spread = _together(value, sigma)
+    together, spread = _together(prior, prior_sigma, flights)
     count = f'{len(flights)} flights' if len(flights) > 1 else '1 flight'
     # what all flights have in common does not average out
     return MetricScale(float(np.exp(together)), f'{count} and adult prior',
                        float(min(np.hypot(spread, _FLIGHTS_LOG_SIGMA), prior_sigma)))
 
 
-def _together(value: Array, sigma: Array) -> tuple[float, float]:
-    """Mean of values by inverse variance and its sigma; one that is far off for its sigma counts less (Cauchy)."""
-    weight = sigma ** -2.
-    mean = float((weight * value).sum() / weight.sum())
-    for _ in range(20):
-        w = weight / (1 + ((value - mean) / (_FAR * sigma)) ** 2)
-        mean = float((w * value).sum() / w.sum())
-    chi = float((w * (value - mean) ** 2).sum() / max(len(value) - 1, 1))
-    return mean, float(w.sum() ** -.5 * max(1., np.sqrt(chi)))
+def _together(prior: float, sigma: float, flights: Sequence[Flight]) -> tuple[float, float]:
+    """Mean and standard deviation of the logarithm of the factor, by the prior and by flights.
+
+    Nothing falls faster than freely; feet that still push, or push again, make it slower. So a flight is right with its
+    sigma, or its factor is too large by an unknown amount. People have their way of running: many flights tell no more
+    than a few.
+    """
+    s = np.linspace(prior - 6 * sigma, prior + 6 * sigma, 481)
+    log = -.5 * ((s - prior) / sigma) ** 2
+    told = np.zeros(len(s))
+    for f in flights:
+        off = np.log(f.factor) - s
+        free = np.exp(-.5 * (off / f.sigma) ** 2) / (np.sqrt(2 * np.pi) * f.sigma)
+        # an exponential amount with Gaussian noise
+        z = (off / f.sigma - f.sigma / _PUSHED) / np.sqrt(2)
+        pushed = np.exp(np.minimum(.5 * (f.sigma / _PUSHED) ** 2 - off / _PUSHED, 50.)) * erfc(-z) / (2 * _PUSHED)
+        told += np.log((1 - _PUSHES) * free + _PUSHES * pushed + 1e-12)
+    log = log + told * min(1., _SAME_WAY / len(flights))
+    weight = np.exp(log - log.max())
+    weight = weight / weight.sum()
+    mean = float(weight @ s)
+    return mean, float(np.sqrt(weight @ (s - mean) ** 2))
 
 
 def find_world(X: Array, forward: Array, cameras: Array | None = None, flights: Sequence[Flight] = ()) -> World:
