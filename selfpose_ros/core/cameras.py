@@ -105,8 +105,10 @@ class Cameras:
 
     def joined(self, others: Cameras) -> Cameras:
         """These and others of the same frame, after them."""
+        plain = self.lens is None and others.lens is None
         return Cameras(np.concatenate([self.R, others.R]), np.concatenate([self.t, others.t]),
-                       np.concatenate([self.focal, others.focal]), np.concatenate([self.centre, others.centre]))
+                       np.concatenate([self.focal, others.focal]), np.concatenate([self.centre, others.centre]),
+                       None if plain else np.concatenate([self.lenses, others.lenses]))
 
     def moved(self, delta: Array) -> Cameras:
         """The cameras with the parameters of `layout` changed by delta (V, EACH)."""

@@ -311,6 +311,21 @@ def test_a_rig_that_lacks_a_camera_gets_it(missing: int) -> None:
     assert rotation.angle_deg(R @ R[0].T, true @ true[0].T).max() < 3.
 
 
+def test_a_camera_that_is_wrong_is_placed_anew() -> None:
+    """The other cameras are right, and what they see of each other explains most: that does not defend the one."""
+    s, d = three(), sightings()
+    off = truth(s)
+    turn = rotation.exp(np.array([.0, .35, .0]))
+    wrong = replace(off, R=np.concatenate([off.R[:3], (turn @ off.R[3])[None]]),
+                    t=np.concatenate([off.t[:3], (turn @ off.t[3])[None]]))
+    noise = NoiseModel.prior(d.image_size)
+    before = everybody._candidate(d, d.cameras, everybody.FirstGuess(wrong, BONE_PRIOR_M, noise))
+    after = everybody._mended(d, before)
+    assert after.names == d.cameras and everybody._worth(after) > 1.2 * everybody._worth(before)
+    R = after.guess.cameras.R
+    assert rotation.angle_deg(R @ R[0].T, s.rig.R @ s.rig.R[0].T).max() < 5.
+
+
 def test_the_likeliest_candidate_need_not_be_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     likely, finished = everybody._likely, everybody._finished
     poor: list[object] = []

@@ -37,13 +37,15 @@ _MOST_PEOPLE = 8
 #: support of a first guess from which it needs no rival, and from which single people are not tried; of a rig that is
 #: returned. Measured on 60 windows of the validation split: right ones .65 to .97, wrong ones at most .63
 _CLEAR, _LIKELY, _SUPPORT = .75, .68, .6
+#: support from which cameras that are given to start from need no rival
+_SURE = .9
 #: a hypothesis is as likely as the best from this share of its worth on; rigs explain as much from this share on, and
 #: are different from here on, degrees
 _RIVAL, _AS_MUCH, _OTHER_DEG = .9, .95, 20.
 #: a rig is overturned by one that explains more: this share of it is what the old one reaches at most
 _OVERTURNED = .85
-#: a further camera explains more by this much at least
-_FURTHER = 1.05
+#: a camera that is placed anew explains more by this much at least
+_FURTHER = 1.04
 #: single people who are tried where everybody at once fails
 _ALONE = 3
 #: rounds of adjustment and assignment
@@ -107,7 +109,7 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     noise = noise or NoiseModel.prior(d.image_size)
     known = None
     if start is not None and set(start.names) <= set(d.cameras):
-        known = _with_further(few, _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise)))
+        known = _mended(few, _candidate(few, start.names, FirstGuess(start.cameras, start.bones, noise)))
     likely, refused = _likely(few, config, known)
     if not likely:
         return refused if refused is not None else NotSolved(
@@ -162,7 +164,7 @@ def _likely(d: Sightings, config: SolverConfig,
     """
     best: _Candidate | None = known
     refused: NotSolved | None = None
-    if best is not None and best.assignment.support >= _CLEAR:
+    if best is not None and best.assignment.support >= _SURE:
         return [best], None
     found = hypotheses(alike(d), len(d.cameras))
     # everybody at once; but one tracklet that is taken for somebody else can spoil it: then single people
@@ -183,7 +185,7 @@ def _likely(d: Sightings, config: SolverConfig,
             best = tried
     if best is None:
         return [], refused
-    whole = _with_further(d, best)
+    whole = _mended(d, best)
     candidates, best = [whole if c is best else c for c in candidates], whole
     rivals = [c for c in candidates if c is not best and c.names == best.names and c.assignment.support >= _CLEAR
               and _worth(c) >= _AS_MUCH * _worth(best) and _apart(c.guess.cameras, best.guess.cameras)]
@@ -221,17 +223,23 @@ def _candidate(d: Sightings, names: tuple[str, ...], guess: FirstGuess) -> _Cand
     return _Candidate(names, guess, assign_all(_part(d, names), guess.cameras, guess.noise, _ROUGHLY))
 
 
-def _with_further(d: Sightings, c: _Candidate) -> _Candidate:
-    """With the cameras that it lacks, as far as they explain more."""
-    for camera in d.cameras:
+def _mended(d: Sightings, c: _Candidate) -> _Candidate:
+    """With the cameras that it lacks, and with those placed anew that are wrong, as far as more is explained then."""
+    for camera in [n for n in d.cameras if n not in c.names] + list(c.names):
         v = d.cameras.index(camera)
-        if camera in c.names or not d.present[:, v].any():
+        rest = [k for k, n in enumerate(c.names) if n != camera]
+        if len(rest) < 2 or not d.present[:, v].any():
             continue
-        placed = further_camera(d, v, c.names, c.guess.cameras, c.guess.noise, c.assignment)
+        names, others = tuple(c.names[k] for k in rest), c.guess.cameras.take(rest)
+        who = c.assignment if camera not in c.names else assign_all(_part(d, names), others, c.guess.noise, _ROUGHLY)
+        placed = further_camera(d, v, names, others, c.guess.noise, who)
         if placed is None:
             continue
-        names = (*c.names, camera)
-        more = _candidate(d, names, replace(c.guess, cameras=c.guess.cameras.joined(placed)))
+        both = others.joined(placed)
+        at = [*range(len(rest)), len(rest)]
+        if camera in c.names:                                # in its old place
+            at.insert(c.names.index(camera), at.pop())
+        more = _candidate(d, tuple((*names, camera)[k] for k in at), replace(c.guess, cameras=both.take(at)))
         if more.assignment.support >= _SUPPORT and _worth(more) > _FURTHER * _worth(c):
             c = more
     return c

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A further camera for a rig of several: placed against the bodies that the others see.
+"""A camera placed against the bodies that the others of a rig see: a further one, or one that is wrong.
 
 A camera that saw nobody, or somebody else, while the others found each other is not in their rig, and a rig that
 explains what its cameras see gives no reason to look for another. The bodies that it makes are poses like any other: as
