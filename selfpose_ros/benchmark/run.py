@@ -22,6 +22,7 @@ from ..synthetic.clips import chosen
 from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .growth import Growth, growth_row
+from .lenses import LENSES, lens_rows
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .place import PLACE, place_rows
@@ -36,7 +37,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'people', *PLACE, 'real', *SPEED, 'growth', 'pixels')
+ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, 'real', *SPEED, 'growth', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,13 @@ def wanted(options: Options) -> tuple[str, ...]:
     unknown = [r for r in options.rows if r not in ROWS]
     if unknown:
         raise BenchmarkError(f'--rows {", ".join(unknown)}: not known; choose from {", ".join(ROWS)}')
-    moved = (*ACCURACY, 'people', *PLACE)
+    moved = (*ACCURACY, 'people', *LENSES, *PLACE)
     able = [r for r in ROWS if (r not in moved or options.motion) and (r != 'real' or options.real)]
     if not options.rows:
         if options.motion is None and options.real is None:
             raise BenchmarkError('nothing to measure accuracy on: give --motion FILE.npz (or --real, or --rows '
                                  f'{",".join(SPEED)},pixels for speed alone)')
-        return tuple(r for r in able if r not in ('people', *PLACE))      # an hour of work: by name only
+        return tuple(r for r in able if r not in ('people', *LENSES, *PLACE))      # an hour of work: by name only
     lacking = [r for r in options.rows if r not in able]
     if lacking:
         needed = '--real FILE.npz' if lacking == ['real'] else '--motion FILE.npz'
@@ -164,6 +165,11 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'people'):
             report.rows += people_rows(read_motion(options.motion), options.seed, options.lifter.open(),
                                        lambda done, total: told('people', done, total))
+    lenses = [n for n in names if n in LENSES]
+    if lenses and options.motion is not None:
+        with _kept(report, 'lenses'):
+            report.rows += lens_rows(read_motion(options.motion), options.seed, options.lifter.open(), lenses,
+                                     lambda done, total: told('lenses', done, total))
     place = [n for n in names if n in PLACE]
     if place and options.motion is not None:
         with _kept(report, 'rooms'):

@@ -1,0 +1,115 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The place of cameras: rotations, fields of view and centres of rigs that are found in rooms, through pinholes and
+through lenses, and whether their expected errors and their quality are right.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.lifting import Lifter
+from ..core.offline import reconstruct_offline
+from ..core.rig import Rig
+from ..core.rotation import similarity_alignment
+from ..core.skeleton import JOINTS
+from ..evaluation.rig_errors import RigErrors, rig_errors
+from ..synthetic.clips import Truth
+from ..synthetic.crowd import CrowdScene, crowd_scene, seen_scene
+from ..synthetic.motion_capture import Motion
+from .rows import Row, rank_correlation
+
+__all__ = ['LENSES', 'lens_rows']
+
+Array = NDArray[np.float64]
+Told = Callable[[int, int], None]
+
+#: row groups of this file; scenes of each kind of lens, of so many seconds
+LENSES, SCENES, SECONDS = ('rooms', 'lens'), 6, 30.
+#: focal length / longer side, k1 (k2 is -0.35 k1 where that is negative), how far the principal point is off, by group
+_KINDS = {
+    'rooms': {'narrow': ((.8, 1.4), (0., 0.), 0.)},
+    'lens': {'webcam': ((.65, 1.), (-.12, .04), .02), 'wide': ((.45, .7), (-.05, 0.), .02),
+             'action': ((.45, .6), (-.32, -.2), .02)}}
+#: quality from which on errors above these, degrees, are too many: of rotations, of fields of view
+_SURE, _OFF_DEG = .8, (3., 8.)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Errors of one rig; and whether each camera's are within what was expected: rotations, focal lengths, centres."""
+
+    errors: RigErrors
+    within: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def lens_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], told: Told,
+              scenes: int = SCENES) -> Iterator[Row]:
+    """Rows of the groups that are named, off line. told: called with scenes done, and in all."""
+    kinds = [(group, kind) for group in names for kind in _KINDS[group]]
+    everything: list[_Found] = []
+    for k, (group, kind) in enumerate(kinds):
+        found = []
+        for n in range(scenes):
+            found.append(_judged(_scene(motion, seed, n, _KINDS[group][kind]), lifter))
+            told(k * scenes + n + 1, len(kinds) * scenes)
+        solved = [f for f in found if f is not None]
+        everything += solved
+        yield _row(group, kind, solved, scenes)
+    yield _quality_row(names[-1], everything)
+
+
+def _scene(motion: Motion, seed: int, number: int,
+           kind: tuple[tuple[float, float], tuple[float, float], float]) -> CrowdScene:
+    """One person in a room, seen through lenses."""
+    focal, bent, off = kind
+    scene = crowd_scene(motion, 1, 4, seed, number, SECONDS)
+    rng = np.random.default_rng([seed, number, 59])
+    V, side = len(scene.rig.cameras), scene.rig.image_size.max(1)
+    K, lens = scene.rig.K.copy(), np.zeros((V, 5))
+    K[:, 0, 0] = K[:, 1, 1] = rng.uniform(*focal, V) * side
+    K[:, :2, 2] += rng.uniform(-off, off, (V, 2)) * side[:, None]
+    lens[:, 0] = rng.uniform(*bent, V)
+    lens[:, 1] = np.where(lens[:, 0] < 0, -.35 * lens[:, 0], 0.)
+    return seen_scene(rng, motion, scene.joints, replace(scene.rig, K=K, distortion=lens), 0.)
+
+
+def _judged(scene: CrowdScene, lifter: Lifter | None) -> _Found | None:
+    """Without a rig of all cameras: None."""
+    _, rig = reconstruct_offline(scene.frames, lifter=lifter)
+    true = scene.rig
+    if not isinstance(rig, Rig) or set(rig.cameras) != set(true.cameras):
+        return None
+    order = [rig.cameras.index(c) for c in true.cameras]
+    at = rig.only(true.cameras)
+    errors = rig_errors(Truth(scene.joints[:, 0], JOINTS, true.K, true.R, true.t, true.distortion), rig, order)
+    k, R, t = similarity_alignment(true.centres, at.centres)
+    off = np.linalg.norm(k * true.centres @ R.T + t - at.centres, axis=1)
+    focal = np.abs(np.log(at.K[:, 0, 0] / true.K[:, 0, 0]))
+    return _Found(errors, (np.array([errors.ae]) < at.rotation_sigma_deg[1:].mean(), focal < at.focal_sigma,
+                           off < at.centre_sigma_m))
+
+
+def _row(group: str, kind: str, found: Sequence[_Found], scenes: int) -> Row:
+    what = f'{kind} lenses: error of the rotations between cameras, mean'
+    if not found:
+        return Row(group, what, float('nan'), 'deg', f'no rig in any of {scenes} scenes')
+    mean = {name: float(np.mean([getattr(f.errors, name) for f in found]))
+            for name in ('ae', 'fov', 's_te', 'quality')}
+    within = [100 * float(np.concatenate([f.within[k] for f in found]).mean()) for k in range(3)]
+    return Row(group, what, mean['ae'], 'deg', (
+        f'field of view {mean["fov"]:.2f} deg, places {100 * mean["s_te"]:.1f} cm; within the expected error: '
+        f'rotations {within[0]:.0f}, focal lengths {within[1]:.0f}, places {within[2]:.0f} %; quality '
+        f'{mean["quality"]:.2f}; no rig in {scenes - len(found)} of {scenes}'))
+
+
+def _quality_row(group: str, found: Sequence[_Found]) -> Row:
+    e = [f.errors for f in found]
+    wrong = sum(x.quality >= _SURE and (x.ae > _OFF_DEG[0] or x.fov > _OFF_DEG[1]) for x in e)
+    return Row(group, 'quality against errors, rank correlation', rank_correlation(
+        [-x.quality for x in e], [max(x.ae, x.fov / 3) for x in e]), '', (
+        f'of {len(e)} rigs; {wrong} of quality {_SURE:g} or more are off by {_OFF_DEG[0]:g} deg, or '
+        f'{_OFF_DEG[1]:g} deg of a field of view'))
