@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from selfpose_ros.io.checked import checked
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.skeletons import read_skeletons
 from selfpose_ros.io.synchronised import synchronised
-from selfpose_ros.synthetic import observe, ring_rig, walker
+from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 FPS = 25.
 AHEAD = {'cam1': 0., 'cam2': 1.24, 'cam3': -2.04}
@@ -86,3 +87,17 @@ def test_from_files_to_a_rig_with_its_clocks(tmp_path: Path, capsys: pytest.Capt
     assert told['clock_offset_s']['cam2'] == pytest.approx(1.24, abs=.02)
     rig = read_skeletons(out).rig
     assert np.allclose(rig.clock_offset_s, list(told['clock_offset_s'].values()))  # type: ignore[union-attr]
+
+
+def test_rows_that_are_seconds_off_are_put_right_too() -> None:
+    """An archive whose rows say that they belong together, with one camera's stamps 6 s off: without --sync auto it is
+    left out and the option is named, with it the offset is found.
+    """
+    rig = ring_rig(3, 1)
+    frames = frames_of(observe(walker(8., FPS, 1, 'mixed'), rig, FPS, 1, outliers=.02))
+    rows = [replace(f, views=tuple(replace(v, stamp=v.stamp + 6. * (v.camera == 'cam3')) for v in f.views))
+            for f in frames]
+    given = Recording.of('rows', rig.cameras, [v for r in rows for v in r.views], rows=rows)
+    note = checked(given).notes[-1]
+    assert 'cam3 is left out' in note and '--sync auto' in note
+    assert synchronised(given).late_s['cam3'] == pytest.approx(6., abs=.04)

@@ -55,9 +55,11 @@ _TABLE: dict[Kind, tuple[Verdict, str]] = {
                   'of the images; is the image size that of the images that the 2D network saw?'),
     Kind.OTHER_CLOCK: (Verdict.LEAVE_OUT, '{whose} stamps ({range}) are {off:.1f} s {side} those of {others} '
                        '({other_range}) by {witness}: another clock, to be synchronised (chrony, PTP), '
-                       'or a driver that does not stamp by the time of day'),
+                       'or a driver that does not stamp by the time of day; of a recording, --sync auto finds '
+                       'what it is off by'),
     Kind.NOTHING_IN_COMMON: (Verdict.LEAVE_OUT, '{whose} stamps ({range}) have {common} with those of {others} '
-                             '({other_range}): another clock, other frame numbers, or another recording'),
+                             '({other_range}): another clock, other frame numbers, or another recording; --sync auto '
+                             'finds clocks that are off'),
     Kind.OUT_OF_STEP: (Verdict.EXPLAIN, '{whose} movements come {off:.2f} s {side} than those of {others}: '
                        'recordings that did not start together, or a clock that is off; --sync auto puts that right'),
     Kind.TIME_UNIT: (Verdict.EXPLAIN, '{whose} stamps lie {step:.6g} s apart: stamps are in seconds; in {unit} these '
