@@ -255,7 +255,8 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
             self.get_logger().info(line)
 
     def _visible(self) -> list[str]:
-        return published(self, ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
+        there = published(self, ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'))
+        return [topic for topic in there if '/overlay/' not in topic]      # pictures of ours are no camera's
 
 
 def _label(model: str, networks: Mapping[str, Pose2D]) -> str:
