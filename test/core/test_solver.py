@@ -14,7 +14,7 @@ from scenes import EXACT, Scene, altered, rotation_errors, scene, tracks_of, vie
 
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.observation import MultiView, View2D
-from selfpose_ros.core.rig import NotSolved, Rig, solver
+from selfpose_ros.core.rig import NotSolved, Rig, first_guess as guessing, solver
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, solve
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
 from selfpose_ros.synthetic import ring_rig
@@ -144,11 +144,11 @@ def test_mirrored_first_guess_never_wins(seed: int, style: str, monkeypatch: pyt
     """With nothing but mirrored guesses to begin from, the answer is none, or a right one: never a body that bends
     its knees backwards.
     """
-    s, honest = seen(3, seed, style), solver._guesses
+    s, honest = seen(3, seed, style), guessing._guesses
 
     def only_mirrored(*given: Any) -> list[Cameras]:
         return [g for g in honest(*given) if rotation_errors(g.R, s.rig.R).max() > 60]
-    monkeypatch.setattr(solver, '_guesses', only_mirrored)
+    monkeypatch.setattr(guessing, '_guesses', only_mirrored)
     out = solve(tracks_of(s.frames))
     assert isinstance(out, NotSolved) or (out.forward > 0 and error_deg(out, s.rig) < 3)
 
@@ -416,8 +416,8 @@ def test_cameras_apart_are_told_from_cameras_in_one_place() -> None:
     ring = seen(2)
     tracks = with_lifted(ring)
     problem = solver.problem_of(tracks, solver.NoiseModel.prior(tracks.image_size))
-    assert solver._apart(tracks, problem)
-    assert not solver._apart(replace(tracks, lifted=None, lifted_sigma=None), problem)
+    assert guessing._apart(tracks, problem)
+    assert not guessing._apart(replace(tracks, lifted=None, lifted_sigma=None), problem)
     rig = ring_rig(1, 1)
     a = np.deg2rad(35.)
     turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
@@ -426,13 +426,13 @@ def test_cameras_apart_are_told_from_cameras_in_one_place() -> None:
     turned = replace(copies(rig, [0, 0], R, -R @ rig.centres[0]), K=np.repeat(wide, 2, 0))
     for pair in (side_by_side(.1), turned):
         tracks = with_lifted(scene(rig=pair, seconds=SECONDS, seed=1, **EXACT))
-        assert not solver._apart(tracks, solver.problem_of(tracks, solver.NoiseModel.prior(tracks.image_size)))
+        assert not guessing._apart(tracks, solver.problem_of(tracks, solver.NoiseModel.prior(tracks.image_size)))
 
 
 def test_a_rig_that_a_homography_explains_is_doubted_not_refused_where_a_lifter_sees_other_sides(monkeypatch) -> None:
     tracks = with_lifted(seen(2))
     plain = solve(tracks)
-    monkeypatch.setattr(solver, '_same_place', lambda p: 'the cameras look from nearly the same place')
+    monkeypatch.setattr(guessing, '_same_place', lambda p: 'the cameras look from nearly the same place')
     doubted = solve(tracks)
     assert isinstance(plain, Solution) and isinstance(doubted, Solution)
     np.testing.assert_allclose(doubted.state.cameras.R, plain.state.cameras.R, atol=1e-6)
