@@ -249,6 +249,8 @@ def test_defect_in_one_recording_does_not_lose_the_others(tmp_path, fake, monkey
     (['a.npz', '-o', 'out', '--joints', 'coco99'], "argument --joints: invalid choice: 'coco99'"),
     (['a.npz', '-o', 'out', '--joints', 'body25'], '17 joints, but the joint set body25 has 25'),
     (['a.npz', '-o', 'out', '--baseline-cameras', 'cam1'], '--baseline-cameras cam1: name two cameras'),
+    (['a.npz', '-o', 'out', '--same-lens', 'cam1'], '--same-lens cam1: name two cameras or more'),
+    (['a.npz', '-o', 'out', '--same-lens', 'cam1,cam9'], "--same-lens names 'cam9', its cameras are"),
     (['a.npz', '-o', 'out', '--offline', '--correction'], '--correction: what --offline makes knows all instants'),
     (['a.npz', 'v.mp4', '-o', 'out'], 'sources of different kinds'),
     (['v.mp4', '-o', 'out', '--model', 'rendered_pose'], 'v.mp4: not a video that can be opened'),

@@ -12,12 +12,13 @@ from scenes import Scene, rotation_errors, scene, tracks_of, views_changed
 from selfpose_ros.core.camera import Intrinsics, project, undistort
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
+from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.radial import distorted, fold_radius, undistorted
 from selfpose_ros.core.rig import NotSolved, Rig, lens
 from selfpose_ros.core.rig.lens import LensPrior, exists, unknown_lenses
-from selfpose_ros.core.rig.solver import Solution, solve
+from selfpose_ros.core.rig.solver import Solution, SolverConfig, problem_of, solve
 from selfpose_ros.synthetic import ring_rig
 
 #: of action cameras, of webcams that draw in and of lenses that push out
@@ -147,6 +148,18 @@ def test_a_focal_length_that_no_camera_has_is_refused(monkeypatch: pytest.Monkey
     out = solve(tracks_of(seen.frames[::3]))
     assert isinstance(out, NotSolved) and 'focal length' in out.reason and 'walk' in out.reason
     assert .4 < out.numbers['focal_share'] < .7 and out.one_camera
+
+
+def test_cameras_that_are_named_share_a_lens_but_for_those_that_are_known() -> None:
+    tracks = tracks_of(near(0., 0.).frames[::6])
+    noise, named = NoiseModel.prior(tracks.image_size), [('cam1', 'cam3', 'cam9'), ('cam2', 'cam7')]
+    p = problem_of(tracks, noise, named)
+    assert p.lens is not None and p.lens.same == ((0, 2),)
+    known = Intrinsics(np.array([[500., 0, 500], [0, 500, 500], [0, 0, 1]]))
+    p = problem_of(replace(tracks, intrinsics=(known, None, None)), noise, named)
+    assert p.lens is not None and p.lens.same == ()
+    found = solve(tracks, SolverConfig(same_lens=(('cam1', 'cam2', 'cam3'),)))
+    assert isinstance(found, Solution) and np.ptp(np.log(found.state.cameras.focal)) < .03
 
 
 def test_known_intrinsics_are_held() -> None:

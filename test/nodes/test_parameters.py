@@ -71,6 +71,8 @@ def test_what_launch_and_yaml_files_write_is_understood() -> None:
     (FusionSettings, {'person_height_m': 180}, 'person_height_m is 180, must be 0 to 2.5 m'),
     (FusionSettings, {'person_height_m': float('nan')}, 'person_height_m is nan, must be 0 to 2.5 m'),
     (FusionSettings, {'baseline_cameras': ['a']}, 'name two cameras, or none'),
+    (FusionSettings, {'same_lens': ['a']}, 'name two cameras or more'),
+    (FusionSettings, {'cameras': ['a', 'b'], 'same_lens': ['a,c']}, "'c' is not in cameras"),
     (FusionSettings, {'cameras': ['a', 'b'], 'baseline_cameras': ['a', 'c']}, "'c', which is not in cameras"),
     (FusionSettings, {'world_frame': ''}, 'two different names'),
     (FusionSettings, {'cameras': ['a'], 'keypoints_topics': ['x', 'y']}, 'keypoints_topics has 2 entries'),
