@@ -37,7 +37,7 @@ _MOST_PEOPLE = 8
 #: support of a first guess from which it needs no rival, and from which single people are not tried; of a rig that is
 #: returned. Measured on 60 windows of the validation split: right ones .65 to .97, wrong ones at most .63
 _CLEAR, _LIKELY, _SUPPORT = .75, .68, .6
-#: support from which cameras that are given to start from need no rival
+#: support from which cameras that are given to start from need no rival, and none of them is placed anew
 _SURE = .9
 #: a hypothesis is as likely as the best from this share of its worth on; rigs explain as much from this share on, and
 #: are different from here on, degrees
@@ -225,7 +225,8 @@ def _candidate(d: Sightings, names: tuple[str, ...], guess: FirstGuess) -> _Cand
 
 def _mended(d: Sightings, c: _Candidate) -> _Candidate:
     """With the cameras that it lacks, and with those placed anew that are wrong, as far as more is explained then."""
-    for camera in [n for n in d.cameras if n not in c.names] + list(c.names):
+    missing = [n for n in d.cameras if n not in c.names]
+    for camera in missing if c.assignment.support >= _SURE else [*missing, *c.names]:
         v = d.cameras.index(camera)
         rest = [k for k, n in enumerate(c.names) if n != camera]
         if len(rest) < 2 or not d.present[:, v].any():
