@@ -81,7 +81,7 @@ EXTRAS_REQUIRE = {
 
 setup(
     name=NAME,
-    version='0.7.0',
+    version='0.8.0',
     description='Uncalibrated cameras in, metric 3D skeletons on ROS 2 topics out.',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8') if (HERE / 'README.md').exists() else '',
     long_description_content_type='text/markdown',

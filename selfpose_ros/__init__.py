@@ -9,4 +9,4 @@ import os
 if not os.environ.get('ORT_DISABLE_TELEMETRY'):
     os.environ['ORT_DISABLE_TELEMETRY'] = '1'
 
-__version__ = '0.7.0'
+__version__ = '0.8.0'
