@@ -20,8 +20,9 @@ _CORE = f'{__name__.partition(".")[0]}.core.'
 #: (module of the core, function) -> part. The innermost function of a stack that is named here decides.
 _FUNCTIONS = {
     ('claims', 'claim'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeleton'): 'output',
-    ('person', 'measurement_of'): 'noise of the joints', ('filtering', 'predict'): 'prediction',
-    ('filtering', '_system'): 'update: linearisation', ('filtering', 'update'): 'update: solving',
+    ('person', 'measurements_of'): 'noise of the joints', ('filtering', 'predict_together'): 'prediction',
+    ('filtering', '_solved'): 'update: solving', ('filtering', '_covariances'): 'update: solving',
+    ('filtering', 'update_together'): 'update: linearisation', ('tracklets', '_follow'): 'tracklets',
     ('sides', 'agreed_permutation'): 'update: left or right', ('triangulation', 'triangulate'): 'triangulation',
     ('estimator', '_by_continuity'): 'who calibrates', ('rig_tracker', 'schedule'): 'handing over a solve',
     ('rig_tracker', 'collect'): 'taking over a rig',

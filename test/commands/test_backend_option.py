@@ -62,7 +62,8 @@ def test_run_hands_it_to_both_nodes(monkeypatch):
     assert parser.parse_args([]).backend is None
     rclpy.init(args=[])
     try:
-        nodes = run_command._nodes(('a', 'b'), parser.parse_args(['--backend', 'auto']).backend)
+        from selfpose_ros.nodes.composed import both_nodes
+        nodes = both_nodes(('a', 'b'), parser.parse_args(['--backend', 'auto']).backend)
         assert [n.get_parameter('backend').value for n in nodes] == ['auto', 'auto']
         for node in nodes:
             node.destroy_node()

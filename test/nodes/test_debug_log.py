@@ -49,6 +49,7 @@ def _debug(world: World, node: Any) -> list[str]:
 
 def test_solves_rigs_people_and_streams_of_the_fusion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scripted, 'made', [], raising=False)
+    monkeypatch.setattr(Scripted, 'trust', False)
     node = world.make(FusionNode, args={'make_estimator': Scripted, 'local_cameras': ['a', 'b']})
     lines, at = _debug(world, node), [100.]
 
