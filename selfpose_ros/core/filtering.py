@@ -227,7 +227,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
         blocks, g = np.matmul(JT, Jt), np.matmul(JT, rt)[..., 0]
         H, gb = bones.system(x)
         g += gb
-        # people accelerate in bursts: a joint that all views see elsewhere is believed (Cauchy prior)
+        # people accelerate in bursts: a prediction that all views contradict is down-weighted (Cauchy prior)
         moved = x - x0
         pull = np.matmul(prior, moved[..., None])[..., 0]
         if i:

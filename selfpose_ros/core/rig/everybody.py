@@ -157,7 +157,7 @@ def _finished(d: Sightings, c: _Candidate, assigned: bool,
 
 def _likely(d: Sightings, config: SolverConfig,
             known: _Candidate | None) -> tuple[list[_Candidate], NotSolved | None]:
-    """The candidate that explains most, and those that explain as much, if there are such.
+    """The candidate that explains most, and those that explain as much, if there are such; known: as `_mended` has it.
 
     The first that explains nearly everything is compared with those alone that are as likely by lifted poses: where
     another rig explains as much, which of the two it is must not be left to chance.
@@ -185,7 +185,7 @@ def _likely(d: Sightings, config: SolverConfig,
             best = tried
     if best is None:
         return [], refused
-    whole = _mended(d, best)
+    whole = best if best is known else _mended(d, best)     # what was given is mended already
     candidates, best = [whole if c is best else c for c in candidates], whole
     rivals = [c for c in candidates if c is not best and c.names == best.names and c.assignment.support >= _CLEAR
               and _worth(c) >= _AS_MUCH * _worth(best) and _apart(c.guess.cameras, best.guess.cameras)]
