@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from .. import rotation
-from ..camera import FOCAL_PRIOR
 from ..cameras import Cameras
 from ..lifting import place
 from ..noise import NoiseModel
 from .alike import Alike, alike
 from .assigned import Assignment, bodies_of
+from .observed import evenly, focal_prior
 from .sightings import Sightings
 
 __all__ = ['further_camera']
@@ -49,14 +49,11 @@ def further_camera(d: Sightings, c: int, names: tuple[str, ...], cameras: Camera
     both = _facing(d, c, X, found)
     if both is None:
         return None
-    known = d.intrinsics[c]
-    focal, spread, centre = FOCAL_PRIOR[0] * float(d.image_size[c].max()), FOCAL_PRIOR[1], d.image_size[c] / 2.
-    if known is not None:
-        focal, spread, centre = float(known.K[0, 0]), 0., known.K[:2, 2]
+    log_focal, spread, centre = focal_prior(d.intrinsics[c], d.image_size[c])
     best: tuple[float, Cameras] | None = None
     for _, R in both.proposals(_FEWEST)[:_PROPOSALS]:
         body, kp, conf = _matched(d, c, X, found, both, R)
-        start = Cameras(R[None], np.zeros((1, 3)), np.array([focal]), centre[None])
+        start = Cameras(R[None], np.zeros((1, 3)), np.exp([log_focal]), centre[None])
         placed = _placed(start, body, kp, noise.sigma(conf), spread)
         if placed is not None and (best is None or placed[0] < best[0]):
             best = placed
@@ -97,7 +94,7 @@ def _matched(d: Sightings, c: int, X: Array, found: Assignment, both: Alike, R: 
                 conf.append(d.confidence[t[at[0]], c, k[at[0]]])
     if not body:
         return np.zeros((0, 17, 3)), np.zeros((0, 17, 2)), np.zeros((0, 17))
-    some = np.unique(np.linspace(0, len(body) - 1, min(len(body), _POSES)).astype(int))
+    some = evenly(np.arange(len(body)), _POSES)
     return np.stack(body)[some], np.stack(kp)[some], np.stack(conf)[some]
 
 

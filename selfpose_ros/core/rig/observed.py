@@ -19,7 +19,7 @@ from .bundle import BundleProblem, BundleState
 from .lens import LensPrior
 from .value import NotSolved
 
-__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'points', 'problem_of', 'usable_rows']
+__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'focal_prior', 'points', 'problem_of', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -77,6 +77,13 @@ class Tracks:
                        lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[:, index])
 
 
+def focal_prior(known: Intrinsics | None, image_size: NDArray[np.int64]) -> tuple[float, float, Array]:
+    """Log focal length, its spread (0 = known exactly), principal point (2,) px of a camera with images (w, h) px."""
+    if known is None:
+        return float(np.log(FOCAL_PRIOR[0] * image_size.max())), FOCAL_PRIOR[1], image_size / 2.
+    return float(np.log(known.K[0, 0])), 0. if known.source == 'known' else .05, known.K[:2, 2]
+
+
 def problem_of(tracks: Tracks, noise: NoiseModel, same_lens: Sequence[Sequence[str]] = ()) -> BundleProblem:
     """Tracks as observations with the sigmas that go with their confidences; prior intrinsics where none are known.
 
@@ -84,13 +91,11 @@ def problem_of(tracks: Tracks, noise: NoiseModel, same_lens: Sequence[Sequence[s
         same_lens: names of cameras that have equal lenses; those with known intrinsics are left out.
     """
     V = len(tracks.cameras)
-    centre, log_f, spread = tracks.image_size / 2., np.zeros(V), np.full(V, FOCAL_PRIOR[1])
+    centre, log_f, spread = np.zeros((V, 2)), np.zeros(V), np.zeros(V)
     given = np.full((2, V), np.nan)
     for v, known in enumerate(tracks.intrinsics):
-        log_f[v] = np.log(FOCAL_PRIOR[0] * tracks.image_size[v].max())
+        log_f[v], spread[v], centre[v] = focal_prior(known, tracks.image_size[v])
         if known is not None:
-            log_f[v], centre[v] = np.log(known.K[0, 0]), known.K[:2, 2]
-            spread[v] = 0. if known.source == 'known' else .05
             given[:, v] = log_f[v], spread[v]
     groups = ([tracks.cameras.index(c) for c in group if c in tracks.cameras] for group in same_lens)
     same = [g for g in ([v for v in group if np.isnan(given[0, v])] for group in groups) if len(g) > 1]
