@@ -168,7 +168,7 @@ def test_the_fusion_lives_on_when_the_other_process_dies_and_takes_the_next_one(
     first.process.wait()
     world.says('fusion_node: camera a', 'no keypoints for', image)
     world.make(pose2d_node.Pose2DNode, cameras=['a'], args={'make_network': lambda *_: DotsNetwork()})
-    world.says('fusion_node: camera a', 'sees nobody', image)
+    world.says('fusion_node: camera a', 'views/s', image)
     assert fusion.error == '' and not fusion.finished
 
 
