@@ -8,12 +8,16 @@ nodes that run side by side would be short of the cores that they are tested for
 from __future__ import annotations
 
 import atexit
+import functools
+import gc
 import importlib.metadata
 import importlib.util
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +88,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that take longest come first."""
     items.sort(key=lambda item: _place(item.nodeid.split('::')[0]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Imports make millions of objects that stay: the garbage collector walks over them neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        _one_registry()
+
+
+def _one_registry() -> None:
+    """PyTorch's exporter reads the source of 500 functions for each export, a quarter of its time."""
+    registry = getattr(sys.modules.get('torch.onnx._internal.exporter._registration'), 'ONNXRegistry', None)
+    if hasattr(registry, 'from_torchlib'):
+        registry.from_torchlib = functools.cache(registry.from_torchlib)
 
 
 #: frames a second of the small motion file of our own people

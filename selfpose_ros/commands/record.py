@@ -65,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
     recorder: Recorder | None = None
     try:
         recorder = Made(args.output, args.topics or expression(args.images), args.storage)
-        sys.stderr.write(f'recording into {args.output}, until Ctrl-C\n')
-        executor = SingleThreadedExecutor()
-        executor.add_node(recorder)
-        end = time.monotonic() + args.seconds if args.seconds else float('inf')
         try:
+            # from this sentence on Ctrl-C is the normal end
+            sys.stderr.write(f'recording into {args.output}, until Ctrl-C\n')
+            executor = SingleThreadedExecutor()
+            executor.add_node(recorder)
+            end = time.monotonic() + args.seconds if args.seconds else float('inf')
             while rclpy.ok() and time.monotonic() < end and not recorder.failure:
                 executor.spin_once(timeout_sec=.2)
         except (KeyboardInterrupt, ExternalShutdownException):

@@ -160,8 +160,14 @@ class Overlays:
                     ready = self._ready()
                 if self._ending:
                     return
-            if ready is not None:
+            if ready is None:
+                continue
+            try:
                 self._send(*ready)
+            except Exception:
+                if self._node.context.ok():                # else the process is being ended: everything fails now
+                    raise
+                return
 
     def _ready(self) -> tuple[_Frame, list[Skeleton3D]] | None:
         """The first image that need not wait any more, and its skeletons."""
