@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from ros_world import DotsNetwork, World, draw, jpeg, pose, raw, stamp
+from ros_world import World, draw, jpeg, pose, raw, stamp
 from sensor_msgs.msg import CompressedImage, Image
 from soak_images import Glance
 
@@ -44,7 +44,7 @@ def _send(world: World, image: np.ndarray) -> Callable[[], None]:
 
 def main(model: str, lives: int = 15, images: int = 0) -> None:
     world = World()
-    given = {'model': model} if model else {'args': {'make_network': lambda *_: Glance() if images else DotsNetwork()}}
+    given = {'model': model} if model else {'args': {'make_network': lambda *_: Glance()}}
     node = world.make(Pose2DNode, up=False, cameras=list('abcd'), **given)
     image = np.tile(draw(pose()), (2, 2, 1))
     send = _send(world, image) if images else lambda: None

@@ -56,12 +56,13 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda c: f'{c["body"]} {c["head"]}')
-def test_exported_and_read_again_it_says_the_same(config: dict, tmp_path: Path) -> None:
+def test_exported_and_read_again_it_says_the_same(config: dict, first: Path, tmp_path: Path) -> None:
     made = network(config)
     if config['width'] % 2:                                # in some of them the depth is turned round
         made.flip()
-    export_model(made, tmp_path / 'm', CARD)
-    again = read_network(open_model(tmp_path / 'm'))
+    if config is not CONFIGS[0]:                           # that is `first`
+        export_model(made, tmp_path / 'm', CARD)
+    again = read_network(open_model(first if config is CONFIGS[0] else tmp_path / 'm'))
     with torch.no_grad():
         for a, b in zip(made(poses(made.frames)), again(poses(made.frames)), strict=True):
             assert (a is None) == (b is None)
