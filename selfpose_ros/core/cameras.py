@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,10 +94,20 @@ class Cameras:
         """Of the parameters that `moved` takes."""
         return CameraLayout(len(self.R))
 
-    @property
+    @cached_property
     def centres(self) -> Array:
         """(V, 3) where the cameras stand."""
         return -np.einsum('vji,vj->vi', self.R, self.t)
+
+    @cached_property
+    def row_products(self) -> Array:
+        """(4 V, 9) outer products (3, 3) of rows of each R, each for all cameras in turn: 0 with 0 plus 1 with
+        1; 0 with 2; 1 with 2, both with their transposes; 2 with 2. See `pixel_equations`.
+        """
+        a, b, c = self.R.swapaxes(0, 1)
+        aa, bb, cc, ac, bc = (x[:, :, None] * y[:, None] for x, y in ((a, a), (b, b), (c, c), (a, c), (b, c)))
+        some = (aa + bb, ac + ac.swapaxes(1, 2), bc + bc.swapaxes(1, 2), cc)
+        return np.concatenate(some).reshape(-1, 9)
 
     def take(self, index: ArrayLike | Sequence[int]) -> Cameras:
         """Some of the cameras, in the order of `index`."""
@@ -169,11 +180,6 @@ class Cameras:
         if self.lens is not None:
             n = distorted(n, self.lens[:, None])[0]
         return np.asarray(n * self.focal[:, None, None] + self.centre[:, None])
-
-    def project_linear(self, X: Array, shift: Array | None = None) -> tuple[Array, Array]:
-        """Pixels as `project` gives them, and their derivatives by the points (..., V, J, 2, 3)."""
-        C = self.in_axes(X) if shift is None else self._shifted(X, shift)
-        return self.pixels(C), np.matmul(self._by_axes(C), self.R[:, None])
 
     def project_jacobian(self, X: Array) -> tuple[Array, Array, Array]:
         """Pixels (..., V, J, 2) of points (..., J, 3), and their derivatives.

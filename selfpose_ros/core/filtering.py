@@ -18,6 +18,7 @@ from scipy.linalg import lapack
 
 from .cameras import Cameras
 from .fusion.triangulation import triangulate
+from .pixel_equations import PixelEquations
 from .sides import PERMUTATIONS, agreed_permutation
 from .skeleton import BONES
 from .trajectory import ACCELERATION_SIGMA, ACCELERATION_STEP_S
@@ -39,9 +40,13 @@ _LIFTED_TAIL = 3.
 _J = np.arange(17)
 _BELOW = np.tril_indices(3, -1)
 _NOT_LOST = np.zeros(17, np.int64)
-#: (51, K) pattern: which bone touches which joint, with sign
-_INC = np.zeros((_K, 17))
-_INC[np.arange(_K), _A], _INC[np.arange(_K), _B] = -1., 1.
+#: (17, K) patterns: which bone touches which joint, with sign and without
+_BY_JOINT = (_J[:, None] == _B).astype(float) - (_J[:, None] == _A)
+_TOUCHES = np.abs(_BY_JOINT)
+#: where the blocks (3, 3) of each joint by itself, of parents with children and of children with parents stand in the
+#: normal equations of all joints, (51, 51) one row after the other
+_ROWS, _COLUMNS = np.r_[_J, _A, _B], np.r_[_J, _B, _A]
+_WHERE = (51 * (3 * _ROWS[:, None, None] + np.arange(3)[:, None]) + 3 * _COLUMNS[:, None, None] + np.arange(3)).ravel()
 
 
 @dataclass(frozen=True)
@@ -195,38 +200,38 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     first = filters[0]
     cfg, cameras, N = first.config, first.cameras, len(filters)
     x0, v, pp, pv, vv = _stacked(filters)
-    shift = m.offset[..., None, None] * v[:, None] if np.any(m.offset) else None
-    kp, sigma = m.kp, m.sigma
+    views = PixelEquations(cameras, v, m.offset)
+    at, kp, sigma = views.project(x0), m.kp, m.sigma
     if m.correct_sides:
-        best = agreed_permutation(cameras.project(x0, shift), kp, sigma)
+        best = agreed_permutation(views.by_camera(at.px), kp, sigma)
         if best.any():
             index = PERMUTATIONS[best]
             kp, sigma = np.take_along_axis(kp, index[..., None], 2), np.take_along_axis(sigma, index, 2)
     seen = np.isfinite(sigma)
-    k = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
-    unbiased = kp
+    k_views = np.where(seen, 1 / (sigma * cfg.inflation), 0.)
+    k = views.in_rows(k_views)
+    expected = kp
     if any(f.residual is not None and f.config.memory for f in filters):
-        kp = kp - np.stack([np.zeros_like(kp[0]) if f.residual is None else f.config.memory * f.residual
-                            for f in filters])
+        expected = kp - np.stack([np.zeros_like(kp[0]) if f.residual is None else f.config.memory * f.residual
+                                  for f in filters])
+    wanted = views.in_rows(expected)
     prior = np.linalg.inv(pp)
-    bones = _Bones.of(filters)
+    bones = _Bones.of(filters, m)
     x, trust = x0, np.full((N, 17), cfg.first_trust)
-    H, px, used, e2 = np.empty(0), kp, k, k
+    H, used, e2 = np.empty(0), k, k
     factors: list[Array | None] = []
     for i in range(cfg.steps):
         scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
-        px, J = cameras.project_linear(x, shift)
-        r = (px - kp) * k[..., None]
-        e2 = (r * r).sum(-1)
+        at = views.project(x) if i else at
+        off = at.px - wanted
+        r = off * k
+        e2 = r[0] * r[0] + r[1] * r[1]
         w = 1 / (1 + e2 / scale ** 2)
         used = w * w * (k > 0)
-        J *= (w * k)[..., None, None]
-        Jt = J.transpose(0, 2, 1, 3, 4).reshape(N, 17, -1, 3)
-        JT = Jt.swapaxes(-1, -2)
-        rt = (r * w[..., None]).transpose(0, 2, 1, 3).reshape(N, 17, -1, 1)
-        blocks, g = np.matmul(JT, Jt), np.matmul(JT, rt)[..., 0]
-        H, gb = bones.system(x)
-        g += gb
+        weight = w * k
+        blocks, g = views.system(at, weight * weight, off)
+        stiff, pull_b = bones.equations(x)
+        g += _BY_JOINT @ pull_b
         # people accelerate in bursts: a prediction that all views contradict is down-weighted (Cauchy prior)
         moved = x - x0
         pull = np.matmul(prior, moved[..., None])[..., 0]
@@ -234,9 +239,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
             trust = 1 / (1 + (pull * moved).sum(-1) / (3. * cfg.tail ** 2))
         blocks += trust[..., None, None] * prior
         g += trust[..., None] * pull
-        _add_blocks(H, blocks)
-        if m.bones is not None and m.bone_info is not None:
-            _add_lifted(H, g, x, m.bones, m.bone_info)
+        H = _assembled(blocks, stiff)
         step, factors = _solved(H, g.reshape(N, 51))
         x = x - step.reshape(N, 17, 3)
     inflate = (1 / trust)[..., None, None]
@@ -248,8 +251,9 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     vv_now = vv - np.matmul(np.matmul(gain, pp - cov), back)
     pv_now = np.matmul(cov, back)
     # what the images say against the skeleton, before anything was expected of it
-    off = np.where(seen[..., None], unbiased - px, 0.)
-    weighed, fits = off * k[..., None], np.where((used > .25)[..., None], off, 0.)
+    used, e2 = views.by_camera(used), views.by_camera(e2)
+    against = np.where(seen[..., None], kp - views.by_camera(at.px), 0.)
+    weighed, fits = against * k_views[..., None], np.where((used > .25)[..., None], against, 0.)
     for n, f in enumerate(filters):
         f.pred = (x0[n], v[n], pp[n], pv[n], vv[n])
         f.x, f.v, f.pp, f.pv, f.vv = x[n], speed[n], cov[n], pv_now[n], vv_now[n]
@@ -258,7 +262,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     for n, f in enumerate(filters):
         f.lost = np.where(alone[n], f.lost + 1, 0) if alone[n].any() else _NOT_LOST
         if f.lost.any():
-            _find_again(f, kp[n], k[n], seen[n])
+            _find_again(f, expected[n], k_views[n], seen[n])
 
 
 def _find_again(f: SkeletonFilter, kp: Array, k: Array, seen: NDArray[np.bool_]) -> None:
@@ -280,30 +284,46 @@ def _find_again(f: SkeletonFilter, kp: Array, k: Array, seen: NDArray[np.bool_])
 
 @dataclass(frozen=True)
 class _Bones:
-    """What is known of the bones of N people: lengths (N, K) m, weight (N, K) 1/m^2."""
+    """What is known of the bones of N people: lengths (N, K) m, weight (N, K) 1/m^2; and what a lifter saw of the first
+    16, the vectors from parent to child (N, 16, 3) m with inverse covariances (N, 16, 3, 3), or None.
+    """
 
     lengths: Array
     weight: Array
+    lifted: Array | None
+    lifted_info: Array | None
 
     @classmethod
-    def of(cls, filters: Sequence[SkeletonFilter]) -> _Bones:
-        return cls(np.stack([f.lengths for f in filters]), np.stack([f.bone_weight for f in filters]))
+    def of(cls, filters: Sequence[SkeletonFilter], m: Measurement) -> _Bones:
+        return cls(np.stack([f.lengths for f in filters]), np.stack([f.bone_weight for f in filters]), m.bones,
+                   m.bone_info)
 
-    def system(self, x: Array) -> tuple[Array, Array]:
-        """Normal equations of joints x (N, 17, 3): H (N, 51, 51), g (N, 17, 3)."""
+    def equations(self, x: Array) -> tuple[Array, Array]:
+        """Normal equations of the vectors from parent to child of joints x (N, 17, 3): (N, K, 3, 3) and (N, K, 3)."""
         d = x[:, _B] - x[:, _A]
         length = np.sqrt((d * d).sum(-1)) + 1e-9
         u = d / length[..., None]
         r = length - self.lengths
         w = self.weight / (1 + r * r * self.weight / 9.)
-        rows = (_INC[:, :, None] * u[:, :, None, :]).reshape(len(x), _K, 51)
-        weighed = (rows * w[..., None]).swapaxes(-1, -2)
-        return np.matmul(weighed, rows), np.matmul(weighed, r[..., None]).reshape(len(x), 17, 3)
+        along = u * w[..., None]
+        stiff, pull = along[..., None] * u[..., None, :], along * r[..., None]
+        if self.lifted is not None and self.lifted_info is not None:
+            off = d[:, :16] - self.lifted
+            force = np.matmul(self.lifted_info, off[..., None])[..., 0]
+            # lifters take front for back at times (Cauchy)
+            w = 1 / (1 + (force * off).sum(-1) / _LIFTED_TAIL ** 2)
+            stiff[:, :16] += self.lifted_info * w[..., None, None]
+            pull[:, :16] += force * w[..., None]
+        return stiff, pull
 
 
-def _add_blocks(H: Array, blocks: Array) -> None:
-    """Add (N, 17, 3, 3) to the diagonal blocks of H (N, 51, 51), in place."""
-    H.reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J] += blocks.swapaxes(0, 1)
+def _assembled(blocks: Array, stiff: Array) -> Array:
+    """Normal equations (N, 51, 51) of joints with blocks (N, 17, 3, 3) of their own, held by bones (N, K, 3, 3)."""
+    N = len(blocks)
+    bones = stiff.reshape(N, _K, 9)
+    H = np.zeros((N, 51 * 51))
+    H[:, _WHERE] = np.concatenate([blocks.reshape(N, 17, 9) + _TOUCHES @ bones, -bones, -bones], 1).reshape(N, -1)
+    return H.reshape(N, 51, 51)
 
 
 def _solved(H: Array, g: Array) -> tuple[Array, list[Array | None]]:
@@ -322,18 +342,6 @@ def _covariances(H: Array, factors: list[Array | None]) -> Array:
         H, factors, strict=True)]).reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J].swapaxes(0, 1)
     out[..., _BELOW[0], _BELOW[1]] = out[..., _BELOW[1], _BELOW[0]]  # LAPACK fills one triangle
     return out
-
-
-def _add_lifted(H: Array, g: Array, x: Array, bones: Array, info: Array) -> None:
-    """Bones (N, 16, 3) that a lifter saw, as measurements of the vector from parent to child; in place."""
-    N = len(x)
-    r = x[:, _B[:16]] - x[:, _A[:16]] - bones
-    pull = np.matmul(info, r[..., None])[..., 0]
-    w = 1 / (1 + (pull * r).sum(-1) / _LIFTED_TAIL ** 2)             # lifters take front for back at times (Cauchy)
-    # axis by axis, (N, 9, 16, 17)
-    rows = (info * w[..., None, None]).reshape(N, 16, 9).swapaxes(1, 2)[..., None] * _INC[:16]
-    H += np.matmul(_INC[:16].T, rows).reshape(N, 3, 3, 17, 17).transpose(0, 3, 1, 4, 2).reshape(N, 51, 51)
-    g += _INC[:16].T @ (pull * w[..., None])
 
 
 def smooth_back(steps: Sequence[tuple[float, State, State]]) -> tuple[Array, Array, Array]:

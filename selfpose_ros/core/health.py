@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp, isnan
 from statistics import median_low
 
 import numpy as np
@@ -109,8 +110,7 @@ class HealthMonitor:
             if 0 < step < np.inf:
                 c.steps.append(step)
             if 0 < step < 2 * _GONE_S:
-                share = 1 - np.exp(-step / _TAU_S) if np.isfinite(c.period) else 1.
-                c.period = step if not np.isfinite(c.period) else c.period + share * (step - c.period)
+                c.period = step if isnan(c.period) else c.period + (1 - exp(-step / _TAU_S)) * (step - c.period)
             c.newest, c.people, c.used = v.stamp, len(v.keypoints), False
 
     def residuals(self, people: People, model: RigModel, now: float) -> None:
@@ -121,15 +121,14 @@ class HealthMonitor:
             return
         off = np.sqrt(median(np.stack([p.filter.e2 for p in seen]).transpose(2, 0, 1)) / 2)         # people, cameras
         used = (np.stack([p.filter.used for p in seen]) > .25).any(-1)
-        for n, p in enumerate(seen):
-            for v, name in enumerate(model.cameras):
+        for p, of_views, used_views in zip(seen, off.tolist(), used.tolist(), strict=True):
+            for name, e, counts in zip(model.cameras, of_views, used_views, strict=True):
                 if name not in p.row:
                     continue
-                c, e = self._cameras[name], float(off[n, v])
-                c.residual = e if not np.isfinite(c.residual) else c.residual + .05 * (e - c.residual)
-                px = e * usual
-                c.residual_px = px if not np.isfinite(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
-                c.used |= bool(used[n, v])
+                c, px = self._cameras[name], e * usual
+                c.residual = e if isnan(c.residual) else c.residual + .05 * (e - c.residual)
+                c.residual_px = px if isnan(c.residual_px) else c.residual_px + .05 * (px - c.residual_px)
+                c.used |= counts
 
     def status(self, people: Sequence[Skeleton3D], model: RigModel | None, reason: str,
                solving: bool, fault: str = '', state: RigState = RigState.EMPTY,

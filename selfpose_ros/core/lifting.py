@@ -198,6 +198,8 @@ class LiftedViews:
 
     def add(self, who: Hashable, row: Row) -> None:
         """The newest views of somebody."""
+        if self._past.frames < 2:
+            return
         for camera, view in row.items():
             self._past.add((who, camera), view.stamp, view.keypoints, view.confidence)
 

@@ -68,7 +68,7 @@ class PersonView:
     @property
     def seen(self) -> int:
         """Number of joints that are seen."""
-        return int((np.isfinite(self.keypoints[:, 0]) & (self.confidence > 0)).sum())
+        return int(np.count_nonzero(self.confidence > 0))
 
 
 #: the views of one person at one instant, by camera

@@ -136,7 +136,7 @@ class RigModel:
         K[:, 2, 2] = 1.
         return K
 
-    @property
+    @cached_property
     def pinholes(self) -> dict[str, Array]:
         """K (3, 3) px of each camera's undistorted, square pixels."""
         g = self.geometry

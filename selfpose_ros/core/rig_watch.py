@@ -76,6 +76,9 @@ class RigWatch:
             return None
         p, placed, shift = people[0], [], dict[str, Array]()
         off = _off([q for q in people if q.seen == now])
+        # a camera that was moved shows everybody elsewhere; one that shows somebody else, one person
+        size = np.where(np.isnan(off), np.inf, np.abs(off)).max(-1)
+        compared, nearest = np.isfinite(size).any(0), size.argmin(0)
         index = {c: v for v, c in enumerate(model.cameras)}
         for camera, seen in detections.people.items():
             v = index.get(camera)
@@ -89,9 +92,8 @@ class RigWatch:
                     placed.append(camera)
                     self._drift.forget(camera)
                     del self._moved[camera]
-            elif len(here := off[:, v][np.isfinite(off[:, v, 0])]):
-                # a camera that was moved shows everybody elsewhere; one that shows somebody else, one person
-                shift[camera] = here[np.abs(here).max(-1).argmin()]
+            elif compared[v]:
+                shift[camera] = off[nearest[v], v]
             elif camera in p.row:
                 continue
             elif len(people) == 1 and len(seen) == 1:

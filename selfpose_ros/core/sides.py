@@ -42,14 +42,19 @@ def _permutations() -> Index:
 PERMUTATIONS = _permutations()
 #: one exchange after another: [s, f] is what s and f together are. Its own inverse
 _TOGETHER = np.arange(4)[:, None] ^ np.arange(4)
+#: (2, 17) a joint as seen, and its mirror image; (34, 4) which of both each of the permutations takes
+_EITHER = np.stack([np.arange(17), np.array(MIRROR)])
+_CHOICE = np.concatenate([PERMUTATIONS == np.arange(17), PERMUTATIONS != np.arange(17)], 1).T.astype(float)
 _COST = np.array([0., _EXCHANGE, _EXCHANGE, _EXCHANGE])
 
 
 def _costs(px: Array, kp: Array, sigma: Array) -> Array:
     """Robust cost (..., 4) of predicted pixels px (..., 17, 2) against kp (..., 17, 2), sigma (..., 17) by order."""
     inv = np.where(np.isfinite(sigma), 1 / sigma, 0.)
-    d = (px[..., None, :, :] - kp[..., PERMUTATIONS, :]) * inv[..., PERMUTATIONS, None]
-    return np.asarray(robust_cost((d * d).sum(-1), _SCALE, 'gm').sum(-1))
+    # a joint is either itself or the one on the other side
+    d = (px[..., None, :, :] - kp[..., _EITHER, :]) * inv[..., _EITHER, None]
+    cost = robust_cost(d[..., 0] * d[..., 0] + d[..., 1] * d[..., 1], _SCALE, 'gm')
+    return np.asarray(cost.reshape(*cost.shape[:-2], 34) @ _CHOICE)
 
 
 def agreed_permutation(px: Array, kp: Array, sigma: Array) -> Index:

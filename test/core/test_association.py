@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from selfpose_ros.core.association import (
     CameraTracker,
@@ -22,6 +23,7 @@ from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR
+from selfpose_ros.core.tracks.matching import assign_each
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = np.ndarray
@@ -83,6 +85,19 @@ def test_assignment_does_not_spoil_a_good_pair_for_a_poor_one() -> None:
     assert assign(cost, .3).tolist() == [0, -1]            # both pairs (.28 and .25) would be two poor ones
     assert assign(np.zeros((2, 0)), .3).tolist() == [-1, -1] and assign(np.zeros((0, 2)), .3).tolist() == []
     assert assign(np.full((2, 2), np.inf), .3).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize('size', [(1, 1), (3, 3), (6, 4), (2, 7)])
+def test_no_assignment_gains_more(size: tuple[int, int]) -> None:
+    cost = np.random.default_rng(1).uniform(0, .5, (50, *size))
+    cost[::5, 0] = np.inf
+    for c, chosen in zip(cost, assign_each(cost, .3), strict=True):
+        used = chosen[chosen >= 0]
+        assert len(np.unique(used)) == len(used)
+        gain = sum(1 - c[n, p] / .3 for n, p in enumerate(chosen) if p >= 0)
+        rows, columns = linear_sum_assignment(np.minimum(c / .3 - 1, 0.))
+        assert gain == pytest.approx(-np.minimum(c / .3 - 1, 0.)[rows, columns].sum())
+        assert all(c[n, p] < .3 for n, p in enumerate(chosen) if p >= 0)
 
 
 # -- one camera over time

@@ -193,20 +193,24 @@ def body_in_world(joints: Array, sigma: Array, rays: Array, weight: Array, R: Ar
 
 
 def bone_vectors(joints: Array, sigma: Array, R: Array, t: Array, root: Array, lengths: Array) -> tuple[Array, Array]:
-    """Bones (16, 3) m, child minus parent in world axes, and the inverse covariance (16, 3, 3) of each.
+    """Bones (..., 16, 3) m, child minus parent in world axes, and the inverse covariance (..., 16, 3, 3) of each.
 
     Args:
-        joints (L, 17, 3), sigma (L, 17): as `lifting.lift` gives them, of cameras R, t.
-        root: (3,) m where the body is, for the direction in which each camera sees it.  lengths: (16,) m.
+        joints (..., V, 17, 3), sigma (..., V, 17): as `lifting.lift` gives them, of cameras R, t; sigma inf, with any
+            finite joints, where there is no pose.
+        root: (..., 3) m where the body is, for the direction in which each camera sees it.  lengths: (..., 16) m.
     """
-    k = metres(joints, lengths)
-    joints, sigma = joints * k[:, None, None], sigma * k[:, None]
-    bones = np.einsum('vba,vkb->vka', R, joints[:, BONE_B] - joints[:, BONE_A])
-    toward = R @ root + t
-    axis = np.einsum('vba,vb->va', R, toward / np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-6))
-    info = bone_information(sigma, axis)
-    total = info.sum(0)
-    return np.linalg.solve(total, np.einsum('vkab,vkb->ka', info, bones)[..., None])[..., 0], total
+    there = np.isfinite(sigma[..., :1, None])
+    k = metres(joints, lengths[..., None, :])
+    sigma = np.where(there[..., 0], sigma, 1.) * k[..., None]
+    bones = np.matmul((joints[..., BONE_B, :] - joints[..., BONE_A, :]) * k[..., None, None], R)
+    # from where the camera stands, in world axes
+    toward = root[..., None, :] + np.einsum('vba,vb->va', R, t)
+    axis = toward / np.maximum(np.sqrt((toward * toward).sum(-1, keepdims=True)), 1e-6)
+    info = np.where(there[..., None], bone_information(sigma, axis), 0.)
+    total = info.sum(-4)
+    pull = np.matmul(info, bones[..., None]).sum(-4)
+    return np.linalg.solve(total, pull)[..., 0], total
 
 
 def depth_agreement(X: Array, R: Array, joints: Array, sigma: Array) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import exp, hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class _State:
 
     @property
     def excess(self) -> float:
-        return float(np.linalg.norm(self.smooth - self.normal)) if self.smooth is not None else 0.
+        return hypot(*(self.smooth - self.normal)) if self.smooth is not None else 0.
 
 
 @dataclass
@@ -72,14 +73,14 @@ class DriftMonitor:
         """
         for name, e in shift.items():
             s = self.cameras.setdefault(name, _State())
-            size = float(np.linalg.norm(e))
+            size = hypot(*e)
             e = e * min(1., 10. / max(size, 1e-9))
-            share = 1 - np.exp(-dt / _SMOOTH_S)
+            share = 1 - exp(-dt / _SMOOTH_S)
             s.smooth = e if s.smooth is None else s.smooth + share * (e - s.smooth)
             if s.learned < _LEARN_S:
                 s.learned += dt
                 # a rig that is a little off shifts bodies a little; what is far off is not to be got used to
-                s.normal = s.smooth * min(1., .5 / max(float(np.linalg.norm(s.smooth)), 1e-9))
+                s.normal = s.smooth * min(1., .5 / max(hypot(*s.smooth), 1e-9))
             s.suspicious = s.suspicious + dt if s.excess > _SHIFT else 0.
         seen = [n for n in shift if self.cameras[n].learned >= .5]
         bad = [n for n in seen if self.cameras[n].suspicious >= _FOR_S]

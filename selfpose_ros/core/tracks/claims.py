@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..observation import View2D
-from ..person_view import Detections, PersonView
+from ..person_view import Detections
 from ..quick import median, padded
 from ..rig_model import RigModel
 from .distance import person_size, pose_distance
-from .matching import assign
+from .matching import assign_each
 from .person import Person
 
 __all__ = ['ALONE_S', 'claim', 'is_alone']
@@ -45,7 +45,7 @@ def claim(people: Sequence[Person], views: Sequence[View2D], detections: Detecti
     if not people:
         return found
     now = detections.stamp
-    P = np.stack([p.filter.cameras.project(p.filter.x + (now - p.stamp) * p.filter.v) for p in people])  # N,V,17,2
+    P = model.geometry.project(np.stack([p.filter.x + (now - p.stamp) * p.filter.v for p in people]))    # N,V,17,2
     index = {c: v for v, c in enumerate(model.cameras)}
     if is_alone(people, views):
         for view in views:
@@ -61,29 +61,31 @@ def claim(people: Sequence[Person], views: Sequence[View2D], detections: Detecti
     at = P[:, [index[v.camera] for v in some]].swapaxes(0, 1)
     size = person_size(at, np.isfinite(at).all(-1).astype(float))
     far, _ = pose_distance(at, size, padded([v.keypoints for v in some]), padded([v.confidence for v in some]))
-    for k, view in enumerate(some):
-        left = np.arange(len(view.keypoints))
-        for who, sure in groups:
-            if not len(left):
-                break
-            cost = far[k, who][:, left]
-            if not sure:
-                cost = cost - _GOES_ON * _same_tracklet(people, who, detections.people[view.camera], left)
-            chosen = assign(cost, _GATE)
-            for n, p in zip(who, chosen, strict=True):
-                if p >= 0:
-                    found[n][view.camera] = int(left[p])
-            if sure:
-                left = np.delete(left, chosen[chosen >= 0])
+    for who, sure in groups:
+        cost = far[:, who]
+        if not sure:
+            cost = cost - _GOES_ON * _same_tracklet(people, who, some, detections, cost.shape[-1])
+        chosen = assign_each(cost, _GATE)
+        k_all, n_all = np.nonzero(chosen >= 0)
+        columns = chosen[k_all, n_all]
+        for k, n, d in zip(k_all.tolist(), who[n_all].tolist(), columns.tolist(), strict=True):
+            found[n][some[k].camera] = d
+        if sure:
+            far[k_all, :, columns] = np.inf                       # nobody else's any more
     return found
 
 
-def _same_tracklet(people: Sequence[Person], who: NDArray[np.int64], seen: Sequence[PersonView],
-                   left: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(N, P) whether a detection goes on where somebody was seen before."""
-    camera, number = seen[0].camera, np.array([seen[d].tracklet for d in left])
-    before = np.array([people[n].row[camera].tracklet if camera in people[n].row else -1 for n in who])
-    return np.asarray((before[:, None] == number[None]) & (number[None] >= 0))
+def _same_tracklet(people: Sequence[Person], who: NDArray[np.int64], views: Sequence[View2D], detections: Detections,
+                   most: int) -> NDArray[np.bool_]:
+    """(K, N, P) whether a detection, of at most P in each of K views, goes on where somebody was seen before."""
+    same = np.zeros((len(views), len(who), most), bool)
+    for k, view in enumerate(views):
+        for i, n in enumerate(who):
+            before = people[n].row.get(view.camera)
+            if before is not None and before.tracklet >= 0:
+                same[k, i, :len(view.keypoints)] = [d.tracklet == before.tracklet
+                                                    for d in detections.people[view.camera]]
+    return same
 
 
 def _near(predicted: Array, kp: Array) -> bool:

@@ -25,13 +25,16 @@ def person_size(keypoints: Array, confidence: Array) -> Array:
 
     It is 3.4 times the spread of the joints, which is about the standing height of somebody upright.
     """
-    w = np.where(np.isfinite(keypoints).all(-1), confidence, 0.)
-    points = np.where(w[..., None] > 0, keypoints, 0.)
-    total = np.maximum(w.sum(-1), 1e-9)[..., None]
-    mean = (w[..., None] * points).sum(-2) / total
-    off = points - mean[..., None, :]
-    spread = np.sqrt((w[..., None] * off * off).sum(-2).sum(-1) / total[..., 0])
-    return np.where((w > 0).sum(-1) >= MIN_JOINTS, np.maximum(3.4 * spread, 1.), np.nan)
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    w = np.where(np.isfinite(x) & np.isfinite(y), confidence, 0.)
+    seen = w > 0
+    total = np.maximum(w.sum(-1), 1e-9)
+    spread = np.zeros(total.shape)
+    for axis in (x, y):
+        at = np.where(seen, axis, 0.)
+        off = at - ((w * at).sum(-1) / total)[..., None]
+        spread += (w * off * off).sum(-1)
+    return np.where(seen.sum(-1) >= MIN_JOINTS, np.maximum(3.4 * np.sqrt(spread / total), 1.), np.nan)
 
 
 def pose_distance(
@@ -53,22 +56,27 @@ def pose_distance(
     scale = size[..., :, None]
     if not np.isfinite(size).all():
         scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[..., None, :])
-    have = np.isfinite(known).all(-1)
-    known = np.where(have[..., None], known, 0.)
+    kx, ky = known[..., 0], known[..., 1]
+    have = np.isfinite(kx) & np.isfinite(ky)
     sure = np.nan_to_num(confidence)
-    points = np.where(sure[..., None] > 0, np.nan_to_num(keypoints), 0.)
-
-    def compare(theirs: Array, sure: Array) -> tuple[Array, Array, Array]:
-        """Per part of the body: sum of distances, of weights, and the number of joints, each (..., N, P, 3)."""
-        off = known[..., :, None, :, :] - theirs[..., None, :, :, :]
-        far = np.minimum(np.sqrt((off * off).sum(-1)) / scale[..., None], _CAP)
-        w = have[..., :, None, :] * sure[..., None, :, :]
-        return (w * far) @ _PARTS, w @ _PARTS, (w > 0) @ _PARTS
-
-    here, there = compare(points, sure), compare(points[..., _MIRROR, :], sure[..., _MIRROR])
+    # as seen, and with sides exchanged, in front: one comparison for both
+    either = np.stack([sure, sure[..., _MIRROR]])
+    weight = have[..., :, None, :] * either[..., None, :, :]
+    square = np.zeros(weight.shape)
+    for mine, theirs in ((kx, keypoints[..., 0]), (ky, keypoints[..., 1])):
+        theirs = np.where(sure > 0, np.nan_to_num(theirs), 0.)
+        off = np.where(have, mine, 0.)[..., :, None, :] - np.stack([theirs, theirs[..., _MIRROR]])[..., None, :, :]
+        square += off * off
+    far = np.minimum(np.sqrt(square) / scale[..., None], _CAP)
+    total, weights, shared = _by_part(weight * far), _by_part(weight), _by_part(weight > 0)
     # a clear gain only: people seen from the side would change sides all the time
-    swap = there[0] * here[1] < .7 * here[0] * there[1]
-    total, weight, shared = (np.where(swap, y, x).sum(-1) for x, y in zip(here, there, strict=True))
+    swap = total[1] * weights[0] < .7 * total[0] * weights[1]
+    total, weights, shared = (np.where(swap, x[1], x[0]).sum(-1) for x in (total, weights, shared))
     with np.errstate(invalid='ignore'):
-        enough = (shared >= MIN_JOINTS) & (weight > 0) & np.isfinite(total)
-    return np.where(enough, total / np.maximum(weight, 1e-12), np.inf), swap[..., 1:]
+        enough = (shared >= MIN_JOINTS) & (weights > 0) & np.isfinite(total)
+    return np.where(enough, total / np.maximum(weights, 1e-12), np.inf), swap[..., 1:]
+
+
+def _by_part(x: Array | NDArray[np.bool_]) -> Array:
+    """Sums (..., 3) over the joints of each part of the body, of (..., 17)."""
+    return np.asarray((x.reshape(-1, 17) @ _PARTS).reshape(*x.shape[:-1], 3))

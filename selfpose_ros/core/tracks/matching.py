@@ -14,7 +14,7 @@ from ..observation import View2D
 from ..quick import masked_median
 from .distance import MIN_JOINTS, person_size, pose_distance
 
-__all__ = ['assign', 'group_views']
+__all__ = ['assign', 'assign_each', 'group_views']
 
 Array = NDArray[np.float64]
 
@@ -31,13 +31,23 @@ def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     The gate is a positive number or (N, P), costs may be inf. What a pair gains falls from 1 at no cost to 0 at
     the gate: a poor pair is not worth spoiling a good one.
     """
-    out = np.full(cost.shape[0], -1, np.int64)
+    return assign_each(cost[None], gate)[0]
+
+
+def assign_each(cost: Array, gate: float | Array) -> NDArray[np.int64]:
+    """`assign` of K problems at once: costs (K, N, P), the columns (K, N) of each."""
+    K, N, P = cost.shape
     if not cost.size:
-        return out
-    allowed = cost < gate
-    rows, cols = linear_sum_assignment(np.where(allowed, cost / gate - 1., 0.))
-    good = allowed[rows, cols]
-    out[rows[good]] = cols[good]
+        return np.full((K, N), -1, np.int64)
+    loss = np.where(cost < gate, cost / gate - 1., 0.)
+    best = loss.argmin(-1)
+    out = np.where(loss.min(-1) < 0, best, -1)
+    wanted = (out[..., None] == np.arange(P)).sum(1)
+    for k in np.flatnonzero((wanted > 1).any(-1)):           # elsewhere everybody gets his best, as nearly always
+        rows, columns = linear_sum_assignment(loss[k])
+        good = loss[k, rows, columns] < 0
+        out[k] = -1
+        out[k, rows[good]] = columns[good]
     return out
 
 

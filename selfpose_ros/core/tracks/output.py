@@ -13,7 +13,7 @@ from ..fusion.corrected import RunningLengths, between
 from ..lifting import LiftedViews
 from ..observation import Skeleton3D
 from ..rig_model import RigModel
-from ..uncertainty import place_sigma, uncertainty
+from ..uncertainty import Uncertainty, place_sigma, uncertainty
 from .person import Person, measurement_of
 from .person_fusion import stacked
 
@@ -41,8 +41,11 @@ class SkeletonOutput:
            left_out: frozenset[str]) -> list[Skeleton3D]:
         """The skeletons of these people, at `now` s or `lag_s` before."""
         if not self.lag_s:
-            return [_skeleton(p, now, self._corrected(p, model, lifted, left_out), p.filter.v, p.filter.sigma,
-                              p.measured(), model, lifted is not None) for p in people]
+            if not people:
+                return []
+            spread = uncertainty(np.stack([p.filter.sigma for p in people]), model)
+            return [_skeleton(p, now, self._corrected(p, model, lifted, left_out), p.filter.v, spread.of(n),
+                              p.measured(), model, lifted is not None) for n, p in enumerate(people)]
         late = [self._late(p, now, model, lifted is not None) for p in people]
         stamp = max((s.stamp for s in late if s is not None), default=now)
         return [s for s in late if s is not None and s.stamp == stamp]
@@ -72,13 +75,12 @@ class SkeletonOutput:
             return None
         stamp, *_, views = p.past[0]
         x, v, sigma = smooth_back([(dt, pred, post) for _, dt, pred, post, _ in p.past])
-        return _skeleton(p, stamp, x, v, sigma, views, m, lifts)
+        return _skeleton(p, stamp, x, v, uncertainty(sigma, m), views, m, lifts)
 
 
-def _skeleton(p: Person, now: float, x: Array, v: Array, spread: Array, views: NDArray[np.int64], m: RigModel,
+def _skeleton(p: Person, now: float, x: Array, v: Array, u: Uncertainty, views: NDArray[np.int64], m: RigModel,
               lifts: bool) -> Skeleton3D:
-    u, level = uncertainty(spread, m), m.level
-    sigma, known = u.sigma, u.known
+    sigma, known, level = u.sigma, u.known, m.level
     if now > p.pair_seen:
         # the nearest of the cameras that see him
         seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]

@@ -80,14 +80,13 @@ def measurements_of(model: RigModel, now: float, rows: Sequence[Row],
     """As `measurement_of`, of the rows of N people at once."""
     N, V = len(rows), len(model.cameras)
     kp, confidence, offset = np.zeros((N, V, 17, 2)), np.zeros((N, V, 17)), np.zeros((N, V))
-    for n, row in enumerate(rows):
-        for v, c in enumerate(model.cameras):
-            view = row.get(c)
-            if view is not None and c not in left_out:
-                kp[n, v] = view.keypoints
-                confidence[n, v] = view.confidence
-                offset[n, v] = view.stamp - model.clock_offset_s[v] - now
-    offset[np.abs(offset) < 1e-4] = 0.
+    seen = [(n, v, row[c]) for n, row in enumerate(rows) for v, c in enumerate(model.cameras)
+            if c in row and c not in left_out]
+    if seen:
+        n, v = [n for n, *_ in seen], [v for _, v, _ in seen]
+        kp[n, v], confidence[n, v] = [x.keypoints for *_, x in seen], [x.confidence for *_, x in seen]
+        offset[n, v] = np.array([x.stamp for *_, x in seen]) - model.clock_offset_s[v] - now
+        offset[np.abs(offset) < 1e-4] = 0.
     sigma = model.noise.sigma(confidence)
     kp[~np.isfinite(sigma)] = 0.
     return Measurement(kp, sigma, offset)

@@ -115,17 +115,18 @@ class PersonFusion:
         used = np.stack([p.filter.used for p in people]) > .25
         agree = _agreeing(used, seen)
         cosine = self._crossing(people, agree)
+        # cameras that are not placed well need not agree
+        paired = cosine < _PLACED if m.level >= 3 else seen.any(2).sum(1) > 1
+        # one view, or two from opposite sides, do not tell a long bone from a near one
+        tell = cosine < (1. if m.lifted else _CROSSED)
         for n, p in enumerate(people):
-            p.agreed = tuple(c for c, yes in zip(m.cameras, agree[n], strict=True) if yes)
-            # cameras that are not placed well need not agree
-            if cosine[n] < _PLACED if m.level >= 3 else seen[n].any(1).sum() > 1:
+            p.agreed = tuple([c for c, yes in zip(m.cameras, agree[n].tolist(), strict=True) if yes])
+            if paired[n]:
                 p.pair_seen, p.place = now, p.filter.x[0].copy()
                 p.pairs += 1
             p.seen = now
             p.ticks += 1
-            # one view, or two from opposite sides, do not tell a long bone from a near one
-            if p.filter.config.bone_sigma_m > .01 and cosine[n] < (1. if m.lifted else _CROSSED):
-                _learn_bones(p)
+        _learn_bones([p for n, p in enumerate(people) if tell[n] and p.filter.config.bone_sigma_m > .01])
 
     def _crossing(self, people: Sequence[Person], agree: NDArray[np.bool_]) -> Array:
         """(N,) cosine of the angle between the two rays that cross best, of cameras that agree (N, V) on somebody; 1 =
@@ -182,15 +183,16 @@ class PersonFusion:
         known = lifted.of_people([(people[n].identity, people[n].row) for n in asked], m.pinholes)
         if not any(known):
             return obs
+        there = [n for n, poses in zip(asked, known, strict=True) if poses]
+        joints, sigma = np.zeros((len(there), len(m.cameras), 17, 3)), np.full((len(there), len(m.cameras), 17), np.inf)
+        for k, poses in enumerate(filter(None, known)):
+            v, joints[k, v], sigma[k, v] = stacked(poses, m)
+            people[there[k]].lifted = people[there[k]].stamp
+        filters = [people[n].filter for n in there]
         bones, info = np.zeros((len(people), 16, 3)), np.zeros((len(people), 16, 3, 3))
-        for n, poses in zip(asked, known, strict=True):
-            if not poses:
-                continue
-            p = people[n]
-            p.lifted = p.stamp
-            v, joints, sigma = stacked(poses, m)
-            bones[n], info[n] = bone_vectors(joints, sigma, m.R[v], m.t[v], p.filter.x[0], p.filter.lengths[:16])
-            info[n] *= share[n]
+        bones[there], info[there] = bone_vectors(joints, sigma, m.R, m.t, np.stack([f.x[0] for f in filters]),
+                                                 np.stack([f.lengths[:16] for f in filters]))
+        info *= share[:, None, None, None]
         # with one camera from the start, whose sides seem exchanged may have been exchanged before
         return replace(obs, bones=bones, bone_info=info, correct_sides=len(m.cameras) > 1)
 
@@ -206,10 +208,16 @@ def _agreeing(used: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bo
     return np.asarray(used.sum(-1) >= np.maximum(_FEWEST_AGREEING, _AGREEING * seen.sum(-1)))
 
 
-def _learn_bones(p: Person) -> None:
-    """Lengths of somebody new: running mean of what is measured, trusted more the longer he is seen."""
-    f = p.filter
-    d = f.x[_PAIR_B] - f.x[_PAIR_A]
-    share = 1 / min(p.ticks + 5, 60)
-    f.lengths = f.lengths + share * (np.sqrt((d * d).sum(1)) - f.lengths)
-    f.set_bone_sigma(max(.08 / np.sqrt(1 + p.ticks / 8.), .0101))
+def _learn_bones(people: Sequence[Person]) -> None:
+    """Lengths of people who are new: running mean of what is measured, trusted more the longer somebody is seen."""
+    if not people:
+        return
+    x, before = np.stack([p.filter.x for p in people]), np.stack([p.filter.lengths for p in people])
+    ticks = np.array([p.ticks for p in people])
+    d = x[:, _PAIR_B] - x[:, _PAIR_A]
+    lengths = before + (1 / np.minimum(ticks + 5, 60))[:, None] * (np.sqrt((d * d).sum(-1)) - before)
+    sigma = np.maximum(.08 / np.sqrt(1 + ticks / 8.), .0101)
+    for n, p in enumerate(people):
+        p.filter.lengths = lengths[n]
+        if p.filter.config.bone_sigma_m != sigma[n]:
+            p.filter.set_bone_sigma(float(sigma[n]))

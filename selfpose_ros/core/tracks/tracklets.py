@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..observation import MultiView, View2D
 from ..quick import masked_median, padded
 from .distance import MIN_JOINTS, person_size, pose_distance
-from .matching import assign
+from .matching import assign_each
 
 __all__ = ['Tracklets', 'TrackletsByCamera']
 
@@ -32,137 +32,117 @@ _SIZE_COST = .25
 _SPEED_TAU_S = .15
 
 
-class Tracklets:
-    """The tracklets of one camera. Views come in order of time; numbers are never used twice.
+class TrackletsByCamera:
+    """The tracklets of all cameras. Views of a camera come in order of time; its numbers are never used twice.
 
-    Those that go on, T of them, stand side by side: number (T,), newest joints (T, 17, 2) px, their speed (T, 2) px/s,
-    size (T,) px, stamp newest (T,) s.
+    Those that go on stand side by side, in S places for each of K cameras: number (K, S), -1 where a place is free;
+    newest joints (K, S, 17, 2) px, their speed (K, S, 2) px/s, size (K, S) px, stamp newest (K, S) s.
     """
 
     def __init__(self) -> None:
-        self.number, self.newest, self.size = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-        self.keypoints, self.speed = np.zeros((0, 17, 2)), np.zeros((0, 2))
-        self._next = 0
-        self._newest = -np.inf
-
-    def update(self, view: View2D) -> NDArray[np.int64]:
-        """Number (P,) of the tracklet of every detection in the view; -1 for those with fewer than 4 joints."""
-        return _follow([self], [view])[0]
-
-    def at(self, now: float) -> None:
-        """Only those that can go on at `now` s."""
-        if now < self._newest:
-            self._keep(np.zeros(len(self.number), bool))      # time began anew
-        self._newest = now
-        lost = now - self.newest > _LOST_S
-        if lost.any():
-            self._keep(~lost)
-
-    def expected(self, now: float) -> Array:
-        """(T, 17, 2) px."""
-        return np.asarray(self.keypoints + (self.speed * (now - self.newest)[:, None])[:, None])
-
-    def choose(self, far: Array, size: Array, now: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tracklets that go on for certain and their detections, by distances (T, P) in body sizes; those in doubt
-        end. size (P,) px.
-        """
-        age = now - self.newest
-        ratio = np.abs(np.log(np.where(np.isfinite(size), size, 1.)[None] / self.size[:, None]))
-        cost = far + _SIZE_COST * np.minimum(ratio, 1.)
-        chosen = assign(cost, np.minimum(_GATE + _GATE_GROWTH * age, _GATE_MOST)[:, None] + np.zeros_like(cost))
-        i = np.flatnonzero(chosen >= 0)
-        p, k = chosen[i], np.arange(len(i))
-        best, others, theirs = cost[i, p], cost[i], cost[:, p].T
-        others[k, p] = theirs[k, i] = np.inf
-        sure = np.minimum(others.min(1), theirs.min(1)) >= np.maximum(_RIVAL_TIMES * best, best + _RIVAL_MORE)
-        if not sure.all():
-            stays = np.ones(len(chosen), bool)
-            stays[i[~sure]] = False
-            self._keep(stays)
-            i, p = (np.cumsum(stays) - 1)[i[sure]], p[sure]
-        return i, p
-
-    def _keep(self, which: NDArray[np.bool_]) -> None:
-        self.number, self.newest, self.size = self.number[which], self.newest[which], self.size[which]
-        self.keypoints, self.speed = self.keypoints[which], self.speed[which]
-
-    def begin(self, view: View2D, size: Array, numbers: NDArray[np.int64]) -> None:
-        """New ones of the detections without a number; numbers (P,) are filled in."""
-        new = np.flatnonzero((numbers < 0) & np.isfinite(size))
-        if not len(new):
-            return
-        numbers[new] = self._next + np.arange(len(new))
-        self._next += len(new)
-        self.number = np.r_[self.number, numbers[new]]
-        self.newest, self.size = np.r_[self.newest, np.full(len(new), view.stamp)], np.r_[self.size, size[new]]
-        self.keypoints = np.concatenate([self.keypoints, view.keypoints[new]])
-        self.speed = np.concatenate([self.speed, np.zeros((len(new), 2))])
-
-
-class TrackletsByCamera:
-    """The tracklets of every camera."""
-
-    def __init__(self) -> None:
-        self._cameras: dict[str, Tracklets] = {}
+        self._cameras: dict[str, int] = {}
+        self._number, self._newest, self._size = np.zeros((0, 0), np.int64), np.zeros((0, 0)), np.zeros((0, 0))
+        self._keypoints, self._speed = np.zeros((0, 0, 17, 2)), np.zeros((0, 0, 2))
+        self._next, self._now = np.zeros(0, np.int64), np.zeros(0)
 
     def update(self, observation: MultiView) -> dict[str, NDArray[np.int64]]:
-        """Numbers (P,) of the tracklets in each view, by camera."""
-        followed = [self._cameras.setdefault(v.camera, Tracklets()) for v in observation.views]
-        found = _follow(followed, observation.views)
+        """Numbers (P,) of the tracklets in each view, by camera; -1 for detections with fewer than 4 joints."""
+        found = self._follow(observation.views)
         return {v.camera: numbers for v, numbers in zip(observation.views, found, strict=True)}
 
+    def _follow(self, views: Sequence[View2D]) -> list[NDArray[np.int64]]:
+        if not views:
+            return []
+        cameras, now = self._rows(views), np.array([v.stamp for v in views])
+        keypoints, confidence = padded([v.keypoints for v in views]), padded([v.confidence for v in views])
+        size = person_size(keypoints, confidence)
+        numbers = np.full(size.shape, -1, np.int64)
+        # who can go on: in this time, and not for long after he was seen last
+        gone = (now < self._now[cameras])[:, None] | (now[:, None] - self._newest[cameras] > _LOST_S)
+        self._now[cameras] = now
+        self._number[cameras] = np.where(gone, -1, self._number[cameras])
+        places = int(np.flatnonzero((self._number[cameras] >= 0).any(0)).max(initial=-1)) + 1
+        if places and size.shape[1]:
+            k, s, p = self._matches(cameras, now, places, keypoints, confidence, size)
+            numbers[k, p] = self._number[cameras[k], s]
+        for k in np.flatnonzero(((numbers < 0) & np.isfinite(size)).any(1)):
+            self._begin(cameras[k], views[k], size[k], numbers[k])
+        return [n[:len(v.keypoints)] for n, v in zip(numbers, views, strict=True)]
 
-def _follow(cameras: Sequence[Tracklets], views: Sequence[View2D]) -> list[NDArray[np.int64]]:
-    """`Tracklets.update` of several cameras, each with its view: one comparison for all."""
-    if not views:
-        return []
-    ends = np.cumsum([len(v.keypoints) for v in views])
-    sizes = np.split(person_size(np.concatenate([v.keypoints for v in views]),
-                                 np.concatenate([v.confidence for v in views])), ends[:-1])
-    numbers = [np.full(len(size), -1, np.int64) for size in sizes]
-    for track, view in zip(cameras, views, strict=True):
-        track.at(view.stamp)
-    some = [n for n, track in enumerate(cameras) if len(track.number) and len(sizes[n])]
-    if some:
-        expected = [cameras[n].expected(views[n].stamp) for n in some]
-        far, _ = pose_distance(padded(expected), padded([cameras[n].size for n in some]),
-                               padded([views[n].keypoints for n in some]), padded([views[n].confidence for n in some]))
-        goes = []
-        for k, n in enumerate(some):
-            track, size = cameras[n], sizes[n]
-            own = far[k, :len(track.number), :len(size)]
-            before = track.number
-            i, p = track.choose(own, size, views[n].stamp)
-            if len(track.number) < len(before):
-                expected[k] = expected[k][np.isin(before, track.number)]
-            numbers[n][p] = track.number[i]
-            goes.append((track, views[n], i, p, expected[k][i], size[p]))
-        _advance(goes)
-    for n, track in enumerate(cameras):
-        track.begin(views[n], sizes[n], numbers[n])
-    return numbers
+    def _rows(self, views: Sequence[View2D]) -> NDArray[np.int64]:
+        """Where the cameras stand; new ones are added."""
+        for v in views:
+            if v.camera not in self._cameras:
+                self._cameras[v.camera] = len(self._cameras)
+                self._enlarge(cameras=1)
+                self._now[-1] = -np.inf
+        return np.array([self._cameras[v.camera] for v in views])
+
+    def _enlarge(self, cameras: int = 0, places: int = 0) -> None:
+        def more(x: Array) -> Array:
+            return np.pad(x, [(0, cameras), (0, places), (0, 0), (0, 0)][:x.ndim])
+        self._number = np.pad(self._number, [(0, cameras), (0, places)], constant_values=-1)
+        self._newest, self._size = more(self._newest), more(self._size)
+        self._keypoints, self._speed = more(self._keypoints), more(self._speed)
+        self._next, self._now = np.pad(self._next, (0, cameras)), np.pad(self._now, (0, cameras))
+
+    def _matches(self, cameras: NDArray[np.int64], now: Array, places: int, keypoints: Array, confidence: Array,
+                 size: Array) -> tuple[NDArray[np.int64], ...]:
+        """Views (M,), places and detections of tracklets that go on for certain, and go on; those in doubt end."""
+        here = self._number[cameras, :places] >= 0
+        age = now[:, None] - self._newest[cameras, :places]
+        expected = self._keypoints[cameras, :places] + (self._speed[cameras, :places] * age[..., None])[:, :, None]
+        expected[~here] = np.nan
+        usual = np.where(here, self._size[cameras, :places], 1.)
+        far, _ = pose_distance(expected, usual, keypoints, confidence)
+        ratio = np.abs(np.log(np.where(np.isfinite(size), size, 1.)[:, None] / usual[..., None]))
+        cost = far + _SIZE_COST * np.minimum(ratio, 1.)
+        chosen = assign_each(cost, np.minimum(_GATE + _GATE_GROWTH * age, _GATE_MOST)[..., None])
+        k, s = np.nonzero(chosen >= 0)
+        p = chosen[k, s]
+        best = cost[k, s, p]
+        cost[k, s, p] = np.inf
+        rival = np.minimum(cost.min(2)[k, s], cost.min(1)[k, p])
+        sure = rival >= np.maximum(_RIVAL_TIMES * best, best + _RIVAL_MORE)
+        self._number[cameras[k[~sure]], s[~sure]] = -1
+        k, s, p = k[sure], s[sure], p[sure]
+        if len(k):
+            self._advance((cameras[k], s), now[k], keypoints[k, p], expected[k, s], size[k, p])
+        return k, s, p
+
+    def _advance(self, at: tuple[NDArray[np.int64], NDArray[np.int64]], now: Array, seen: Array, expected: Array,
+                 size: Array) -> None:
+        """M tracklets, by camera and place, were seen at now (M,) s: joints (M, 17, 2) px and size (M,) px."""
+        dt = np.maximum(now - self._newest[at], 1e-3)
+        moved = seen - self._keypoints[at]
+        both = np.isfinite(moved[..., 0]) & np.isfinite(moved[..., 1])
+        middle = masked_median(moved.swapaxes(1, 2), both[:, None])
+        blend = np.where(both.sum(1) >= MIN_JOINTS, 1 - np.exp(-dt / _SPEED_TAU_S), 0.)[:, None]
+        self._speed[at] += blend * (np.where(blend > 0, middle, 0.) / dt[:, None] - self._speed[at])
+        self._keypoints[at] = np.where(np.isfinite(seen), seen, expected)
+        self._size[at] += np.where(np.isfinite(size), (1 - np.exp(-dt / .3)) * (size - self._size[at]), 0.)
+        self._newest[at] = now
+
+    def _begin(self, camera: int, view: View2D, size: Array, numbers: NDArray[np.int64]) -> None:
+        """New ones of a view's detections without a number; numbers (P,) are filled in."""
+        new = np.flatnonzero((numbers < 0) & np.isfinite(size))
+        numbers[new] = self._next[camera] + np.arange(len(new))
+        self._next[camera] += len(new)
+        free = np.flatnonzero(self._number[camera] < 0)
+        if len(free) < len(new):
+            self._enlarge(places=len(new) - len(free))
+            free = np.flatnonzero(self._number[camera] < 0)
+        at = camera, free[:len(new)]
+        self._number[at], self._size[at], self._newest[at] = numbers[new], size[new], view.stamp
+        self._keypoints[at], self._speed[at] = view.keypoints[new], 0.
 
 
-def _advance(goes: Sequence[tuple[Tracklets, View2D, NDArray[np.int64], NDArray[np.int64], Array, Array]]) -> None:
-    """Tracklets (i) that go on with detections (p) of a view; in place."""
-    seen = np.concatenate([view.keypoints[p] for _, view, _, p, _, _ in goes])
-    if not len(seen):
-        return
-    before = np.concatenate([track.keypoints[i] for track, _, i, *_ in goes])
-    speed = np.concatenate([track.speed[i] for track, _, i, *_ in goes])
-    size = np.concatenate([track.size[i] for track, _, i, *_ in goes])
-    dt = np.maximum(np.concatenate([view.stamp - track.newest[i] for track, view, i, *_ in goes]), 1e-3)
-    expected, now = np.concatenate([e for *_, e, _ in goes]), np.concatenate([s for *_, s in goes])
-    moved = seen - before
-    both = np.isfinite(moved).all(-1)
-    middle = masked_median(moved.swapaxes(1, 2), both[:, None])
-    blend = np.where(both.sum(1) >= MIN_JOINTS, 1 - np.exp(-dt / _SPEED_TAU_S), 0.)[:, None]
-    speed = speed + blend * (np.where(blend > 0, middle, 0.) / dt[:, None] - speed)
-    keypoints = np.where(np.isfinite(seen), seen, expected)
-    size = size + np.where(np.isfinite(now), (1 - np.exp(-dt / .3)) * (now - size), 0.)
-    first = 0
-    for track, view, i, *_ in goes:
-        end = first + len(i)
-        track.speed[i], track.keypoints[i] = speed[first:end], keypoints[first:end]
-        track.size[i], track.newest[i] = size[first:end], view.stamp
-        first = end
+class Tracklets:
+    """The tracklets of one camera."""
+
+    def __init__(self) -> None:
+        self._all = TrackletsByCamera()
+
+    def update(self, view: View2D) -> NDArray[np.int64]:
+        """As `TrackletsByCamera.update`, of its next view."""
+        return self._all.update(MultiView(view.stamp, (view,)))[view.camera]
