@@ -187,7 +187,9 @@ def test_off_line_people_are_seen_where_the_lens_shows_them() -> None:
 def test_live_views_are_undistorted_with_what_was_found_and_a_saved_rig_brings_its_lenses() -> None:
     """A rig that was saved agrees with the views of the same cameras, and is trusted again within 3.3 s."""
     seen = near(-.28, .098)
-    estimator = Estimator(EstimatorConfig())
+    # early solves, of a handful of instants, are not what is tried here
+    late = EstimatorConfig(solve_first_s=4.)
+    estimator = Estimator(late)
     for f in seen.frames:
         estimator.update(f)
     model = estimator.model
@@ -197,7 +199,7 @@ def test_live_views_are_undistorted_with_what_was_found_and_a_saved_rig_brings_i
     ideal = undistort(view.raw, model.lenses['cam1'])
     np.testing.assert_allclose(view.keypoints, ideal)
     assert np.nanmax(np.linalg.norm(ideal - view.raw, axis=-1)) > 1.
-    again = Estimator(EstimatorConfig(), rig=Rig.from_dict(model.rig().to_dict()))
+    again = Estimator(late, rig=Rig.from_dict(model.rig().to_dict()))
     for f in seen.frames[:50]:
         again.update(f)
     assert again.rig is not None

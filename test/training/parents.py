@@ -25,7 +25,7 @@ def spoiled_model(folder: Path) -> Path:
     clips = [walker(6., FPS, 70 + k, 'exercise') for k in range(6)]
     poses = Poses(np.concatenate(clips).astype(np.float32), np.cumsum([0, *map(len, clips)]), FPS)
     network = fit(System(), MotionViews(poses, seed=1), folder / 'run', {
-        'width': 48, 'common': 1, 'branch': 1, 'steps': 400, 'lr': 2e-3, 'warmup': 20, 'threads': 1,
+        'width': 48, 'common': 1, 'branch': 1, 'steps': 200, 'lr': 2e-3, 'warmup': 20, 'threads': 1,
         'val_samples': 64, 'evaluate_every': 100}, device='cpu').network
     torch.manual_seed(0)
     with torch.no_grad():

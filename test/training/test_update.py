@@ -67,13 +67,13 @@ def novice() -> Lifter:
     """A lifter that was trained for a few hundred steps on other people."""
     clips = [walker(6., FPS, 70 + k, 'exercise') for k in range(8)]
     poses = Poses(np.concatenate(clips).astype(np.float32), np.cumsum([0, *map(len, clips)]), FPS)
-    return _trained(MotionViews(poses, seed=1), 500)
+    return _trained(MotionViews(poses, seed=1), 300)
 
 
 @lru_cache
 def expert() -> Lifter:
     """One that was told the very poses of the time that is held out."""
-    return _trained(LabelledDataSet([parted().held_out, parted().training]), 700, ema=0., mirror=0.)
+    return _trained(LabelledDataSet([parted().held_out, parted().training]), 450, ema=0., mirror=0.)
 
 
 def _trained(data: object, steps: int, **more: float) -> Lifter:
