@@ -23,8 +23,9 @@ OUT ?= out/demo
 PYTEST_ARGS ?=
 # of the package, for the environment of the tests
 TEST_EXTRAS ?= dev,mediapipe
-# processes that the tests are spread over; 0 = none but pytest's own, for a debugger
-JOBS ?= 2
+# processes that the tests are spread over, one of which mostly waits for nodes; 0 = none but pytest's own, for a
+# debugger
+JOBS ?= 3
 BIN := $(abspath $(VENV))/bin
 
 # A sourced ROS must not leak into the environment made here: its packages are for another Python, its middleware may

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test starts with: a ROS domain of this run's own that does not leave the host, and a Ctrl-C that works.
 
-With pytest-xdist (`-n 2`, as `make test` does) the files go to several processes; those with ROS stay in one, for
+With pytest-xdist (`-n 3`, as `make test` does) the files go to several processes; those with ROS stay in one, for
 nodes that run side by side would be short of the cores that they are tested for.
 """
 from __future__ import annotations
