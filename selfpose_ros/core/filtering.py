@@ -32,6 +32,8 @@ State = tuple[Array, Array, Array, Array, Array]
 _PAIRS = (*BONES, (1, 4))
 _A, _B = np.array([a for a, _ in _PAIRS]), np.array([b for _, b in _PAIRS])
 _K = len(_PAIRS)
+#: the trunk's bones bend and are softer, by this in the weight
+_STIFF = np.where(np.isin(np.arange(_K), (6, 7, 8)), 1 / 2.25, 1.)
 _EYE3 = np.eye(3)
 #: a joint that two views see, but that fits neither for this many ticks, was lost
 _LOST_TICKS = 3
@@ -129,8 +131,7 @@ class SkeletonFilter:
     def set_bone_sigma(self, sigma_m: float) -> None:
         """How exactly bones keep their length, m; the trunk's bend and are softer."""
         self.config = replace(self.config, bone_sigma_m=sigma_m)
-        self.bone_weight = np.full(_K, 1 / sigma_m ** 2)
-        self.bone_weight[[6, 7, 8]] /= 2.25
+        self.bone_weight = _STIFF / sigma_m ** 2
 
     def start(self, x: Array, sigma_m: float = .1, speed_sigma: float = 1.) -> None:
         """Begin at joints (17, 3) m."""
@@ -155,12 +156,12 @@ class SkeletonFilter:
     @property
     def sigma(self) -> Array:
         """(17,) m, per axis."""
-        return spread_of(self.state)
+        return spread_of(self.pp)
 
 
-def spread_of(state: State) -> Array:
-    """(17,) m: standard deviation of the positions of a state, per axis."""
-    return np.asarray(np.sqrt(np.maximum(np.einsum('jii->j', state[2]) / 3, 0)))
+def spread_of(pp: Array) -> Array:
+    """(..., 17) m: standard deviation of positions with covariances (..., 17, 3, 3), per axis."""
+    return np.asarray(np.sqrt(np.maximum(np.einsum('...jii->...j', pp) / 3, 0)))
 
 
 def predicted(state: State, dt: float | Array, acc2: Array) -> State:
@@ -180,13 +181,13 @@ def _stacked(filters: Sequence[SkeletonFilter]) -> State:
     if len(filters) == 1:
         f = filters[0]
         return f.x[None], f.v[None], f.pp[None], f.pv[None], f.vv[None]
-    return (np.stack([f.x for f in filters]), np.stack([f.v for f in filters]), np.stack([f.pp for f in filters]),
-            np.stack([f.pv for f in filters]), np.stack([f.vv for f in filters]))
+    return (np.array([f.x for f in filters]), np.array([f.v for f in filters]), np.array([f.pp for f in filters]),
+            np.array([f.pv for f in filters]), np.array([f.vv for f in filters]))
 
 
 def predict_together(filters: Sequence[SkeletonFilter], dt: Array) -> None:
     """`SkeletonFilter.predict` of N people, each by its own dt (N,) s."""
-    x, v, pp, pv, vv = predicted(_stacked(filters), dt, np.stack([f.acc2 for f in filters]))
+    x, v, pp, pv, vv = predicted(_stacked(filters), dt, np.array([f.acc2 for f in filters]))
     for n, f in enumerate(filters):
         f.x, f.v, f.pp, f.pv, f.vv = x[n], v[n], pp[n], pv[n], vv[n]
         f.pred = f.state
@@ -212,7 +213,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     k = views.in_rows(k_views)
     expected = kp
     if any(f.residual is not None and f.config.memory for f in filters):
-        expected = kp - np.stack([np.zeros_like(kp[0]) if f.residual is None else f.config.memory * f.residual
+        expected = kp - np.array([np.zeros_like(kp[0]) if f.residual is None else f.config.memory * f.residual
                                   for f in filters])
     wanted = views.in_rows(expected)
     prior = np.linalg.inv(pp)
@@ -251,13 +252,13 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     vv_now = vv - np.matmul(np.matmul(gain, pp - cov), back)
     pv_now = np.matmul(cov, back)
     # what the images say against the skeleton, before anything was expected of it
+    against = np.where(k > 0, views.in_rows(kp) - at.px, 0.)
+    weighed, residual = views.by_camera(against * k), views.by_camera(np.where(used > .25, against, 0.))
     used, e2 = views.by_camera(used), views.by_camera(e2)
-    against = np.where(seen[..., None], kp - views.by_camera(at.px), 0.)
-    weighed, fits = against * k_views[..., None], np.where((used > .25)[..., None], against, 0.)
     for n, f in enumerate(filters):
         f.pred = (x0[n], v[n], pp[n], pv[n], vv[n])
         f.x, f.v, f.pp, f.pv, f.vv = x[n], speed[n], cov[n], pv_now[n], vv_now[n]
-        f.used, f.e2, f.r, f.residual = used[n], e2[n], weighed[n], fits[n]
+        f.used, f.e2, f.r, f.residual = used[n], e2[n], weighed[n], residual[n]
     alone = ((used > .25).sum(1) < 2) & (seen.sum(1) >= 2)
     for n, f in enumerate(filters):
         f.lost = np.where(alone[n], f.lost + 1, 0) if alone[n].any() else _NOT_LOST
@@ -295,7 +296,7 @@ class _Bones:
 
     @classmethod
     def of(cls, filters: Sequence[SkeletonFilter], m: Measurement) -> _Bones:
-        return cls(np.stack([f.lengths for f in filters]), np.stack([f.bone_weight for f in filters]), m.bones,
+        return cls(np.array([f.lengths for f in filters]), np.array([f.bone_weight for f in filters]), m.bones,
                    m.bone_info)
 
     def equations(self, x: Array) -> tuple[Array, Array]:
@@ -338,7 +339,7 @@ def _solved(H: Array, g: Array) -> tuple[Array, list[Array | None]]:
 
 def _covariances(H: Array, factors: list[Array | None]) -> Array:
     """Diagonal blocks (N, 17, 3, 3) of the inverses of H, from its factors."""
-    out = np.stack([np.linalg.inv(h) if f is None else lapack.dpotri(f, lower=1)[0].T for h, f in zip(
+    out = np.array([np.linalg.inv(h) if f is None else lapack.dpotri(f, lower=1)[0].T for h, f in zip(
         H, factors, strict=True)]).reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J].swapaxes(0, 1)
     out[..., _BELOW[0], _BELOW[1]] = out[..., _BELOW[1], _BELOW[0]]  # LAPACK fills one triangle
     return out

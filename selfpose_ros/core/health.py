@@ -119,8 +119,8 @@ class HealthMonitor:
         seen = [p for p in people.everybody if p.seen == now and p.confirmed and p.row]
         if not seen:
             return
-        off = np.sqrt(median(np.stack([p.filter.e2 for p in seen]).transpose(2, 0, 1)) / 2)         # people, cameras
-        used = (np.stack([p.filter.used for p in seen]) > .25).any(-1)
+        off = np.sqrt(median(np.array([p.filter.e2 for p in seen]).transpose(2, 0, 1)) / 2)         # people, cameras
+        used = (np.array([p.filter.used for p in seen]) > .25).any(-1)
         for p, of_views, used_views in zip(seen, off.tolist(), used.tolist(), strict=True):
             for name, e, counts in zip(model.cameras, of_views, used_views, strict=True):
                 if name not in p.row:

@@ -149,7 +149,7 @@ class PastPoses:
         past = list(self._poses.get(key, ()))
         poses = [(k, c) for _, k, c in past] or [(kp, conf)]
         poses = [poses[0]] * (self.frames - len(poses)) + poses
-        return np.stack([k for k, _ in poses]), np.stack([c for _, c in poses])
+        return np.array([k for k, _ in poses]), np.array([c for _, c in poses])
 
 
 def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array]:
@@ -224,8 +224,8 @@ class LiftedViews:
         if new and self.lifter is not None:
             poses = [(v.keypoints, v.confidence) if self.lifter.frames < 2 else
                      self._past.of((who, v.camera), v.keypoints, v.confidence) for _, who, v in new]
-            kp, conf = np.stack([p for p, _ in poses]), np.stack([q for _, q in poses])
-            joints, sigma = lift(self.lifter, kp, conf, np.stack([pinholes[v.camera] for *_, v in new]))
+            kp, conf = np.array([p for p, _ in poses]), np.array([q for _, q in poses])
+            joints, sigma = lift(self.lifter, kp, conf, np.array([pinholes[v.camera] for *_, v in new]))
             for (n, _, view), j, s in zip(new, joints, sigma, strict=True):
                 found[n][view.camera] = self._known[view] = j, s
         return [{c: poses[c] for c in row if c in poses} for poses, (_, row) in zip(found, people, strict=True)]
@@ -252,10 +252,10 @@ def lift_views(lifter: Lifter | None, views: Sequence[PersonView]) -> dict[Perso
         else:
             new.append(view)
     if new and lifter is not None:
-        kp, conf = np.stack([np.nan_to_num(v.keypoints) for v in new]), np.stack([v.confidence for v in new])
+        kp, conf = np.array([np.nan_to_num(v.keypoints) for v in new]), np.array([v.confidence for v in new])
         if lifter.frames > 1:
             kp, conf = (np.repeat(x[:, None], lifter.frames, 1) for x in (kp, conf))
-        joints, sigma = lift(lifter, kp, conf, np.stack([pinhole(v.intrinsics, v.image_size) for v in new]))
+        joints, sigma = lift(lifter, kp, conf, np.array([pinhole(v.intrinsics, v.image_size) for v in new]))
         found.update({v: (j, s) for v, j, s in zip(new, joints, sigma, strict=True)})
     return found
 

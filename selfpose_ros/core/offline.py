@@ -192,7 +192,7 @@ def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, S
     problem = _problem(tracks, model)
     if len(piece.instants) < _FEWEST_INSTANTS:
         X, velocity = (np.stack([state[k] for state in piece.states]) for k in (0, 1))
-        spread, seen = np.stack([spread_of(state) for state in piece.states]), np.isfinite(problem.sigma).sum(1)
+        spread, seen = spread_of(np.stack([state[2] for state in piece.states])), np.isfinite(problem.sigma).sum(1)
     else:
         state = BundleState(model.geometry, np.stack([x for x, *_ in piece.states]), model.bones)
         rho = model.noise.correlation_at(float(np.median(np.diff(tracks.stamp))))

@@ -136,7 +136,7 @@ def _off(people: Sequence[Person]) -> Array:
     """(N, V, 2) by how many standard deviations each camera shows each person beside his skeleton, median of the
     joints; NaN where it shows fewer than 6 of them.
     """
-    r = np.stack([q.filter.r for q in people]).swapaxes(-1, -2)
+    r = np.array([q.filter.r for q in people]).swapaxes(-1, -2)
     seen = r.any(-2)
     return np.where(seen.sum(-1)[..., None] >= _COMPARED, masked_median(r, seen[..., None, :]), np.nan)
 

@@ -40,10 +40,6 @@ class Uncertainty:
     confidence: Array
     known: NDArray[np.bool_]
 
-    def of(self, n: int) -> Uncertainty:
-        """Of the n-th of several people."""
-        return Uncertainty(self.sigma[n], self.confidence[n], self.known[n])
-
 
 def uncertainty(spread: Array, model: RigModel) -> Uncertainty:
     """What is published of joints with a posterior standard deviation per axis (..., 17) m in the frame of a rig."""

@@ -75,7 +75,7 @@ def test_live_and_off_line_publish_by_the_same_rule(monkeypatch: pytest.MonkeyPa
     p = people.everybody[0]
     p.filter.pp[3] *= 1e4                                                   # a joint of which nothing is known
     said = SkeletonOutput(0., False).of([p], frames[-1].stamp, m, None, frozenset())[0]
-    want = uncertainty(spread_of(p.filter.state), m)
+    want = uncertainty(spread_of(p.filter.pp), m)
     assert live and np.isnan(said.sigma[3]) and np.isnan(said.joints[3]).all() and said.confidence[3] == 0
     assert np.array_equal(said.sigma[4:], want.sigma[4:]) and np.array_equal(said.confidence, want.confidence)
     monkeypatch.setattr(offline, '_solve', lambda *given: m)

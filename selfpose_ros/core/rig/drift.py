@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import exp, hypot
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,15 @@ _AGREE = .6
 
 @dataclass
 class _State:
-    smooth: Array | None = None
-    normal: Array = field(default_factory=lambda: np.zeros(2))
+    # shifts x + iy: Python's complex numbers take a tenth of the time of arrays of two
+    smooth: complex | None = None
+    normal: complex = 0j
     learned: float = 0.
     suspicious: float = 0.
 
     @property
     def excess(self) -> float:
-        return hypot(*(self.smooth - self.normal)) if self.smooth is not None else 0.
+        return abs(self.smooth - self.normal) if self.smooth is not None else 0.
 
 
 @dataclass
@@ -71,16 +72,15 @@ class DriftMonitor:
         Returns:
             Names of the suspicious ones; `odd_one_out` tells which. With two cameras nobody can say: both.
         """
-        for name, e in shift.items():
-            s = self.cameras.setdefault(name, _State())
-            size = hypot(*e)
-            e = e * min(1., 10. / max(size, 1e-9))
-            share = 1 - exp(-dt / _SMOOTH_S)
+        share = 1 - exp(-dt / _SMOOTH_S)
+        for name, (x, y) in shift.items():
+            s, e = self.cameras.setdefault(name, _State()), complex(x, y)
+            e *= min(1., 10. / max(abs(e), 1e-9))
             s.smooth = e if s.smooth is None else s.smooth + share * (e - s.smooth)
             if s.learned < _LEARN_S:
                 s.learned += dt
                 # a rig that is a little off shifts bodies a little; what is far off is not to be got used to
-                s.normal = s.smooth * min(1., .5 / max(hypot(*s.smooth), 1e-9))
+                s.normal = s.smooth * min(1., .5 / max(abs(s.smooth), 1e-9))
             s.suspicious = s.suspicious + dt if s.excess > _SHIFT else 0.
         seen = [n for n in shift if self.cameras[n].learned >= .5]
         bad = [n for n in seen if self.cameras[n].suspicious >= _FOR_S]

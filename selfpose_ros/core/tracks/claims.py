@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..observation import View2D
 from ..person_view import Detections
-from ..quick import median, padded
+from ..quick import masked_median, padded
 from ..rig_model import RigModel
 from .distance import person_size, pose_distance
 from .matching import assign_each
@@ -45,15 +45,14 @@ def claim(people: Sequence[Person], views: Sequence[View2D], detections: Detecti
     if not people:
         return found
     now = detections.stamp
-    P = model.geometry.project(np.stack([p.filter.x + (now - p.stamp) * p.filter.v for p in people]))    # N,V,17,2
+    P = model.geometry.project(np.array([p.filter.x + (now - p.stamp) * p.filter.v for p in people]))    # N,V,17,2
     index = {c: v for v, c in enumerate(model.cameras)}
-    if is_alone(people, views):
-        for view in views:
-            if len(view.keypoints) and _near(P[0, index[view.camera]], view.keypoints[0]):
-                found[0][view.camera] = 0
-        return found
     some = [v for v in views if len(v.keypoints)]
     if not some:
+        return found
+    if is_alone(people, views):
+        near = _near(P[0, [index[v.camera] for v in some]], np.array([v.keypoints[0] for v in some]))
+        found[0] = {v.camera: 0 for v, yes in zip(some, near, strict=True) if yes}
         return found
     new = np.array([not p.confirmed for p in people])
     placed = np.array([p.alone_s(now) <= ALONE_S for p in people]) & ~new
@@ -88,11 +87,10 @@ def _same_tracklet(people: Sequence[Person], who: NDArray[np.int64], views: Sequ
     return same
 
 
-def _near(predicted: Array, kp: Array) -> bool:
-    around = predicted - predicted.mean(0)
-    size = 3.4 * np.sqrt((around * around).sum() / 17)
-    seen = np.isfinite(kp[:, 0])
-    if seen.sum() < 4:
-        return bool(seen.any())
-    d = predicted[seen] - kp[seen]
-    return bool(median(np.sqrt((d * d).sum(1))) < _GATE * max(size, 20.))
+def _near(predicted: Array, kp: Array) -> NDArray[np.bool_]:
+    """(K,) whether poses (K, 17, 2) px are where somebody is expected (K, 17, 2) px."""
+    around, off = predicted - predicted.mean(1, keepdims=True), predicted - kp
+    size = 3.4 * np.sqrt((around * around).sum((1, 2)) / 17)
+    seen = np.isfinite(kp[..., 0])
+    near = masked_median(np.sqrt((off * off).sum(-1)), seen) < _GATE * np.maximum(size, 20.)
+    return np.where(seen.sum(1) < 4, seen.any(1), near)

@@ -14,7 +14,8 @@ Array = NDArray[np.float64]
 
 MIN_JOINTS = 4                          # poses that share fewer joints are not compared
 _CAP = .5                               # a joint half a body away is wrong; how wrong does not matter
-_MIRROR = np.array(MIRROR)
+#: (2, 17) joints as seen, and with the sides exchanged
+_EITHER = np.array([range(17), MIRROR])
 #: (17, 3) which joints belong to the trunk, the arms, the legs
 _PARTS = np.stack([[float(j not in arms and j not in legs), float(j in arms), float(j in legs)]
                    for arms, legs in [(SWAP_GROUPS['arms'], SWAP_GROUPS['legs'])] for j in range(17)])
@@ -57,26 +58,21 @@ def pose_distance(
     if not np.isfinite(size).all():
         scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[..., None, :])
     kx, ky = known[..., 0], known[..., 1]
-    have = np.isfinite(kx) & np.isfinite(ky)
-    sure = np.nan_to_num(confidence)
-    # as seen, and with sides exchanged, in front: one comparison for both
-    either = np.stack([sure, sure[..., _MIRROR]])
-    weight = have[..., :, None, :] * either[..., None, :, :]
+    have, seen = np.isfinite(kx) & np.isfinite(ky), confidence > 0
+    # as seen, and with sides exchanged, (..., N, P, 2, 17): one comparison for both
+    weight = have[..., :, None, None, :] * np.where(seen, confidence, 0.)[..., None, :, _EITHER]
     square = np.zeros(weight.shape)
     for mine, theirs in ((kx, keypoints[..., 0]), (ky, keypoints[..., 1])):
-        theirs = np.where(sure > 0, np.nan_to_num(theirs), 0.)
-        off = np.where(have, mine, 0.)[..., :, None, :] - np.stack([theirs, theirs[..., _MIRROR]])[..., None, :, :]
+        off = np.where(have, mine, 0.)[..., :, None, None, :] - np.where(seen, theirs, 0.)[..., None, :, _EITHER]
         square += off * off
-    far = np.minimum(np.sqrt(square) / scale[..., None], _CAP)
-    total, weights, shared = _by_part(weight * far), _by_part(weight), _by_part(weight > 0)
+    far = np.minimum(np.sqrt(square) / scale[..., None, None], _CAP)
+    parts = np.empty((3, *weight.shape))
+    parts[0], parts[1], parts[2] = weight * far, weight, weight > 0
+    parts = (parts.reshape(-1, 17) @ _PARTS).reshape(*parts.shape[:-1], 3)
+    here, there = parts[..., 0, :], parts[..., 1, :]
     # a clear gain only: people seen from the side would change sides all the time
-    swap = total[1] * weights[0] < .7 * total[0] * weights[1]
-    total, weights, shared = (np.where(swap, x[1], x[0]).sum(-1) for x in (total, weights, shared))
+    swap = there[0] * here[1] < .7 * here[0] * there[1]
+    total, weights, shared = np.where(swap, there, here) @ np.ones(3)
     with np.errstate(invalid='ignore'):
         enough = (shared >= MIN_JOINTS) & (weights > 0) & np.isfinite(total)
     return np.where(enough, total / np.maximum(weights, 1e-12), np.inf), swap[..., 1:]
-
-
-def _by_part(x: Array | NDArray[np.bool_]) -> Array:
-    """Sums (..., 3) over the joints of each part of the body, of (..., 17)."""
-    return np.asarray((x.reshape(-1, 17) @ _PARTS).reshape(*x.shape[:-1], 3))

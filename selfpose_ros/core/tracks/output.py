@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..filtering import smooth_back
+from ..filtering import smooth_back, spread_of
 from ..fusion.corrected import RunningLengths, between
 from ..lifting import LiftedViews
 from ..observation import Skeleton3D
 from ..rig_model import RigModel
-from ..uncertainty import Uncertainty, place_sigma, uncertainty
+from ..uncertainty import place_sigma, uncertainty
 from .person import Person, measurement_of
 from .person_fusion import stacked
 
@@ -43,9 +43,11 @@ class SkeletonOutput:
         if not self.lag_s:
             if not people:
                 return []
-            spread = uncertainty(np.stack([p.filter.sigma for p in people]), model)
-            return [_skeleton(p, now, self._corrected(p, model, lifted, left_out), p.filter.v, spread.of(n),
-                              p.measured(), model, lifted is not None) for n, p in enumerate(people)]
+            filters = [p.filter for p in people]
+            x = np.array([self._corrected(p, model, lifted, left_out) for p in people])
+            return _skeletons(people, now, x, np.array([f.v for f in filters]),
+                              spread_of(np.array([f.pp for f in filters])), np.array([p.measured() for p in people]),
+                              model, lifted is not None)
         late = [self._late(p, now, model, lifted is not None) for p in people]
         stamp = max((s.stamp for s in late if s is not None), default=now)
         return [s for s in late if s is not None and s.stamp == stamp]
@@ -75,18 +77,23 @@ class SkeletonOutput:
             return None
         stamp, *_, views = p.past[0]
         x, v, sigma = smooth_back([(dt, pred, post) for _, dt, pred, post, _ in p.past])
-        return _skeleton(p, stamp, x, v, uncertainty(sigma, m), views, m, lifts)
+        return _skeletons([p], stamp, x[None], v[None], sigma[None], views[None], m, lifts)[0]
 
 
-def _skeleton(p: Person, now: float, x: Array, v: Array, u: Uncertainty, views: NDArray[np.int64], m: RigModel,
-              lifts: bool) -> Skeleton3D:
-    sigma, known, level = u.sigma, u.known, m.level
-    if now > p.pair_seen:
-        # the nearest of the cameras that see him
-        seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]
-        near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[0] + m.t[v, 2]))
-        sigma = np.hypot(sigma, place_sigma(x, m, near, now - p.pair_seen))
-        if lifts and now - p.pair_seen > COAST_S:
-            level = 1                                           # one camera and a lifter
-    return Skeleton3D(p.identity, now, np.where(known[:, None], x, np.nan), np.where(known, sigma, np.nan),
-                      u.confidence, np.where(known, views, 0), level, np.where(known[:, None], v, np.nan))
+def _skeletons(people: Sequence[Person], now: float, x: Array, v: Array, spread: Array, views: NDArray[np.int64],
+               m: RigModel, lifts: bool) -> list[Skeleton3D]:
+    """Of N people with joints x, v (N, 17, 3), their standard deviations and cameras (N, 17)."""
+    u, level = uncertainty(spread, m), [m.level] * len(people)
+    sigma, known = u.sigma, u.known
+    for n, p in enumerate(people):
+        if now > p.pair_seen:
+            # the nearest of the cameras that see him
+            seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]
+            near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[n, 0] + m.t[v, 2]))
+            sigma[n] = np.hypot(sigma[n], place_sigma(x[n], m, near, now - p.pair_seen))
+            if lifts and now - p.pair_seen > COAST_S:
+                level[n] = 1                                        # one camera and a lifter
+    x, v = np.where(known[..., None], x, np.nan), np.where(known[..., None], v, np.nan)
+    sigma, views = np.where(known, sigma, np.nan), np.where(known, views, 0)
+    return [Skeleton3D(p.identity, now, x[n], sigma[n], u.confidence[n], views[n], level[n], v[n])
+            for n, p in enumerate(people)]

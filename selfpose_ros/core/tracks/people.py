@@ -244,7 +244,7 @@ class People:
         """Two filters that came to follow one person: the one with fewer views goes, the older identity stays."""
         if len(self.everybody) < 2:
             return
-        X = np.stack([p.filter.x for p in self.everybody])
+        X = np.array([p.filter.x for p in self.everybody])
         between = np.linalg.norm(X[:, None] - X[None], axis=-1).mean(-1)
         if (between <= _SAME_M).sum() == len(X):                 # the rule: each is near himself alone
             return

@@ -112,7 +112,7 @@ class PersonFusion:
             obs = self._with_lifted(people, obs, self.lifted)
         update_together([p.filter for p in people], obs)
         seen = np.isfinite(obs.sigma)
-        used = np.stack([p.filter.used for p in people]) > .25
+        used = np.array([p.filter.used for p in people]) > .25
         agree = _agreeing(used, seen)
         cosine = self._crossing(people, agree)
         # cameras that are not placed well need not agree
@@ -132,7 +132,7 @@ class PersonFusion:
         """(N,) cosine of the angle between the two rays that cross best, of cameras that agree (N, V) on somebody; 1 =
         one ray.
         """
-        ray = self.model.geometry.centres[None] - np.stack([p.filter.x[0] for p in people])[:, None]
+        ray = self.model.geometry.centres[None] - np.array([p.filter.x[0] for p in people])[:, None]
         ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
         cosine = np.abs(ray @ ray.swapaxes(1, 2))
         return np.where(agree[:, :, None] & agree[:, None], cosine, 1.).min((1, 2))
@@ -190,8 +190,8 @@ class PersonFusion:
             people[there[k]].lifted = people[there[k]].stamp
         filters = [people[n].filter for n in there]
         bones, info = np.zeros((len(people), 16, 3)), np.zeros((len(people), 16, 3, 3))
-        bones[there], info[there] = bone_vectors(joints, sigma, m.R, m.t, np.stack([f.x[0] for f in filters]),
-                                                 np.stack([f.lengths[:16] for f in filters]))
+        bones[there], info[there] = bone_vectors(joints, sigma, m.R, m.t, np.array([f.x[0] for f in filters]),
+                                                 np.array([f.lengths[:16] for f in filters]))
         info *= share[:, None, None, None]
         # with one camera from the start, whose sides seem exchanged may have been exchanged before
         return replace(obs, bones=bones, bone_info=info, correct_sides=len(m.cameras) > 1)
@@ -199,8 +199,8 @@ class PersonFusion:
 
 def stacked(known: Mapping[str, Lifted], m: RigModel) -> tuple[list[int], Array, Array]:
     """Indices of cameras in the model, joints (M, 17, 3) and sigma (M, 17) of lifted poses by camera."""
-    return ([m.cameras.index(c) for c in known], np.stack([y for y, _ in known.values()]),
-            np.stack([s for _, s in known.values()]))
+    return ([m.cameras.index(c) for c in known], np.array([y for y, _ in known.values()]),
+            np.array([s for _, s in known.values()]))
 
 
 def _agreeing(used: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -212,7 +212,7 @@ def _learn_bones(people: Sequence[Person]) -> None:
     """Lengths of people who are new: running mean of what is measured, trusted more the longer somebody is seen."""
     if not people:
         return
-    x, before = np.stack([p.filter.x for p in people]), np.stack([p.filter.lengths for p in people])
+    x, before = np.array([p.filter.x for p in people]), np.array([p.filter.lengths for p in people])
     ticks = np.array([p.ticks for p in people])
     d = x[:, _PAIR_B] - x[:, _PAIR_A]
     lengths = before + (1 / np.minimum(ticks + 5, 60))[:, None] * (np.sqrt((d * d).sum(-1)) - before)

@@ -101,8 +101,11 @@ class Recognition:
     def seen(self, p: Person, cameras: Iterable[str], now: float) -> None:
         """A person is seen in the views of his row by these cameras."""
         for c in cameras:
-            if p.row[c].tracklet >= 0:
-                self._of.setdefault((c, p.row[c].tracklet), _Evidence(now)).add(p.identity, now)
+            key = c, p.row[c].tracklet
+            if key[1] >= 0:
+                if key not in self._of:
+                    self._of[key] = _Evidence(now)
+                self._of[key].add(p.identity, now)
         self._gone.pop(p.identity, None)
 
     def left(self, p: Person) -> None:
