@@ -3,8 +3,8 @@
 """How far a rig is predicted to be off: rotations, focal lengths and camera centres.
 
 To what the noise of the pixels leaves comes what was held while it was solved, as one that is uncertain all the same
-(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, and lenses
-that were taken for pinholes because the images tell too little of them.
+(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, lenses
+that were taken for pinholes because the images tell too little of them, and where a network has its joints (`offsets`).
 """
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cameras import Cameras
-from .bundle import (
-    BundleProblem,
-    BundleState,
-    bone_prior,
-    centre_equations,
-    gathered,
-    held_parameters,
-    normal_equations,
-)
-from .elimination import solve_poses
+from .bundle import BundleProblem, BundleState, held_parameters
+from .offsets import reduced, with_prior
 
 __all__ = ['PlaceErrors', 'place_errors']
 
@@ -32,6 +24,8 @@ Array = NDArray[np.float64]
 #: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
 #: and phones lie up to 2 % off the middle
 _CENTRE_SHARE = .012
+#: variance of offsets / the variance that residuals tell of them, which cameras that are wrong have made smaller
+_TAKEN_UP = 4.
 
 
 @dataclass(frozen=True)
@@ -55,34 +49,34 @@ class PlaceErrors:
         return PlaceErrors(self.rotation_deg * k, self.log_focal * k, self.centre * k)
 
 
-def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str) -> PlaceErrors:
-    """Of a state that a problem was adjusted to with this robust loss."""
+def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
+                 variance: Array | None = None) -> PlaceErrors:
+    """Of a state that a problem was adjusted to with this robust loss.
+
+    variance: (17, 5, 3) m2 of the joints' offsets that were estimated, see `offsets`; None = there are none.
+    """
     cameras, layout = s.cameras, s.cameras.layout
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
-    go = ~held_parameters(p)
-    if not go[:layout.size].any():
+    if held_parameters(p)[:layout.size].all():
         return PlaceErrors(*np.zeros((3, layout.cameras)))
-    Hxx, Hxc, Hcc, _, _ = normal_equations(s, p, scale, kind, bone_prior(p))
-    by_centre, x_by_centre = centre_equations(s, p, scale, kind)
-    np.einsum('nii->ni', Hxx)[:] += 1e-6                      # joints that nobody sees
-    kept = np.nonzero(go[:layout.size + 16])[0]
-    sol = solve_poses(Hxx, np.concatenate([Hxc[:, :, kept], x_by_centre], -1))
-    k = len(kept)
-    S = (Hcc - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., :k]))[np.ix_(go, go)]
-    inverse = np.linalg.pinv(S, hermitian=True)
-    moved = np.zeros((len(go), 2 * layout.cameras))           # by the principal points, of all parameters
-    for column in range(2 * layout.cameras):
-        moved[:, column] = by_centre[:, column] - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., k + column])
-    moved[go] = inverse @ moved[go]
-    moved[~go] = 0.
-    own = np.zeros((layout.size, layout.size))
-    free = go[:layout.size]
-    own[np.ix_(free, free)] = inverse[:free.sum(), :free.sum()] * p.temper
+    e = reduced(s, p, scale, kind, variance is not None)
+    free = e.go[:layout.size]
+    k = int(free.sum())
+    held = np.zeros((len(e.g), 0))
+    H, use = e.H, np.ones(len(e.g), bool)
+    if variance is not None:
+        variance = _TAKEN_UP * variance
+        H, use = with_prior(e, variance, p.temper)
+        held = e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]])
+    inverse = np.linalg.pinv(H, hermitian=True)[:k]
+    own, moved = np.zeros((layout.size, layout.size)), np.zeros((layout.size, 2 * layout.cameras))
+    by_held = inverse @ held[use]
+    own[np.ix_(free, free)] = inverse[:, :k] * p.temper + by_held @ by_held.T
+    moved[free] = inverse @ e.by_centre[use]                  # by the principal points
     side = np.full(layout.cameras, 2 * cameras.centre.max()) if p.lens is None else p.lens.longer
     off = np.where(p.log_focal_sigma > 0, _CENTRE_SHARE * side, 0.)
-    moved = moved[:layout.size] * np.repeat(off, 2)
-    return _errors(cameras, own, moved, off)
+    return _errors(cameras, own, moved * np.repeat(off, 2), off)
 
 
 def _errors(cameras: Cameras, own: Array, moved: Array, off: Array) -> PlaceErrors:

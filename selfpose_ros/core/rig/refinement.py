@@ -1,7 +1,7 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
 """The fine adjustment of a rig: left/right exchanges undone, the noise of the 2D network and of the bones measured, and
-lenses found on the way, as far as the images tell them.
+lenses, and joints that the network puts elsewhere, found on the way, as far as the images tell them.
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..noise import NoiseModel
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .lens import exists
+from .offsets import NONE, better_offsets, offset_variance, reduced, shifts
 from .place import PlaceErrors, place_errors
 from .poses import distinct_poses
 from .swaps import undo_swaps
@@ -31,6 +32,8 @@ _FEWEST_POSES = 40
 _OF_ONE_POSE = 10.
 #: robust cost per observation below which errors are smaller than the least that a network is taken to have
 _USUAL_COST = .3
+#: rounds in which offsets and rig are estimated, each with the other, and changes that are not worth another, m
+_ROUNDS, _SMALL_M = 2, .002
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -40,7 +43,8 @@ class Refined:
     """What came out.
 
     Attributes:
-        result: with its covariance, which counts observations whose errors are alike once (`BundleProblem.temper`).
+        result: without the offsets of the joints; with its covariance, which counts observations whose errors are alike
+            once (`BundleProblem.temper`).
         problem: with what was put right and measured.  noise: of the 2D network.
         distinct: number of clearly different poses.  errors: that the rig is predicted to have.
     """
@@ -64,12 +68,15 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     prior, N = NoiseModel.prior(image_size), len(stamp)
     bent = p.lens is not None and s.cameras.lens is not None
     p = _with_lenses(p) if bent else p
+    offset, variance = NONE, None
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
-        conf = np.take_along_axis(named_conf, index, 2)
+        conf, seen = np.take_along_axis(named_conf, index, 2), p.kp
+        if offset.any():
+            p = replace(p, kp=seen - shifts(r.state, offset))
         noise, _ = calibrate(r.state, p, conf, prior)
         p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
         if N >= _FEWEST_POSES:
@@ -79,12 +86,41 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
         temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)
         p, named = replace(p, temper=temper), replace(named, temper=temper)
-        if k == 1 and p.lens is not None and not p.hold_cameras and N >= _FEWEST_POSES:
+        if k == 0 or p.hold_cameras or N < _FEWEST_POSES:
+            continue
+        # before lenses, which bend the rays to joints much as offsets do: with lenses that are free, too
+        r, offset, variance = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset)
+        p = replace(p, kp=seen - shifts(r.state, offset))
+        if k == 1 and p.lens is not None:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
+    errors = place_errors(r.state, p, _SCALE, _LOSS, variance)
+    if offset.any():                                               # of what the network shows, offsets and all
+        p = replace(p, kp=seen)
+        noise, _ = calibrate(r.state, p, conf, prior)
+        p = replace(p, sigma=noise.sigma(conf), bone_sigma=measure_bone_sigma(r.state, p))
+        rho, step = lag_one_correlation(r.state, p, stamp)
     if N > 4:
         noise = replace(noise, correlation=rho, frame_s=step)
-    return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS))
+    return Refined(r, p, noise, distinct, errors)
+
+
+def _offsets(r: BundleResult, free: BundleProblem, p: BundleProblem, seen: Array,
+             offset: Array) -> tuple[BundleResult, Array, Array]:
+    """The rig and the offsets of the joints, each with the other, and the variance of the offsets beforehand.
+
+    Args:
+        free: the problem with what cameras may have.  p: with what they have.  seen: pixels with the offsets.
+    """
+    for _ in range(_ROUNDS):
+        e = reduced(r.state, replace(free, kp=p.kp), _SCALE, _LOSS)
+        variance = offset_variance(e, offset, p.temper)
+        before, offset = offset, better_offsets(e, offset, variance, p.temper)
+        p = replace(p, kp=seen - shifts(r.state, offset))
+        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10)
+        if np.abs(offset - before).max() < _SMALL_M:
+            break
+    return r, offset, variance
 
 
 def _effective(n: int, rho: float, distinct: int) -> float:
