@@ -68,7 +68,7 @@ def test_a_bumped_camera_is_noticed_left_out_and_placed_anew(degrees: float, shi
 
     saved: the rig is given, and trusted after 1.5 s; else it is found first.
     """
-    rig, when = ring_rig(4, seed), 3. if saved else 12.
+    rig, when = ring_rig(4, seed), 3. if saved else 8.
     after = bumped(rig, camera, degrees, shift_m)
     frames = scene(rig, after, seed, when, when + 8.)
     if saved:
@@ -112,7 +112,7 @@ def test_a_camera_that_never_rests_is_not_waited_for_for_ever() -> None:
 
 def test_nobody_is_accused_when_nothing_moves() -> None:
     """Four seconds after those in which the rig was found, and in those."""
-    rig, when = ring_rig(4, 0), 12.
+    rig, when = ring_rig(4, 0), 8.
     after = [f for f in scene(rig, rig, 0, when, when + 4.) if f.stamp >= when]
     first, _ = watch(after, copy.deepcopy(warm(0, when, when + 8.)))
     assert not first

@@ -48,9 +48,21 @@ def pose_errors(joints: Array, truth: Array) -> Array:
 
 
 @functools.cache
+def began() -> tuple[Estimator, Run]:
+    """The first 2.4 s of four cameras; the estimator is to be copied."""
+    e = estimator(four(), person_height_m=HEIGHT)
+    return e, run(four().frames[:36], estimator=e)
+
+
 def first() -> Run:
-    """The first 2.4 s of four cameras."""
-    return run(four().frames[:36], estimator=estimator(four(), person_height_m=HEIGHT))
+    return began()[1]
+
+
+@functools.cache
+def plain() -> tuple[Estimator, Run]:
+    """The same without a lifter."""
+    e = Estimator(EstimatorConfig(person_height_m=HEIGHT))
+    return e, run(four().frames[:36], estimator=e)
 
 
 @functools.cache
@@ -76,11 +88,10 @@ def test_a_pose_from_the_first_instant() -> None:
 
 def test_a_rig_is_found_as_without() -> None:
     """Level 3 is reached as early, and no worse in the end."""
-    plain = run(four().frames[:36], EstimatorConfig(person_height_m=HEIGHT))
-    r = first()
-    assert r.level()[-1] == 3 and r.rig is not None and plain.rig is not None
-    assert int(np.argmax(r.level() == 3)) <= int(np.argmax(plain.level() == 3)) + 1
-    assert rig_error_deg(r.rig, four().rig) < rig_error_deg(plain.rig, four().rig) + .5
+    r, p = first(), plain()[1]
+    assert r.level()[-1] == 3 and r.rig is not None and p.rig is not None
+    assert int(np.argmax(r.level() == 3)) <= int(np.argmax(p.level() == 3)) + 1
+    assert rig_error_deg(r.rig, four().rig) < rig_error_deg(p.rig, four().rig) + .5
 
 
 def test_the_same_person_all_the_way_up() -> None:
@@ -103,10 +114,8 @@ def test_replay_is_deterministic() -> None:
 
 def test_views_are_lifted_together_and_once() -> None:
     """One call for each instant, before the rig is known and after; solving it anew lifts at most what it replays."""
-    e = estimator(four(), person_height_m=HEIGHT)
-    lifter = e._lifter
+    lifter = began()[0]._lifter
     assert isinstance(lifter, Oracle)
-    run(four().frames[:36], estimator=e)
     assert lifter.poses <= 4 * 36 * 1.4 and lifter.calls <= 36 * 1.4
 
 
@@ -165,15 +174,8 @@ def test_two_people_in_one_camera() -> None:
 
 # -- with a rig, too few views
 
-@functools.cache
-def warm() -> Estimator:
-    e = estimator(four(), person_height_m=HEIGHT)
-    run(four().frames[:36], estimator=e)
-    return e
-
-
 def goes_on(frames: list[MultiView]) -> Run:
-    return run(frames, estimator=copy.deepcopy(warm()))
+    return run(frames, estimator=copy.deepcopy(began()[0]))
 
 
 def lost(e: Array) -> float:
@@ -209,9 +211,8 @@ def test_joints_that_one_camera_sees_are_filled() -> None:
     arms = (12, 13, 15, 16)
     frames = views_changed(four().frames[36:], lambda v: v if v.camera == 'cam2' else hidden(v, arms))
     r, truth = goes_on(frames), four().first[36:]
-    plain = Estimator(EstimatorConfig(person_height_m=HEIGHT))
-    run(four().frames[:36], estimator=plain)
-    p = run(frames, estimator=plain)
+    p = run(frames, estimator=copy.deepcopy(plain()[0]))
+
     def errors(x: Array) -> float:
         body = [j for j in range(17) if j not in arms]
         f = fit(x[:, body], truth[:, body])
@@ -246,7 +247,7 @@ def test_a_saved_rig_is_taken_before_any_guess() -> None:
 
 
 def test_reset_begins_again() -> None:
-    e = copy.deepcopy(warm())
+    e = copy.deepcopy(began()[0])
     e.reset()
     assert e.rig is None
     r = run(four().frames[36:40], estimator=e)
