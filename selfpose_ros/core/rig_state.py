@@ -58,6 +58,8 @@ class Reason(Enum):
     NOT_SOLVED = '{reason}'
     FEW_INSTANTS = 'only {rows} instants so far show half of a body in two cameras, {needed} are needed'
     UNCERTAIN = 'the rotation of a camera is still uncertain by {degrees:.1f} degrees: keep moving'
+    NOT_JOINED = ('of the bodies that cameras on both sides should see, {percent:.0f} % are seen by both: who is who '
+                  'is still doubtful: let one of the people walk, or be alone, for some seconds')
     SAVED_CHECKED = 'the saved rig is being checked against the views'
     SAVED_SIZE = 'the saved rig has another image size for {cameras}: it is solved anew'
     SAVED_APART = ('the saved rig does not fit the views any more (its cameras do not see one person in one place): '

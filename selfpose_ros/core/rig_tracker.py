@@ -271,7 +271,8 @@ class RigTracker:
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
         trusted = TRUSTED_DEG * (min(1., float(np.ptp(solution.tracks.stamp)) / _SEVERAL_S) if self._several else 1.)
-        if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality:
+        joined = solution.is_joined
+        if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality and joined:
             level = 3
         if level < 3 and self.state is RigState.LIFTED and contradicts_lifted(solution):
             return Change.NOTHING                                   # a few instants fit many rigs
@@ -292,6 +293,8 @@ class RigTracker:
             self.why = Explanation(Reason.NONE)
         elif rows < _TRUSTED_ROWS:
             self.why = Explanation(Reason.FEW_INSTANTS, {'rows': rows, 'needed': _TRUSTED_ROWS})
+        elif not joined:
+            self.why = Explanation(Reason.NOT_JOINED, {'percent': 100 * solution.joined})
         else:
             self.why = Explanation(Reason.UNCERTAIN, {'degrees': sigma})
         self._watch.solved()

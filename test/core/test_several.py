@@ -26,7 +26,7 @@ from selfpose_ros.core.rig import NotSolved, everybody
 from selfpose_ros.core.rig.alike import alike
 from selfpose_ros.core.rig.assigned import assign_all
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
-from selfpose_ros.core.rig.everybody import solve_everybody
+from selfpose_ros.core.rig.everybody import solve_everybody, solve_views
 from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
 from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
@@ -121,6 +121,43 @@ def test_wrong_cameras_explain_little(turn: tuple[float, float, float]) -> None:
     R[2] = rotation.exp(-np.array(turn)) @ R[2]
     right, wrong = (assign_all(d, c, NoiseModel.prior(d.image_size)) for c in (truth(s), replace(truth(s), R=R)))
     assert wrong.support < .6 * right.support
+
+
+def test_a_camera_that_never_sees_whom_the_others_see_is_not_joined_to_them() -> None:
+    """One camera shows one of three people alone, where all three should be: most is explained, and yet it is apart."""
+    s, d = three(), sightings()
+    owner, tracklet = owners(d, s), d.tracklet.copy()
+    for t, k in zip(*np.nonzero(tracklet[:, 0] >= 0), strict=True):
+        if owner[0, int(tracklet[t, 0, k])] != 0:
+            tracklet[t, 0, k] = -1
+    noise = NoiseModel.prior(d.image_size)
+    whole, parted = (assign_all(x, truth(s), noise) for x in (d, replace(d, tracklet=tracklet)))
+    assert whole.joined > .75
+    assert parted.support > .6 and parted.joined < .5
+
+
+@pytest.mark.parametrize(('joined', 'seconds', 'published'), [
+    (.5, 4., False), (.7, 4., True), (.5, 9., True), (.3, 9., False)])
+def test_a_rig_in_two_halves_is_not_published(monkeypatch: pytest.MonkeyPatch, joined: float, seconds: float,
+                                             published: bool) -> None:
+    """Where long was seen, something may stand in the way of a camera."""
+    s = three(4.)
+
+    def parted(*args: Any, **kwargs: Any) -> Any:
+        found = solve_views(*args, **kwargs)
+        if isinstance(found, NotSolved):
+            return found
+        stamp = found.tracks.stamp
+        stretched = stamp[0] + (stamp - stamp[0]) * seconds / max(float(np.ptp(stamp)), 1e-3)
+        return replace(found, joined=joined, tracks=replace(found.tracks, stamp=stretched))
+    monkeypatch.setattr('selfpose_ros.core.solving.solve_views', parted)
+    e = Estimator(EstimatorConfig(), lifter=lifter(s))
+    for f in s.frames:
+        e.update(f)
+    assert (e.rig is not None) is published
+    if not published:
+        assert f'{100 * joined:.0f} % are seen by both' in e.status.rig_reason
+    e.close()
 
 
 def test_the_rig_from_everybody() -> None:

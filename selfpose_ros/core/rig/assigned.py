@@ -8,6 +8,7 @@ tells right rigs from wrong ones, whoever of the people they were found with.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _BODY_M = (.6, 2.8)
 _EXPLAINED = .03
 #: a view that is further off than this shows somebody else: it leaves the pose, body sizes
 _STRAY = .09
+#: cameras that should see fewer poses together than this are not asked whether they do
+_FEW_JOINED = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Assignment:
     share: 0..1 of all detections that show half of a body, those that are explained.
     seen: number of detections that count for the share.
     found: 0..1 of all views in which a body of a pose should be seen, as the cameras have it, those that show it.
+    joined: 0..1 of the poses that should be seen on both sides, however one or two cameras are parted from the others,
+        those that are. A rig of two halves that never see one body together explains much, and is no rig.
     """
 
     instant: Index
@@ -53,6 +58,7 @@ class Assignment:
     share: float
     seen: int
     found: float = 0.
+    joined: float = 0.
 
     @property
     def support(self) -> float:
@@ -116,8 +122,26 @@ def assign_all(d: Sightings, cameras: Cameras, noise: NoiseModel, explained: flo
     total = int(counts.sum())
     expected = _inside(d, cameras, X) & d.present.any(-1)[n]
     expected[row, v] = True
+    some = good.any(1)
     return Assignment(n, k, who, misfit, float((told & counts).sum() / max(total, 1)), total,
-                      float(good.sum() / max(expected[good.any(1)].sum(), 1)))
+                      float(good.sum() / max(expected[some].sum(), 1)), _joined_share(good[some], expected[some]))
+
+
+def _joined_share(good: NDArray[np.bool_], expected: NDArray[np.bool_]) -> float:
+    """See `Assignment.joined`; good, expected (N, V): a camera shows a pose, and should."""
+    N, V = good.shape
+    if not N:
+        return 0.
+    parts = [p for size in (1, 2) for p in combinations(range(V), size) if size < V]
+    side = np.array([[v in p for v in range(V)] for p in parts], float)                           # (C, V)
+
+    def on_both(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.asarray((seen @ side.T > 0) & (seen @ (1 - side).T > 0))
+
+    should = on_both(expected)
+    count = should.sum(0)
+    share = (on_both(good) & should).sum(0) / np.maximum(count, 1)
+    return float(share[count >= _FEW_JOINED].min(initial=1.))
 
 
 def bodies_of(d: Sightings, cameras: Cameras, noise: NoiseModel, found: Assignment) -> Array:

@@ -130,7 +130,8 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
                          'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
     overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
     names = found.solution.tracks.cameras
-    return _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)
+    found = _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)
+    return replace(found, solution=replace(found.solution, joined=who.joined))
 
 
 def _finished(d: Sightings, c: _Candidate, assigned: bool,
