@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.person_view import Detections, Row
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.tracks.identities import Identities
 from selfpose_ros.core.tracks.people import REENTRY_S, People
+from selfpose_ros.core.tracks.person import Person
+from selfpose_ros.core.tracks.recognition import Recognition
 from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
@@ -409,3 +413,25 @@ def test_two_who_appear_in_one_instant_are_not_both_the_one_who_left() -> None:
              for f in frames_of(observe(X, room(), FPS, 1))]
     both = [ids for ids in follow(later) if len(ids) == 2]
     assert both and all(len(set(ids)) == 2 for ids in both)
+
+
+def _seen(identity: int, *tracklets: tuple[str, int]) -> Person:
+    """Whom the cameras show by these tracklets."""
+    return SimpleNamespace(identity=identity, row={c: SimpleNamespace(tracklet=n) for c, n in tracklets})  # type: ignore
+
+
+def test_after_another_rig_everybody_together_is_who_fits_best() -> None:
+    """The rig of before had two mixed up: one after the other, the first would take the identity of the second."""
+    ids = Recognition(15., Identities())
+    before = ((1, 5, ('a', 1)), (2, 4, ('b', 1)), (1, 12, ('a', 2)), (1, 9, ('b', 2)), (3, 1, ('c', 5)))
+    for identity, ticks, tracklet in before:
+        for k in range(ticks):
+            ids.seen(_seen(identity, tracklet), (tracklet[0],), k / FPS)
+    first, second, third = _seen(-1, ('a', 1), ('b', 1)), _seen(-2, ('a', 2), ('b', 2)), _seen(-3, ('c', 5), ('a', 7))
+    assert ids.of_unsettled([first, second, third], ()) == [0, 0, 0], 'the rig is the same: votes decide'
+    ids.unsettle()
+    assert ids.of_unsettled([first, second, third], ()) == [2, 1, 0], 'one tick is no evidence'
+    assert ids.of_unsettled([first], ()) == [1]
+    assert ids.of_unsettled([first, second], {1}) == [2, 0], 'nobody is somebody who is followed'
+    ids.seen(_seen(4, ('b', 1)), ('b',), 2.)
+    assert ids.of_unsettled([first], ()) == [0], 'by now there is evidence of the present rig'

@@ -301,7 +301,9 @@ class People:
         m = self.model
         assert m is not None
         single = len(m.cameras) == 1
-        for p in [p for p in self.everybody if not p.confirmed]:
+        doubtful = [p for p in self.everybody if not p.confirmed]
+        before = self._ids.of_unsettled(doubtful, {q.identity for q in self.everybody if q.confirmed})
+        for p, identity in zip(doubtful, before, strict=True):
             known = self._known(p)
             need = 1 if known else _CONFIRM if not self._ids.contradict(p.row, now) else _CONFIRM_DOUBTFUL
             if (p.ticks if single else p.pairs) < need:
@@ -309,7 +311,7 @@ class People:
             if not self._has_room(p):
                 self.everybody.remove(p)
                 continue
-            p.identity, p.confirmed = self._identity(p), True
+            p.identity, p.confirmed = identity or self._identity(p), True
 
     def _has_room(self, new: Person) -> bool:
         """Whether somebody new is followed: of too many, those nearest to the middle of the shared volume are."""

@@ -9,11 +9,12 @@ Nothing else of a person is kept, and that no longer than `keep_s`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from ..body import BONE_A, BONE_B, stature_m
 from ..person_view import PersonView, Row
@@ -37,6 +38,10 @@ _OVERLAP_S = .12
 _TOGETHER = 3.
 #: evidence fades by this each time that there is more
 _FADES = .95
+#: evidence of before the present rig from which somebody can be whom it points to, in ticks
+_LEAST_WEIGHT = 1.5
+#: where somebody is whose place is not known in this world, standard deviation, m
+_ANYWHERE_M = 4.
 #: statures are compared of people who were measured in so many ticks
 _MEASURED = 5
 
@@ -149,9 +154,33 @@ class Recognition:
         return len(self._votes(row, now, settled=True)) > 1
 
     def unsettle(self) -> None:
-        """There is another rig: it may have others together."""
+        """There is another rig: it may have others together, and where people were is not known in its world."""
         for e in self._of.values():
             e.unsettled = True
+        for g in self._gone.values():
+            g.place = None
+
+    def of_unsettled(self, people: Sequence[Person], taken: Collection[int]) -> list[int]:
+        """Whose tracklets people are seen by were most before the present rig, all people together; 0 = nobody's.
+
+        One at a time, the first would take what is more another's. Those who are followed (`taken`) are nobody of them.
+        """
+        weight: list[Counter[int]] = []
+        for p in people:
+            found = [e for c, v in p.row.items() if (e := self._of.get((c, v.tracklet))) is not None]
+            weight.append(Counter())
+            if all(e.unsettled for e in found):
+                for e in found:
+                    weight[-1].update({i: w for i, w in e.weight.items() if i not in taken})
+        identities = sorted(set().union(*weight))
+        if not identities:
+            return [0] * len(people)
+        table = np.array([[w[i] for i in identities] for w in weight])
+        out = [0] * len(people)
+        for n, k in zip(*linear_sum_assignment(-table), strict=True):
+            if table[n, k] >= _LEAST_WEIGHT:
+                out[n] = identities[k]
+        return out
 
     def of_returned(self, p: Person, now: float, lost: Iterable[Person], here: Collection[int] = ()) -> int:
         """The identity of somebody who left and can be here by now, of this size; 0 = none.
@@ -175,7 +204,7 @@ class Recognition:
             if _reach(p, g, now) < 0 or abs(size) > _SIZE:
                 continue
             # people wander: the longer somebody was away, the less his place tells
-            wide = _STRAYS_M + _STRAYS_M_S * away
+            wide = _STRAYS_M + _STRAYS_M_S * away if g.place is not None else _ANYWHERE_M
             cost = .5 * (far / wide) ** 2 + 2 * np.log(wide) + .5 * (size / _SIZE_SIGMA) ** 2 + _TOGETHER * together
             if cost < best:
                 best, found = cost, g.identity
