@@ -25,7 +25,7 @@ from .rig.everybody import solve_everybody
 from .rig.largest import solve_largest
 from .rig.sightings import followed
 from .rig.solver import Solution, SolverConfig, Tracks, evenly, usable_rows
-from .rig_state import Explanation, Reason
+from .rig_state import not_joined
 from .tracks.people import People
 from .tracks.person import Person
 from .tracks.tracklets import TrackletsByCamera
@@ -147,8 +147,7 @@ def _model(solution: Solution, config: EstimatorConfig) -> RigModel | NotSolved:
         return NotSolved(f'predicted quality {solution.quality:.2f} is below min_quality {config.min_quality:.2f}: '
                          'more movement, or more cameras', {'quality': solution.quality})
     if not solution.is_joined:
-        return NotSolved(Explanation(Reason.NOT_JOINED, {'percent': 100 * solution.joined}).text,
-                         {'joined': solution.joined})
+        return NotSolved(not_joined(solution).text, {'joined': solution.joined})
     names, cameras = config.baseline_cameras, solution.tracks.cameras
     pair = (cameras.index(names[0]), cameras.index(names[1])) \
         if len(names) == 2 and set(names) <= set(cameras) else (0, 1)

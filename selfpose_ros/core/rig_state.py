@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
 
-__all__ = ['TRANSITIONS', 'Change', 'Explanation', 'Reason', 'RigState']
+from .rig.solution import Solution
+
+__all__ = ['TRANSITIONS', 'Change', 'Explanation', 'Reason', 'RigState', 'not_joined']
 
 
 class RigState(Enum):
@@ -58,8 +60,8 @@ class Reason(Enum):
     NOT_SOLVED = '{reason}'
     FEW_INSTANTS = 'only {rows} instants so far show half of a body in two cameras, {needed} are needed'
     UNCERTAIN = 'the rotation of a camera is still uncertain by {degrees:.1f} degrees: keep moving'
-    NOT_JOINED = ('of the bodies that cameras on both sides should see, {percent:.0f} % are seen by both: who is who '
-                  'is still doubtful: let one of the people walk, or be alone, for some seconds')
+    NOT_JOINED = ('who is who is still doubtful: of the bodies that cameras on two sides should see, both see '
+                  '{joined:.0f} %: let one of the people walk, or be alone, for some seconds')
     SAVED_CHECKED = 'the saved rig is being checked against the views'
     SAVED_SIZE = 'the saved rig has another image size for {cameras}: it is solved anew'
     SAVED_APART = ('the saved rig does not fit the views any more (its cameras do not see one person in one place): '
@@ -81,6 +83,11 @@ class Explanation:
     def text(self) -> str:
         """One sentence, without a stop; '' for none."""
         return self.reason.value.format(**self.values)
+
+
+def not_joined(solution: Solution) -> Explanation:
+    """That it is doubtful who is who, see `Solution.is_joined`."""
+    return Explanation(Reason.NOT_JOINED, {'joined': 100 * solution.joined})
 
 
 class Change(Enum):

@@ -23,7 +23,7 @@ from .rig.largest import TRUSTED_DEG
 from .rig.sightings import Sightings, SightingsLog
 from .rig.solver import Solution, SolverConfig, Tracks, evenly
 from .rig_model import RigModel, common_cameras
-from .rig_state import TRANSITIONS, Change, Explanation, Reason, RigState
+from .rig_state import TRANSITIONS, Change, Explanation, Reason, RigState, not_joined
 from .rig_watch import RigWatch
 from .saved_rig import SavedRig
 from .solve_pace import GROWTH, SETTLED_ROWS, SolvePace
@@ -45,6 +45,8 @@ _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing: what a rig from
 #: a shorter time is predicted to be off must be less by as much, s
 _SEVERAL_S = 4.
+#: as is the less the less of what is seen the rig explains, below the second; support, see `assigned.Assignment`
+_LITTLE, _MUCH = .5, .75
 
 
 class RigTracker:
@@ -270,12 +272,18 @@ class RigTracker:
         old, cameras = self.model if self.state is not RigState.LIFTED else None, solution.tracks.cameras
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
-        trusted = TRUSTED_DEG * (min(1., float(np.ptp(solution.tracks.stamp)) / _SEVERAL_S) if self._several else 1.)
+        trusted = TRUSTED_DEG
+        if self._several:
+            trusted *= min(1., float(np.ptp(solution.tracks.stamp)) / _SEVERAL_S)
+            trusted *= min(1., max(solution.support - _LITTLE, 0.) / (_MUCH - _LITTLE))
         joined = solution.is_joined
         if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality and joined:
             level = 3
-        if level < 3 and self.state is RigState.LIFTED and contradicts_lifted(solution):
-            return Change.NOTHING                                   # a few instants fit many rigs
+        if level < 3 and self.state is RigState.LIFTED:             # a few instants fit many rigs
+            if not joined:
+                self.why = not_joined(solution)
+            if not joined or contradicts_lifted(solution):
+                return Change.NOTHING
         if old is not None and not (solution.overturned and level >= old.level) \
                 and self._keeps(old, solution, level, history):
             return Change.NOTHING
@@ -294,7 +302,7 @@ class RigTracker:
         elif rows < _TRUSTED_ROWS:
             self.why = Explanation(Reason.FEW_INSTANTS, {'rows': rows, 'needed': _TRUSTED_ROWS})
         elif not joined:
-            self.why = Explanation(Reason.NOT_JOINED, {'percent': 100 * solution.joined})
+            self.why = not_joined(solution)
         else:
             self.why = Explanation(Reason.UNCERTAIN, {'degrees': sigma})
         self._watch.solved()

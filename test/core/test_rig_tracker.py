@@ -22,8 +22,8 @@ from selfpose_ros.core.solving import RigWorker
 PAGE = (Path(__file__).parents[2] / 'docs' / 'architecture.md').read_text()
 
 #: what the braces of the reasons stand for, by way of example
-FIGURES = {'reason': 'r', 'rows': 7, 'needed': 20, 'percent': 50., 'degrees': 4.73, 'cameras': 'cam1, cam2',
-           'sigmas': 2.22, 'camera': 'cam1', 'before': '640 x 480', 'now': '640 x 360'}
+FIGURES = {'reason': 'r', 'rows': 7, 'needed': 20, 'joined': 50., 'degrees': 4.73,
+           'cameras': 'cam1, cam2', 'sigmas': 2.22, 'camera': 'cam1', 'before': '640 x 480', 'now': '640 x 360'}
 
 
 def test_the_page_draws_the_states_and_transitions_that_there_are() -> None:

@@ -131,7 +131,7 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
     overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
     names = found.solution.tracks.cameras
     found = _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)
-    return replace(found, solution=replace(found.solution, joined=who.joined))
+    return replace(found, solution=replace(found.solution, support=who.support, joined=who.joined))
 
 
 def _finished(d: Sightings, c: _Candidate, assigned: bool,

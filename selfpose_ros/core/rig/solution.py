@@ -21,9 +21,10 @@ Array = NDArray[np.float64]
 
 #: predicted errors of a rotation and of a field of view at which the quality is one half, degrees
 _HALF_ROTATION_DEG, _HALF_VIEW_DEG = 4., 8.
-#: a rig may be published from `assigned.Assignment.joined` of this on: on the validation split right ones have .69 and
-#: more. But something may stand in the way of a camera: where as long as this was seen, from the second on, s
-_JOINED, _BLOCKED, _LONG_S = .6, .4, 8.
+#: a rig may be published from this on, see `assigned.Assignment`: on the validation split right ones have .69 and more
+_JOINED = .6
+#: but something may stand in the way of a camera: where as long as this was seen, from this share joined on, s
+_LONG_S, _BLOCKED = 8., .4
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Solution:
         distinct: number of clearly different poses it rests on.
         flights: of people, in the frame of the state; found where all instants are at hand.
         late: cameras that are not part of it for their clocks: how much later their movements come, s.
-        joined: 0..1, as far as several people were in sight: see `assigned.Assignment.joined`.
+        support, joined: 0..1, as far as several people were in sight: see `assigned.Assignment`.
         overturned: the cameras that it was started from explain clearly less of what is seen: they were wrong.
     """
 
@@ -60,6 +61,7 @@ class Solution:
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
     flights: tuple[Flight, ...] = ()
     late: Mapping[str, float] = field(default_factory=dict)
+    support: float = 1.
     joined: float = 1.
     overturned: bool = False
     log_focal_sigma: Array = field(default_factory=lambda: np.zeros(0))
@@ -67,7 +69,7 @@ class Solution:
 
     @property
     def is_joined(self) -> bool:
-        """Its cameras see the same people, see `assigned.Assignment.joined`."""
+        """Its cameras see the same people, see `assigned.Assignment`."""
         return self.joined >= (_JOINED if np.ptp(self.tracks.stamp) < _LONG_S else _BLOCKED)
 
     @property
