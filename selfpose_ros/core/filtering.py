@@ -219,7 +219,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     prior = np.linalg.inv(pp)
     bones = _Bones.of(filters, m)
     x, trust = x0, np.full((N, 17), cfg.first_trust)
-    H, used, e2 = np.empty(0), k, k
+    H, w, e2 = np.empty(0), k, k
     factors: list[Array | None] = []
     for i in range(cfg.steps):
         scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
@@ -228,21 +228,21 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
         r = off * k
         e2 = r[0] * r[0] + r[1] * r[1]
         w = 1 / (1 + e2 / scale ** 2)
-        used = w * w * (k > 0)
         weight = w * k
         blocks, g = views.system(at, weight * weight, off)
         stiff, pull_b = bones.equations(x)
         g += _BY_JOINT @ pull_b
-        # people accelerate in bursts: a prediction that all views contradict is down-weighted (Cauchy prior)
-        moved = x - x0
-        pull = np.matmul(prior, moved[..., None])[..., 0]
         if i:
+            # people accelerate in bursts: a prediction that all views contradict is down-weighted (Cauchy prior)
+            moved = x - x0
+            pull = np.matmul(prior, moved[..., None])[..., 0]
             trust = 1 / (1 + (pull * moved).sum(-1) / (3. * cfg.tail ** 2))
+            g += trust[..., None] * pull
         blocks += trust[..., None, None] * prior
-        g += trust[..., None] * pull
         H = _assembled(blocks, stiff)
         step, factors = _solved(H, g.reshape(N, 51))
         x = x - step.reshape(N, 17, 3)
+    used = np.where(k > 0, w * w, 0.)
     inflate = (1 / trust)[..., None, None]
     pp, pv, vv, prior = pp * inflate, pv * inflate, vv * inflate, prior / inflate
     cov = _covariances(H, factors)
@@ -260,9 +260,9 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
         f.x, f.v, f.pp, f.pv, f.vv = x[n], speed[n], cov[n], pv_now[n], vv_now[n]
         f.used, f.e2, f.r, f.residual = used[n], e2[n], weighed[n], residual[n]
     alone = ((used > .25).sum(1) < 2) & (seen.sum(1) >= 2)
-    for n, f in enumerate(filters):
-        f.lost = np.where(alone[n], f.lost + 1, 0) if alone[n].any() else _NOT_LOST
-        if f.lost.any():
+    for n, (f, some) in enumerate(zip(filters, alone.any(1).tolist(), strict=True)):
+        f.lost = np.where(alone[n], f.lost + 1, 0) if some else _NOT_LOST
+        if some:
             _find_again(f, expected[n], k_views[n], seen[n])
 
 

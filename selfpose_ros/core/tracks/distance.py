@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 
 MIN_JOINTS = 4                          # poses that share fewer joints are not compared
 _CAP = .5                               # a joint half a body away is wrong; how wrong does not matter
-#: (2, 17) joints as seen, and with the sides exchanged
-_EITHER = np.array([range(17), MIRROR])
+#: (34,) joints twice: as they are, and as they are and then with the sides exchanged
+_SAME, _EITHER = np.r_[range(17), range(17)], np.r_[range(17), MIRROR]
 #: (17, 3) which joints belong to the trunk, the arms, the legs
 _PARTS = np.stack([[float(j not in arms and j not in legs), float(j in arms), float(j in legs)]
                    for arms, legs in [(SWAP_GROUPS['arms'], SWAP_GROUPS['legs'])] for j in range(17)])
@@ -57,22 +57,31 @@ def pose_distance(
     scale = size[..., :, None]
     if not np.isfinite(size).all():
         scale = np.where(np.isfinite(scale), scale, person_size(keypoints, confidence)[..., None, :])
-    kx, ky = known[..., 0], known[..., 1]
+    kx, ky, px, py = known[..., 0], known[..., 1], keypoints[..., 0], keypoints[..., 1]
     have, seen = np.isfinite(kx) & np.isfinite(ky), confidence > 0
-    # as seen, and with sides exchanged, (..., N, P, 2, 17): one comparison for both
-    weight = have[..., :, None, None, :] * np.where(seen, confidence, 0.)[..., None, :, _EITHER]
-    square = np.zeros(weight.shape)
-    for mine, theirs in ((kx, keypoints[..., 0]), (ky, keypoints[..., 1])):
-        off = np.where(have, mine, 0.)[..., :, None, None, :] - np.where(seen, theirs, 0.)[..., None, :, _EITHER]
-        square += off * off
-    far = np.minimum(np.sqrt(square) / scale[..., None, None], _CAP)
-    parts = np.empty((3, *weight.shape))
-    parts[0], parts[1], parts[2] = weight * far, weight, weight > 0
-    parts = (parts.reshape(-1, 17) @ _PARTS).reshape(*parts.shape[:-1], 3)
-    here, there = parts[..., 0, :], parts[..., 1, :]
+    # all joints as seen and then all with the sides exchanged: one comparison for both
+    kx, ky, mine = (np.where(have, a, 0.)[..., :, None, _SAME] for a in (kx, ky, 1.))
+    px, py, theirs = (np.where(seen, a, 0.)[..., None, :, _EITHER] for a in (px, py, confidence))
+    weight = mine * theirs
+    far, y = kx - px, ky - py                       # in place from here on: these are the largest arrays of a tick
+    far *= far
+    y *= y
+    far += y
+    np.sqrt(far, out=far)
+    far /= scale[..., None]
+    np.minimum(far, _CAP, out=far)
+    far *= weight
+    (total, total2), (weights, weights2), (shared, shared2) = _by_part(far), _by_part(weight), _by_part(weight > 0)
     # a clear gain only: people seen from the side would change sides all the time
-    swap = there[0] * here[1] < .7 * here[0] * there[1]
-    total, weights, shared = np.where(swap, there, here) @ np.ones(3)
+    swap = total2 * weights < .7 * total * weights2
+    total, weights, shared = (np.where(swap, b, a).sum(0) for a, b in (
+        (total, total2), (weights, weights2), (shared, shared2)))
     with np.errstate(invalid='ignore'):
         enough = (shared >= MIN_JOINTS) & (weights > 0) & np.isfinite(total)
-    return np.where(enough, total / np.maximum(weights, 1e-12), np.inf), swap[..., 1:]
+    return np.where(enough, total / np.maximum(weights, 1e-12), np.inf), np.moveaxis(swap[1:], 0, -1)
+
+
+def _by_part(x: Array | NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Sums (3, ...) over the joints of each part of the body: of the first 17 values and of the others in (..., 34)."""
+    sums = (_PARTS.T @ x.reshape(-1, 17).T).reshape(3, *x.shape[:-1], 2)
+    return sums[..., 0], sums[..., 1]
