@@ -19,7 +19,7 @@ _EVERY_S = 1e-3
 _CORE = f'{__name__.partition(".")[0]}.core.'
 #: (module of the core, function) -> part. The innermost function of a stack that is named here decides.
 _FUNCTIONS = {
-    ('claims', 'claim'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeleton'): 'output',
+    ('claims', 'claim'): 'matching', ('people', '_newcomers'): 'newcomers', ('output', '_skeletons'): 'output',
     ('person', 'measurements_of'): 'noise of the joints', ('filtering', 'predict_together'): 'prediction',
     ('filtering', '_solved'): 'update: solving', ('filtering', '_covariances'): 'update: solving',
     ('filtering', 'update_together'): 'update: linearisation', ('tracklets', '_follow'): 'tracklets',
