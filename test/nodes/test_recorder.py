@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
+from rcl_interfaces.srv import GetParameters
 from ros_world import LATCHED, Process, World, stamp
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header, String
@@ -86,6 +87,8 @@ def test_the_command_ends_with_ctrl_c_and_counts(world: World, start: Callable[.
     for _ in range(5):
         send()
     world.until(lambda: 'recording into' in p.text, 'it says so', send)
+    # it has looked at what came: subscriptions are served before services
+    world.call(GetParameters, '/selfpose_recorder/get_parameters', GetParameters.Request(names=['use_sim_time']))
     assert p.end(signal.SIGINT) == 0, p.text
     assert '/cam1/keypoints' in p.text and (tmp_path / 'bag' / 'metadata.yaml').is_file()
 
