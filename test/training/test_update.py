@@ -192,7 +192,9 @@ def test_a_collapse_is_refused_whatever_the_figures(parents: dict[str, Path], tm
 # -- what is learned from ---------------------------------------------------------------------------------------------
 
 def test_nothing_of_the_held_out_time_reaches_the_training() -> None:
-    """Whatever happens in it, what is learned from is the same to the last bit."""
+    """Whatever happens in it, what is learned from is the same: what was seen to the last bit, and what was solved from
+    it to a tenth of a millimetre, since a solve rounds differently now and then.
+    """
     r = recorded(scene()[1], 'scene')
     late = r.stamp >= r.stamp[-1] - .3 * (r.stamp[-1] - r.stamp[0]) - 1
     assert .3 < late.mean() < .45
@@ -202,8 +204,11 @@ def test_nothing_of_the_held_out_time_reaches_the_training() -> None:
         kp = np.where(late[:, None, None, None], r.kp + np.float32(.5), r.kp)
         other = split_recording(dataclasses.replace(r, kp=kp), .3)
     assert isinstance(other, SplitRecording)
-    for name in ('kp', 'conf', 'X', 'R', 't', 'stamp'):
+    for name in ('kp', 'conf', 'stamp'):
         np.testing.assert_array_equal(getattr(other.training.views, name), getattr(parted().training.views, name))
+    for name in ('X', 'R', 't'):
+        np.testing.assert_allclose(getattr(other.training.views, name), getattr(parted().training.views, name),
+                                   rtol=0., atol=1e-4)
     assert not np.array_equal(other.held_out.views.kp, parted().held_out.views.kp)
     gap = parted().held_out.views.stamp[0] - parted().training.views.stamp[-1]
     assert gap > 1, 'second'
