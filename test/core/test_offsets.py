@@ -8,13 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scenes import scene, tracks_of
 from test_bundle import exact
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.rig import offsets
-from selfpose_ros.core.rig.bundle import BundleState, bone_prior, linearise, normal_equations
+from selfpose_ros.core.rig.bundle import (
+    BundleState,
+    bone_prior,
+    centre_equations,
+    linearise,
+    normal_equations,
+    residuals,
+)
 from selfpose_ros.core.rig.offsets import NONE, better_offsets, body_axes, offset_variance, reduced, shifts
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, solve
 from selfpose_ros.synthetic import ring_rig, walker
@@ -76,11 +84,50 @@ def test_poses_are_eliminated_as_dense_matrices_do_it() -> None:
         own = np.r_[np.arange(27), 27 + 16 * (n % 2) + np.arange(16)]
         B[n][:, own], B[n, :, C:] = Hxc[n], o.Hxo[n]
     D = np.block([[Hcc, o.Hco], [o.Hco.T, o.Hoo]])
+    e = replace(e, H=np.delete(np.delete(e.H, e.centre, 0), e.centre, 1), g=np.delete(e.g, e.centre))
     S = D - np.einsum('nia,nib->ab', B, np.linalg.solve(Hxx + 1e-6 * np.eye(51), B))
     g = np.r_[gc, o.go] - np.einsum('nia,ni->a', B, np.linalg.solve(Hxx + 1e-6 * np.eye(51), gx[..., None])[..., 0])
     use = np.r_[e.go, np.ones(NONE.size, bool)]
     np.testing.assert_allclose(e.H, S[np.ix_(use, use)], atol=1e-8 * np.abs(D).max())
     np.testing.assert_allclose(e.g, g[use], atol=1e-6 * np.abs(D).max() ** .5)
+
+
+def test_derivatives_by_principal_points_are_those_of_finite_differences() -> None:
+    """Of the cost with its prior, after the poses were eliminated: of its gradient, by a step of one of them."""
+    _, p, s = exact(3, 6)
+    p = replace(p, temper=3., centre=p.centre + 4.)
+    direct = centre_equations(s, p, 1., 'l2')
+    h = 1e-3
+
+    def moved(k: int, d: float) -> BundleState:
+        centre = s.cameras.centre.copy()
+        centre.ravel()[k] += d
+        return replace(s, cameras=replace(s.cameras, centre=centre))
+    for k in range(6):
+        up_g = centre_equations(moved(k, h), p, 1., 'l2')[3]
+        a, b = (normal_equations(m, p, 1., 'l2', bone_prior(p)) for m in (moved(k, h), moved(k, -h)))
+        np.testing.assert_allclose(direct[0][:, k], (a[4] - b[4]) / (2 * h), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(direct[1][..., k], (a[3] - b[3]) / (2 * h), rtol=1e-5, atol=1e-4)
+        cost = [.5 * residuals(m, p).sum() for m in (moved(k, 1 + h), moved(k, 1 - h))]
+        assert centre_equations(moved(k, 1.), p, 1., 'l2')[3][k] == pytest.approx((cost[0] - cost[1]) / (2 * h))
+        assert direct[2][k] == pytest.approx(up_g[k] / h)
+    e = reduced(s, p, 1., 'l2', False)
+    dense = np.linalg.solve(normal_equations(s, p, 1., 'l2', bone_prior(p))[0] + 1e-6 * np.eye(51), direct[1])
+    own = np.diag(direct[2] + p.temper / 12. ** 2) - np.einsum('nia,nib->ab', direct[1], dense)
+    np.testing.assert_allclose(e.H[e.centre, e.centre], own, atol=1e-4 * own.max())
+
+
+def test_a_principal_point_off_the_middle_is_found() -> None:
+    """Of cameras with 1000 px and a middle that is 15 px off: to 5 px in the mean (measured 2.6)."""
+    rig = ring_rig(4, 3, (2.5, 3.5), focal_px=(500., 700.))
+    X = walker(20., 12., 3, 'walk')
+    K = rig.K.copy()
+    K[:, :2, 2] += [[15., -10.], [-12., 12.], [8., 15.], [-15., 6.]]
+    true = replace(rig, K=K)
+    found = solve(tracks_of(scene(4, rig=true, joints=X, fps=12.).frames), SolverConfig(frames=240))
+    assert isinstance(found, Solution)
+    off = found.state.cameras.centre - K[:, :2, 2]
+    assert np.abs(off).mean() < 5.
 
 
 def test_a_step_finds_offsets_with_cameras_that_are_held() -> None:
@@ -96,7 +143,8 @@ def test_a_step_finds_offsets_with_cameras_that_are_held() -> None:
         by_side = np.sqrt(variance[0, 1, 0])
         assert (.006 < by_side < .014) if found else by_side < .002
         if found:
-            got = better_offsets(e, NONE, variance, 1.)
+            got, moved = better_offsets(e, NONE, variance, 1.)
+            assert not moved.any()                                             # they are known
             left = shifts(s, true) - shifts(s, got)
             # what is common to all views is where the joint is
             left -= np.mean(left, 1, keepdims=True)

@@ -8,10 +8,12 @@ a joint, in the axes of the trunk, is a smooth function of the azimuth from whic
 and second harmonics. Two variances are told by those residuals that cameras, bones and poses cannot take up
 (restricted maximum likelihood, averaged over what it leaves open). Harmonics are then estimated together with the rig;
 the constant, which shows in the lengths of bones alone, is considered in the expected errors.
+
+With them goes what else is small and shared by all instants: principal points, which lie near the middle of an image.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,8 @@ from .bundle import (
 )
 from .elimination import solve_poses
 
-__all__ = ['NONE', 'Reduced', 'better_offsets', 'body_axes', 'offset_variance', 'reduced', 'shifts', 'with_prior']
+__all__ = ['CENTRE_SHARE', 'NONE', 'Reduced', 'better_offsets', 'body_axes', 'centre_share', 'centre_sigma',
+           'offset_variance', 'reduced', 'shifts', 'with_prior']
 
 Array = NDArray[np.float64]
 
@@ -46,6 +49,11 @@ _CONSTANT, _BY_SIDE = (np.array([.0, .003, .006, .009, .013, .018, .026, .04]),
                        np.array([.0, .001, .002, .004, .006, .009, .013, .02, .03]))
 #: how quickly larger ones are less likely beforehand, m
 _USUAL_CONSTANT, _USUAL_BY_SIDE = .012, .006
+#: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
+#: and phones lie up to 2 % off the middle
+CENTRE_SHARE = .012
+#: those that are compared: cameras are made with care, or not
+_CENTRE_SHARES = (.0015, .003, .006, .012)
 #: directions of the offsets that are told of less than this, relative to the best one, tell nothing
 _TOLD = 1e-6
 
@@ -77,50 +85,106 @@ def shifts(s: BundleState, offset: Array) -> Array:
 
 @dataclass(frozen=True)
 class Reduced:
-    """Normal equations with the poses eliminated, of F parameters of cameras and bones that are free, K of the offsets
-    (255, or none), and V principal points that are held.
+    """Normal equations with the poses eliminated, of what is free of cameras and bones, then of principal points, px,
+    with their prior: F in all; then of K offsets (255, or none).
 
     Attributes:
-        H: (F + K, F + K).  g: (F + K,).  by_centre: (F + K, 2 V) derivatives of the gradient by principal points, px.
-        go: (C,) which of the parameters of cameras and bones are free.
+        H: (F + K, F + K).  g: (F + K,).  go: (C,) which of the parameters of cameras and bones are free.
+        centres: (2 V,) which of the principal points are.  off: (2 V,) px from where they are thought to be.
+        prior: of those that are free, 1 / px2, times how many residuals count as one.
     """
 
     H: Array
     g: Array
-    by_centre: Array
     go: NDArray[np.bool_]
+    centres: NDArray[np.bool_]
+    off: Array
+    prior: Array
 
     @property
     def free(self) -> int:
         """F."""
-        return int(self.go.sum())
+        return int(self.go.sum() + self.centres.sum())
+
+    @property
+    def centre(self) -> slice:
+        """Where the principal points stand."""
+        return slice(int(self.go.sum()), self.free)
+
+    def with_centres(self, sigma: Array, temper: float) -> Reduced:
+        """With another spread (V,) px of the principal points."""
+        prior = temper / np.repeat(sigma, 2)[self.centres] ** 2
+        H, g = self.H.copy(), self.g.copy()
+        H[self.centre, self.centre] += np.diag(prior - self.prior)
+        g[self.centre] += (prior - self.prior) * self.off[self.centres]
+        return replace(self, H=H, g=g, prior=prior)
 
 
-def reduced(s: BundleState, p: BundleProblem, scale: float, kind: str, offsets: bool = True) -> Reduced:
-    """At a state; the residuals are those of the problem's pixels. offsets: K is 255."""
+def centre_sigma(p: BundleProblem, share: float = CENTRE_SHARE) -> Array:
+    """(V,) px, standard deviation of principal points along each axis; 0 = known. share: of the longer side."""
+    side = np.full(len(p.centre), 2 * p.centre.max()) if p.lens is None else p.lens.longer
+    return np.where(p.log_focal_sigma > 0, share * side, 0.)
+
+
+def centre_share(e: Reduced, temper: float, share: float) -> float:
+    """Standard deviation of principal points, as a share of the longer side, that is the most likely one of those that
+    there are. share: with which the equations were made.
+    """
+    n, at = e.centre.start, e.centre
+    if at.stop == n:
+        return share
+    taken = np.linalg.pinv(e.H[:n, :n], hermitian=True) @ np.concatenate([e.H[:n, at], e.g[:n, None]], 1)
+    Q = e.H[at, at] - e.H[at, :n] @ taken[:, :-1] - np.diag(e.prior)
+    off = e.off[e.centres]
+    g = e.g[at] - e.H[at, :n] @ taken[:, -1] - e.prior * off - Q @ off    # as if they were where they should be
+    side = np.sqrt(temper / e.prior) / share
+    told, U = np.linalg.eigh(side[:, None] * (Q + Q.T) / 2 * side)
+    good = told > _TOLD * max(told[-1], 1e-300)
+    y, told = (U.T @ (side * g))[good], told[good]
+
+    def log_p(x: float) -> float:
+        v = temper * told + (x * told) ** 2
+        return float(-.5 * (y * y / v + np.log(v)).sum())
+    return max(_CENTRE_SHARES, key=log_p)
+
+
+def reduced(s: BundleState, p: BundleProblem, scale: float, kind: str, offsets: bool = True,
+            share: float = CENTRE_SHARE) -> Reduced:
+    """At a state; the residuals are those of the problem's pixels.
+
+    Args:
+        offsets: K is 255.  share: see `centre_sigma`.
+    """
     layout, go = s.cameras.layout, ~held_parameters(p)
     Hxx, Hxc, Hcc, gx, gc = normal_equations(s, p, scale, kind, bone_prior(p))
-    by_centre, x_by_centre = centre_equations(s, p, scale, kind)
+    by_centre, x_by_centre, own_centre, g_centre = centre_equations(s, p, scale, kind)
     np.einsum('nii->ni', Hxx)[:] += 1e-6                      # joints that nobody sees
     kept = np.nonzero(go[:layout.size + 16])[0]
-    # what has no place among cameras and bones: offsets, principal points
+    sigma = np.repeat(centre_sigma(p, share), 2)
+    centres = sigma > 0
+    prior = p.temper / sigma[centres] ** 2
+    own_centre = np.diag(own_centre[centres] + prior)
+    off = (s.cameras.centre - p.centre).ravel()
+    g_centre = g_centre[centres] + prior * off[centres]
+    # what has no place among cameras and bones: principal points, offsets
     o = _offset_equations(s, p, scale, kind) if offsets else _Offsets.none(p, Hcc.shape[0])
-    Hxq = np.concatenate([o.Hxo, x_by_centre], -1)
+    Hxq = np.concatenate([x_by_centre[..., centres], o.Hxo], -1)
+    direct = np.block([[own_centre, o.by_centre[:, centres].T], [o.by_centre[:, centres], o.Hoo]])
     sol = solve_poses(Hxx, np.concatenate([gx[..., None], Hxc[:, :, kept], Hxq], -1))
-    k, K, F = len(kept), o.Hxo.shape[-1], int(go.sum())
+    k, Q, F = len(kept), Hxq.shape[-1], int(go.sum())
     solved = sol[..., 1:1 + k]
-    H, g = np.zeros((F + K, F + K)), np.zeros(F + K)
+    H, g = np.zeros((F + Q, F + Q)), np.zeros(F + Q)
     H[:F, :F] = (Hcc - gathered(p, layout, kept, Hxc[:, :, kept], solved))[np.ix_(go, go)]
     g[:F] = (gc - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., 0]))[go]
-    cross = np.concatenate([o.Hco, by_centre], 1)
+    cross = np.concatenate([by_centre[:, centres], o.Hco], 1)
     for of, at in _people(p, layout.size, kept):
         cross[at] -= np.einsum('nia,nib->ab', solved[of], Hxq[of], optimize=True)
-    H[:F, F:] = cross[go, :K]
+    H[:F, F:] = cross[go]
     H[F:, :F] = H[:F, F:].T
-    own = np.einsum('nia,nib->ab', o.Hxo, np.concatenate([sol[..., :1], sol[..., 1 + k:]], -1), optimize=True)
-    H[F:, F:] = o.Hoo - own[:, 1:1 + K]
-    g[F:] = o.go - own[:, 0]
-    return Reduced(H, g, np.concatenate([cross[go, K:], o.by_centre - own[:, 1 + K:]]), go)
+    own = np.einsum('nia,nib->ab', Hxq, np.concatenate([sol[..., :1], sol[..., 1 + k:]], -1), optimize=True)
+    H[F:, F:] = direct - own[:, 1:]
+    g[F:] = np.concatenate([g_centre, o.go]) - own[:, 0]
+    return Reduced(H, g, go, centres, off, prior)
 
 
 @dataclass(frozen=True)
@@ -206,16 +270,19 @@ def offset_variance(e: Reduced, offset: Array, temper: float) -> Array:
     return _variance(float(np.sqrt(weight.sum(1) @ _CONSTANT ** 2)), float(np.sqrt(weight.sum(0) @ _BY_SIDE ** 2)))
 
 
-def better_offsets(e: Reduced, offset: Array, variance: Array, temper: float) -> Array:
-    """Offsets after a step of Gauss and Newton, together with cameras, bones and poses. What is constant stays zero: it
-    is where the network has its joints, and told apart from bones that change their lengths by little.
+def better_offsets(e: Reduced, offset: Array, variance: Array, temper: float) -> tuple[Array, Array]:
+    """Offsets after a step of Gauss and Newton, together with cameras, bones and poses; and by how much the principal
+    points (V, 2) px move. What is constant stays zero: it is where the network has its joints, and told apart from
+    bones that change their lengths by little.
     """
     H, use = with_prior(e, variance, temper)
     g = e.g.copy()
     g[e.free:] += temper * (offset / variance).ravel()
     step = np.zeros(len(g))
     step[use] = np.linalg.pinv(H, hermitian=True) @ g[use]
-    return offset - step[e.free:].reshape(SHAPE)
+    moved = np.zeros(len(e.centres))
+    moved[e.centres] = -step[e.centre]
+    return offset - step[e.free:].reshape(SHAPE), moved.reshape(-1, 2)
 
 
 def with_prior(e: Reduced, variance: Array, temper: float) -> tuple[Array, NDArray[np.bool_]]:

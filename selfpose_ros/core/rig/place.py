@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a rig is predicted to be off: rotations, focal lengths and camera centres.
 
-To what the noise of the pixels leaves comes what was held while it was solved, as one that is uncertain all the same
-(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, lenses
-that were taken for pinholes because the images tell too little of them, and where a network has its joints (`offsets`).
+To what the noise of the pixels leaves comes what is uncertain all the same: lenses that were taken for pinholes because
+the images tell too little of them, principal points, which lie somewhere near the middle of an image, joints that a
+network puts elsewhere from every side (`offsets`); and, considered (Schmidt 1966), where it has them in the mean.
 """
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from ..cameras import Cameras
 from .bundle import BundleProblem, BundleState, held_parameters
-from .offsets import reduced, with_prior
+from .offsets import CENTRE_SHARE, reduced, with_prior
 
 __all__ = ['PlaceErrors', 'place_errors']
 
 Array = NDArray[np.float64]
 
-#: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
-#: and phones lie up to 2 % off the middle
-_CENTRE_SHARE = .012
 #: variance of offsets / the variance that residuals tell of them, which cameras that are wrong have made smaller
 _TAKEN_UP = 4.
+#: what the model of a camera lacks, as a principal point that is off by this share of the longer side and is held.
+#: Measured in rooms of the validation split
+_LACKING_SHARE = .006
 
 
 @dataclass(frozen=True)
@@ -50,61 +50,63 @@ class PlaceErrors:
 
 
 def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
-                 variance: Array | None = None) -> PlaceErrors:
+                 variance: Array | None = None, share: float = CENTRE_SHARE) -> PlaceErrors:
     """Of a state that a problem was adjusted to with this robust loss.
 
-    variance: (17, 5, 3) m2 of the joints' offsets that were estimated, see `offsets`; None = there are none.
+    Args:
+        variance: (17, 5, 3) m2 of the joints' offsets that were estimated, see `offsets`; None = there are none.
+        share: spread of the principal points, see `offsets.centre_sigma`.
     """
     cameras, layout = s.cameras, s.cameras.layout
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
     if held_parameters(p)[:layout.size].all():
         return PlaceErrors(*np.zeros((3, layout.cameras)))
-    e = reduced(s, p, scale, kind, variance is not None)
-    free = e.go[:layout.size]
-    k = int(free.sum())
-    held = np.zeros((len(e.g), 0))
+    e = reduced(s, p, scale, kind, variance is not None, share)
     H, use = e.H, np.ones(len(e.g), bool)
     if variance is not None:
         variance = _TAKEN_UP * variance
         H, use = with_prior(e, variance, p.temper)
-        held = e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]])
-    inverse = np.linalg.pinv(H, hermitian=True)[:k]
-    own, moved = np.zeros((layout.size, layout.size)), np.zeros((layout.size, 2 * layout.cameras))
-    by_held = inverse @ held[use]
-    own[np.ix_(free, free)] = inverse[:, :k] * p.temper + by_held @ by_held.T
-    moved[free] = inverse @ e.by_centre[use]                  # by the principal points
-    side = np.full(layout.cameras, 2 * cameras.centre.max()) if p.lens is None else p.lens.longer
-    off = np.where(p.log_focal_sigma > 0, _CENTRE_SHARE * side, 0.)
-    return _errors(cameras, own, moved * np.repeat(off, 2), off)
+    inverse = np.linalg.pinv(H, hermitian=True)[:e.free]
+    P = inverse[:, :e.free] * p.temper
+    if variance is not None:                                  # held: what is constant
+        by_held = inverse @ (e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]]))[use]
+        P = P + by_held @ by_held.T
+    bare = use.copy()
+    bare[e.centre] = False
+    where = bare[use]
+    lacking = np.linalg.pinv(H[np.ix_(where, where)], hermitian=True) @ e.H[bare, e.centre]
+    off = _LACKING_SHARE / share * np.sqrt(p.temper / e.prior)
+    lacking = np.concatenate([lacking[:e.centre.start] * off, -np.diag(off)])
+    P = P + lacking @ lacking.T
+    # of all cameras' parameters, and principal points after them
+    out, k = np.zeros((layout.size + 2 * layout.cameras,) * 2), int(e.go[:layout.size].sum())
+    at = np.concatenate([np.nonzero(e.go[:layout.size])[0], layout.size + np.nonzero(e.centres)[0]])
+    own = np.concatenate([np.arange(k), np.arange(e.centre.start, e.centre.stop)])
+    out[np.ix_(at, at)] = P[np.ix_(own, own)]
+    return _errors(cameras, out)
 
 
-def _errors(cameras: Cameras, own: Array, moved: Array, off: Array) -> PlaceErrors:
-    """From the covariance of the parameters, and how they move (C, 2 V) with principal points that are off by one sigma
-    (V,) px.
-    """
+def _errors(cameras: Cameras, P: Array) -> PlaceErrors:
+    """From the covariance of the parameters and, after them, the principal points (2 V,) px."""
     layout, V = cameras.layout, len(cameras)
-    turned, placed = np.zeros((V, 3, layout.size)), np.zeros((V, 3, layout.size))
-    focal = np.zeros((V, layout.size))
-    axis = np.zeros((V, 3, 2 * V))                            # a principal point that is off turns the camera's axis
+    turned, placed = np.zeros((V, 3, len(P))), np.zeros((V, 3, len(P)))
+    focal = np.zeros((V, 1, len(P)))
     for v in range(V):
         at = layout.camera(v).start
         turned[v, :, at:at + 3] = np.eye(3)
         t, Rt = cameras.t[v], cameras.R[v].T
         cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
         placed[v, :, at:at + 3], placed[v, :, at + 3:at + 6] = -Rt @ cross, -Rt
-        focal[v, at + layout.FOCAL] = 1.
-        axis[v, 0, 2 * v + 1], axis[v, 1, 2 * v] = -off[v] / cameras.focal[v], off[v] / cameras.focal[v]
-    by_centre = turned @ moved - axis
-    relative = cameras.R @ cameras.R[0].T
-    turned, by_centre = turned - relative @ turned[0], by_centre - relative @ by_centre[0]
-    keep = _apart_from_alignment(cameras.centres)
-    placed = (keep @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
+        focal[v, 0, at + layout.FOCAL] = 1.
+        x = layout.size + 2 * v                               # a principal point that is off turns the camera's axis
+        turned[v, 0, x + 1], turned[v, 1, x] = -1 / cameras.focal[v], 1 / cameras.focal[v]
+    turned = turned - (cameras.R @ cameras.R[0].T) @ turned[0]
+    placed = (_apart_from_alignment(cameras.centres) @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
 
-    def spread(A: Array, B: Array) -> Array:
-        return np.asarray(np.sqrt(np.einsum('vac,cd,vad->v', A, own, A) + (B * B).sum((1, 2))))
-    return PlaceErrors(np.rad2deg(spread(turned, by_centre)), spread(focal[:, None], (focal @ moved)[:, None]),
-                       spread(placed, placed @ moved))
+    def spread(A: Array) -> Array:
+        return np.asarray(np.sqrt(np.maximum(np.einsum('vac,cd,vad->v', A, P, A), 0.)))
+    return PlaceErrors(np.rad2deg(spread(turned)), spread(focal), spread(placed))
 
 
 def _apart_from_alignment(centres: Array) -> Array:

@@ -15,7 +15,16 @@ from ..noise import NoiseModel
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .lens import exists
-from .offsets import NONE, better_offsets, offset_variance, reduced, shifts
+from .offsets import (
+    CENTRE_SHARE,
+    NONE,
+    better_offsets,
+    centre_share,
+    centre_sigma,
+    offset_variance,
+    reduced,
+    shifts,
+)
 from .place import PlaceErrors, place_errors
 from .poses import distinct_poses
 from .swaps import undo_swaps
@@ -33,7 +42,8 @@ _OF_ONE_POSE = 10.
 #: robust cost per observation below which errors are smaller than the least that a network is taken to have
 _USUAL_COST = .3
 #: rounds in which offsets and rig are estimated, each with the other, and changes that are not worth another, m
-_ROUNDS, _SMALL_M = 2, .002
+#: of an offset, m; and of a principal point, as a share of half the image
+_ROUNDS, _SMALL_M, _SMALL_SHARE = 2, .002, .002
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -68,7 +78,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     prior, N = NoiseModel.prior(image_size), len(stamp)
     bent = p.lens is not None and s.cameras.lens is not None
     p = _with_lenses(p) if bent else p
-    offset, variance = NONE, None
+    offset, variance, share = NONE, None, CENTRE_SHARE
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
@@ -89,12 +99,12 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         if k == 0 or p.hold_cameras or N < _FEWEST_POSES:
             continue
         # before lenses, which bend the rays to joints much as offsets do: with lenses that are free, too
-        r, offset, variance = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset)
+        r, offset, variance, share = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset, share)
         p = replace(p, kp=seen - shifts(r.state, offset))
         if k == 1 and p.lens is not None:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
-    errors = place_errors(r.state, p, _SCALE, _LOSS, variance)
+    errors = place_errors(r.state, p, _SCALE, _LOSS, variance, share)
     if offset.any():                                               # of what the network shows, offsets and all
         p = replace(p, kp=seen)
         noise, _ = calibrate(r.state, p, conf, prior)
@@ -106,21 +116,28 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
 
 
 def _offsets(r: BundleResult, free: BundleProblem, p: BundleProblem, seen: Array,
-             offset: Array) -> tuple[BundleResult, Array, Array]:
-    """The rig and the offsets of the joints, each with the other, and the variance of the offsets beforehand.
+             offset: Array, share: float) -> tuple[BundleResult, Array, Array, float]:
+    """The rig with its principal points, and the offsets of the joints, each with the other; and the variance of the
+    offsets and the spread of the principal points beforehand.
 
     Args:
         free: the problem with what cameras may have.  p: with what they have.  seen: pixels with the offsets.
     """
     for _ in range(_ROUNDS):
-        e = reduced(r.state, replace(free, kp=p.kp), _SCALE, _LOSS)
+        e = reduced(r.state, replace(free, kp=p.kp), _SCALE, _LOSS, share=share)
+        likely = centre_share(e, p.temper, share)
+        if likely != share:
+            share = likely
+            e = e.with_centres(centre_sigma(p, share), p.temper)
         variance = offset_variance(e, offset, p.temper)
-        before, offset = offset, better_offsets(e, offset, variance, p.temper)
-        p = replace(p, kp=seen - shifts(r.state, offset))
-        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10)
-        if np.abs(offset - before).max() < _SMALL_M:
+        before, (offset, moved) = offset, better_offsets(e, offset, variance, p.temper)
+        cameras = r.state.cameras
+        state = replace(r.state, cameras=replace(cameras, centre=cameras.centre + moved))
+        p = replace(p, kp=seen - shifts(state, offset))
+        r = adjust(state, p, scale=_SCALE, kind=_LOSS, steps=10)
+        if np.abs(offset - before).max() < _SMALL_M and np.abs(moved).max() < _SMALL_SHARE * p.centre.max():
             break
-    return r, offset, variance
+    return r, offset, variance, share
 
 
 def _effective(n: int, rho: float, distinct: int) -> float:
