@@ -22,6 +22,7 @@ from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.tracks.identities import Identities
 from selfpose_ros.core.tracks.people import REENTRY_S, People
 from selfpose_ros.core.tracks.person import Person
+from selfpose_ros.core.tracks.person_fusion import PersonFusion
 from selfpose_ros.core.tracks.recognition import Recognition
 from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
@@ -435,3 +436,17 @@ def test_after_another_rig_everybody_together_is_who_fits_best() -> None:
     assert ids.of_unsettled([first, second], {1}) == [2, 0], 'nobody is somebody who is followed'
     ids.seen(_seen(4, ('b', 1)), ('b',), 2.)
     assert ids.of_unsettled([first], ()) == [0], 'by now there is evidence of the present rig'
+
+
+def test_one_ray_crosses_none() -> None:
+    """A ray with itself: its cosine is below 1 by rounding at times, and bones were learned from one view then."""
+    people = new_people()
+    model = people.model
+    assert model is not None
+    rng = np.random.default_rng(1)
+    many = [SimpleNamespace(filter=SimpleNamespace(x=x)) for x in rng.normal(0., 1., (200, 17, 3))]
+    agree = np.zeros((200, 4), bool)
+    agree[np.arange(200), rng.integers(0, 4, 200)] = True
+    fusion = PersonFusion(model, None, frozenset(), False)
+    assert (fusion._crossing(many, agree) == 1.).all()  # type: ignore[arg-type]
+    assert (fusion._crossing(many, np.ones((200, 4), bool)) < 1.).all()  # type: ignore[arg-type]

@@ -135,7 +135,9 @@ class PersonFusion:
         ray = self.model.geometry.centres[None] - np.array([p.filter.x[0] for p in people])[:, None]
         ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
         cosine = np.abs(ray @ ray.swapaxes(1, 2))
-        return np.where(agree[:, :, None] & agree[:, None], cosine, 1.).min((1, 2))
+        # no ray with itself: by rounding, that is less than 1 at times
+        two = agree[:, :, None] & agree[:, None] & ~np.eye(agree.shape[1], dtype=bool)
+        return np.where(two, cosine, 1.).min((1, 2))
 
     def carry(self, p: Person, old: RigModel | None) -> bool:
         """Somebody into another world frame, in place: by his newest views, else as a camera of both sees him."""
