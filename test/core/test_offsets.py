@@ -168,7 +168,7 @@ def test_expected_errors_cover_those_of_joints_that_are_off() -> None:
     errors, expected = [], []
     for seed in range(1, 5):
         tracks, R = off_joints(seed)
-        found = solve(tracks, SolverConfig(frames=150))
+        found = solve(tracks, SolverConfig(frames=150, shared_errors=True))
         assert isinstance(found, Solution)
         errors.append(rotation.angle_deg(found.state.cameras.R @ found.state.cameras.R[0].T, R @ R[0].T)[1:])
         expected.append(found.rotation_sigma_deg[1:])

@@ -116,12 +116,12 @@ def test_predicted_rotation_error_is_the_true_one_in_size_with_two_views() -> No
 
 
 def test_the_same_tracks_give_the_same_rig() -> None:
-    """To the last bit, whatever was solved before."""
+    """To rounding errors, whatever was solved before."""
     t = tracks_of(seen(3, 2).frames)
     a, b = solve(t), solved(3, 2)
-    assert isinstance(a, Solution) and np.array_equal(a.state.cameras.R, b.state.cameras.R)
-    assert np.array_equal(a.state.X, b.state.X)
-    assert np.array_equal(a.covariance, b.covariance) and a.cost == b.cost
+    assert isinstance(a, Solution) and np.allclose(a.state.cameras.R, b.state.cameras.R, rtol=0, atol=1e-7)
+    assert np.allclose(a.state.X, b.state.X, rtol=0, atol=1e-6)
+    assert np.allclose(a.covariance, b.covariance, rtol=1e-4, atol=1e-9) and a.cost == pytest.approx(b.cost, rel=1e-6)
 
 
 def test_what_is_known_so_far_is_a_start_but_no_chain() -> None:
@@ -324,7 +324,7 @@ def test_a_detector_that_is_equally_sure_of_everything_with_two_views() -> None:
 
 
 def test_joints_without_confidence_are_not_used() -> None:
-    """Confidence 0 or NaN with a pixel far off: as if it was not there, to the last bit."""
+    """Confidence 0 or NaN with a pixel far off: as if it was not there, to rounding errors."""
     s = seen(3, 2)
     rng = np.random.default_rng(0)
 
@@ -336,7 +336,8 @@ def test_joints_without_confidence_are_not_used() -> None:
         return altered(v, kp, conf)
     few = SolverConfig(frames=20, first_frames=20)
     a, b = (solve(tracks_of(views_changed(s.frames, lambda v, k=k: spoil(v, k))), few) for k in (True, False))
-    assert isinstance(a, Solution) and isinstance(b, Solution) and np.array_equal(a.state.cameras.R, b.state.cameras.R)
+    assert isinstance(a, Solution) and isinstance(b, Solution)
+    assert np.allclose(a.state.cameras.R, b.state.cameras.R, rtol=0, atol=1e-7)
 
 
 # -- intrinsics

@@ -54,7 +54,8 @@ def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
     """Of a state that a problem was adjusted to with this robust loss.
 
     Args:
-        variance: (17, 5, 3) m2 of the joints' offsets that were estimated, see `offsets`; None = there are none.
+        variance: (17, 5, 3) m2 of the joints' offsets that were estimated with the principal points, see `offsets`;
+            None = neither was.
         share: spread of the principal points, see `offsets.centre_sigma`.
     """
     cameras, layout = s.cameras, s.cameras.layout
@@ -67,17 +68,21 @@ def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
     if variance is not None:
         variance = _TAKEN_UP * variance
         H, use = with_prior(e, variance, p.temper)
-    inverse = np.linalg.pinv(H, hermitian=True)[:e.free]
-    P = inverse[:, :e.free] * p.temper
-    if variance is not None:                                  # held: what is constant
-        by_held = inverse @ (e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]]))[use]
-        P = P + by_held @ by_held.T
     bare = use.copy()
     bare[e.centre] = False
     where = bare[use]
-    lacking = np.linalg.pinv(H[np.ix_(where, where)], hermitian=True) @ e.H[bare, e.centre]
-    off = _LACKING_SHARE / share * np.sqrt(p.temper / e.prior)
-    lacking = np.concatenate([lacking[:e.centre.start] * off, -np.diag(off)])
+    without = np.linalg.pinv(H[np.ix_(where, where)], hermitian=True)
+    k, lack = e.centre.start, 1.                              # principal points are held
+    if variance is None:
+        P = np.zeros((e.free, e.free))
+        P[:k, :k] = without[:k, :k] * p.temper
+    else:
+        inverse = np.linalg.pinv(H, hermitian=True)[:e.free]
+        # what is constant is held
+        by_held = inverse @ (e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]]))[use]
+        P, lack = inverse[:, :e.free] * p.temper + by_held @ by_held.T, _LACKING_SHARE / share
+    off = lack * np.sqrt(p.temper / e.prior)
+    lacking = np.concatenate([(without @ e.H[bare, e.centre])[:k] * off, -np.diag(off)])
     P = P + lacking @ lacking.T
     # of all cameras' parameters, and principal points after them
     out, k = np.zeros((layout.size + 2 * layout.cameras,) * 2), int(e.go[:layout.size].sum())

@@ -55,24 +55,27 @@ class Refined:
     Attributes:
         result: without the offsets of the joints; with its covariance, which counts observations whose errors are alike
             once (`BundleProblem.temper`).
-        problem: with what was put right and measured.  noise: of the 2D network.
+        problem: with what was put right and measured.  fitted: the same, without the offsets of the joints.
+        noise: of the 2D network.
         distinct: number of clearly different poses.  errors: that the rig is predicted to have.
     """
 
     result: BundleResult
     problem: BundleProblem
+    fitted: BundleProblem
     noise: NoiseModel
     distinct: int
     errors: PlaceErrors
 
 
 def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stamp: Array, confidence: Array,
-           pieces: Sequence[NDArray[np.int64]]) -> Refined:
+           pieces: Sequence[NDArray[np.int64]], shared: bool = False) -> Refined:
     """The fine adjustment.
 
     Args:
         s, p: the state to start from, and the observations of N poses.
         image_size: (V, 2) px.  stamp: (N,) s.  confidence: (N, V, 17).  pieces: poses of each person, in order of time.
+        shared: see `SolverConfig.shared_errors`.
     """
     conf = np.where(np.isfinite(p.sigma), confidence, 0.)
     prior, N = NoiseModel.prior(image_size), len(stamp)
@@ -98,13 +101,14 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         p, named = replace(p, temper=temper), replace(named, temper=temper)
         if k == 0 or p.hold_cameras or N < _FEWEST_POSES:
             continue
-        # before lenses, which bend the rays to joints much as offsets do: with lenses that are free, too
-        r, offset, variance, share = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset, share)
-        p = replace(p, kp=seen - shifts(r.state, offset))
+        if shared:
+            # before lenses, which bend the rays to joints much as offsets do: with lenses that are free, too
+            r, offset, variance, share = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset, share)
+            p = replace(p, kp=seen - shifts(r.state, offset))
         if k == 1 and p.lens is not None:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
-    errors = place_errors(r.state, p, _SCALE, _LOSS, variance, share)
+    errors, fitted = place_errors(r.state, p, _SCALE, _LOSS, variance, share), p
     if offset.any():                                               # of what the network shows, offsets and all
         p = replace(p, kp=seen)
         noise, _ = calibrate(r.state, p, conf, prior)
@@ -112,7 +116,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         rho, step = lag_one_correlation(r.state, p, stamp)
     if N > 4:
         noise = replace(noise, correlation=rho, frame_s=step)
-    return Refined(r, p, noise, distinct, errors)
+    return Refined(r, p, fitted, noise, distinct, errors)
 
 
 def _offsets(r: BundleResult, free: BundleProblem, p: BundleProblem, seen: Array,
