@@ -124,7 +124,7 @@ def test_a_principal_point_off_the_middle_is_found() -> None:
     K = rig.K.copy()
     K[:, :2, 2] += [[15., -10.], [-12., 12.], [8., 15.], [-15., 6.]]
     true = replace(rig, K=K)
-    found = solve(tracks_of(scene(4, rig=true, joints=X, fps=12.).frames), SolverConfig(frames=240))
+    found = solve(tracks_of(scene(4, rig=true, joints=X, fps=12.).frames), SolverConfig(frames=240, shared_errors=True))
     assert isinstance(found, Solution)
     off = found.state.cameras.centre - K[:, :2, 2]
     assert np.abs(off).mean() < 5.
