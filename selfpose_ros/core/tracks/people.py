@@ -200,7 +200,8 @@ class People:
         self._drop_doubles()
         if not self.everybody and main and (m.lifted or all(len(v.keypoints) <= 1 for v in views)):
             self._begin_with(main, now)
-        else:
+        elif not m.lifted or len(m.cameras) == 1 or now > self._several:
+            # else cameras are placed by one person's poses, too roughly to tell the others apart
             self._newcomers(detections, views)
         self._confirm(now)
         for p in self.everybody:
