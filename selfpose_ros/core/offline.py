@@ -135,7 +135,7 @@ def _solve(history: History, config: EstimatorConfig, lifter: Lifter | None, *,
     if rows < _FEWEST_ROWS:
         return NotSolved(f'only {rows} instants show half of a body in two cameras, {_FEWEST_ROWS} are needed: '
                          'record longer', {'frames': float(rows)})
-    solver = SolverConfig(frames=FRAMES, crowd=crowd, same_lens=config.same_lens, shared_errors=True)
+    solver = SolverConfig(frames=FRAMES, crowd=crowd, same_lens=config.same_lens)
     if lifter is not None:
         tracks = _lifted(tracks, evenly(usable, solver.first_frames), lifter)
     solution = solve_largest(tracks, solver, min_quality=config.min_quality)

@@ -14,8 +14,8 @@ class SolverConfig:
     frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
     max_rotation_sigma_deg: a solution that is predicted to be worse is none.
     same_lens: names of cameras that have equal lenses.
-    shared_errors: principal points, and where the 2D network has its joints, are found with the rig (`offsets`): a
-        third more work, and surer only with all of a recording. Live, both are held.
+    shared_errors: principal points, and where the 2D network has its joints, are found with the rig (`offsets`), not
+        held. Better through wide lenses, and worse on a real desk: nothing turns it on yet, see docs/place.md.
     """
 
     frames: int = 100
