@@ -438,6 +438,24 @@ def test_after_another_rig_everybody_together_is_who_fits_best() -> None:
     assert ids.of_unsettled([first], ()) == [0], 'by now there is evidence of the present rig'
 
 
+@pytest.mark.parametrize('known', [1, 2])
+def test_after_another_rig_nobody_takes_what_is_another_s(known: int) -> None:
+    """Two come back in one instant, one by most of his tracklets; the other fits him in size, and is not he."""
+    people, tracklets = new_people(), TrackletsByCamera()
+    for n, f in enumerate(crossing()[1][:24]):
+        detections = Detections.of(f, tracklets.update(f))
+        if n == 15:
+            assert people.model is not None
+            people.begin_anew(people.model)
+            people._ids._of = {k: e for k, e in people._ids._of.items() if e.identity == known}
+            people._ids._gone[3 - known].stature *= 1.5
+            for (camera, _), e in people._ids._of.items():    # votes are even, evidence is not
+                e.weight = {9: 5.} if camera in ('cam1', 'cam2') else {known: 6.}
+        people.see(detections)
+        shown = people.update(detections, {})
+    assert len(shown) == 2 and len({p.person for p in shown}) == 2
+
+
 def test_one_ray_crosses_none() -> None:
     """A ray with itself: its cosine is below 1 by rounding at times, and bones were learned from one view then."""
     people = new_people()

@@ -8,7 +8,7 @@ does not place him. Identities outlive that, see `recognition`.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,11 +158,11 @@ class People:
         identity = self._ids.row_of(rows[-1][1], rows[-1][0])
         return next((p for p in self.everybody if p.identity == identity), None)
 
-    def _identity(self, p: Person) -> int:
-        """Of somebody who has none: by his tracklets, by where he is, or a new one."""
+    def _identity(self, p: Person, others: Collection[int] = ()) -> int:
+        """Of somebody who has none: by his tracklets, by where he is, or a new one; those of `others` are not his."""
         lost = self._lost(p)
-        here = {q.identity for q in self.everybody if q.confirmed and q not in lost}
-        found = self._known(p) or self._ids.of_returned(p, p.stamp, lost, here)
+        here = {*others, *(q.identity for q in self.everybody if q.confirmed and q not in lost)}
+        found = self._known(p, others) or self._ids.of_returned(p, p.stamp, lost, here)
         for q in [q for q in lost if q.identity == found]:
             self.everybody.remove(q)                            # he is found elsewhere
         return found or self._ids.new()
@@ -171,10 +171,11 @@ class People:
         """Those who are followed, but of whom two cameras show nothing now: p may be one of them."""
         return [q for q in self.everybody if q.confirmed and q is not p and q.alone_s(p.stamp) > _LOST_S]
 
-    def _known(self, p: Person) -> int:
+    def _known(self, p: Person, others: Collection[int] = ()) -> int:
         """The identity that the tracklets of somebody new belong to, 0 = none."""
         lost = self._lost(p)
-        return self._ids.of_tracklets(p, p.stamp, lost, [q.identity for q in self.everybody if q not in lost])
+        taken = {*others, *(q.identity for q in self.everybody if q not in lost)}
+        return self._ids.of_tracklets(p, p.stamp, lost, taken)
 
     def _lose(self, p: Person) -> None:
         if p.confirmed:
@@ -313,7 +314,7 @@ class People:
             if not self._has_room(p):
                 self.everybody.remove(p)
                 continue
-            p.identity, p.confirmed = identity or self._identity(p), True
+            p.identity, p.confirmed = identity or self._identity(p, before), True
 
     def _has_room(self, new: Person) -> bool:
         """Whether somebody new is followed: of too many, those nearest to the middle of the shared volume are."""
