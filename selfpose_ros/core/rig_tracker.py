@@ -45,7 +45,8 @@ _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing: what a rig from
 #: a shorter time is predicted to be off must be less by as much, s
 _SEVERAL_S = 4.
-#: as is the less the less of what is seen the rig explains, below the second; support, see `assigned.Assignment`
+#: and the less the rig explains, the smaller its predicted error must be: from none at the first support on (see
+#: `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a rig is predicted to be off: rotations, focal lengths and camera centres.
 
-To what the noise of the pixels leaves comes what is uncertain all the same: lenses that were taken for pinholes because
-the images tell too little of them, principal points, which lie somewhere near the middle of an image, joints that a
-network puts elsewhere from every side (`offsets`); and, considered (Schmidt 1966), where it has them in the mean.
+To what the noise of the pixels leaves comes what was held while it was solved, as one that is uncertain all the same
+(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, and lenses
+that were taken for pinholes because the images tell too little of them.
 """
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cameras import Cameras
-from .bundle import BundleProblem, BundleState, held_parameters
-from .offsets import CENTRE_SHARE, reduced, with_prior
+from .bundle import (
+    BundleProblem,
+    BundleState,
+    bone_prior,
+    centre_equations,
+    gathered,
+    held_parameters,
+    normal_equations,
+)
+from .elimination import solve_poses
 
 __all__ = ['PlaceErrors', 'place_errors']
 
 Array = NDArray[np.float64]
 
-#: variance of offsets / the variance that residuals tell of them, which cameras that are wrong have made smaller
-_TAKEN_UP = 4.
-#: what the model of a camera lacks, as a principal point that is off by this share of the longer side and is held.
-#: Measured in rooms of the validation split
-_LACKING_SHARE = .006
+#: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
+#: and phones lie up to 2 % off the middle
+_CENTRE_SHARE = .012
 
 
 @dataclass(frozen=True)
@@ -49,69 +55,62 @@ class PlaceErrors:
         return PlaceErrors(self.rotation_deg * k, self.log_focal * k, self.centre * k)
 
 
-def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
-                 variance: Array | None = None, share: float = CENTRE_SHARE) -> PlaceErrors:
-    """Of a state that a problem was adjusted to with this robust loss.
-
-    Args:
-        variance: (17, 5, 3) m2 of the joints' offsets that were estimated with the principal points, see `offsets`;
-            None = neither was.
-        share: spread of the principal points, see `offsets.centre_sigma`.
-    """
+def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str) -> PlaceErrors:
+    """Of a state that a problem was adjusted to with this robust loss."""
     cameras, layout = s.cameras, s.cameras.layout
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
-    if held_parameters(p)[:layout.size].all():
+    go = ~held_parameters(p)
+    if not go[:layout.size].any():
         return PlaceErrors(*np.zeros((3, layout.cameras)))
-    e = reduced(s, p, scale, kind, variance is not None, share)
-    H, use = e.H, np.ones(len(e.g), bool)
-    if variance is not None:
-        variance = _TAKEN_UP * variance
-        H, use = with_prior(e, variance, p.temper)
-    bare = use.copy()
-    bare[e.centre] = False
-    where = bare[use]
-    without = np.linalg.pinv(H[np.ix_(where, where)], hermitian=True)
-    k, lack = e.centre.start, 1.                              # principal points are held
-    if variance is None:
-        P = np.zeros((e.free, e.free))
-        P[:k, :k] = without[:k, :k] * p.temper
-    else:
-        inverse = np.linalg.pinv(H, hermitian=True)[:e.free]
-        # what is constant is held
-        by_held = inverse @ (e.H[:, ~use] * np.sqrt(variance.ravel()[~use[e.free:]]))[use]
-        P, lack = inverse[:, :e.free] * p.temper + by_held @ by_held.T, _LACKING_SHARE / share
-    off = lack * np.sqrt(p.temper / e.prior)
-    lacking = np.concatenate([(without @ e.H[bare, e.centre])[:k] * off, -np.diag(off)])
-    P = P + lacking @ lacking.T
-    # of all cameras' parameters, and principal points after them
-    out, k = np.zeros((layout.size + 2 * layout.cameras,) * 2), int(e.go[:layout.size].sum())
-    at = np.concatenate([np.nonzero(e.go[:layout.size])[0], layout.size + np.nonzero(e.centres)[0]])
-    own = np.concatenate([np.arange(k), np.arange(e.centre.start, e.centre.stop)])
-    out[np.ix_(at, at)] = P[np.ix_(own, own)]
-    return _errors(cameras, out)
+    Hxx, Hxc, Hcc, _, _ = normal_equations(s, p, scale, kind, bone_prior(p))
+    by_centre, x_by_centre = centre_equations(s, p, scale, kind)
+    np.einsum('nii->ni', Hxx)[:] += 1e-6                      # joints that nobody sees
+    kept = np.nonzero(go[:layout.size + 16])[0]
+    sol = solve_poses(Hxx, np.concatenate([Hxc[:, :, kept], x_by_centre], -1))
+    k = len(kept)
+    S = (Hcc - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., :k]))[np.ix_(go, go)]
+    inverse = np.linalg.pinv(S, hermitian=True)
+    moved = np.zeros((len(go), 2 * layout.cameras))           # by the principal points, of all parameters
+    for column in range(2 * layout.cameras):
+        moved[:, column] = by_centre[:, column] - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., k + column])
+    moved[go] = inverse @ moved[go]
+    moved[~go] = 0.
+    own = np.zeros((layout.size, layout.size))
+    free = go[:layout.size]
+    own[np.ix_(free, free)] = inverse[:free.sum(), :free.sum()] * p.temper
+    side = np.full(layout.cameras, 2 * cameras.centre.max()) if p.lens is None else p.lens.longer
+    off = np.where(p.log_focal_sigma > 0, _CENTRE_SHARE * side, 0.)
+    moved = moved[:layout.size] * np.repeat(off, 2)
+    return _errors(cameras, own, moved, off)
 
 
-def _errors(cameras: Cameras, P: Array) -> PlaceErrors:
-    """From the covariance of the parameters and, after them, the principal points (2 V,) px."""
+def _errors(cameras: Cameras, own: Array, moved: Array, off: Array) -> PlaceErrors:
+    """From the covariance of the parameters, and how they move (C, 2 V) with principal points that are off by one sigma
+    (V,) px.
+    """
     layout, V = cameras.layout, len(cameras)
-    turned, placed = np.zeros((V, 3, len(P))), np.zeros((V, 3, len(P)))
-    focal = np.zeros((V, 1, len(P)))
+    turned, placed = np.zeros((V, 3, layout.size)), np.zeros((V, 3, layout.size))
+    focal = np.zeros((V, layout.size))
+    axis = np.zeros((V, 3, 2 * V))                            # a principal point that is off turns the camera's axis
     for v in range(V):
         at = layout.camera(v).start
         turned[v, :, at:at + 3] = np.eye(3)
         t, Rt = cameras.t[v], cameras.R[v].T
         cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
         placed[v, :, at:at + 3], placed[v, :, at + 3:at + 6] = -Rt @ cross, -Rt
-        focal[v, 0, at + layout.FOCAL] = 1.
-        x = layout.size + 2 * v                               # a principal point that is off turns the camera's axis
-        turned[v, 0, x + 1], turned[v, 1, x] = -1 / cameras.focal[v], 1 / cameras.focal[v]
-    turned = turned - (cameras.R @ cameras.R[0].T) @ turned[0]
-    placed = (_apart_from_alignment(cameras.centres) @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
+        focal[v, at + layout.FOCAL] = 1.
+        axis[v, 0, 2 * v + 1], axis[v, 1, 2 * v] = -off[v] / cameras.focal[v], off[v] / cameras.focal[v]
+    by_centre = turned @ moved - axis
+    relative = cameras.R @ cameras.R[0].T
+    turned, by_centre = turned - relative @ turned[0], by_centre - relative @ by_centre[0]
+    keep = _apart_from_alignment(cameras.centres)
+    placed = (keep @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
 
-    def spread(A: Array) -> Array:
-        return np.asarray(np.sqrt(np.maximum(np.einsum('vac,cd,vad->v', A, P, A), 0.)))
-    return PlaceErrors(np.rad2deg(spread(turned)), spread(focal), spread(placed))
+    def spread(A: Array, B: Array) -> Array:
+        return np.asarray(np.sqrt(np.einsum('vac,cd,vad->v', A, own, A) + (B * B).sum((1, 2))))
+    return PlaceErrors(np.rad2deg(spread(turned, by_centre)), spread(focal[:, None], (focal @ moved)[:, None]),
+                       spread(placed, placed @ moved))
 
 
 def _apart_from_alignment(centres: Array) -> Array:

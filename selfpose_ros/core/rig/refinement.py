@@ -1,7 +1,7 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
 """The fine adjustment of a rig: left/right exchanges undone, the noise of the 2D network and of the bones measured, and
-lenses, and joints that the network puts elsewhere, found on the way, as far as the images tell them.
+lenses found on the way, as far as the images tell them.
 """
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ from ..noise import NoiseModel
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .lens import exists
-from .offsets import (
-    CENTRE_SHARE,
-    NONE,
-    better_offsets,
-    centre_share,
-    centre_sigma,
-    offset_variance,
-    reduced,
-    shifts,
-)
 from .place import PlaceErrors, place_errors
 from .poses import distinct_poses
 from .swaps import undo_swaps
@@ -41,9 +31,6 @@ _FEWEST_POSES = 40
 _OF_ONE_POSE = 10.
 #: robust cost per observation below which errors are smaller than the least that a network is taken to have
 _USUAL_COST = .3
-#: rounds in which offsets and rig are estimated, each with the other, and changes that are not worth another, m
-#: of an offset, m; and of a principal point, as a share of half the image
-_ROUNDS, _SMALL_M, _SMALL_SHARE = 2, .002, .002
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -53,43 +40,36 @@ class Refined:
     """What came out.
 
     Attributes:
-        result: without the offsets of the joints; with its covariance, which counts observations whose errors are alike
-            once (`BundleProblem.temper`).
-        problem: with what was put right and measured.  fitted: the same, without the offsets of the joints.
-        noise: of the 2D network.
+        result: with its covariance, which counts observations whose errors are alike once (`BundleProblem.temper`).
+        problem: with what was put right and measured.  noise: of the 2D network.
         distinct: number of clearly different poses.  errors: that the rig is predicted to have.
     """
 
     result: BundleResult
     problem: BundleProblem
-    fitted: BundleProblem
     noise: NoiseModel
     distinct: int
     errors: PlaceErrors
 
 
 def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stamp: Array, confidence: Array,
-           pieces: Sequence[NDArray[np.int64]], shared: bool = False) -> Refined:
+           pieces: Sequence[NDArray[np.int64]]) -> Refined:
     """The fine adjustment.
 
     Args:
         s, p: the state to start from, and the observations of N poses.
         image_size: (V, 2) px.  stamp: (N,) s.  confidence: (N, V, 17).  pieces: poses of each person, in order of time.
-        shared: see `SolverConfig.shared_errors`.
     """
     conf = np.where(np.isfinite(p.sigma), confidence, 0.)
     prior, N = NoiseModel.prior(image_size), len(stamp)
     bent = p.lens is not None and s.cameras.lens is not None
     p = _with_lenses(p) if bent else p
-    offset, variance, share = NONE, None, CENTRE_SHARE
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
-        conf, seen = np.take_along_axis(named_conf, index, 2), p.kp
-        if offset.any():
-            p = replace(p, kp=seen - shifts(r.state, offset))
+        conf = np.take_along_axis(named_conf, index, 2)
         noise, _ = calibrate(r.state, p, conf, prior)
         p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
         if N >= _FEWEST_POSES:
@@ -99,49 +79,12 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
         temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)
         p, named = replace(p, temper=temper), replace(named, temper=temper)
-        if k == 0 or p.hold_cameras or N < _FEWEST_POSES:
-            continue
-        if shared:
-            # before lenses, which bend the rays to joints much as offsets do: with lenses that are free, too
-            r, offset, variance, share = _offsets(r, _with_lenses(p) if k == 1 else p, p, seen, offset, share)
-            p = replace(p, kp=seen - shifts(r.state, offset))
-        if k == 1 and p.lens is not None:
+        if k == 1 and p.lens is not None and not p.hold_cameras and N >= _FEWEST_POSES:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
-    errors, fitted = place_errors(r.state, p, _SCALE, _LOSS, variance, share), p
-    if offset.any():                                               # of what the network shows, offsets and all
-        p = replace(p, kp=seen)
-        noise, _ = calibrate(r.state, p, conf, prior)
-        p = replace(p, sigma=noise.sigma(conf), bone_sigma=measure_bone_sigma(r.state, p))
-        rho, step = lag_one_correlation(r.state, p, stamp)
     if N > 4:
         noise = replace(noise, correlation=rho, frame_s=step)
-    return Refined(r, p, fitted, noise, distinct, errors)
-
-
-def _offsets(r: BundleResult, free: BundleProblem, p: BundleProblem, seen: Array,
-             offset: Array, share: float) -> tuple[BundleResult, Array, Array, float]:
-    """The rig with its principal points, and the offsets of the joints, each with the other; and the variance of the
-    offsets and the spread of the principal points beforehand.
-
-    Args:
-        free: the problem with what cameras may have.  p: with what they have.  seen: pixels with the offsets.
-    """
-    for _ in range(_ROUNDS):
-        e = reduced(r.state, replace(free, kp=p.kp), _SCALE, _LOSS, share=share)
-        likely = centre_share(e, p.temper, share)
-        if likely != share:
-            share = likely
-            e = e.with_centres(centre_sigma(p, share), p.temper)
-        variance = offset_variance(e, offset, p.temper)
-        before, (offset, moved) = offset, better_offsets(e, offset, variance, p.temper)
-        cameras = r.state.cameras
-        state = replace(r.state, cameras=replace(cameras, centre=cameras.centre + moved))
-        p = replace(p, kp=seen - shifts(state, offset))
-        r = adjust(state, p, scale=_SCALE, kind=_LOSS, steps=10)
-        if np.abs(offset - before).max() < _SMALL_M and np.abs(moved).max() < _SMALL_SHARE * p.centre.max():
-            break
-    return r, offset, variance, share
+    return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS))
 
 
 def _effective(n: int, rho: float, distinct: int) -> float:

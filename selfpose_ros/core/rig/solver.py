@@ -67,7 +67,7 @@ def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None
     tracks = tracks.rows(evenly(rows, config.frames))
     p = problem_of(tracks, guess.noise, config.same_lens)
     s = points(p, guess.cameras, bones_for(p, guess.bones))
-    found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces, config.shared_errors)
+    found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces)
     return _judge(found, tracks, config, guess.rival_deg, guess.doubt)
 
 
@@ -80,7 +80,7 @@ def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: floa
     forward = body_forward_score(r.state.X)
     numbers = {'frames': float(N), 'distinct_poses': float(distinct), 'rotation_sigma_deg': float(sigma.max()),
                'reprojection_px': r.robust_px, 'cost': r.cost}
-    off = _disagreement(r.state, found.fitted)
+    off = _disagreement(r.state, p)
     if off > (_DISAGREE / 2 if config.crowd else _DISAGREE):
         return NotSolved(f'the cameras do not agree on one person (joints are off by {100 * off:.0f} % of the body): '
                          'different people, or a camera that moves?', {**numbers, 'disagreement': off}, one_camera=True)

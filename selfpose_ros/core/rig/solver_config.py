@@ -14,8 +14,6 @@ class SolverConfig:
     frames: instants used in the fine adjustment.  first_frames: in the coarse ones.
     max_rotation_sigma_deg: a solution that is predicted to be worse is none.
     same_lens: names of cameras that have equal lenses.
-    shared_errors: principal points, and where the 2D network has its joints, are found with the rig (`offsets`), not
-        held. Better through wide lenses, and worse on a real desk: nothing turns it on yet, see docs/place.md.
     """
 
     frames: int = 100
@@ -23,4 +21,3 @@ class SolverConfig:
     max_rotation_sigma_deg: float = 12.
     crowd: bool = False
     same_lens: tuple[tuple[str, ...], ...] = ()
-    shared_errors: bool = False
