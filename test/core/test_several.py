@@ -20,7 +20,7 @@ from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
-from selfpose_ros.core.offline import history_of, reconstruct_offline
+from selfpose_ros.core.offline import _model, history_of, reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import NotSolved, everybody
 from selfpose_ros.core.rig.alike import alike
@@ -31,6 +31,8 @@ from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
 from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
 from selfpose_ros.core.rig.start import Start
+from selfpose_ros.core.rig_model import RigModel
+from selfpose_ros.core.rig_state import RigState
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import walker
@@ -229,6 +231,27 @@ def live() -> tuple[Estimator, list[int]]:
     levels = [max((p.level for p in e.update(f)), default=0) for f in s.frames]
     e.close()
     return e, levels
+
+
+def test_while_one_person_s_poses_place_the_cameras_nobody_else_is_paired_across_them() -> None:
+    s = three(4.)
+    e = Estimator(EstimatorConfig(), lifter=lifter(s))
+    shown, lifted = [], []
+    for f in s.frames[:30]:
+        shown.append(len(e.update(f)))
+        lifted.append(e._rig.state is RigState.LIFTED)
+    e.close()
+    first = lifted.index(False, 1)
+    assert first > 6 and max(n for n, yes in zip(shown, lifted, strict=True) if yes) == 1
+    assert max(shown[first:]) == 3
+
+
+def test_off_line_a_rig_in_two_halves_is_none() -> None:
+    found = solve_everybody(sightings(), SolverConfig(frames=40, first_frames=24))
+    assert not isinstance(found, NotSolved)
+    assert isinstance(_model(found.solution, EstimatorConfig()), RigModel)
+    refused = _model(replace(found.solution, joined=.3), EstimatorConfig())
+    assert isinstance(refused, NotSolved) and 'both see 30 %' in refused.reason
 
 
 def test_live_everybody_calibrates_the_rig() -> None:
