@@ -23,6 +23,7 @@ from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .growth import Growth, growth_row
 from .lenses import LENSES, lens_rows
+from .motion import MOTION, motion_rows
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
 from .place import PLACE, place_rows
@@ -37,7 +38,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, 'real', *SPEED, 'growth', 'pixels')
+ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION, 'real', *SPEED, 'growth', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def wanted(options: Options) -> tuple[str, ...]:
     unknown = [r for r in options.rows if r not in ROWS]
     if unknown:
         raise BenchmarkError(f'--rows {", ".join(unknown)}: not known; choose from {", ".join(ROWS)}')
-    moved = (*ACCURACY, 'people', *LENSES, *PLACE)
+    moved = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION)
     able = [r for r in ROWS if (r not in moved or options.motion) and (r != 'real' or options.real)]
     if not options.rows:
         if options.motion is None and options.real is None:
@@ -175,6 +176,11 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'rooms'):
             report.rows += place_rows(read_motion(options.motion), options.seed, options.lifter.open(), place,
                                       lambda done, total: told('rooms', done, total))
+    moving = [n for n in names if n in MOTION]
+    if moving and options.motion is not None:
+        with _kept(report, 'angles and feet'):
+            report.rows += motion_rows(read_motion(options.motion), options.seed, options.lifter.open(), moving,
+                                       lambda done, total: told('angles and feet', done, total))
     if real is not None:
         told('real recording', 0, 1)
         with _kept(report, 'real recording'):

@@ -17,7 +17,8 @@ from . import rotation
 from .kinematics import ANGLES, DOF, FIRST, LIMBS, Body, forward
 from .observation import Skeleton3D
 
-__all__ = ['AngleTracker', 'JointAngles', 'closed_form', 'measured_body']
+__all__ = ['LEAST_SIGMA', 'MOST_STEP', 'PAUSE_S', 'WAY_ROUND', 'AngleTracker', 'JointAngles', 'closed_form', 'drawn',
+           'measured_body', 'wrapped']
 
 Array = NDArray[np.float64]
 
@@ -28,17 +29,20 @@ _USUAL = ((0, 10), (17, 10), (0, 6), (-3, 14), (0, 6)), ((15, 27), (3, 10), (1, 
     (22, 50), (12, 18), (-5, 32), (52, 30))
 _MEAN, _SIGMA = np.deg2rad(np.array([*_USUAL[0], *_USUAL[1] * 2, *_USUAL[2] * 2], float)).T
 #: how fast angles change, rad in a step of `_STEP_S` (white, so it grows with the root of the step)
-_RATE, _STEP_S = 5., .04
+_RATE, _STEP_S = 2.5, .04
 #: errors of joints go together, from joint to joint and in time: measured against motion capture (validation split)
 _HONEST = 2.
-#: spread of a limit, rad
+#: spread of a limit, rad; the angles that have none, for they go all the way round
 _LIMIT_SIGMA = .05
+WAY_ROUND = _HIGH - _LOW > 6.
+#: poses further than this many standard deviations from the usual ones are hardly drawn towards them any more
+_UNUSUAL = 2.
 #: a joint's place is no surer than this, m: bodies are not rigid
-_LEAST_SIGMA = .005
+LEAST_SIGMA = .005
 #: a pause after which nothing is known of how it went on, s
-_PAUSE_S = 1.
+PAUSE_S = 1.
 #: steps (one where the last instant is near); none turns by more than this, rad; joints that must be known
-_ROUNDS, _MOST_STEP, _FEWEST = 2, .6, 9
+_ROUNDS, MOST_STEP, _FEWEST = 2, .6, 9
 #: an angle that has changed by more was somewhere else; a limb with less of a bend does not tell its turn, rad
 _FAR, _STRAIGHT = .8, .35
 #: of the limbs, in the order of `LIMBS`: which way the lower part bends, which side of the body it is
@@ -89,25 +93,25 @@ class AngleTracker:
             return None
         place, pelvis, angle = found
         angle = np.clip(angle, _LOW, _HIGH)
-        expected, information, rounds = _MEAN, _SIGMA ** -2., _ROUNDS
-        if last is not None and 0 < stamp - last[0] <= _PAUSE_S:
+        before, information, rounds = angle, np.zeros(len(ANGLES)), _ROUNDS
+        if last is not None and 0 < stamp - last[0] <= PAUSE_S:
             _, before, sigma = last
             # where the closed form is far away, an angle went round its singularity, or this was wrong: it begins anew
             near = _near(angle, before)
             rounds = 1 if near.all() else _ROUNDS
             angle = np.where(near, before, angle)
-            now = np.where(near, 1 / (sigma ** 2 + _RATE ** 2 * _STEP_S * (stamp - last[0])), 0.)
-            expected = (information * expected + now * before) / (information + now)
-            information = information + now
-        weight = np.repeat(np.where(seen, 1 / np.maximum(np.nan_to_num(person.sigma, nan=1.), _LEAST_SIGMA), 0.), 3)
+            information = np.where(near, 1 / (sigma ** 2 + _RATE ** 2 * _STEP_S * (stamp - last[0])), 0.)
+        weight = np.repeat(np.where(seen, 1 / np.maximum(np.nan_to_num(person.sigma, nan=1.), LEAST_SIGMA), 0.), 3)
         for _ in range(rounds):
-            place, pelvis, angle, covariance = self._step(X, weight, place, pelvis, angle, expected, information)
+            place, pelvis, angle, covariance = self._step(X, weight, place, pelvis, angle, before, information)
         sigma = np.sqrt(np.maximum(np.diagonal(covariance)[FIRST:], 1e-8))
+        angle = np.where(WAY_ROUND, wrapped(angle), angle)
         self._last = stamp, angle, sigma
         return JointAngles(stamp, angle, _HONEST * sigma, place, pelvis, self.body)
 
-    def hold(self) -> None:
-        """Keep the body's measures as they are, and begin anew."""
+    def hold(self, body: Body | None = None) -> None:
+        """Keep the body's measures as they are, or as these, and begin anew."""
+        self.body = body or self.body
         self._held, self._last = True, None
 
     def _measure(self, X: Array) -> None:
@@ -120,26 +124,43 @@ class AngleTracker:
             self._measured = min(self._measured + 1, _MEASURED)
             self.body = self.body.blended(found, 1 / self._measured)
 
-    def _step(self, X: Array, weight: Array, place: Array, pelvis: Array, angle: Array, expected: Array,
+    def _step(self, X: Array, weight: Array, place: Array, pelvis: Array, angle: Array, before: Array,
               information: Array) -> tuple[Array, Array, Array, Array]:
-        """One step of Gauss and Newton; the covariance with it. weight: (51,) 1/m."""
+        """One step of Gauss and Newton; the covariance with it. weight: (51,) 1/m.  information: (21,) 1/rad^2 of the
+        angles `before`.
+        """
         posed = forward(self.body, place, pelvis, angle)
         J = posed.jacobian() * weight[:, None]
         r = np.nan_to_num((X - posed.joints).reshape(51)) * weight
         H, g = J.T @ J, J.T @ r
-        beyond = np.clip(angle, _LOW, _HIGH) - angle
-        limit = np.where(beyond != 0, _LIMIT_SIGMA ** -2, 0.)
-        H[_DIAGONAL, _DIAGONAL] += np.concatenate([_WEAK, information + limit])
-        g[FIRST:] += information * (expected - angle) + limit * beyond
+        usual, pull = drawn(angle)
+        H[_DIAGONAL, _DIAGONAL] += np.concatenate([_WEAK, information + usual])
+        g[FIRST:] += information * (before - angle) + pull
         covariance = np.linalg.inv(H)
         step = covariance @ g
-        step[3:] = np.clip(step[3:], -_MOST_STEP, _MOST_STEP)
+        step[3:] = np.clip(step[3:], -MOST_STEP, MOST_STEP)
         return place + step[:3], rotation.exp(step[3:6]) @ pelvis, angle + step[FIRST:], covariance
+
+
+def wrapped(angle: Array) -> Array:
+    """The same angles, -pi <= angle < pi."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def drawn(angle: Array, share: float = 1.) -> tuple[Array, Array]:
+    """What is known of angles (..., 21) rad before anything is seen, usual poses (by a share of what they count) and
+    limits: information, 1/rad^2, and the gradient towards them, 1/rad, both (..., 21).
+    """
+    beyond = np.clip(angle, _LOW, _HIGH) - angle
+    limit = np.where((beyond != 0) & ~WAY_ROUND, _LIMIT_SIGMA ** -2, 0.)
+    off = np.where(WAY_ROUND, wrapped(_MEAN - angle), _MEAN - angle)
+    usual = share * _SIGMA ** -2. / (1 + (off / (_UNUSUAL * _SIGMA)) ** 2)
+    return usual + limit, usual * off + limit * beyond
 
 
 def _near(found: Array, before: Array) -> Array:
     """(21,) bool, alike for all angles of waist, neck and each limb: whether these are about the same."""
-    away = np.abs((found - before + np.pi) % (2 * np.pi) - np.pi)
+    away = np.abs(wrapped(found - before))
     limbs = away[5:].reshape(4, 4)
     limbs[:, 2] *= found[5:].reshape(4, 4)[:, 3] > _STRAIGHT
     near = np.concatenate([[away[:3].max()], [away[3:5].max()], limbs.max(1)]) < _FAR

@@ -29,19 +29,31 @@ class _Limits:
         slow, leaves: it comes to stand below the first speed of its ankle and leaves above the second, m/s.
         slipped: one that is further from where it stood is let go, m.
         mean_s: over so long it is averaged where it stands: feet roll, and a first idea of it may be wrong, s.
+        sure: what these limits are for: ankles as sure as this, m.
+        low: height of a standing foot's ankle above the lowest of late, m.
     """
 
     slow: float
     leaves: float
     slipped: float
     mean_s: float
+    sure: float
+    low: float = .08
+
+    def by(self, sigma: float) -> _Limits:
+        """The same for ankles with this standard deviation per axis, m: noise moves them, too."""
+        k = float(np.clip(sigma / self.sure, 1., _MOST)) if np.isfinite(sigma) else 1.
+        return _Limits(k * self.slow, k * self.leaves, k * self.slipped, k * self.mean_s, self.sure,
+                       self.low + _HIGHER * (k - 1))
 
 
 # As little as cuts the slide of standing feet to a fifth (four scenes of walk, exercise, ball and dance: synthetic gait
 # and motion capture of the validation split); joints are 0.5 % (off line), 2 % (causal) further from the truth then.
-_OFFLINE, _CAUSAL = _Limits(.2, .5, .03, .3), _Limits(.35, .7, .035, .6)
-#: height of a standing foot's ankle above the lowest of late, m; how long that is, s
-_LOW, _OF_LATE_S = .08, 6.
+_OFFLINE, _CAUSAL = _Limits(.2, .5, .03, .3, .007), _Limits(.35, .7, .035, .6, .010)
+#: how much less sure ankles may be; how much higher they stand while they are twice as unsure, m
+_MOST, _HIGHER = 2.5, .05
+#: how long 'of late' is, s
+_OF_LATE_S = 6.
 #: a stand shorter than this is none, off line, s
 _SHORTEST_S = .08
 #: it takes so long to let go, s
@@ -74,12 +86,13 @@ def with_ankle(joints: Array, leg: tuple[int, int, int], ankle: Array) -> Array:
     return new
 
 
-def standing(stamp: Array, ankle: Array) -> NDArray[np.bool_]:
+def standing(stamp: Array, ankle: Array, sigma: float = 0.) -> NDArray[np.bool_]:
     """When a foot stands, off line.
 
     Args:
-        stamp: (T,) s.  ankle: (T, 3) m, z up; NaN = not known.
+        stamp: (T,) s.  ankle: (T, 3) m, z up; NaN = not known.  sigma: its standard deviation per axis, m.
     """
+    limits = _OFFLINE.by(sigma)
     T = len(stamp)
     if T < 3:
         return np.zeros(T, bool)
@@ -91,18 +104,19 @@ def standing(stamp: Array, ankle: Array) -> NDArray[np.bool_]:
     for t in range(T):
         near = z[max(0, t - half):t + half]
         floor = float(np.nanpercentile(near, 5)) if np.isfinite(near).any() else np.nan
-        now = bool(speed[t] < (_OFFLINE.leaves if now else _OFFLINE.slow) and z[t] < floor + _LOW)
+        now = bool(speed[t] < (limits.leaves if now else limits.slow) and z[t] < floor + limits.low)
         out[t] = now
     return out
 
 
-def _holds(stamp: Array, ankle: Array) -> list[tuple[int, int]]:
+def _holds(stamp: Array, ankle: Array, sigma: float) -> list[tuple[int, int]]:
     """First and behind the last instant of each stand; one that wanders is several, or none."""
+    slipped = _OFFLINE.by(sigma).slipped
     out: list[tuple[int, int]] = []
-    for a, b in _runs(standing(stamp, ankle)):
+    for a, b in _runs(standing(stamp, ankle, sigma)):
         while a < b:
             end, mean = a + 1, ankle[a]
-            while end < b and float(np.linalg.norm(ankle[end] - mean)) < _OFFLINE.slipped:
+            while end < b and float(np.linalg.norm(ankle[end] - mean)) < slipped:
                 mean = mean + (ankle[end] - mean) / (end + 1 - a)
                 end += 1
             if stamp[end - 1] - stamp[a] >= _SHORTEST_S:
@@ -127,8 +141,9 @@ def feet_held(people: Sequence[Skeleton3D]) -> list[Skeleton3D]:
         ankle = X[:, leg[2]]
         there = ankle.copy()
         weight = np.zeros(len(at))
-        for a, b in _holds(stamp, ankle):
-            place = _averaged(stamp[a:b], ankle[a:b], stamp)
+        sigma = float(np.nanmedian([people[i].sigma[leg[2]] for i in at] or [0.]))
+        for a, b in _holds(stamp, ankle, sigma):
+            place = _averaged(stamp[a:b], ankle[a:b], stamp, _OFFLINE.by(sigma).mean_s)
             ways = np.minimum(stamp - (stamp[a] - _EASE_S), (stamp[b - 1] + _EASE_S) - stamp) / _EASE_S
             w = np.clip(ways, 0, 1)
             take = w > weight
@@ -142,11 +157,11 @@ def feet_held(people: Sequence[Skeleton3D]) -> list[Skeleton3D]:
     return out
 
 
-def _averaged(stamp: Array, places: Array, at: Array) -> Array:
+def _averaged(stamp: Array, places: Array, at: Array, mean_s: float) -> Array:
     """Where a foot stands at times `at` (N,) s, averaged both ways; before and behind the stand as at its
     ends.
     """
-    w = np.exp(-np.abs(np.clip(at, stamp[0], stamp[-1])[:, None] - stamp) / _OFFLINE.mean_s)
+    w = np.exp(-np.abs(np.clip(at, stamp[0], stamp[-1])[:, None] - stamp) / mean_s)
     return np.asarray(w @ places / w.sum(1, keepdims=True))
 
 
@@ -202,15 +217,16 @@ class FeetHeld:
             heights.pop(0)
         floor = float(np.percentile([z for _, z in heights], 5))
         place, holding = self._place[n], self._share[n] >= 1
-        low = ankle[2] < floor + _LOW and np.isfinite(speed)
-        stands = low and speed < (_CAUSAL.leaves if holding else _CAUSAL.slow)
-        if stands and place is not None and float(np.linalg.norm(ankle - place)) > _CAUSAL.slipped:
+        limits = _CAUSAL.by(float(person.sigma[leg[2]]))
+        low = ankle[2] < floor + limits.low and np.isfinite(speed)
+        stands = low and speed < (limits.leaves if holding else limits.slow)
+        if stands and place is not None and float(np.linalg.norm(ankle - place)) > limits.slipped:
             stands = False
         if stands:
             if place is None or self._share[n] < 1:
                 place, self._count[n] = ankle, 0
             self._count[n] += 1
-            place = place + (ankle - place) * max(1 / self._count[n], 1 - float(np.exp(-step / _CAUSAL.mean_s)))
+            place = place + (ankle - place) * max(1 / self._count[n], 1 - float(np.exp(-step / limits.mean_s)))
             self._place[n], self._share[n] = place, 1.
         else:
             self._share[n] = max(self._share[n] - step / _EASE_S, 0.)

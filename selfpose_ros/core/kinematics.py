@@ -50,9 +50,10 @@ def _angles() -> tuple[Angle, ...]:
                                   'arm': ('elbow', ('shoulder', 'upper_arm', 'forearm'))}.items():
         joint, upper, lower = names
         for s, sign in (('l', 1), ('r', -1)):
-            swing = rad(-40, 135) if limb == 'leg' else rad(-80, 190)
-            side = rad(-45, 75) if limb == 'leg' else rad(-70, 90)
-            turn = rad(-60, 60) if limb == 'leg' else rad(-110, 100)
+            # an arm reaches every direction: overhead and sideways its flexion and its turn go all the way round
+            swing = rad(-40, 135) if limb == 'leg' else rad(-180, 180)
+            side = rad(-45, 75) if limb == 'leg' else rad(-90, 90)
+            turn = rad(-60, 60) if limb == 'leg' else rad(-180, 180)
             out += [
                 Angle(f'{s}_{joint}_flexion', (0, -1, 0), *swing, 'pelvis' if limb == 'leg' else 'torso',
                       f'{s}_{joint}_flexion_link'),

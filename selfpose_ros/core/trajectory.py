@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
+from .banded import Bands, inverse_diagonal, second_difference
 from .body import MIRROR_BONE
 from .rig.bundle import BundleProblem, BundleState, linearise
 from .rig.swaps import renamed
@@ -64,18 +65,11 @@ class Trajectory:
     problem: BundleProblem
 
 
-class _Bands:
-    """Lower banded storage of a symmetric matrix of N blocks of 51, coupled over two blocks."""
+class _Bands(Bands):
+    """Of 17 joints."""
 
     def __init__(self, n: int) -> None:
-        self.n = n
-        self.ab = np.zeros((2 * _N3 + 1, n * _N3))
-        self.view = self.ab.reshape(2 * _N3 + 1, n, _N3)
-
-    def add_diagonal_blocks(self, H: Array) -> None:
-        """H (N, 51, 51)."""
-        for o in range(_N3):
-            self.view[o, :, :_N3 - o] += np.einsum('nii->ni', H[:, o:, :_N3 - o])
+        super().__init__(n, _N3)
 
     def add_next(self, off: Array) -> None:
         """Off (N-1, 17, 3, 3): rows of block n+1, columns of block n, joint by joint."""
@@ -83,19 +77,6 @@ class _Bands:
         for a in range(3):
             for b in range(3):
                 view[_N3 + a - b, :-1, :, b] += off[:, :, a, b]
-
-    def add_stencil(self, coef: list[Array], q: Array) -> None:
-        """Second differences with coefficients (N-2,) each and weights q (N-2, 51)."""
-        m = self.n - 2
-        for i in range(3):
-            for k in range(i + 1):
-                self.view[_N3 * (i - k), k:m + k] += (coef[i] * coef[k])[:, None] * q
-
-
-def _stencil(stamp: Array) -> list[Array]:
-    """Coefficients of the second derivative on a grid of uneven steps, (N-2,) each, 1/s^2."""
-    h0, h1 = np.diff(stamp)[:-1], np.diff(stamp)[1:]
-    return [2 / (h0 * (h0 + h1)), -2 / (h0 * h1), 2 / (h1 * (h0 + h1))]
 
 
 def estimate_trajectory(
@@ -112,7 +93,7 @@ def estimate_trajectory(
     model = model or MotionModel()
     s, p = state, problem
     pair_len = np.r_[s.bones, np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))]
-    coef = _stencil(stamp)
+    coef = second_difference(stamp)
     work = _Work(model, coef, pair_len, problem.bone_sigma)
     for i in range(rounds):
         if correct_sides and i in (1, 3):
@@ -210,39 +191,5 @@ class _Work:
 
     def uncertainty(self, s: BundleState, p: BundleProblem) -> Array:
         """Posterior standard deviation per joint (N, 17) with the cameras held."""
-        var = _inverse_diagonal(self.system(s, p)[0], len(s.X))
+        var = inverse_diagonal(self.system(s, p)[0], len(s.X), _N3)
         return np.sqrt(np.maximum(var, 0).reshape(*s.X.shape).mean(-1))
-
-
-def _inverse_diagonal(ab: Array, n: int) -> Array:
-    """Diagonal (n * 51,) of the inverse of the banded matrix: block tridiagonal in pairs of instants, by elimination
-    from both ends (the marginal of a pair is what both sides leave of it).
-    """
-    pad = n % 2
-    size, m = 2 * _N3, (n + pad) // 2
-    full = np.zeros((2 * _N3 + 1, m * size))
-    full[:, :ab.shape[1]] = ab
-    if pad:
-        full[0, ab.shape[1]:] = 1.
-    D = np.zeros((m, size, size))
-    off = np.zeros((m, size, size))                                    # rows of pair i+1, columns of pair i
-    view = full.reshape(2 * _N3 + 1, m, size)
-    for o in range(2 * _N3 + 1):
-        if o < size:
-            at = np.arange(size - o)
-            D[:, at + o, at] = view[o, :, :size - o]
-            D[:, at, at + o] = view[o, :, :size - o]
-        k = np.arange(max(size - o, 0), size)
-        off[:, k + o - size, k] = view[o][:, k]
-    left = np.empty_like(D)
-    left[0] = D[0]
-    for i in range(1, m):
-        left[i] = D[i] - off[i - 1] @ np.linalg.solve(left[i - 1], off[i - 1].T)
-    out = np.empty((m, size))
-    right = D[-1]
-    out[-1] = np.diag(np.linalg.inv(left[-1]))
-    for i in range(m - 2, -1, -1):
-        gone = off[i].T @ np.linalg.solve(right, off[i])
-        out[i] = np.diag(np.linalg.inv(left[i] - gone))
-        right = D[i] - gone
-    return out.ravel()[:n * _N3]

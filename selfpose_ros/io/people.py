@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.angle_trajectory import angle_trajectory
 from ..core.angles import AngleTracker, JointAngles
 from ..core.kinematics import Body
 from ..core.observation import Skeleton3D
@@ -69,14 +70,13 @@ def rate_of(stamp: Array) -> float:
 def angles_of(track: Track) -> tuple[list[JointAngles | None], Body]:
     """Joint angles at every instant (None = not known), and the measures of the body.
 
-    They are told for one body: the measures are averaged first, and the angles found with them.
+    They are those of one body: its measures are averaged first, the angles found with them and smoothed both ways.
     """
     tracker = AngleTracker()
     for skeleton in _skeletons(track):
         if skeleton is not None:
             tracker.update(skeleton)
-    tracker.hold()
-    return [None if s is None else tracker.update(s) for s in _skeletons(track)], tracker.body
+    return angle_trajectory(list(_skeletons(track)), tracker.body), tracker.body
 
 
 def _skeletons(track: Track) -> Iterator[Skeleton3D | None]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from test_bundle import exact
 
 from selfpose_ros.core import trajectory
+from selfpose_ros.core.banded import inverse_diagonal, second_difference
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
 from selfpose_ros.core.trajectory import MotionModel, estimate_trajectory
@@ -47,7 +48,7 @@ def started(s: BundleState, size: float = .03, seed: int = 0) -> BundleState:
 
 def work(p: BundleProblem, s: BundleState, stamp: Array, model: MotionModel) -> trajectory._Work:
     hips = np.median(np.linalg.norm(s.X[:, 1] - s.X[:, 4], axis=-1))
-    return trajectory._Work(model, trajectory._stencil(stamp), np.r_[s.bones, hips], p.bone_sigma)
+    return trajectory._Work(model, second_difference(stamp), np.r_[s.bones, hips], p.bone_sigma)
 
 
 @pytest.mark.parametrize('n', [3, 4, 7])
@@ -56,7 +57,7 @@ def test_diagonal_of_the_inverse_is_that_of_the_dense_inverse(n: int) -> None:
     p, s, stamp = problem(n, noise_px=2.)
     ab = work(p, s, stamp, MotionModel()).system(s, p)[0]
     full = np.diag(np.linalg.inv(dense(ab)))
-    assert np.abs(trajectory._inverse_diagonal(ab, n) / full - 1).max() < 1e-11
+    assert np.abs(inverse_diagonal(ab, n, 51) / full - 1).max() < 1e-11
 
 
 def cost(p: BundleProblem, s: BundleState, stamp: Array, rho: float, w: trajectory._Work) -> float:
