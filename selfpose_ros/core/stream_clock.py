@@ -113,6 +113,14 @@ class StreamClock:
             self._stay(view.camera)
         return Admission((view,)) if self._take(view, c) else Admission()
 
+    def set_anew(self, camera: str) -> None:
+        """Forget what the stamps of a camera showed of its clock."""
+        c = self.cameras.get(camera)
+        if c is not None:
+            c.forget()
+            c.ahead, c.note = None, ''
+            self._pending = [v for v in self._pending if v.camera != camera]
+
     def settle(self) -> Admission:
         """At the end of a stream: views of another time that nobody contradicted are good."""
         return self._switch(self._pending[-1].stamp) if self._pending and not self._stayed else Admission()
@@ -141,7 +149,7 @@ class StreamClock:
         if not others or ahead <= 0 or ahead - others[(len(others) - 1) // 2] <= self._agree_s:
             return False
         camera.note = (f'its clock is {ahead:.2f} s ahead of this host and of the other cameras; its views are '
-                       'left out until the clocks are synchronised (chrony, PTP)')
+                       'left out until the clocks are synchronised (chrony, PTP), or correct_clocks is set')
         camera.forget()
         return True
 

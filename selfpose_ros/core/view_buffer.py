@@ -114,6 +114,10 @@ class ViewBuffer:
             out += self._ready()
         return out
 
+    def set_anew(self, camera: str) -> None:
+        """The next views of this camera are of another clock, or of the same one put right."""
+        self._clock.set_anew(camera)
+
     def poll(self, now_s: float) -> list[MultiView]:
         """Instants that have waited long enough at host time `now_s`, s (the clock given to `add`)."""
         self._clock.now = now_s

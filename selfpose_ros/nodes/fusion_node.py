@@ -123,7 +123,7 @@ class FusionNode(SwappingNode[FusionSettings]):
         self._outputs.open()
         self._worker = FusionWorker(ViewBufferConfig(max_wait_s=s.max_wait_s),
                                     partial(self._make_estimator or self._estimator, self._config), self._start_rig,
-                                    self._publish, self._failed, self.now_s, s.max_age_s)
+                                    self._publish, self._failed, self.now_s, s.max_age_s, s.correct_clocks)
         for name in dict.fromkeys((*self._local, *s.cameras)):
             self._add_camera(name)
         self._look()
@@ -291,7 +291,7 @@ class FusionNode(SwappingNode[FusionSettings]):
             entries += self._outputs.entries()
         if worker is not None:
             entries += [camera_entry(source, worker.streams.get(name), worker.status.cameras.get(name),
-                                     self.settings, self.starting, worker.findings)
+                                     self.settings, self.starting, worker.findings, worker.clocks.get(name, ''))
                         for name, source in inputs.items()]
         return entries
 

@@ -63,16 +63,20 @@ def fusion_entry(worker: FusionWorker | None, inputs: Sequence[KeypointsInput], 
 
 
 def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: CameraStatus | None,
-                 settings: FusionSettings, starting: bool = False, findings: Sequence[Finding] = ()) -> Entry:
+                 settings: FusionSettings, starting: bool = False, findings: Sequence[Finding] = (),
+                 clock: str = '') -> Entry:
     """The state of one camera's keypoints.
 
     Args:
         stream: what the view buffer knows.  status: what the estimator knows; None = nothing yet.
         starting: that nothing comes yet is no fault.
         findings: of the check of all views.
+        clock: what was done with the camera's clock; '' = nothing.
     """
     found = [f for f in findings if source.name in f.cameras]
     level, state, message = _camera_state(source, stream, status, settings, starting, found)
+    if clock:
+        level, state, message = max(level, WARN), f'{state}, clock put right', f'{message}; {clock}'
     views = source.views.values()
     return Entry(f'camera {source.name}', level, state, message, {
         'topic': source.topic or 'this process', 'views_per_s': source.views.rate_hz(), 'age_s': source.age_s,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.check import Finding, ViewCheck
+from ..core.clock_correction import ClockCorrection
 from ..core.estimator import EstimatorStatus
 from ..core.observation import MultiView, Skeleton3D, View2D
 from ..core.rig import Rig
@@ -66,6 +67,7 @@ class FusionWorker:
         failed: called with what the estimator (a defect) or `deliver` raised; the estimator then begins anew
             with the rig it had.
         now_s: the node's clock; 0 = simulated time that has not begun: then the stamps alone count.
+        correct_clocks: stamps of cameras whose clocks are off are put right, see `core.clock_correction`.
         max_age_s: results older than this are not delivered, and instants not even fused; 0 = all are.
 
     Attributes:
@@ -75,12 +77,13 @@ class FusionWorker:
         skipped: instants and views left out because the estimator was behind.
         late: one event per result that was older than `max_age_s` when it could have been handed on, and was not.
         epochs: how often time began anew (clock jumped back, bag looped).
+        clocks: by camera whose clock is put right: a sentence on that.
         findings: what is wrong with what the cameras deliver, as a recording of it would be checked.
     """
 
     def __init__(self, config: ViewBufferConfig, make_estimator: Callable[[Rig | None], Any], rig: Rig | None,
                  deliver: Callable[[Result], None], failed: Callable[[Exception], None],
-                 now_s: Callable[[], float], max_age_s: float = 0.) -> None:
+                 now_s: Callable[[], float], max_age_s: float = 0., correct_clocks: bool = False) -> None:
         self._make = make_estimator
         self._deliver, self._failed = deliver, failed
         self._now: Callable[[], float | None] = lambda: now_s() or None
@@ -91,8 +94,10 @@ class FusionWorker:
         self.instants, self.skipped, self.epochs = Meter(), 0, 0
         self.streams: Mapping[str, CameraStream] = {}
         self.findings: tuple[Finding, ...] = ()
+        self.clocks: Mapping[str, str] = {}
         self._check = ViewCheck(_CHECK_WINDOW)
         self._buffer = ViewBuffer(config)
+        self._clocks = ClockCorrection() if correct_clocks else None
         # an instant may wait for a camera, and must not be late for that alone
         self._fresh = Freshness(max(max_age_s, 2 * config.max_wait_s) if max_age_s else 0.)
         self._views: deque[tuple[View2D, float, float | None]] = deque()
@@ -184,7 +189,8 @@ class FusionWorker:
 
     def _step(self, views: deque[tuple[View2D, float, float | None]]) -> None:
         due: list[MultiView] = []
-        for view, received, arrival_s in views:
+        for came, received, arrival_s in views:
+            view = self._in_time(came, arrival_s)
             # both clocks as of now: the view may have waited here
             self._fresh.observe(view.stamp, received, self._now())
             self._received[view.camera, view.stamp] = received
@@ -207,6 +213,15 @@ class FusionWorker:
                 begin = time.monotonic()
                 self._fuse(instant, received)
                 self._takes += _SMOOTH * (time.monotonic() - begin - self._takes)
+
+    def _in_time(self, view: View2D, arrival_s: float | None) -> View2D:
+        if self._clocks is None or arrival_s is None:
+            return view
+        view, changed = self._clocks.correct(view, arrival_s)
+        if changed:
+            self._buffer.set_anew(view.camera)
+            self.clocks = {c: self._clocks.sentence(c) for c in self._clocks.offset_s}
+        return view
 
     def _kept(self) -> float:
         """Share of the longest age that fusing will take: an instant that would be late by then is not begun.
