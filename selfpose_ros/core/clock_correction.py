@@ -25,7 +25,7 @@ __all__ = ['ClockCorrection']
 _KEPT_S, _ENOUGH_S = 12., 6.
 #: clocks nearer than this are left to the rig's own clock offsets; what a way may take at most, s
 _AGREE_S, _WAY_S = .15, .5
-#: clocks are looked at again after this, and after this where that tells nothing, s; so many views show that one was set
+#: clocks are looked at again after this, after this where that tells nothing, s; so many views show that one was set
 _EVERY_S, _SELDOM_S, _SET_ANEW = 2., 60., 15
 #: cameras that agree with the reference and are asked, too: the cost grows with the pairs
 _WITNESSES = 2
@@ -109,7 +109,7 @@ class ClockCorrection:
             self._pause = _EVERY_S
             return
         # a slow way stays one: it is asked less and less often
-        self._pause = min(2 * self._pause, _SELDOM_S)
+        self._pause = min(1.5 * self._pause, _SELDOM_S)
         agree = [c for c in ahead if abs(ahead[c] - base) <= _AGREE_S and c != reference]
         about = {**dict.fromkeys((reference, *agree[:_WITNESSES]), 0.), **{c: ahead[c] - base for c in unknown}}
         tracks = tracks_of_views(v for c in about for v, _ in self._views[c])

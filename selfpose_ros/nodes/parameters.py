@@ -125,7 +125,7 @@ class FusionSettings:
                             high=5.)
     correct_clocks: bool = _of(
         False, 'Stamps of cameras on hosts whose clocks are more than 0.15 s off are put right by how people move, '
-        'within some 8 s of movement in the sight of all; false: such a camera is named, and left out.')
+        'within some 10 s of movement in the sight of all; false: such a camera is named, and left out.')
     person_height_m: float = _of(
         0., 'Standing height of the person that is seen, which sets the metric scale; 0 = not known.', unit='m',
         low=0., high=2.5)

@@ -20,7 +20,7 @@ FPS = 15.
 
 @functools.cache
 def frames(style: str = 'walk') -> tuple[MultiView, ...]:
-    return tuple(frames_of(observe(walker(14., FPS, 3, style)[:, None], ring_rig(4, 3), FPS, 3)))
+    return tuple(frames_of(observe(walker(15., FPS, 3, style)[:, None], ring_rig(4, 3), FPS, 3)))
 
 
 def arriving(off: Mapping[str, float], way: Mapping[str, float], style: str = 'walk') -> Iterator[tuple[View2D, float]]:
@@ -38,7 +38,7 @@ def test_clocks_that_are_off_are_found_by_how_people_move(off: dict[str, float])
     clocks = ClockCorrection()
     for view, came in arriving(off, {'cam2': .1}, 'exercise'):
         right, _ = clocks.correct(view, came)
-        if came > 8.5:
+        if view.camera in clocks.offset_s or view.camera not in off:
             assert abs(right.stamp - (view.stamp - off.get(view.camera, 0.))) < .04, view.camera
     assert set(clocks.offset_s) == set(off)
     for camera, by in off.items():
