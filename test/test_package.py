@@ -115,10 +115,10 @@ def test_every_ros_package_that_is_imported_is_declared(manifest: ElementTree.El
     assert ros <= declared
 
 
-def test_one_environment_never_holds_two_opencvs(setup_arguments: dict[str, Any]):
+def test_we_ask_for_one_opencv_and_for_ros_wheels_of_one_distribution(setup_arguments: dict[str, Any]):
     groups = [setup_arguments['install_requires'], *setup_arguments['extras_require'].values()]
     wanted = {re.split(r'[<>=\[]', r)[0] for group in groups for r in group}
-    assert {w for w in wanted if w.startswith('opencv')} == {'opencv-contrib-python'}
+    assert {w for w in wanted if w.startswith('opencv')} == {'opencv-python-headless'}
     ros = [r for r in setup_arguments['extras_require']['ros'] if r.startswith(('ros-', 'cv-bridge'))]
     assert ros and all('==' in r for r in ros), 'an unpinned ROS wheel pulls libraries of another distribution'
 

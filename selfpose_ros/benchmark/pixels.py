@@ -107,7 +107,7 @@ class Pixels:
 
 
 def _by_itself(camera: str, network: Pose2D) -> tuple[Callable[[bytes, float], Any], Callable[[Any], View2D]]:
-    views = ViewMap(network.joint_names)
+    views = ViewMap.of(network)
 
     def view(given: tuple[bytes, float]) -> View2D:
         jpeg, stamp = given

@@ -90,6 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
     parser.add_argument('--data', type=Path, metavar='PATH', help='recordings that come with 3D joints, see above')
     parser.add_argument('--people', type=_count, metavar='N', help='1 to 4 people in rendered rooms, see above')
+    parser.add_argument('--far', type=_factor, metavar='X',
+                        help='factor on the distances of the cameras of --people: people are small (default: 1)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='option of a 2D network with --people, for instance detect_every=2; again for more')
     parser.add_argument('--every', type=_count, metavar='N',
@@ -115,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..core.correction import CorrectionConfig
-    from ..inference.errors import BackendUnavailable
+    from ..inference.errors import BackendUnavailable, InputError
     from ..inference.lifter import Lifter
     from ..io.motion_capture import read_motion
     from ..models.store import open_model
@@ -123,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
         return _of_keypoints(Path(args.model), args)
     if args.people is not None:
         return _in_rooms(args)
+    if args.far is not None:
+        raise InputError('evaluate: --far moves the cameras of --people N away; give both')
     _check(args)
     try:
         from selfpose_training.evaluation.lifter import evaluate
@@ -237,17 +241,23 @@ def _in_rooms(args: argparse.Namespace) -> int:
     if given:
         raise InputError(f'{args.model}: --people has rooms and people of its own; leave out {", ".join(given)}')
     make = partial(make_pose2d, args.model, **options_of(args.model_option))
-    make().close()                                         # what is wrong with it is told before anything is rendered
+    network = make()                                       # what is wrong with it is told before anything is rendered
+    accuracy, far = network.accuracy, 1. if args.far is None else args.far
+    network.close()
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress)
-    told = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, **found.to_dict()}
+        found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy)
+    told = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, **found.to_dict()}
+    c = found.check
+    card = 'its card has no accuracy; selfpose model calibrate measures one' if c is None else (
+        f'by its card {c.within_1:.1f} % of the errors along an axis are within 1 sigma and {c.within_2:.1f} % within '
+        f'2 (Gaussian: 68.3 and 95.4); median error {c.ratio:.2f} of the predicted')
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else '\n'.join([
         f'{args.model}: {found.pictures} pictures of rooms with {args.people} people, seed {args.seed}; {found.people} '
         f'times somebody is to be seen, {found.size_px:.0f} px tall at the median', '',
         f'found: {found.recall:.1f} % of them; {found.precision:.1f} % of what was found is somebody', '',
         'confidence   sigma, % of the height   px of it   further off than 3 sigma', *(
             f'{b.confidence:10.2f}{100 * b.sigma:25.2f}{b.sigma * found.size_px:11.1f}{b.astray:27.1%}'
-            for b in found.bins), '']))
+            for b in found.bins), '', card, '']))
     sys.stdout.flush()
     return 0 if found.recall > 0 else 1
 

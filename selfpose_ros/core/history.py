@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Intrinsics
+from .noise import Accuracy
 from .person_view import Lenses, Row, through
 from .resample import move_in_time
 from .rig.largest import saw_enough
@@ -40,6 +41,7 @@ class History:
         self._rows: list[_Row] = []
         self.image_size: dict[str, tuple[int, int]] = {}
         self.intrinsics: dict[str, Intrinsics | None] = {}
+        self.accuracy: dict[str, Accuracy | None] = {}      # of the confidences, see `View2D`
         self.seen = 0                                       # rows ever added
 
     def __len__(self) -> int:
@@ -73,6 +75,7 @@ class History:
                 self.drop(camera)                           # the camera changed its resolution: old pixels mean nothing
             kept[camera] = view
             self.image_size[camera], self.intrinsics[camera] = view.image_size, view.intrinsics
+            self.accuracy[camera] = view.accuracy
         if not kept:
             return
         self._rows.append(_Row(stamp, kept))
@@ -88,11 +91,13 @@ class History:
         if before == np.inf:
             self.image_size.pop(camera, None)
             self.intrinsics.pop(camera, None)
+            self.accuracy.pop(camera, None)
 
     def clear(self) -> None:
         self._rows.clear()
         self.image_size.clear()
         self.intrinsics.clear()
+        self.accuracy.clear()
 
     def newest(self, n: int, lenses: Lenses | None = None) -> list[tuple[float, Row]]:
         """The newest rows, oldest first: stamp and views, undistorted by the lenses of a rig."""
@@ -102,9 +107,10 @@ class History:
         """All rows as arrays for a solve, views brought to the rows' stamps; pixels as they were given."""
         cams = cameras or self.cameras
         rows = [r for r in self._rows if r.stamp >= since]
-        return tracks_from_rows([(r.stamp, through(r.views, {})) for r in rows], cams,
-                                np.array([self.image_size[c] for c in cams]),
-                                tuple(self.intrinsics.get(c) for c in cams))
+        tracks = tracks_from_rows([(r.stamp, through(r.views, {})) for r in rows], cams,
+                                  np.array([self.image_size[c] for c in cams]),
+                                  tuple(self.intrinsics.get(c) for c in cams))
+        return replace(tracks, accuracy=tuple(self.accuracy.get(c) for c in cams))
 
 
 def tracks_from_rows(rows: Sequence[tuple[float, Row]], cameras: tuple[str, ...],

@@ -12,6 +12,7 @@ import numpy as np
 
 from .camera import Intrinsics
 from .errors import ObservationError
+from .noise import Accuracy
 from .skeleton import named_joints
 
 __all__ = ['KeypointsText', 'read_keypoints_text']
@@ -29,6 +30,7 @@ class KeypointsText:
 
     Attributes:
         joint_names: (J,) the columns, in any spelling.  image_size: (w, h) px.
+        accuracy: of the confidences, as in `View2D`; None = not said.
         intrinsics: None = not calibrated.  model, device: what made the keypoints, '' = not said.
     """
 
@@ -37,6 +39,7 @@ class KeypointsText:
     intrinsics: Intrinsics | None = None
     model: str = ''
     device: str = ''
+    accuracy: Accuracy | None = None
 
 
 def read_keypoints_text(text: str) -> KeypointsText:
@@ -60,9 +63,9 @@ def read_keypoints_text(text: str) -> KeypointsText:
     if missing:
         raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}; {_ASK}')
     size = _size(data['image_size'])
-    return KeypointsText(_names(data['joint_names']), size, _intrinsics(data, size),
-                         *(v[:_LONGEST_NAME] if isinstance(v, str) else ''
-                           for v in (data.get('model'), data.get('device'))))
+    model, device = (v[:_LONGEST_NAME] if isinstance(v, str) else '' for v in (data.get('model'), data.get('device')))
+    return KeypointsText(_names(data['joint_names']), size, _intrinsics(data, size), model, device,
+                         _accuracy(data.get('accuracy')))
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -100,6 +103,19 @@ def _intrinsics(data: Mapping[str, Any], size: tuple[int, int]) -> Intrinsics | 
     except OverflowError as error:
         raise ObservationError('K or distortion holds a number with hundreds of digits; send what the camera was '
                                'calibrated to, or null') from error
+
+
+def _accuracy(value: Any) -> Accuracy | None:
+    if value is None:
+        return None
+    lists = [value.get(key) for key in ('confidence', 'sigma')] if isinstance(value, Mapping) else []
+    if not lists or not all(isinstance(x, list) and len(x) <= _MOST_JOINTS and all(map(_is_number, x)) for x in lists):
+        raise ObservationError(f'accuracy is {_shown(value)}, must hold the lists confidence and sigma, or be null')
+    try:
+        return Accuracy(tuple(lists[0] or ()), tuple(lists[1] or ()))
+    except OverflowError as error:
+        raise ObservationError('accuracy holds a number with hundreds of digits; send what the network was measured '
+                               'to have, or null') from error
 
 
 def _is_number(value: Any) -> bool:

@@ -126,7 +126,7 @@ def lifted_model(tracks: Tracks, height_m: float, old: RigModel | None = None) -
     assert tracks.lifted is not None and tracks.lifted_sigma is not None
     seen = np.isfinite(tracks.lifted).all((-1, -2))
     bones = BONE_PRIOR_M * ((height_m or STATURE_PRIOR_M) / STATURE_PRIOR_M)
-    p = problem_of(tracks, NoiseModel.prior(tracks.image_size))
+    p = problem_of(tracks, tracks.prior)
     cameras = p.unposed
     found = lifted_rig(tracks.lifted, tracks.lifted_sigma, cameras.rays(p.kp), cameras.ray_weight(p.sigma), bones)
     if found is None and len(tracks.cameras) > 1:
@@ -173,7 +173,7 @@ def _model_from_lifted(found: LiftedRig, tracks: Tracks, bones: Array, level: in
     guessed = len(names) == 1 and (known[0] is None or known[0].source != 'known')
     return RigModel(
         names, Cameras(R, t, focal, centre), tracks.image_size, *_lenses(known), bones,
-        NoiseModel.prior(tracks.image_size), level, 0., found.sigma_deg, np.zeros(len(names)),
+        tracks.prior, level, 0., found.sigma_deg, np.zeros(len(names)),
         World(Ra.T, -Ra.T @ ta, 15.), scale, float(tracks.stamp[-1]), lifted=True,
         depth_sigma=FOCAL_PRIOR[1] if guessed else 0.,
         origin=keep.origin if common and keep is not None else np.array([0., 0., .9]))

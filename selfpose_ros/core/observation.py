@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .camera import Intrinsics
 from .errors import ObservationError
+from .noise import Accuracy
 
 __all__ = ['View2D', 'MultiView', 'Skeleton3D', 'LEVEL_NAMES']
 
@@ -34,6 +35,7 @@ class View2D:
         depth: (P, 17) how far a joint lies behind the pelvis, along the ray to the pelvis, in lengths of the line from
             pelvis to thorax; NaN = not known. None: the 2D network tells no depths.
         depth_sigma: (P, 17) standard deviation of such a joint's place in 3D, per axis, in that unit.
+        accuracy: what error goes with the confidences, as the network's card has it; None: not known.
     """
 
     camera: str
@@ -45,6 +47,7 @@ class View2D:
     intrinsics: Intrinsics | None = None
     depth: Array | None = None
     depth_sigma: Array | None = None
+    accuracy: Accuracy | None = None
 
     def __post_init__(self) -> None:
         kp, conf = np.array(self.keypoints, float), np.array(self.confidence, float)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Intrinsics, undistort
+from .noise import Accuracy
 from .observation import MultiView, View2D
 
 __all__ = ['Detections', 'Lenses', 'Lifted', 'PersonView', 'Row', 'through']
@@ -33,6 +34,7 @@ class PersonView:
         lifted: what a lifter made of it; None: it was not asked, or the view is carried without (`LiftedViews`).
         given: (17, 2) px as solving a rig needs them: without the distortion that is known from elsewhere, with the one
             that a rig has found; None = as `keypoints`.
+        accuracy: of the confidences, as in `View2D`.
     """
 
     camera: str
@@ -47,6 +49,7 @@ class PersonView:
     depth_sigma: Array | None = None
     lifted: Lifted | None = None
     given: Array | None = None
+    accuracy: Accuracy | None = None
 
     @property
     def raw(self) -> Array:
@@ -115,7 +118,8 @@ class Detections:
                 -1 if numbers is None else int(numbers[k]),
                 None if seen.depth is None else seen.depth[k],
                 None if seen.depth_sigma is None else seen.depth_sigma[k],
-                given=seen.keypoints[k] if seen.intrinsics is None and seen.camera in found else None)
+                given=seen.keypoints[k] if seen.intrinsics is None and seen.camera in found else None,
+                accuracy=seen.accuracy)
                 for k in range(len(seen.keypoints)))
         return cls(observation.stamp, views, people)
 

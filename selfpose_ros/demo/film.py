@@ -92,7 +92,7 @@ class Film:
 
 def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: float = 12.,
               size: tuple[int, int] = (640, 480), progress: Callable[[str, int, int], None] | None = None,
-              workers: int | None = None, people: int = 1) -> Film:
+              workers: int | None = None, people: int = 1, far: float = 1.) -> Film:
     """Render a person that walks and exercises, or people whose ways cross, seen by cameras on a ring.
 
     The cameras run free: each takes its images at moments of its own, `rate_hz` a second.
@@ -102,6 +102,7 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
         progress: called with (what, done, total).
         workers: processes that render; None = one per core, 0 = none, in this process.
         people: 1 to `MOST_PEOPLE`.
+        far: factor on the cameras' distances, 0.5 to 8.
 
     Raises:
         DemoError: numbers out of range, or a process that renders died.
@@ -111,9 +112,12 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
                         'more, 1 to 60 Hz')
     if not 1 <= people <= MOST_PEOPLE:
         raise DemoError(f'demo: {people} people; use 1 to {MOST_PEOPLE}')
+    if not .5 <= far <= 8:
+        raise DemoError(f'demo: cameras {far:g} times as far away; use 0.5 to 8 times')
+    near = (3.2, 4.5) if people == 1 else (4., 5.)
     # several people take more room than one
     rig = ring_rig(cameras, seed=seed, image_size=size, focal_px=(.75 * size[0], 1.1 * size[0]),
-                   distance_m=(3.2, 4.5) if people == 1 else (4., 5.), height_m=(1., 2.4))
+                   distance_m=(far * near[0], far * near[1]), height_m=(1., 2.4))
     motions = ((walker(seconds + .1, _TRUTH_HZ, seed=seed, style='mixed'),) if people == 1 else
                crossing_walkers(people, seconds + .1, _TRUTH_HZ, seed))
     phase = np.random.default_rng([seed, 41]).uniform(0, 1, cameras)
@@ -166,6 +170,6 @@ def _render(piece: _Piece) -> tuple[int, int, list[bytes]]:
         picture = eye.image([p.at(time_s) for p in people], LOOKS)
         ok, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not ok:
-            raise DemoError('demo: OpenCV cannot write JPEG; install opencv-contrib-python')
+            raise DemoError('demo: OpenCV cannot write JPEG; install opencv-python-headless')
         out.append(data.tobytes())
     return c, seed[2], out

@@ -144,7 +144,7 @@ class Observer:
         now = time.time()
         view = view_of(cloud, self._info[camera], f'/{camera}/keypoints')
         shifted = View2D(camera, self._since_start(view.stamp), view.keypoints, view.confidence, view.image_size,
-                         view.person)
+                         view.person, accuracy=view.accuracy)
         with self.record.lock:
             self.record.views.setdefault(camera, []).append(shifted)
             self.record.view_latency_s.setdefault(camera, []).append(now - view.stamp)

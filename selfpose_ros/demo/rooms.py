@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.camera import project
+from ..core.noise import Accuracy
 from ..core.skeleton import joint_map
 from ..evaluation.detections import DetectionScore, Picture, score_detections
 from ..inference.pose2d.contract import Pose2D
@@ -23,7 +24,8 @@ _RATE_HZ, _CAMERAS = 6., 4
 
 def score_in_rooms(make: Callable[[], Pose2D], people: int, pictures: int, seed: int,
                    progress: Callable[[str, int, int], None] | None = None, workers: int | None = None,
-                   size: tuple[int, int] = (640, 480)) -> DetectionScore:
+                   size: tuple[int, int] = (640, 480), far: float = 1., accuracy: Accuracy | None = None,
+                   bins: int = 8) -> DetectionScore:
     """What a network finds in a film of people whose ways cross.
 
     Args:
@@ -31,13 +33,16 @@ def score_in_rooms(make: Callable[[], Pose2D], people: int, pictures: int, seed:
         people: 1 to 4.  pictures: at least, of four cameras together.  seed: of ways, cameras and noise.
         progress: called with (what, done, total).  workers: processes that render; None = one per core.
         size: (w, h) px of a picture; people get smaller with it.
+        far: factor on the cameras' distances; people get smaller in the same picture.
+        accuracy, bins: see `score_detections`.
 
     Raises:
         DemoError: numbers out of range.
         InferenceError: the network cannot look.
     """
-    film = make_film(_CAMERAS, max(pictures / _CAMERAS / _RATE_HZ, 1.), seed, _RATE_HZ, size, progress, workers, people)
-    return score_detections(found_in(film, make, progress))
+    film = make_film(_CAMERAS, max(pictures / _CAMERAS / _RATE_HZ, 1.), seed, _RATE_HZ, size, progress, workers, people,
+                     far)
+    return score_detections(found_in(film, make, progress), accuracy, bins)
 
 
 def found_in(film: Film, make: Callable[[], Pose2D],

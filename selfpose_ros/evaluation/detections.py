@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, linear_sum_assignment
 
+from ..core.noise import LEAST_SHARE, Accuracy
 from ..core.tracks.distance import person_size
 
-__all__ = ['ConfidenceBin', 'DetectionScore', 'Picture', 'score_detections']
+__all__ = ['AccuracyCheck', 'ConfidenceBin', 'DetectionScore', 'Picture', 'score_detections']
 
 Array = NDArray[np.float64]
 
@@ -23,6 +24,8 @@ _FEWEST, _NEAR = 9, .1
 _LEAST_IN_BIN, _MOST_BINS = 200, 8
 #: median of the length of a 2D Gaussian's error, in its standard deviation along an axis
 _MEDIAN = 1.1774
+#: knots of an accuracy are so far apart, at least
+_APART = .01
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,23 @@ class ConfidenceBin:
 
 
 @dataclass(frozen=True)
+class AccuracyCheck:
+    """Errors against those that an `Accuracy` predicts, in pictures that it was not made of.
+
+    Attributes:
+        within_1, within_2: share of errors along an axis that are below one and two predicted sigmas, %; of Gaussian
+            ones 68.3 and 95.4.
+        ratio: median length of an error over the one that is predicted.
+        ratios: the same of each bin of confidences.
+    """
+
+    within_1: float
+    within_2: float
+    ratio: float
+    ratios: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class DetectionScore:
     """Figures over all pictures; NaN where there is nothing to count.
 
@@ -65,6 +85,7 @@ class DetectionScore:
         pictures, people: how many; people who show half of their joints or more.
         recall: share of them found, %.  precision: share of what is found that is somebody, shown little or not, %.
         size_px: median size of those people.  bins: from low to high confidence.
+        check: of the accuracy that was given; None = none was.
     """
 
     pictures: int
@@ -73,33 +94,62 @@ class DetectionScore:
     precision: float
     size_px: float
     bins: tuple[ConfidenceBin, ...]
+    check: AccuracyCheck | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """What error goes with a confidence, as the bins have it; None: there are none.
 
-def score_detections(pictures: Iterable[Picture]) -> DetectionScore:
-    """Match found with true people in each picture, and count."""
+        Bins of about one confidence, as those of a network that is nearly always sure, become one knot.
+        """
+        knots: list[list[ConfidenceBin]] = []
+        for b in self.bins:
+            if knots and b.confidence - knots[-1][0].confidence < _APART:
+                knots[-1].append(b)
+            else:
+                knots.append([b])
+        if not knots:
+            return None
+
+        def mean(which: list[ConfidenceBin], name: str) -> float:
+            return float(np.average([getattr(b, name) for b in which], weights=[b.joints for b in which]))
+
+        # so many digits as are measured
+        return Accuracy(tuple(round(min(mean(k, 'confidence'), 1.), 3) for k in knots),
+                        tuple(float(f'{max(mean(k, "sigma"), LEAST_SHARE):.3g}') for k in knots))
+
+
+def score_detections(pictures: Iterable[Picture], accuracy: Accuracy | None = None,
+                     bins: int = _MOST_BINS) -> DetectionScore:
+    """Match found with true people in each picture, and count.
+
+    Args:
+        accuracy: to be checked; None = none.
+        bins: of confidences, at most.
+    """
     counts = np.zeros(5, int)                              # pictures, people, found of them, found, found and somebody
     sizes: list[float] = []
     confidence: list[Array] = [np.zeros(0)]
-    error: list[Array] = [np.zeros(0)]
+    error: list[Array] = [np.zeros((0, 2))]
     for p in pictures:
         size = person_size(p.true, np.ones(p.true.shape[:2]))
         wanted = p.visible.sum(-1) >= _FEWEST
         who, which = _matched(p, size)
         counts += [1, wanted.sum(), wanted[who].sum(), len(p.found), len(which)]
         sizes += size[wanted].tolist()
-        off = np.linalg.norm(p.found[which] - p.true[who], axis=-1) / size[who, None]
-        known = p.visible[who] & (p.confidence[which] > 0) & np.isfinite(off)
+        off = (p.found[which] - p.true[who]) / size[who, None, None]
+        known = p.visible[who] & (p.confidence[which] > 0) & np.isfinite(off).all(-1)
         confidence.append(p.confidence[which][known])
         error.append(off[known])
     n, people, recalled, found, right = counts.tolist()
     return DetectionScore(n, people, 100 * recalled / people if people else np.nan,
                           100 * right / found if found else np.nan,
                           float(np.median(sizes)) if sizes else np.nan,
-                          _bins(np.concatenate(confidence), np.concatenate(error)))
+                          *_bins(np.concatenate(confidence), np.concatenate(error), accuracy, bins))
 
 
 def _matched(p: Picture, size: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,12 +167,20 @@ def _matched(p: Picture, size: Array) -> tuple[NDArray[np.int64], NDArray[np.int
     return who[near], which[near]
 
 
-def _bins(confidence: Array, error: Array) -> tuple[ConfidenceBin, ...]:
-    if len(error) < _LEAST_IN_BIN:
-        return ()
-    parts = np.array_split(np.argsort(confidence, kind='stable'), min(len(error) // _LEAST_IN_BIN, _MOST_BINS))
+def _bins(confidence: Array, vector: Array, accuracy: Accuracy | None,
+          most: int) -> tuple[tuple[ConfidenceBin, ...], AccuracyCheck | None]:
+    if len(vector) < _LEAST_IN_BIN:
+        return (), None
+    error = np.linalg.norm(vector, axis=-1)
+    parts = np.array_split(np.argsort(confidence, kind='stable'), min(len(error) // _LEAST_IN_BIN, most))
     sigma = np.array([np.median(error[k]) for k in parts]) / _MEDIAN
     sigma = np.exp(isotonic_regression(np.log(np.maximum(sigma, 1e-6)), weights=[len(k) for k in parts],
                                        increasing=False).x)
-    return tuple(ConfidenceBin(float(confidence[k].mean()), len(k), float(s), float((error[k] > 3 * s).mean()))
+    bins = tuple(ConfidenceBin(float(confidence[k].mean()), len(k), float(s), float((error[k] > 3 * s).mean()))
                  for k, s in zip(parts, sigma, strict=True))
+    if accuracy is None:
+        return bins, None
+    told = accuracy.share(confidence)
+    axes, length = np.abs(vector) / told[:, None], error / told / _MEDIAN
+    return bins, AccuracyCheck(100 * float((axes < 1).mean()), 100 * float((axes < 2).mean()),
+                               float(np.median(length)), tuple(float(np.median(length[k])) for k in parts))

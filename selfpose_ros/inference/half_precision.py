@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..models.card import CARD, HALF, sha256_of
+from ..models.card import HALF, sha256_of
+from ..models.card_text import set_on_card
 from ..models.errors import ModelError
 from ..models.store import Model, open_model, verify
 from .errors import BackendUnavailable
@@ -42,7 +42,7 @@ def write_half(model: Model) -> Agreement:
         agreement = _compared(model, part)
         digest = sha256_of(part)
         os.replace(part, target)
-        _on_card(model.folder / CARD, digest)
+        set_on_card(model.folder, _KEY, digest)
         verify(open_model(model.folder.absolute()))
     except OSError as error:
         raise ModelError(f'{model.folder}: cannot be written ({error.strerror or error}); copy the model folder to '
@@ -97,15 +97,3 @@ def _sort(graph: Any) -> None:
         waiting = [n for n in waiting if not known.issuperset(n.output)]
     del graph.node[:]
     graph.node.extend(sorted_ones)
-
-
-def _on_card(card: Path, digest: str) -> None:
-    """Set one line of the card; the rest stays as somebody wrote it."""
-    text = re.sub(rf'^{_KEY}:.*\n?', '', card.read_text(encoding='utf-8'), flags=re.M)
-    part = card.with_name(f'.{CARD}.{os.getpid()}.part')
-    try:
-        part.write_text(f'{text.rstrip()}\n{_KEY}: {digest}\n', encoding='utf-8')
-        os.replace(part, card)
-    finally:
-        with suppress(OSError):
-            part.unlink()

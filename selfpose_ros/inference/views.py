@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.camera import Intrinsics
+from ..core.noise import Accuracy
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
 from .pose2d.contract import People2D, Pose2D
@@ -22,12 +23,21 @@ Image = NDArray[np.uint8]
 class ViewMap:
     """The people of one 2D network as views.
 
+    Args:
+        joint_names: of the network.
+        accuracy: what error goes with its confidences; None: not known.
+
     Raises:
         SkeletonError: the network's joint names do not describe a body.
     """
 
-    def __init__(self, joint_names: Sequence[str]) -> None:
-        self._map = joint_map(joint_names)
+    def __init__(self, joint_names: Sequence[str], accuracy: Accuracy | None = None) -> None:
+        self._map, self._accuracy = joint_map(joint_names), accuracy
+
+    @classmethod
+    def of(cls, network: Pose2D) -> ViewMap:
+        """That of a network."""
+        return cls(network.joint_names, network.accuracy)
 
     def view(self, people: People2D, camera: str, stamp: float, image_size: tuple[int, int],
              intrinsics: Intrinsics | None = None, *, most: int | None = None, min_confidence: float = 0.) -> View2D:
@@ -54,7 +64,7 @@ class ViewMap:
             in_depth, _ = self._map.apply(people.depth, people.confidence)
             depth, depth_sigma = in_depth[best, :, 0], in_depth[best, :, 1]
         return View2D(camera, stamp, keypoints[best], confidence[best], image_size, people.person[best], intrinsics,
-                      depth, depth_sigma)
+                      depth, depth_sigma, self._accuracy)
 
 
 def _nearness(keypoints: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,7 +86,7 @@ class ViewNetwork:
 
     def __init__(self, network: Pose2D) -> None:
         self._network, self.joint_names = network, tuple(network.joint_names)
-        self._views = ViewMap(self.joint_names)
+        self._views = ViewMap.of(network)
 
     def view(self, camera: str, stamp: float, image_bgr: Image, intrinsics: Intrinsics | None = None) -> View2D:
         """The people in an image.

@@ -7,6 +7,7 @@ of time, NaN = this camera gave no image; `image_size (V, 2)` w, h px; `joint_na
 Several people: `keypoints (T, V, D, J, 2)` and `confidence (T, V, D, J)` hold up to D detections of each camera, in
 any order, NaN = no such detection; detections of one number in several cameras need not be the same person.
 Optional: `camera_names (V,)`; `K (V, 3, 3)` px (NaN or K[0, 0] = 0: unknown) and `distortion (V, N)`;
+`accuracy (V, K, 2)`: confidences that rise, and the errors that go with them, see `core.noise.Accuracy`; NaN behind;
 `person (T, V)` or `(T, V, D)` identities, -1 = none: with `(T, V)`, several rows with the same stamps are several
 people of one instant;
 `grouping` = 'stamps' says that the cameras ran free and that rows do not tell what belongs together.
@@ -25,6 +26,7 @@ from ..core.camera import Intrinsics
 from ..core.check import in_pixels
 from ..core.errors import CoreError
 from ..core.image_units import extent
+from ..core.noise import Accuracy
 from ..core.observation import MultiView, View2D
 from ..core.skeleton import JOINTS, joint_map, named_joints
 from .errors import IoError
@@ -67,6 +69,7 @@ class _Arrays:
     starts: tuple[int, ...]
     free: bool
     notes: tuple[str, ...] = ()
+    accuracy: tuple[Accuracy | None, ...] = ()
 
 
 def read_keypoints(path: Path, joints: str | None = None) -> Recording:
@@ -91,7 +94,8 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
             there = np.isfinite(points[first:end, v]).any((2, 3))
             here.append(View2D(
                 a.cameras[v], a.stamps[first, v], points[first:end, v][there], certainty[first:end, v][there],
-                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there], a.intrinsics[v]))
+                (int(a.size[v, 0]), int(a.size[v, 1])), a.person[first:end, v][there], a.intrinsics[v],
+                accuracy=a.accuracy[v] if a.accuracy else None))
         instants.append(row(here, a.cameras))
     return Recording.of(path.stem, a.cameras, (v for i in instants for v in i.views), joint_names=a.names,
                         rows=None if a.free else instants, notes=a.notes)
@@ -108,6 +112,7 @@ def _load(path: Path, joints: str | None) -> _Arrays:
         named = tuple(z.array('camera_names', 'V', text=True)) if 'camera_names' in z else ()
         K = z.array('K', 'V 3 3') if 'K' in z else None
         distortion = z.array('distortion', 'V N') if 'distortion' in z else None
+        accuracy = z.array('accuracy', 'V K 2') if 'accuracy' in z else None
         person = z.array('person', 'T V D' if several else 'T V') if 'person' in z else None
         free = 'grouping' in z and str(z.array('grouping', '', text=True)) == 'stamps'
     if not several:
@@ -134,7 +139,9 @@ def _load(path: Path, joints: str | None) -> _Arrays:
         who = np.where(real, person, -1).astype(np.int64).reshape(who.shape)
     return _Arrays(keypoints, confidence, stamps, size, who, cameras, known, names,
                    _instants(path, stamps, person is not None and not several), free,
-                   () if unit is None else (f'{path.name}: {unit.note}',))
+                   () if unit is None else (f'{path.name}: {unit.note}',),
+                   () if accuracy is None else tuple(
+                       _accuracy(path, c, a) for c, a in zip(cameras, accuracy, strict=True)))
 
 
 def _names(path: Path, z: NpzReader) -> tuple[str, ...]:
@@ -188,6 +195,16 @@ def _intrinsics(path: Path, camera: str, K: Array | None, distortion: Array | No
         raise IoError(f'{path}: camera {camera}: {error}') from error
 
 
+def _accuracy(path: Path, camera: str, rows: Array) -> Accuracy | None:
+    rows = rows[np.isfinite(rows).all(1)]
+    if not len(rows):
+        return None
+    try:
+        return Accuracy(tuple(rows[:, 0]), tuple(rows[:, 1]))
+    except CoreError as error:
+        raise IoError(f'{path}: camera {camera}: {error}') from error
+
+
 def write_keypoints(path: Path, recording: Recording) -> None:
     """Write the views of a recording, in the 17 joints; `read_keypoints` gives the same recording back.
 
@@ -201,6 +218,7 @@ def write_keypoints(path: Path, recording: Recording) -> None:
     stamp, person = np.full((T, V), np.nan), np.full((T, V, D), -1)
     size = np.ones((V, 2), np.int64)
     known: dict[int, Intrinsics] = {}
+    accuracy: dict[int, Accuracy] = {}
     for i, instant in enumerate(instants):
         for view in instant.views:
             v, there = cameras.index(view.camera), slice(len(view.keypoints))
@@ -209,6 +227,8 @@ def write_keypoints(path: Path, recording: Recording) -> None:
             person[i, v, there] = view.person
             if view.intrinsics is not None:
                 known.setdefault(v, view.intrinsics)
+            if view.accuracy is not None:
+                accuracy.setdefault(v, view.accuracy)
     arrays = {'keypoints': keypoints, 'confidence': confidence, 'stamp': stamp, 'image_size': size,
               'joint_names': np.array(JOINTS), 'camera_names': np.array(cameras), 'person': person}
     if D == 1:                                             # what other programs read, too
@@ -218,6 +238,10 @@ def write_keypoints(path: Path, recording: Recording) -> None:
         arrays['distortion'] = np.zeros((V, max(len(k.distortion) for k in known.values())))
         for v, k in known.items():
             arrays['K'][v], arrays['distortion'][v, :len(k.distortion)] = k.K, k.distortion
+    if accuracy:
+        arrays['accuracy'] = np.full((V, max(len(a.sigma) for a in accuracy.values()), 2), np.nan)
+        for v, a in accuracy.items():
+            arrays['accuracy'][v, :len(a.sigma)] = np.stack([a.confidence, a.sigma], -1)
     if recording.rows is None:
         arrays['grouping'] = np.array('stamps')
     write_npz(path, **arrays)

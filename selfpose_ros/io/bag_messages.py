@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..core.camera import Intrinsics
 from ..core.errors import CoreError
 from ..core.keypoints_info import read_keypoints_text
+from ..core.noise import Accuracy
 from ..core.observation import View2D
 from ..core.skeleton import JointMap, joint_map
 from .errors import BadMessage
@@ -33,6 +34,7 @@ class KeypointsInfo:
     image_size: tuple[int, int]
     intrinsics: Intrinsics | None
     joints: JointMap
+    accuracy: Accuracy | None = None
 
 
 def info_of(text: str) -> KeypointsInfo:
@@ -43,7 +45,8 @@ def info_of(text: str) -> KeypointsInfo:
     """
     try:
         told = read_keypoints_text(text)
-        return KeypointsInfo(told.joint_names, told.image_size, told.intrinsics, joint_map(told.joint_names))
+        return KeypointsInfo(told.joint_names, told.image_size, told.intrinsics, joint_map(told.joint_names),
+                             told.accuracy)
     except CoreError as error:
         raise BadMessage(str(error)) from error
 
@@ -61,7 +64,7 @@ def view_of(cloud: Any, info: KeypointsInfo, camera: str, stamp: float) -> View2
     """
     if not cloud.height * cloud.width:
         return View2D(camera, stamp, np.zeros((0, 17, 2)), np.zeros((0, 17)), info.image_size,
-                      intrinsics=info.intrinsics)
+                      intrinsics=info.intrinsics, accuracy=info.accuracy)
     if cloud.width != len(info.joint_names):
         raise BadMessage(f'{cloud.width} columns for {len(info.joint_names)} joint names')
     deep = {f.name for f in cloud.fields}.issuperset(_DEPTH)
@@ -71,10 +74,11 @@ def view_of(cloud: Any, info: KeypointsInfo, camera: str, stamp: float) -> View2
         keypoints, certainty = info.joints.apply(np.stack([u, v], -1), confidence)
         who = np.nan_to_num(person[:, 0], nan=-1., posinf=-1., neginf=-1.).astype(np.int64)
         if not deep:
-            return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics)
+            return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics,
+                          accuracy=info.accuracy)
         depth, _ = info.joints.apply(np.stack([table[name].astype(float) for name in _DEPTH], -1), confidence)
         return View2D(camera, stamp, keypoints, certainty, info.image_size, who, info.intrinsics, depth[..., 0],
-                      depth[..., 1])
+                      depth[..., 1], info.accuracy)
     except CoreError as error:
         raise BadMessage(str(error)) from error
 

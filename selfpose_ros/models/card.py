@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import SkeletonError
+from ..core.errors import CoreError, SkeletonError
+from ..core.noise import Accuracy
 from ..core.skeleton import JOINTS, joint_map
 from .errors import ModelError
 from .vision import VISION_KINDS, Vision, parse_vision
@@ -68,6 +69,7 @@ class Card:
         half_sha256: of `model.fp16.onnx`, '' = there is none.
         vision: of a network that looks at images; None for a lifter.
         file: of the graph, `MODEL` or `LITE`.
+        accuracy: what error goes with the confidences of a 2D network; None: nobody has measured it.
         everything: the card as it was read, with what is not named here: training data, metrics, parent, notes.
     """
 
@@ -85,6 +87,7 @@ class Card:
     vision: Vision | None = None
     half_sha256: str = ''
     file: str = MODEL
+    accuracy: Accuracy | None = None
     everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -198,7 +201,7 @@ def parse_card(raw: Any, where: str) -> Card:
         vision = parse_vision(kind, f)
         file = f.one_of('file', (MODEL, LITE)) if 'file' in raw else MODEL
         return Card(name, kind, vision.family, 1, method, (), (), _named(f) if kind == 'pose2d' else (), '', sha256,
-                    licence, vision, half, file, dict(raw))
+                    licence, vision, half, file, _accuracy(f) if kind == 'pose2d' else None, dict(raw))
     task = f.one_of('task', TASKS)
     wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
@@ -211,7 +214,7 @@ def parse_card(raw: Any, where: str) -> Card:
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
     _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
     return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence,
-                None, half, MODEL, dict(raw))
+                None, half, MODEL, None, dict(raw))
 
 
 def _named(f: _Fields) -> tuple[str, ...]:
@@ -223,6 +226,19 @@ def _named(f: _Fields) -> tuple[str, ...]:
     except SkeletonError as error:
         raise ModelError(f'{f.where}: {error}') from error
     return joints
+
+
+def _accuracy(f: _Fields) -> Accuracy | None:
+    """What `selfpose model calibrate` has measured; beside the two lists stands how."""
+    if 'accuracy' not in f.raw:
+        return None
+    part = f.part('accuracy', 'confidence and sigma')
+    lists = [part.get(key, list, 'a list of numbers', lambda v: all(
+        isinstance(x, int | float) and not isinstance(x, bool) for x in v)) for key in ('confidence', 'sigma')]
+    try:
+        return Accuracy(tuple(lists[0]), tuple(lists[1]))
+    except CoreError as error:
+        raise ModelError(f'{f.where}: {error}; measure it again: selfpose model calibrate') from error
 
 
 def _tensors(f: _Fields, key: str) -> tuple[Tensor, ...]:

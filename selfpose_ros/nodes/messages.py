@@ -9,7 +9,8 @@ Keypoints of a camera travel on two topics, so that bags and other hosts have al
   2D network tells how far joints lie behind the pelvis, `depth` and `depth_sigma`, too: see `View2D`; NaN = not known.
 - `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns, or the name of a set of
   `core.skeleton.JOINT_SETS`), `image_size` [w, h] px, `K` and `distortion` (null = not calibrated), `camera`, `model`,
-  `device`. Sent again whenever it changes.
+  `device`, `accuracy` (`confidence` and `sigma` of `core.noise.Accuracy`; null = not known). Sent again whenever it
+  changes.
 """
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from std_msgs.msg import Header
 from ..core.camera import Intrinsics
 from ..core.errors import CoreError
 from ..core.keypoints_info import read_keypoints_text
+from ..core.noise import Accuracy
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
 from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
@@ -96,6 +98,7 @@ class KeypointsInfo:
     Attributes:
         joint_names: (J,) the columns of the cloud, in any spelling that `joint_map` knows.
         image_size: (w, h) px.
+        accuracy: of the confidences, as in `View2D`.
         joints: how the columns become the 17.
     """
 
@@ -105,6 +108,7 @@ class KeypointsInfo:
     intrinsics: Intrinsics | None = None
     model: str = ''
     device: str = ''
+    accuracy: Accuracy | None = None
     joints: JointMap = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,11 +116,12 @@ class KeypointsInfo:
 
     def text(self) -> str:
         """The JSON of `<camera>/keypoints_info`."""
-        k = self.intrinsics
+        k, a = self.intrinsics, self.accuracy
         return json.dumps({
             'camera': self.camera, 'joint_names': list(self.joint_names), 'image_size': list(self.image_size),
             'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
-            'model': self.model, 'device': self.device})
+            'model': self.model, 'device': self.device,
+            'accuracy': None if a is None else {'confidence': a.confidence, 'sigma': a.sigma}})
 
     @classmethod
     def parse(cls, text: str, camera: str, topic: str) -> KeypointsInfo:
@@ -127,7 +132,8 @@ class KeypointsInfo:
         """
         try:
             told = read_keypoints_text(text)
-            return cls(camera, told.joint_names, told.image_size, told.intrinsics, told.model, told.device)
+            return cls(camera, told.joint_names, told.image_size, told.intrinsics, told.model, told.device,
+                       told.accuracy)
         except CoreError as error:
             raise MessageError(f'{topic}: {error}') from error
 
@@ -176,7 +182,8 @@ def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str, most_people: in
             told, _ = info.joints.apply(np.where(good[..., None], raw, np.nan), confidence)
         keypoints, confidence = info.joints.apply(points, confidence)
         return View2D(info.camera, stamp, keypoints, confidence, info.image_size,
-                      person.astype(np.int64), info.intrinsics, *(() if told is None else (told[..., 0], told[..., 1])))
+                      person.astype(np.int64), info.intrinsics,
+                      None if told is None else told[..., 0], None if told is None else told[..., 1], info.accuracy)
     except CoreError as error:
         raise MessageError(f'{topic}: {error}') from error
 

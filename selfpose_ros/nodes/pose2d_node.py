@@ -219,10 +219,10 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
     def _publish_info(self, camera: CameraLine, view: View2D) -> None:
         old, network = camera.info, camera.maker.network
         if (old is not None and old.image_size == view.image_size and _same(old.intrinsics, view.intrinsics)
-                and old.model == network.name and old.device == network.device):
+                and old.accuracy == view.accuracy and old.model == network.name and old.device == network.device):
             return
         camera.info = KeypointsInfo(view.camera, JOINTS, view.image_size, view.intrinsics, network.name,
-                                    network.device)
+                                    network.device, view.accuracy)
         camera.info_publisher.publish(String(data=camera.info.text()))
 
     def _failed(self, camera: CameraLine, error: Exception) -> None:
@@ -266,7 +266,7 @@ def _label(model: str, networks: Mapping[str, Pose2D]) -> str:
 
 def _try(network: Pose2D, image: NDArray[np.uint8] | None) -> None:
     """What it costs the first time it costs now, and what it cannot do it shows now."""
-    ViewMap(network.joint_names)
+    ViewMap.of(network)
     for _ in range(2):
         network.infer(np.full((480, 640, 3), 127, np.uint8) if image is None else image.copy())
     network.reset()

@@ -74,7 +74,16 @@ def camera_entry(line: CameraLine, stale_after_s: float, visible: Callable[[], S
         'bits_used': f'{maker.bits} of 16' if maker.bits else '8 of 8' if line.views.total else 'not known',
         'calibrated': 'by CameraInfo' if info is not None and info.intrinsics is not None else 'no, from people',
         'latency_p50_ms': 1e3 * line.views.percentile(50), 'latency_p95_ms': 1e3 * line.views.percentile(95),
+        **_cost([line]),
     }, source.name)
+
+
+def _cost(lines: Sequence[CameraLine]) -> dict[str, float]:
+    """What the 2D network takes for an image, and for each person in it; NaN = it has looked at none, found none."""
+    looks = [v for line in lines for v in line.maker.looks.values()]
+    people = sum(v for line in lines for v in line.maker.followed.values())
+    return {'network_p50_ms': 1e3 * float(np.median(looks)) if looks else math.nan,
+            'network_per_person_ms': 1e3 * sum(looks) / people if people else math.nan}
 
 
 def _state(line: CameraLine, stale_after_s: float, visible: Callable[[], Sequence[str]],
@@ -145,6 +154,9 @@ def network_entry(lines: Sequence[CameraLine]) -> Entry:
     p50, p95 = (1e3 * float(np.percentile(latencies, q)) if latencies else math.nan for q in (50, 95))
     rate = sum(line.views.rate_hz() for line in lines)
     speed = f': {rate:.0f} images/s, latency p50 {number(p50, 0)} ms, p95 {number(p95, 0)} ms' if latencies else ''
+    cost = _cost(lines)
+    if not math.isnan(cost['network_per_person_ms']):
+        speed += f', {number(cost["network_per_person_ms"], 0)} ms of it a person and image'
     return Entry('network', OK, 'ok', f'{network.name} on {network.device}{speed}', {
                      'model': network.name, 'device': network.device, 'views_per_s': rate, 'latency_p50_ms': p50,
-                     'latency_p95_ms': p95})
+                     'latency_p95_ms': p95, **cost})

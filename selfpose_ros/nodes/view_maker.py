@@ -3,6 +3,7 @@
 """One camera's images -> views: decode, infer, map the joints. No node, no topic; any thread, one at a time."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -54,6 +55,9 @@ class ViewMaker:
         doubles: images that were left out because their stamp was not newer than the last.
         stuck: how many of those came in a row, up to now.
         pictures: whether they show anything.
+        looks: one event per image that the network has looked at, value = seconds it took, waiting for other cameras'
+            images in a batch included.
+        followed: the same, value = people that it found.
         image: the newest one, (H, W, 3) BGR; None = there was none yet.
 
     Raises:
@@ -66,8 +70,9 @@ class ViewMaker:
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self.pictures = PictureCheck(camera, _CHECK_WINDOW)
+        self.looks, self.followed = Meter(), Meter()
         self.image: NDArray[np.uint8] | None = None
-        self._views = ViewMap(network.joint_names)
+        self._views = ViewMap.of(network)
         self._batching = network if isinstance(network, BatchingPose2D) else None
         self._next: _Trial | None = None
         self._trial, self._tried = _Trial(network, None, None), 0
@@ -128,10 +133,13 @@ class ViewMaker:
             except ImageError as error:
                 notes.append(str(error))
         self.note = '; '.join(notes)
+        begin = time.perf_counter()
         try:
             people = self._infer(image)
         except InferenceError as error:
             raise ImageError(f'camera {self.camera}: {error}') from error
+        self.looks.add(time.perf_counter() - begin)
+        self.followed.add(len(people))
         return self._views.view(people, self.camera, stamp, size, known, most=self.max_people,
                                 min_confidence=self.min_confidence)
 
@@ -146,7 +154,7 @@ class ViewMaker:
         Raises:
             SkeletonError: its joint names do not describe a body.
         """
-        ViewMap(network.joint_names)
+        ViewMap.of(network)
         self._next = _Trial(network, spare, failed)
 
     def uses(self, network: Pose2D) -> bool:
@@ -155,7 +163,7 @@ class ViewMaker:
 
     def _use(self, network: Pose2D) -> None:
         network.reset()
-        self.network, self._views = network, ViewMap(network.joint_names)
+        self.network, self._views = network, ViewMap.of(network)
         self._batching = network if isinstance(network, BatchingPose2D) else None
 
     def _infer(self, image: NDArray[np.uint8]) -> People2D:

@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from test_bundle import exact
 
 from selfpose_ros.core.body import BONE_A, BONE_B
-from selfpose_ros.core.noise import NoiseModel
+from selfpose_ros.core.errors import ObservationError
+from selfpose_ros.core.history import History
+from selfpose_ros.core.noise import Accuracy, NoiseModel
+from selfpose_ros.core.observation import MultiView, View2D
+from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
 from selfpose_ros.core.rig.calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
+from selfpose_ros.core.rig.sightings import SightingsLog
 from selfpose_ros.core.skeleton import MIRROR
+from selfpose_ros.core.tracks.distance import person_size
 
 Array = NDArray[np.float64]
 
@@ -155,3 +161,60 @@ def test_bones_that_keep_their_length_are_told_from_those_that_do_not() -> None:
     sigma = measure_bone_sigma(replace(truth, X=X), q)
     thighs = [k for k in range(16) if (BONE_A[k], BONE_B[k]) in ((1, 2), (4, 5))]
     assert sigma[thighs].tolist() == pytest.approx([.03, .03], rel=.4)
+
+
+# -- what a card says of a network
+
+CARD = Accuracy((.2, .6, 1.), (.05, .02, .005))
+
+
+def test_the_prior_is_what_the_card_says_of_people_of_this_size() -> None:
+    size = np.array([[640, 480], [640, 480]])
+    near, far = (NoiseModel.prior(size, [CARD, CARD], [h, h]) for h in (200., 50.))
+    for c, share in ((.1, .05), (.2, .05), (.6, .02), (1., .005)):
+        assert near.sigma(np.array(c)) == pytest.approx(200. * share)
+        assert far.sigma(np.array(c)) == pytest.approx(50. * share)
+    assert (np.diff(near.sigma(np.linspace(.01, 1., 80))) <= 1e-9).all() and not near.measured
+
+
+def test_cameras_without_a_card_have_their_part_of_the_prior() -> None:
+    size = np.array([[1000, 1000], [1000, 1000]])
+    plain = NoiseModel.prior(size)
+    for accuracy, height in (((), ()), ([None, None], [200., 200.]), ([CARD, CARD], [np.nan, np.nan])):
+        same = NoiseModel.prior(size, accuracy, height)
+        np.testing.assert_array_equal(same.confidence, plain.confidence)
+        np.testing.assert_array_equal(same.sigma_px, plain.sigma_px)
+    mixed = NoiseModel.prior(size, [CARD, None], [200., 200.])
+    assert mixed.sigma(np.array(1.)) == pytest.approx(np.sqrt(1. * 5.))
+    assert NoiseModel.prior(size, [CARD, CARD], [200., np.nan]).sigma(np.array(1.)) == pytest.approx(np.sqrt(1. * 5.))
+
+
+@pytest.mark.parametrize(('confidence', 'sigma', 'words'), [
+    ((), (), '1 to 64'), ((.1, .5), (.1,), 'as many'), ((.5, .1), (.1, .05), 'must rise'),
+    ((.1, 1.2), (.1, .05), 'must rise'), ((float('nan'),), (.1,), 'must rise'), ((.1, .5), (.05, .1), 'do not rise'),
+    ((.5,), (0.,), 'do not rise'), ((.5,), (float('inf'),), 'do not rise'), ((.5,), (float('nan'),), 'do not rise'),
+])
+def test_an_accuracy_that_is_none_is_refused(confidence: tuple[float, ...], sigma: tuple[float, ...],
+                                             words: str) -> None:
+    with pytest.raises(ObservationError, match=words):
+        Accuracy(confidence, sigma)
+
+
+def test_solving_begins_with_what_the_cards_say() -> None:
+    """From the views of an instant to the noise that a first guess has, along both ways that views are kept."""
+    rng = np.random.default_rng(4)
+    body = rng.uniform(-60., 60., (17, 2))
+    confidence = np.full((1, 17), .6)
+    log, history = SightingsLog(None), History()
+    for k in range(6):
+        views = [View2D(c, .1 * k, (body + [300. + 5 * k, 200.])[None], confidence, (640, 480), np.array([7]),
+                        accuracy=CARD) for c in ('a', 'b')]
+        d = Detections.of(MultiView(.1 * k, tuple(views)), {c: np.array([0]) for c in ('a', 'b')})
+        log.add(d)
+        history.add(d.stamp, d.first())
+    wanted = .02 * float(person_size(body[None], confidence)[0])
+    seen = log.sightings()
+    assert seen.accuracy == history.tracks().accuracy == (CARD, CARD)
+    kept = seen.views(np.array([1])).tracks(np.arange(3), np.zeros((3, 1), int), np.zeros(3, int))
+    for prior in (seen.prior, history.tracks().prior, kept.prior, history.tracks().views(np.array([0])).prior):
+        assert prior.sigma(np.array(.6)) == pytest.approx(wanted)

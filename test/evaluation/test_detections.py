@@ -67,3 +67,36 @@ def test_the_error_of_a_confidence_is_the_one_that_was_made() -> None:
 
 def test_few_joints_tell_no_error() -> None:
     assert score_detections([picture(people(0.), people(0.))]).bins == ()
+
+
+def _unsure(seed: int, worse: float = 1.) -> list[Picture]:
+    """Pictures whose errors along an axis go with the confidence: 8 px at .3, 4 at .6, 2 at .9."""
+    rng, true = np.random.default_rng(seed), people(0.)
+    return [picture(true, true + rng.normal(0., worse * sigma, true.shape), confidence=c)
+            for _ in range(60) for c, sigma in ((.3, 8.), (.6, 4.), (.9, 2.))]
+
+
+def test_an_accuracy_holds_in_pictures_that_it_was_not_made_of() -> None:
+    """Of Gaussian errors 68 and 95 % are within 1 and 2 sigma, at each confidence; of errors twice as large fewer."""
+    accuracy = score_detections(_unsure(1), bins=3).accuracy
+    assert accuracy is not None and accuracy.confidence == (.3, .6, .9)
+    size = score_detections(_unsure(1)).size_px
+    assert [s * size for s in accuracy.sigma] == pytest.approx([8., 4., 2.], rel=.1)
+    check = score_detections(_unsure(2), accuracy, 3).check
+    assert check is not None and check.ratio == pytest.approx(1., abs=.06) and check.ratios == pytest.approx(
+        [1.] * 3, abs=.12)
+    assert check.within_1 == pytest.approx(68.3, abs=3.) and check.within_2 == pytest.approx(95.4, abs=2.)
+    wrong = score_detections(_unsure(2, worse=2.), accuracy).check
+    assert wrong is not None and wrong.ratio == pytest.approx(2., abs=.12) and wrong.within_1 < 42.
+    assert score_detections(_unsure(2)).check is None
+
+
+def test_bins_of_one_confidence_are_one_knot() -> None:
+    true = people(0.)
+    rng = np.random.default_rng(0)
+    sure = [picture(true, true + rng.normal(0., 3., true.shape)) for _ in range(80)]
+    s = score_detections(sure)
+    accuracy = s.accuracy
+    assert len(s.bins) > 1 and accuracy is not None and accuracy.confidence == (1.,)
+    assert accuracy.sigma[0] * s.size_px == pytest.approx(3., rel=.1)
+    assert score_detections([picture(true, true)]).accuracy is None

@@ -23,7 +23,7 @@ class Scripted:
     """In place of both networks: a box for each person, and in each the joints and confidences that are given."""
 
     def __init__(self, points: list[Array], confidence: list[float]) -> None:
-        card = SimpleNamespace(name='x', kind='detector', joints=JOINTS)
+        card = SimpleNamespace(name='x', kind='detector', joints=JOINTS, accuracy=None)
         self.model: Any = SimpleNamespace(card=card, folder='x')
         self.vision = SimpleNamespace(decode={'min_score': .2})
         self.points, self.confidence = np.array(points), np.repeat(np.array(confidence)[:, None], 17, 1)

@@ -8,6 +8,7 @@ import pytest
 
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.errors import SkeletonError
+from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.inference.pose2d import People2D
 from selfpose_ros.inference.views import ViewMap, ViewNetwork
@@ -46,7 +47,7 @@ def test_joints_of_a_face_are_no_body() -> None:
 
 def test_a_network_of_views_takes_size_and_intrinsics_from_where_they_are() -> None:
     class Network:
-        name, device, joint_names, closed = 'x', 'CPU', JOINTS, False
+        name, device, joint_names, accuracy, closed = 'x', 'CPU', JOINTS, Accuracy((.5,), (.02,)), False
 
         def infer(self, image_bgr: np.ndarray) -> People2D:
             return people(.5)
@@ -60,5 +61,6 @@ def test_a_network_of_views_takes_size_and_intrinsics_from_where_they_are() -> N
     seeing = ViewNetwork(network)
     view = seeing.view('b', 2., np.zeros((48, 64, 3), np.uint8))
     assert (view.camera, view.stamp, view.image_size, view.intrinsics) == ('b', 2., (64, 48), None)
+    assert view.accuracy == network.accuracy
     seeing.close()
     assert network.closed

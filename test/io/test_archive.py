@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import recorded
 
+from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.observation import MultiView
 from selfpose_ros.core.skeleton import BODY25B, JOINT_SETS, JOINTS
 from selfpose_ros.io import npz
@@ -171,6 +173,20 @@ def test_intrinsics_only_where_known(tmp_path):
     known = {v.camera: v.intrinsics for v in views}
     assert known['cam1'] is None and known['cam2'] is None
     assert known['cam3'].focal_px == pytest.approx(905, abs=1) and known['cam3'].distortion[0] == .1
+
+
+def test_the_accuracy_of_the_networks_is_kept(tmp_path):
+    first = read_keypoints(recorded.write_archive(tmp_path / 'a.npz'))
+    told = {'cam1': Accuracy((.2, .9), (.04, .01)), 'cam3': Accuracy((1.,), (.02,))}
+    known = [replace(v, accuracy=told.get(v.camera)) for v in first.views]
+    write_keypoints(tmp_path / 'b.npz', Recording.of('b', first.cameras, known, joint_names=first.joint_names))
+    again = read_keypoints(tmp_path / 'b.npz')
+    assert {v.camera: v.accuracy for v in again.views} == {c: told.get(c) for c in first.cameras}
+    a = dict(np.load(tmp_path / 'b.npz'))
+    a['accuracy'][2, 0] = [.5, 7.]
+    np.savez(tmp_path / 'c.npz', **a)
+    with pytest.raises(IoError, match=r'c.npz: camera cam3: accuracy: sigmas are shares'):
+        read_keypoints(tmp_path / 'c.npz')
 
 
 def test_truth_is_never_touched(tmp_path):

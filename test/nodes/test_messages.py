@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from selfpose_ros.core.camera import Intrinsics
+from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import BONES, COCO17, JOINT_SETS, JOINTS, joint_map
@@ -60,7 +61,9 @@ def _rig() -> Rig:
 def test_a_view_survives_the_message(people: int) -> None:
     view = _view(people)
     cloud = messages.keypoints_from(view, _header(view))
-    info = KeypointsInfo.parse(KeypointsInfo('cam1', JOINTS, (640, 480), view.intrinsics).text(), 'cam1', 'info')
+    accuracy = Accuracy((.2, .9), (.04, .01)) if people else None
+    sent = KeypointsInfo('cam1', JOINTS, (640, 480), view.intrinsics, accuracy=accuracy).text()
+    info = KeypointsInfo.parse(sent, 'cam1', 'info')
     back = messages.view_of(cloud, info, 'keypoints')
     assert (cloud.height, cloud.width) == (people, 17)
     np.testing.assert_allclose(back.keypoints, view.keypoints, rtol=1e-6)
@@ -69,6 +72,7 @@ def test_a_view_survives_the_message(people: int) -> None:
     assert abs(back.stamp - view.stamp) < 1e-6 and back.image_size == view.image_size
     assert back.intrinsics is not None and view.intrinsics is not None
     np.testing.assert_array_equal(back.intrinsics.K, view.intrinsics.K)
+    assert back.accuracy == accuracy
 
 
 def test_depths_survive_the_message_and_are_mapped_with_their_joints() -> None:

@@ -116,7 +116,7 @@ def jpeg(rng: np.random.Generator, image: Pixels) -> bytes:
     """
     ok, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))])
     if not ok:
-        raise TrainingError('OpenCV cannot write JPEG; install opencv-contrib-python')
+        raise TrainingError('OpenCV cannot write JPEG; install opencv-python-headless')
     return data.tobytes()
 
 

@@ -70,7 +70,7 @@ def first_guess(tracks: Tracks, config: SolverConfig | None = None, *, start: St
     rows = usable_rows(tracks)
     if len(rows) < 1:
         return NOWHERE_TWICE
-    noise = noise or NoiseModel.prior(tracks.image_size)
+    noise = noise or tracks.prior
     first = tracks.rows(evenly(rows, config.first_frames))
     n = len(first.stamp)
     p = problem_of(first, noise)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..body import BONE_PRIOR_M
-from ..noise import NoiseModel
 from .refinement import refine
 from .solver import NOWHERE_TWICE, Solution, SolverConfig, Tracks, evenly, points, problem_of, usable_rows
 from .value import NotSolved
@@ -37,11 +36,11 @@ def solve_with_known_cameras(tracks: Tracks, R: Array, t: Array,
     if len(rows) < 1:
         return NOWHERE_TWICE
     tracks = tracks.rows(rows)
-    p = replace(problem_of(tracks, NoiseModel.prior(tracks.image_size)), hold_cameras=True)
+    p = replace(problem_of(tracks, tracks.prior), hold_cameras=True)
     turn = R @ R[0].T
     cameras = replace(p.unposed, R=turn, t=t - turn @ t[0])
     found = refine(points(p, cameras, BONE_PRIOR_M), p, tracks.image_size, tracks.stamp, tracks.confidence,
-                   tracks.pieces)
+                   tracks.pieces, tracks.prior)
     r = found.result
     return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), found.noise, r.cost, r.robust_px,
                     body_forward_score(r.state.X), 0, found.problem.bone_sigma)

@@ -13,13 +13,14 @@ from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
 from ..cameras import Cameras
 from ..fusion.triangulation import triangulate
-from ..noise import NoiseModel
+from ..noise import Accuracy, NoiseModel
 from ..skeleton import BONES
+from ..tracks.distance import person_size
 from .bundle import BundleProblem, BundleState
 from .lens import LensPrior
 from .value import NotSolved
 
-__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'focal_prior', 'points', 'problem_of', 'usable_rows']
+__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'focal_prior', 'points', 'prior_noise', 'problem_of', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -44,6 +45,7 @@ class Tracks:
         lifted: (N, V, 17, 3) what a lifter made of each view, lifted_sigma (N, V, 17), see `lifting.lift`; NaN = it was
             not asked; None = there is no lifter.
         person: (N,) whose row it is, from 0; None = all are of one person.
+        accuracy: (V,) of the confidences, as in `View2D`; empty: not known of any camera.
     """
 
     cameras: tuple[str, ...]
@@ -55,6 +57,12 @@ class Tracks:
     lifted: Array | None = None
     lifted_sigma: Array | None = None
     person: NDArray[np.int64] | None = None
+    accuracy: tuple[Accuracy | None, ...] = ()
+
+    @property
+    def prior(self) -> NoiseModel:
+        """The noise of the 2D networks before it is measured: from their cards, where these are known."""
+        return prior_noise(self.image_size, self.accuracy, person_size(self.kp, self.confidence))
 
     @property
     def pieces(self) -> list[NDArray[np.int64]]:
@@ -73,8 +81,17 @@ class Tracks:
         return replace(self, cameras=tuple(self.cameras[i] for i in index), kp=self.kp[:, index],
                        confidence=self.confidence[:, index], image_size=self.image_size[index],
                        intrinsics=tuple(self.intrinsics[i] for i in index),
+                       accuracy=tuple(self.accuracy[i] for i in index) if self.accuracy else (),
                        lifted=None if self.lifted is None else self.lifted[:, index],
                        lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[:, index])
+
+
+def prior_noise(image_size: NDArray[np.int64], accuracy: Sequence[Accuracy | None], size: Array) -> NoiseModel:
+    """`NoiseModel.prior` of V cameras in which people had these sizes (N, V, ...) px, NaN = nobody."""
+    if not any(a is not None for a in accuracy):
+        return NoiseModel.prior(image_size)
+    seen = [s[np.isfinite(s)] for s in np.moveaxis(size, 1, 0)]
+    return NoiseModel.prior(image_size, accuracy, [float(np.median(s)) if len(s) else np.nan for s in seen])
 
 
 def focal_prior(known: Intrinsics | None, image_size: NDArray[np.int64]) -> tuple[float, float, Array]:

@@ -53,15 +53,16 @@ class Refined:
 
 
 def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stamp: Array, confidence: Array,
-           pieces: Sequence[NDArray[np.int64]]) -> Refined:
+           pieces: Sequence[NDArray[np.int64]], prior: NoiseModel) -> Refined:
     """The fine adjustment.
 
     Args:
         s, p: the state to start from, and the observations of N poses.
         image_size: (V, 2) px.  stamp: (N,) s.  confidence: (N, V, 17).  pieces: poses of each person, in order of time.
+        prior: noise of the 2D network, where too little is seen to measure it.
     """
     conf = np.where(np.isfinite(p.sigma), confidence, 0.)
-    prior, N = NoiseModel.prior(image_size), len(stamp)
+    N = len(stamp)
     bent = p.lens is not None and s.cameras.lens is not None
     p = _with_lenses(p) if bent else p
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)

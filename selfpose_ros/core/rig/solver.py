@@ -67,7 +67,7 @@ def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None
     tracks = tracks.rows(evenly(rows, config.frames))
     p = problem_of(tracks, guess.noise, config.same_lens)
     s = points(p, guess.cameras, bones_for(p, guess.bones))
-    found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces)
+    found = refine(s, p, tracks.image_size, tracks.stamp, tracks.confidence, tracks.pieces, tracks.prior)
     return _judge(found, tracks, config, guess.rival_deg, guess.doubt)
 
 

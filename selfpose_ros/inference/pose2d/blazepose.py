@@ -84,6 +84,8 @@ class BlazePose(FollowingPose2D):
     def reset(self) -> None:
         """Forget everybody."""
         self._people: list[_Person] = []
+        if self._search is not None:
+            self._search.reset()
         self._since = self._every
 
     def _detector_is_next(self) -> bool:
@@ -115,11 +117,11 @@ class BlazePose(FollowingPose2D):
         """Who is there, by the detector, and is not followed."""
         self._since = 0
         h, w = image.shape[:2]
-        if self._detector is None:
+        if self._search is None:
             # as if hips were in the middle: the second look is at what the first one found
             whole = _Person(np.array([[(w - 1) / 2, (h - 1) / 2], [(w - 1) / 2, (h - 1) / 2 - max(w, h) / 2]]))
             return self._looked_at(image, [whole])
-        found = self._detector.find(image)
+        found = self._search.find(image)
         points = np.zeros((0, 4, 2)) if found.points is None else found.points
         new: list[_Person] = []
         for k in np.argsort(-found.score, kind='stable'):

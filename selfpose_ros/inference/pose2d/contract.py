@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.noise import Accuracy
 from ..errors import InputError, OutputError
 
 __all__ = ['MIN_SIDE_PX', 'BatchingPose2D', 'People2D', 'Pose2D', 'checked_image', 'no_people']
@@ -81,11 +82,13 @@ class Pose2D(Protocol):
     Attributes:
         name: as given to `make_pose2d`.
         joint_names: (J,) names that `core.skeleton.joint_map` understands.
+        accuracy: what error goes with its confidences; None: nobody has measured it.
         device: what really computes, e.g. 'CPU (MediaPipe 0.10.21)'; may change from image to image.
     """
 
     name: str
     joint_names: tuple[str, ...]
+    accuracy: Accuracy | None
 
     @property
     def device(self) -> str: ...

@@ -56,7 +56,7 @@ def get_model(name: str, folder: Path | None = None, *, mirror: str = '', offlin
                 continue
             got = fetch(entry, root / _WORK, mirror=mirror, offline=offline, asked=name, progress=progress)
             import_model(Request(got.file, target, entry.preset, name=entry.name, licence=entry.licence,
-                                 detector=entry.detector, source=got.source), trial)
+                                 detector=entry.detector, source=got.source, accuracy=entry.accuracy), trial)
             new.append(open_model(target))
     shutil.rmtree(root / _WORK, ignore_errors=True)
     return here, new

@@ -48,6 +48,7 @@ class Request:
         licence: of the weights.
         detector: name of the model that finds the people for it; '' = none.
         source: where it is from, for the card; '' = the file's name.
+        accuracy: of the card; None = not measured.
     """
 
     file: Path
@@ -61,6 +62,7 @@ class Request:
     licence: str = 'not told'
     detector: str = ''
     source: str = ''
+    accuracy: Mapping[str, Any] | None = None
 
 
 def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] | None = None) -> VisionNetwork:
@@ -173,6 +175,8 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
             'source': request.source or request.file.name, 'licence': request.licence, 'sha256': sha256}
     if request.detector:
         card['detector'] = request.detector
+    if request.accuracy is not None:
+        card['accuracy'] = deepcopy(dict(request.accuracy))
     if family.kind == 'pose2d':
         card['joints'] = list(_joints(request, _count(preset['family'], names, outputs)))
     return card

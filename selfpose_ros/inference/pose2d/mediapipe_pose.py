@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.noise import Accuracy
 from ...core.skeleton import MEDIAPIPE33
 from ..errors import BackendUnavailable, InferenceError, InputError
 from ..native_log import without_native_noise
@@ -25,6 +26,9 @@ VERSION = '0.10.21'
 #: lines on stderr that its C++ side writes at every start and that tell a user nothing
 NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()',
          'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc')
+#: of complexity 1, by `selfpose model calibrate mediapipe`; in 600 other pictures 62.9 % of the errors along an axis
+#: are within 1 sigma, 84.5 % within 2
+_FULL = Accuracy((.242, .684, .806, .899, .958, .982, .998), (.031, .0184, .0184, .0144, .0144, .013, .0104))
 _FILES = {0: 'pose_landmark_lite.tflite', 1: 'pose_landmark_full.tflite', 2: 'pose_landmark_heavy.tflite'}
 
 
@@ -64,6 +68,7 @@ class MediaPipePose:
 
     name = 'mediapipe'
     joint_names: tuple[str, ...] = MEDIAPIPE33
+    accuracy: Accuracy | None
 
     def __init__(self, model_complexity: int = 1, min_detection_confidence: float = 0.5,
                  min_tracking_confidence: float = 0.5, smooth: bool = False) -> None:
@@ -84,6 +89,7 @@ class MediaPipePose:
                 static_image_mode=False, model_complexity=model_complexity, smooth_landmarks=smooth,
                 min_detection_confidence=min_detection_confidence, min_tracking_confidence=min_tracking_confidence)
             self._settle()
+        self.accuracy = _FULL if model_complexity == 1 else None
         self.device = f'CPU (MediaPipe {mediapipe.__version__})'
         self._track, self._following, self._ever = 0, False, False
 

@@ -13,6 +13,7 @@ from ..errors import InferenceError, InputError
 from ..session import InferenceSession
 from .contract import People2D, checked_image
 from .network import VisionNetwork
+from .tiles import TiledSearch
 
 __all__ = ['FollowingPose2D', 'NetworkPose2D']
 
@@ -28,7 +29,7 @@ class NetworkPose2D(ABC):
     def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None) -> None:
         self._pose, self._detector = pose, detector
         self.name = pose.model.card.name
-        self.joint_names = pose.model.card.joints
+        self.joint_names, self.accuracy = pose.model.card.joints, pose.model.card.accuracy
         self._closed = False
         self.reset()
 
@@ -88,6 +89,8 @@ class FollowingPose2D(NetworkPose2D):
         detect_every: images between two looks of the detector for more people; it also looks in every image while
             nobody is followed.
         max_people: that are followed, the largest in the image first.
+        tiles: along each side of the image: the detector looks at one of them, too, each time it looks (at all of them
+            in the first image), for people who are small in the picture; 1 = none.
         min_score: below which there is nobody; None = the card's.
 
     Raises:
@@ -95,11 +98,12 @@ class FollowingPose2D(NetworkPose2D):
     """
 
     def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
-                 max_people: int = 6, min_score: float | None = None) -> None:
+                 max_people: int = 6, min_score: float | None = None, tiles: int = 1) -> None:
         if detect_every < 1 or max_people < 1:
             raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
         if detector is not None:
             self._check_detector(detector)
+        self._search = None if detector is None else TiledSearch(detector, tiles)
         self._every, self._most = detect_every, max_people if detector is not None else 1
         self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
         self._next = 0

@@ -44,6 +44,8 @@ class TopDown(FollowingPose2D):
     def reset(self) -> None:
         """Forget everybody."""
         self._tracks: list[_Track] = []
+        if self._search is not None:
+            self._search.reset()
         self._since = self._every
 
     def _detector_is_next(self) -> bool:
@@ -75,15 +77,15 @@ class TopDown(FollowingPose2D):
         h, w = image.shape[:2]
         boxes = [t.box for t in self._tracks]
         self._since += 1
-        if self._detector is not None and self._searches():
+        if self._search is not None and self._searches():
             self._since = 0
-            found = self._detector.find(image)
+            found = self._search.find(image)
             # the nearest first: where more are there than are followed, a crowd stays quick
             for k in np.argsort([-_area(b) for b in found.boxes], kind='stable'):
                 if len(boxes) < self._most and all(_common(found.boxes[k], b) < _SAME_BOX for b in boxes):
                     if _area(found.boxes[k]) > 0:
                         boxes.append(found.boxes[k])
-        elif self._detector is None and not boxes:
+        elif self._search is None and not boxes:
             whole = np.array([0., 0., w - 1., h - 1.])
             # twice in the same image: the second look is at what the first one found
             points, score = self._pose.poses(image, whole[None])
