@@ -49,6 +49,10 @@ def test_joints_of_raw_and_compressed_images_come_out_where_they_were_drawn(worl
     assert json.loads(infos['a'][0].data)['model'] == 'dots'
     entry = world.says('pose2d_node: camera a', 'images/s', images)
     assert entry.level == b'\x00' and values(entry)['reliability'] == 'reliable'
+    cost = {k: float(values(entry)[k]) for k in ('network_p50_ms', 'network_per_person_ms')}
+    assert all(0 < v < 1e3 for v in cost.values()), 'one person in every image: about the same'
+    told = world.says('pose2d_node: network', 'ms of it a person and image', images)
+    assert float(values(told)['network_per_person_ms']) > 0
     assert node.settings.workers == 2
 
 
