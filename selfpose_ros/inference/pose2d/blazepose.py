@@ -94,11 +94,14 @@ class BlazePose(FollowingPose2D):
     def _people_in(self, image: NDArray[np.uint8]) -> People2D:
         self._since += 1
         # nobody to follow; or it is time to look for more, which one who is alone in being wanted need not
-        searched = not self._people or (self._since >= self._every and self._most > 1)
+        followed = len(self._people)
+        searched = not self._people or (self._since >= self._pause and self._most > 1)
         people = self._looked_at(image, self._nearest(self._people + (self._found(image) if searched else [])))
         if not people and not searched:
             # lost where he was looked for: the whole of the same image is searched
             people = self._looked_at(image, self._nearest(self._found(image)))
+        if len(people) < self._most and sum(p.identity >= 0 for p in people) < followed:
+            self._lost()
         for person in people:
             if person.identity < 0:
                 person.identity = self._new_identity()
@@ -115,7 +118,7 @@ class BlazePose(FollowingPose2D):
 
     def _found(self, image: NDArray[np.uint8]) -> list[_Person]:
         """Who is there, by the detector, and is not followed."""
-        self._since = 0
+        self._searched()
         h, w = image.shape[:2]
         if self._search is None:
             # as if hips were in the middle: the second look is at what the first one found

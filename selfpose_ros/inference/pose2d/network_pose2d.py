@@ -87,7 +87,8 @@ class FollowingPose2D(NetworkPose2D):
         pose: a network that looks at one person at a time.
         detector: None = none.
         detect_every: images between two looks of the detector for more people; it also looks in every image while
-            nobody is followed.
+            nobody is followed, and after somebody was lost in the next one, then after 2, 4, 8, ... images, because who
+            was hidden comes back soon.
         max_people: that are followed, the largest in the image first.
         tiles: along each side of the image: the detector looks at one of them, too, each time it looks (at all of them
             in the first image), for people who are small in the picture; 1 = none.
@@ -106,7 +107,7 @@ class FollowingPose2D(NetworkPose2D):
         self._search = None if detector is None else TiledSearch(detector, tiles)
         self._every, self._most = detect_every, max_people if detector is not None else 1
         self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
-        self._next = 0
+        self._next, self._pause = 0, detect_every
         super().__init__(pose, detector)
 
     @staticmethod
@@ -119,6 +120,14 @@ class FollowingPose2D(NetworkPose2D):
         if detector.model.card.kind != 'detector':
             raise InputError(f'{detector.model.folder}: is no detector but a {detector.model.card.kind}; name a model '
                              'of kind detector')
+
+    def _searched(self) -> None:
+        """The detector has looked for more people in this image."""
+        self._since, self._pause = 0, min(2 * self._pause, self._every)
+
+    def _lost(self) -> None:
+        """Somebody who was followed is not there any more."""
+        self._pause = 1
 
     def _new_identity(self) -> int:
         self._next += 1

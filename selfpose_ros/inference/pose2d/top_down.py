@@ -62,6 +62,8 @@ class TopDown(FollowingPose2D):
                 track.depth = None if depth is None else depth[i]
                 tracks.append(track)
         tracks = [t for t in tracks if not any(_echoes(t, other) for other in tracks)]
+        if sum(t.identity >= 0 for t in tracks) < followed:
+            self._lost()
         for track in tracks:
             if track.identity < 0:
                 track.identity = self._new_identity()
@@ -78,7 +80,7 @@ class TopDown(FollowingPose2D):
         boxes = [t.box for t in self._tracks]
         self._since += 1
         if self._search is not None and self._searches():
-            self._since = 0
+            self._searched()
             found = self._search.find(image)
             # the nearest first: where more are there than are followed, a crowd stays quick
             for k in np.argsort([-_area(b) for b in found.boxes], kind='stable'):
@@ -97,7 +99,7 @@ class TopDown(FollowingPose2D):
     def _searches(self, ahead: int = 0) -> bool:
         """Whether it is time for the detector, so many images from now."""
         n = len(self._tracks)
-        return not n or (self._since + ahead >= self._every and n < self._most)
+        return not n or (self._since + ahead >= self._pause and n < self._most)
 
     def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
         h, w = image.shape[:2]
