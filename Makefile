@@ -40,6 +40,8 @@ export ROS_DOMAIN_ID
 # As the package itself does: tools of the test environment may load ONNX Runtime before it.
 export ORT_DISABLE_TELEMETRY ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What pip would compile are 70 MB, most of it never imported; what is, is compiled then.
+export PIP_COMPILE ?= 0
 
 .PHONY: help demo test test-matrix lint tensorrt-wheels clean
 help:
@@ -144,13 +146,15 @@ if ! '$(BIN)/python' -m pip install -q --no-deps --only-binary :all: --target '$
 fi
 endef
 
-# OpenCV's wheel needs two system libraries that a bare server or container lacks, and says so in riddles.
+# The OpenCV that MediaPipe brings into the environment of the tests needs system libraries that a bare server or
+# container lacks, and says so in riddles.
 define check_imports
 if ! error=$$('$(BIN)/python' -c 'import cv2, numpy, rclpy, selfpose_ros' 2>&1); then
   printf '%s\n' "$$error" | tail -n 1 >&2
   case "$$error" in
     *libGL*|*libEGL*|*libGLES*|*libgthread*|*libglib*)
-      echo "make: OpenCV lacks a system library; sudo apt-get install -y libgl1 libegl1 libglib2.0-0, then again" >&2 ;;
+      echo "make: OpenCV (MediaPipe's, with windows) lacks a system library; sudo apt-get install -y libgl1 libegl1" \
+        "libglib2.0-0, then again" >&2 ;;
     *) echo "make: the environment is not sound; make clean, then again" >&2 ;;
   esac
   exit 1

@@ -20,7 +20,7 @@ from .bundle import BundleProblem, BundleState
 from .lens import LensPrior
 from .value import NotSolved
 
-__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'focal_prior', 'points', 'prior_noise', 'problem_of', 'usable_rows']
+__all__ = ['NOWHERE_TWICE', 'Tracks', 'evenly', 'focal_prior', 'points', 'problem_of', 'usable_rows']
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,11 @@ class Tracks:
     @property
     def prior(self) -> NoiseModel:
         """The noise of the 2D networks before it is measured: from their cards, where these are known."""
-        return prior_noise(self.image_size, self.accuracy, person_size(self.kp, self.confidence))
+        if not any(a is not None for a in self.accuracy):
+            return NoiseModel.prior(self.image_size)
+        seen = [s[np.isfinite(s)] for s in person_size(self.kp, self.confidence).T]
+        size = [float(np.median(s)) if len(s) else np.nan for s in seen]
+        return NoiseModel.prior(self.image_size, self.accuracy, size)
 
     @property
     def pieces(self) -> list[NDArray[np.int64]]:
@@ -84,14 +88,6 @@ class Tracks:
                        accuracy=tuple(self.accuracy[i] for i in index) if self.accuracy else (),
                        lifted=None if self.lifted is None else self.lifted[:, index],
                        lifted_sigma=None if self.lifted_sigma is None else self.lifted_sigma[:, index])
-
-
-def prior_noise(image_size: NDArray[np.int64], accuracy: Sequence[Accuracy | None], size: Array) -> NoiseModel:
-    """`NoiseModel.prior` of V cameras in which people had these sizes (N, V, ...) px, NaN = nobody."""
-    if not any(a is not None for a in accuracy):
-        return NoiseModel.prior(image_size)
-    seen = [s[np.isfinite(s)] for s in np.moveaxis(size, 1, 0)]
-    return NoiseModel.prior(image_size, accuracy, [float(np.median(s)) if len(s) else np.nan for s in seen])
 
 
 def focal_prior(known: Intrinsics | None, image_size: NDArray[np.int64]) -> tuple[float, float, Array]:

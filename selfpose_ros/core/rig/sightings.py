@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from ..camera import Intrinsics
 from ..lifting import Lifter, lift_views
-from ..noise import Accuracy, NoiseModel
 from ..observation import MultiView
 from ..person_view import Detections
 from ..resample import move_in_time
 from ..tracks.distance import person_size
 from ..tracks.tracklets import TrackletsByCamera
-from .observed import prior_noise
 from .solver import Tracks
 
 __all__ = ['Sightings', 'SightingsLog', 'followed']
@@ -38,7 +36,6 @@ class Sightings:
         size: (T, V, D) px, see `person_size`; NaN = no detection.
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.
-        accuracy: (V,) of the confidences, as in `View2D`; empty: not known of any camera.
     """
 
     cameras: tuple[str, ...]
@@ -51,7 +48,6 @@ class Sightings:
     intrinsics: tuple[Intrinsics | None, ...]
     lifted: Array
     lifted_sigma: Array
-    accuracy: tuple[Accuracy | None, ...] = ()
 
     @classmethod
     def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]]) -> Sightings:
@@ -65,14 +61,13 @@ class Sightings:
         tracklet, at = np.full((T, V, D), -1), np.full((T, V, D), np.nan)
         lifted, sigma = np.full((T, V, D, 17, 3), np.nan), np.full((T, V, D, 17), np.nan)
         known: list[Intrinsics | None] = [None] * V
-        accuracy: list[Accuracy | None] = [None] * V
         for t, row in enumerate(rows):
             for v, c in enumerate(names):
                 for k, view in enumerate(row.people.get(c, ())):
                     if view.tracklet < 0:
                         continue
                     kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.raw, view.confidence, view.tracklet
-                    at[t, v, k], known[v], accuracy[v] = view.stamp, view.intrinsics, view.accuracy
+                    at[t, v, k], known[v] = view.stamp, view.intrinsics
                     if view.lifted is not None:
                         lifted[t, v, k], sigma[t, v, k] = view.lifted
         stamp, size = np.array([r.stamp for r in rows]), person_size(kp, conf)
@@ -86,17 +81,12 @@ class Sightings:
                     if len(n) > 2:
                         kp[n, v, i], conf[n, v, i] = move_in_time(at[n, v, i], kp[n, v, i], conf[n, v, i], stamp[n])
         return cls(names, stamp, kp, conf, tracklet, size, np.array([image_size[c] for c in names], np.int64),
-                   tuple(known), lifted, sigma, tuple(accuracy))
+                   tuple(known), lifted, sigma)
 
     @property
     def present(self) -> NDArray[np.bool_]:
         """(T, V, D) where there is a detection."""
         return self.tracklet >= 0
-
-    @property
-    def prior(self) -> NoiseModel:
-        """See `Tracks.prior`."""
-        return prior_noise(self.image_size, self.accuracy, self.size)
 
     def instants(self, index: Index) -> Sightings:
         """The same at some of the instants."""
@@ -106,9 +96,7 @@ class Sightings:
     def views(self, index: Index) -> Sightings:
         """The same of some of the cameras."""
         return replace(self, cameras=tuple(self.cameras[v] for v in index), image_size=self.image_size[index],
-                       intrinsics=tuple(self.intrinsics[v] for v in index),
-                       accuracy=tuple(self.accuracy[v] for v in index) if self.accuracy else (),
-                       **{n: getattr(self, n)[:, index] for n in (
+                       intrinsics=tuple(self.intrinsics[v] for v in index), **{n: getattr(self, n)[:, index] for n in (
                            'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
 
     def tracks(self, instant: Index, chosen: Index, person: Index) -> Tracks:
@@ -126,7 +114,7 @@ class Sightings:
         sigma = np.where(none[..., None], np.nan, self.lifted_sigma[n, v, chosen])
         some = bool(np.isfinite(sigma).any())
         return Tracks(self.cameras, self.stamp[instant], kp, conf, self.image_size, self.intrinsics,
-                      joints if some else None, sigma if some else None, person, self.accuracy)
+                      joints if some else None, sigma if some else None, person)
 
 
 class SightingsLog:
