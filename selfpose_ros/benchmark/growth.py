@@ -42,16 +42,16 @@ class Growth:
     found: dict[tuple[int, int], float]
 
 
-def crowd_of(people: int, views: int, seconds: float = _SECONDS) -> tuple[list[MultiView], Rig]:
+def crowd_of(people: int, views: int, seconds: float = _SECONDS, fps: float = _FPS) -> tuple[list[MultiView], Rig]:
     """People who walk and exercise, each on a place of his own, and the cameras around them."""
     side = int(np.ceil(np.sqrt(people)))
     place = _APART_M * (np.arange(side) - (side - 1) / 2)
     starts = [(float(place[p % side]), float(place[p // side])) for p in range(people)]
-    X = np.stack([walker(seconds, _FPS, seed=_SEED + p, start=start, style='exercise')
+    X = np.stack([walker(seconds, fps, seed=_SEED + p, start=start, style='exercise')
                   for p, start in enumerate(starts)], 1)
     rig = ring_rig(views, _SEED, distance_m=(5., 7.), height_m=(1.5, 2.8), focal_px=(500., 1100.),
                    room_radius_m=.7 * side * _APART_M + .3)
-    return frames_of(observe(X, rig, _FPS, _SEED)), rig
+    return frames_of(observe(X, rig, fps, _SEED)), rig
 
 
 def measure(frames: Sequence[MultiView], rig: Rig, people: int, lifter: Lifter | None) -> tuple[Array, float]:

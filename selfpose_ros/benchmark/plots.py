@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .cases import Outcome
 from .errors import BenchmarkError
 from .growth import PEOPLE, VIEWS, Growth
+from .load import Loaded
 from .pixels import CAMERAS, PARTS, Pixels
 from .speed import Ticks
 
@@ -60,6 +61,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
         drawn.append(('tick_parts', _ticks(parts)))
     if report.growth is not None:
         drawn.append(('growth', _growth(report.growth)))
+    if report.load is not None:
+        drawn.append(('load', _load(report.load)))
     if report.pixels is not None:
         drawn.append(('tick', _time_line(report.pixels)))
     files = []
@@ -221,6 +224,27 @@ def _growth(g: Growth) -> Any:
         axis.set_xlabel(what)
         axis.set_ylabel('ms')
         axis.set_title(f'A tick at level 3 against {what}, {fixed}: median', loc='left')
+    return figure
+
+
+def _load(found: Mapping[tuple[int, int], Loaded]) -> Any:
+    """CPU time, delay and losses against cameras, by people."""
+    figure, axes = _axes((7.5, 8.), 3)
+    people = sorted({p for _, p in found})
+    for axis, value, what in zip(np.ravel(axes), (
+            lambda x: 1e3 * x.cpu_s, lambda x: 1e3 * x.latency_s[1], lambda x: 100 * x.lost),
+            ('CPU time of an instant, ms', 'arrival to result, 95 %, ms', 'instants without a result, %'), strict=True):
+        for p, colour in zip(people, (_OURS, _OTHER, _TRUE), strict=False):
+            views = sorted(v for v, q in found if q == p)
+            axis.plot(views, [value(found[v, p]) for v in views], '-o', color=colour,
+                      label=f'{p} {"person" if p == 1 else "people"}')
+        axis.set_xscale('log', base=2)
+        axis.set_xticks(views, [str(v) for v in views])
+        axis.minorticks_off()
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel('cameras at 15 Hz')
+        axis.set_title(what, loc='left')
+    np.ravel(axes)[0].legend(frameon=False, fontsize=8.5)
     return figure
 
 

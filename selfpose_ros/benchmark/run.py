@@ -23,6 +23,7 @@ from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .growth import Growth, growth_row
 from .lenses import LENSES, lens_rows
+from .load import Loaded, load_rows
 from .motion import MOTION, motion_rows
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
@@ -38,7 +39,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION, 'real', *SPEED, 'growth', 'pixels')
+ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION, 'real', *SPEED, 'growth', 'load', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Report:
     """What was measured.
 
     Attributes:
-        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels, growth: None = not measured.
+        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels, growth, load: None = not measured.
         failed: (clip or row, trace) of each on which the estimator broke.
     """
 
@@ -80,6 +81,7 @@ class Report:
     ticks: dict[str, Ticks] = field(default_factory=dict)
     pixels: Pixels | None = None
     growth: Growth | None = None
+    load: dict[tuple[int, int], Loaded] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     wall_s: float = 0.
 
@@ -104,6 +106,7 @@ class Report:
             'clips': {case: [_clip(x) for x in found] for case, found in self.outcomes.items()},
             'tick_parts': {name: t.parts for name, t in self.ticks.items() if t.parts},
             'growth_s': self.growth and {'people': self.growth.people, 'views': self.growth.views},
+            'load': self.load and [{'cameras': v, 'people': p, **asdict(x)} for (v, p), x in self.load.items()],
             'pixel_parts_s': self.pixels and self.pixels.parts,
             'failed': [{'what': what, 'trace': trace} for what, trace in self.failed]})
 
@@ -186,7 +189,7 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'real recording'):
             report.rows += real_rows(real, options.lifter.open())
     # last and one after the other: nothing else of ours runs beside it
-    speed = [n for n in names if n in SPEED or n in ('pixels', 'growth')]
+    speed = [n for n in names if n in SPEED or n in ('pixels', 'growth', 'load')]
     for done, name in enumerate(speed):
         told('speed', done, len(speed))
         with _kept(report, name):
@@ -197,6 +200,10 @@ def run_benchmark(options: Options, told: Told) -> Report:
             if name == 'growth':
                 row, report.growth = growth_row(options.lifter.open(), lambda done, total: told('growth', done, total))
                 report.rows.append(row)
+                continue
+            if name == 'load':
+                rows, report.load = load_rows(options.lifter.open(), lambda done, total: told('load', done, total))
+                report.rows += rows
                 continue
             row, found = speed_row(name, options.lifter.open())
             report.rows.append(row)

@@ -170,6 +170,19 @@ def test_mot_has_opensims_coordinates(tmp_path: Path) -> None:
     assert column['time'][0] == 0 and np.abs(column['pelvis_list']).max() < 2
 
 
+def test_mot_is_read_by_opensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)                            # it writes a log where it is
+    opensim = pytest.importorskip('opensim', reason='OpenSim is not installed here: pip install opensim')
+    angles, _, X = motion()
+    path = write(tmp_path, 'mot', result(X))[0]
+    assert opensim.Storage(str(path)).isInDegrees() and opensim.Storage(str(path)).getSize() == T
+    table = opensim.TimeSeriesTable(str(path))
+    assert tuple(table.getColumnLabels()) == OPENSIM and table.getTableMetaDataString('inDegrees') == 'yes'
+    knee = np.array([table.getRowAtIndex(i)[OPENSIM.index('knee_angle_l')] for i in range(T)])
+    ours = np.rad2deg(angles[:, [a.name for a in ANGLES].index('l_knee_flexion')])
+    np.testing.assert_allclose(knee, ours, atol=2.)
+
+
 def test_angles_come_with_their_uncertainty(tmp_path: Path) -> None:
     angles, _, X = motion()
     table = np.genfromtxt(write(tmp_path, 'angles.csv', result(X))[0], delimiter=',', names=True)
