@@ -28,7 +28,9 @@ def set_on_card(folder: Path, key: str, value: Any) -> None:
     card = folder / CARD
     # an entry goes on for as long as lines are indented, or are items of a list
     text = re.sub(rf'^{re.escape(key)}:.*\n?(?:[ \t-].*\n?)*', '', card.read_text(encoding='utf-8'), flags=re.M)
-    entry = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    # lists of numbers in a line each; a mapping of plain values alone would be put into braces, key and all
+    flow = None if isinstance(value, list | dict) else False
+    entry = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=110)
     part = card.with_name(f'.{CARD}.{os.getpid()}.part')
     try:
         part.write_text(f'{text.rstrip()}\n{entry}', encoding='utf-8')

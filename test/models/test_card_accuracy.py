@@ -69,6 +69,8 @@ def test_an_entry_is_set_anew_and_the_rest_stays_as_it_was(tmp_path: Path) -> No
     assert (folder / 'card.yaml').read_text() == first
     set_on_card(folder, 'joints', yaml.safe_load(text)['joints'])            # in the middle, a list without indents
     set_on_card(folder, 'accuracy', {'confidence': [1.], 'sigma': [.01]})
-    wanted = {**yaml.safe_load(text), 'accuracy': {'confidence': [1.], 'sigma': [.01]}}
+    for digest in ('aa' * 32, 'bb' * 32):
+        set_on_card(folder, 'fp16_sha256', digest)
+    wanted = {**yaml.safe_load(text), 'accuracy': {'confidence': [1.], 'sigma': [.01]}, 'fp16_sha256': 'bb' * 32}
     assert yaml.safe_load((folder / 'card.yaml').read_text()) == wanted
     assert read_card(folder).name == 'tiny' and [p.name for p in folder.iterdir() if p.name.startswith('.')] == []
