@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool
 from ..core.errors import CoreError
 from ..inference.errors import InferenceError
 from ..models.errors import ModelError
+from .bond import Bond, bonded
 from .debug_log import DebugLog
 from .declared_node import DeclaredNode
 from .defects import Defects
@@ -63,6 +64,7 @@ class ManagedNode(DeclaredNode[Settings]):
         self._overrides_told = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: list[Any] = []
+        self._bond: Bond | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._log = StateLog(self.get_logger())
         self._debug = DebugLog(self.get_logger())
@@ -179,6 +181,7 @@ class ManagedNode(DeclaredNode[Settings]):
             self._enabled = self.settings.enabled
             self._running = True                           # what it starts asks for it
             self._activate()
+            self._bond = bonded(self, self.settings.bond_period_s, self._steady)
 
         return self._transition('activate', climb)
 
@@ -241,6 +244,9 @@ class ManagedNode(DeclaredNode[Settings]):
         return TransitionCallbackReturn.FAILURE
 
     def _stop(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None and self.context.ok():
+            bond.close()
         self._running = False
         self._since = math.inf
         self._deactivate()

@@ -46,6 +46,8 @@ _STARTUP = ('For so long after the node was activated, what does not come yet is
             'may still be loading.')
 _ENABLED = ('Whether it works; `~/enable` sets it, too. false: the node stays as it is (networks, rig), takes nothing, '
             'sends nothing and costs next to nothing.')
+_BOND = ('Time between two beats of the bond by which a lifecycle manager, as that of Nav2, sees that the node lives; '
+         '0 = no bond. Where the package bond is installed, and while somebody listens.')
 _ENGINES = 'Folder of the engines that TensorRT builds on this machine; empty = ~/.cache/selfpose_ros/engines.'
 
 
@@ -94,6 +96,7 @@ class Pose2DSettings:
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
+    bond_period_s: float = _of(0.1, _BOND, unit='s', low=0., high=2.)
     overlay_hz: float = _of(10., 'No more pictures a second of a camera than this on `~/overlay/<camera>`, and none '
                             'unless somebody subscribes.', unit='Hz', low=0.1, high=120., any_time=True)
     overlay_fusion: str = _of('fusion_node', 'Name of the node whose skeletons and rig are drawn into these pictures, '
@@ -199,6 +202,7 @@ class FusionSettings:
     startup_s: float = _of(10., _STARTUP, unit='s', low=0., high=3600., any_time=True)
     diagnostics_period_s: float = _of(1., 'Time between two messages on /diagnostics.', unit='s', low=0.1,
                                       high=60.)
+    bond_period_s: float = _of(0.1, _BOND, unit='s', low=0., high=2.)
     enabled: bool = _of(True, _ENABLED, any_time=True)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
                           read_only=True)
