@@ -128,6 +128,7 @@ NOT_ON_AARCH64 = {
     'ros': 'wheels of ROS exist for x86-64 alone; there ROS comes from apt',
     'mediapipe': 'the package of old, for x86-64 alone: its marker leaves it out',
     'dev': 'is no part of a robot', 'test': 'is no part of a robot',
+    'c3d': 'is for our tests; there is no wheel of ezc3d for aarch64',
     'tensorrt': 'JetPack brings it', 'training': 'pip asks this machine, not that one, whether torch needs CUDA'}
 #: wheels may be named after an older glibc than that of the machine
 AARCH64 = ('manylinux_2_28', 'manylinux_2_27', 'manylinux_2_26', 'manylinux_2_24', 'manylinux_2_17', 'manylinux2014')
