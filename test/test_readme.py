@@ -259,7 +259,7 @@ class _Estimator:
 
 
 class _Network:
-    name, device, joint_names, accuracy = 'none', 'CPU', JOINTS, None
+    name, device, joint_names = 'none', 'CPU', JOINTS
 
     def infer(self, image_bgr: Any) -> Any:
         from selfpose_ros.inference.pose2d import no_people

@@ -235,14 +235,14 @@ def _in_rooms(args: argparse.Namespace) -> int:
     """People in rendered rooms, found by a 2D network with all that it has at run time."""
     from ..demo.rooms import score_in_rooms
     from ..inference.errors import InputError
-    from ..inference.pose2d import make_pose2d, options_of
+    from ..inference.pose2d import accuracy_of, make_pose2d, options_of
     given = [f'--{n}' for n in ('motion', 'data', 'every', 'views', 'noise', 'output') if getattr(args, n) is not None]
     given += [f'--{n}' for n in ('travel', 'correction') if getattr(args, n)]
     if given:
         raise InputError(f'{args.model}: --people has rooms and people of its own; leave out {", ".join(given)}')
     make = partial(make_pose2d, args.model, **options_of(args.model_option))
     network = make()                                       # what is wrong with it is told before anything is rendered
-    accuracy, far = network.accuracy, 1. if args.far is None else args.far
+    accuracy, far = accuracy_of(network), 1. if args.far is None else args.far
     network.close()
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy)

@@ -13,7 +13,7 @@ from ..core.camera import Intrinsics
 from ..core.noise import Accuracy
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
-from .pose2d.contract import People2D, Pose2D
+from .pose2d.contract import People2D, Pose2D, accuracy_of
 
 __all__ = ['ViewMap', 'ViewNetwork', 'view_network']
 
@@ -37,7 +37,7 @@ class ViewMap:
     @classmethod
     def of(cls, network: Pose2D) -> ViewMap:
         """That of a network."""
-        return cls(network.joint_names, network.accuracy)
+        return cls(network.joint_names, accuracy_of(network))
 
     def view(self, people: People2D, camera: str, stamp: float, image_size: tuple[int, int],
              intrinsics: Intrinsics | None = None, *, most: int | None = None, min_confidence: float = 0.) -> View2D:

@@ -212,7 +212,7 @@ def pose(shift: float = 0.) -> np.ndarray:
 class DotsNetwork:
     """A 2D network for images of dots: it finds what is really in the image, in whatever way that came."""
 
-    name, device, joint_names, accuracy = 'dots', 'CPU (test)', JOINTS, None
+    name, device, joint_names = 'dots', 'CPU (test)', JOINTS
 
     def __init__(self) -> None:
         self.resets, self.closed, self.seen = 0, False, 0

@@ -28,7 +28,7 @@ PICTURES = 30
 class Glance:
     """A stand-in for a network that costs next to nothing: one person where the image is bright."""
 
-    name, device, joint_names, accuracy = 'glance', 'CPU (test)', JOINTS, None
+    name, device, joint_names = 'glance', 'CPU (test)', JOINTS
 
     def infer(self, image_bgr: np.ndarray) -> People2D:
         at = np.array(cv2.minMaxLoc(image_bgr[..., 1])[3], float)

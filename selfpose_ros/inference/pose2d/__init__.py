@@ -12,14 +12,14 @@ import yaml
 from ...models.catalogue import CATALOGUE, DEFAULT
 from ..backend import ON_CPU, Backend
 from ..errors import InputError
-from .contract import BatchingPose2D, People2D, Pose2D, no_people
+from .contract import BatchingPose2D, People2D, Pose2D, accuracy_of, no_people
 
 if TYPE_CHECKING:
     from ...models.store import Model
     from .network import VisionNetwork
 
-__all__ = ['DEFAULT', 'MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'check_pose2d',
-           'make_pose2d', 'no_people', 'of_network', 'options_of']
+__all__ = ['DEFAULT', 'MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D', 'Pose2D', 'accuracy_of',
+           'check_pose2d', 'make_pose2d', 'no_people', 'of_network', 'options_of']
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)

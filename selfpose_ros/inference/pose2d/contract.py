@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...core.noise import Accuracy
 from ..errors import InputError, OutputError
 
-__all__ = ['MIN_SIDE_PX', 'BatchingPose2D', 'People2D', 'Pose2D', 'checked_image', 'no_people']
+__all__ = ['MIN_SIDE_PX', 'BatchingPose2D', 'People2D', 'Pose2D', 'accuracy_of', 'checked_image', 'no_people']
 
 Array = NDArray[np.float64]
 
@@ -82,13 +82,11 @@ class Pose2D(Protocol):
     Attributes:
         name: as given to `make_pose2d`.
         joint_names: (J,) names that `core.skeleton.joint_map` understands.
-        accuracy: what error goes with its confidences; None: nobody has measured it.
         device: what really computes, e.g. 'CPU (MediaPipe 0.10.21)'; may change from image to image.
     """
 
     name: str
     joint_names: tuple[str, ...]
-    accuracy: Accuracy | None
 
     @property
     def device(self) -> str: ...
@@ -125,6 +123,12 @@ class BatchingPose2D(Pose2D, Protocol):
     def expected(self) -> AbstractContextManager[None]:
         """Inside, this thread prepares an image and then calls `infer`: the others wait for it for a moment."""
         ...
+
+
+def accuracy_of(network: Pose2D) -> Accuracy | None:
+    """What error goes with a network's confidences: its attribute `accuracy`, which one need not have. None: not known."""
+    found: Accuracy | None = getattr(network, 'accuracy', None)
+    return found
 
 
 def no_people(joints: int) -> People2D:
