@@ -126,7 +126,7 @@ class BatchingPose2D(Pose2D, Protocol):
 
 
 def accuracy_of(network: Pose2D) -> Accuracy | None:
-    """What error goes with a network's confidences: its attribute `accuracy`, which one need not have. None: not known."""
+    """What error goes with a network's confidences: its attribute `accuracy`, where it has one. None: not known."""
     found: Accuracy | None = getattr(network, 'accuracy', None)
     return found
 
