@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,13 @@ from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.rig import Rig
 from ..core.view_buffer import ViewBufferConfig
-from ..nodes.fusion_worker import FusionWorker, Result
 from .growth import crowd_of
 from .rows import Row
 
-__all__ = ['MANY_PEOPLE', 'MANY_VIEWS', 'Loaded', 'load_rows', 'loaded']
+__all__ = ['Fusion', 'MANY_PEOPLE', 'MANY_VIEWS', 'Loaded', 'load_rows', 'loaded']
 
+#: makes what `fusion_node` runs, with the arguments of `nodes.fusion_worker.FusionWorker`
+Fusion = Callable[..., Any]
 #: numbers of cameras and of people; images a second; how long each goes on, and what of it comes first, s
 MANY_VIEWS, MANY_PEOPLE, RATE_HZ, SECONDS, _WARM_S = (1, 2, 4, 8, 16, 32), (1, 4, 10), 15., 6., 2.
 #: as the node's defaults: max_wait_s, max_age_s
@@ -46,14 +48,19 @@ class Loaded:
     found: float
 
 
-def load_rows(lifter: Lifter | None,
+def load_rows(fusion: Fusion, lifter: Lifter | None,
               told: Callable[[int, int], None]) -> tuple[list[Row], dict[tuple[int, int], Loaded]]:
-    """A row for each number of people, and all by (cameras, people). told: called with scenes done, and in all."""
+    """A row for each number of people, and all by (cameras, people).
+
+    Args:
+        fusion: what `fusion_node` runs: the class `nodes.fusion_worker.FusionWorker`.
+        told: called with scenes done, and in all.
+    """
     todo = [(v, p) for p in MANY_PEOPLE for v in MANY_VIEWS]
     found: dict[tuple[int, int], Loaded] = {}
     for done, (views, people) in enumerate(todo):
         told(done, len(todo))
-        found[views, people] = loaded(views, people, lifter)
+        found[views, people] = loaded(fusion, views, people, lifter)
     rows = []
     for p in MANY_PEOPLE:
         of = {v: found[v, p] for v in MANY_VIEWS}
@@ -65,7 +72,7 @@ def load_rows(lifter: Lifter | None,
     return rows, found
 
 
-def loaded(views: int, people: int, lifter: Lifter | None, seconds: float = SECONDS) -> Loaded:
+def loaded(fusion: Fusion, views: int, people: int, lifter: Lifter | None, seconds: float = SECONDS) -> Loaded:
     """One scene in real time."""
     frames, rig = crowd_of(people, views, seconds, RATE_HZ)
     clock, lock = time.monotonic, threading.Lock()
@@ -76,13 +83,13 @@ def loaded(views: int, people: int, lifter: Lifter | None, seconds: float = SECO
     def make(known: Rig | None) -> Estimator:
         return Estimator(EstimatorConfig(max_people=people, solve_first_s=np.inf), rig=known, lifter=lifter)
 
-    def deliver(result: Result) -> None:
+    def deliver(result: Any) -> None:
         with lock:
             gone.append((result.stamp, clock(), len(result.people)))
 
     failed: list[Exception] = []
-    worker = FusionWorker(ViewBufferConfig(max_wait_s=_WAIT_S), make, rig if views > 1 else None, deliver,
-                          failed.append, lambda: clock() - began, _AGE_S)
+    worker = fusion(ViewBufferConfig(max_wait_s=_WAIT_S), make, rig if views > 1 else None, deliver, failed.append,
+                    lambda: clock() - began, _AGE_S)
     begin_cpu = time.process_time()
     try:
         for frame in frames:

@@ -23,7 +23,7 @@ from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .growth import Growth, growth_row
 from .lenses import LENSES, lens_rows
-from .load import Loaded, load_rows
+from .load import Fusion, Loaded, load_rows
 from .motion import MOTION, motion_rows
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
@@ -54,6 +54,7 @@ class Options:
         jobs: clips at once.
         lifter: which lifting network the estimator has.
         way: what is measured around the 2D network.
+        fusion: what is measured in real time, see `load`.
     """
 
     motion: Path | None
@@ -64,6 +65,7 @@ class Options:
     jobs: int = 1
     lifter: LifterChoice = LifterChoice(NONE)
     way: Way = BY_ITSELF
+    fusion: Fusion | None = None
 
 
 @dataclass
@@ -202,7 +204,10 @@ def run_benchmark(options: Options, told: Told) -> Report:
                 report.rows.append(row)
                 continue
             if name == 'load':
-                rows, report.load = load_rows(options.lifter.open(), lambda done, total: told('load', done, total))
+                if options.fusion is None:
+                    raise BenchmarkError('load: there is nothing that fuses in real time here')
+                rows, report.load = load_rows(options.fusion, options.lifter.open(),
+                                              lambda done, total: told('load', done, total))
                 report.rows += rows
                 continue
             row, found = speed_row(name, options.lifter.open())

@@ -81,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..benchmark.run import Options, run_benchmark
     from ..inference.lifter_choice import LifterChoice
+    from ..nodes.fusion_worker import FusionWorker
     if args.output is not None:
         from ..benchmark.plots import check_plots
         check_plots(args.output)                           # before half an hour of work, not after it
     lifter = LifterChoice(args.lifter)
     lifter.open()                                          # a wrong name is told at once
-    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter, _way())
+    options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter, _way(), FusionWorker)
     with ProgressDisplay(quiet=args.quiet, prefix='benchmark: ') as progress:
         report = run_benchmark(options, progress)
     files = []

@@ -10,13 +10,14 @@ import pytest
 
 from selfpose_ros.benchmark import load
 from selfpose_ros.core.estimator import Estimator
+from selfpose_ros.nodes.fusion_worker import FusionWorker
 
 
 def test_a_row_for_each_number_of_people(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (('MANY_PEOPLE', (1, 2)), ('MANY_VIEWS', (3,)), ('_WARM_S', 1.), ('_AGE_S', 9.)):
         monkeypatch.setattr(load, name, value)
     monkeypatch.setattr(load.loaded, '__defaults__', (2.,))
-    rows, found = load.load_rows(None, lambda done, total: None)
+    rows, found = load.load_rows(FusionWorker, None, lambda done, total: None)
     assert [r.name for r in rows] == ['load', 'load'] and set(found) == {(3, 1), (3, 2)}
     for (_, people), x in found.items():
         assert x.found == pytest.approx(people, abs=.2) and x.lost < .2 and x.cpu_s > 0
@@ -31,4 +32,4 @@ def test_an_estimator_that_is_too_slow_loses_instants(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(load, 'Estimator', Slow)
     monkeypatch.setattr(load, '_WARM_S', .5)
-    assert load.loaded(2, 1, None, 2.).lost > .5
+    assert load.loaded(FusionWorker, 2, 1, None, 2.).lost > .5
