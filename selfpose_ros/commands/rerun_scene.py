@@ -16,7 +16,7 @@ from ..core.rig import Rig
 from ..core.skeleton import BONES
 from ..io.recording import Recording
 
-__all__ = ['LEVEL_COLOURS', 'log_scene', 'sigma_colours']
+__all__ = ['LEVEL_COLOURS', 'live_blueprint', 'log_cameras', 'log_person', 'log_plots', 'log_scene', 'sigma_colours']
 
 Array = NDArray[np.float64]
 
@@ -39,8 +39,8 @@ def log_scene(rerun: Any, result: Skeletons, recording: Recording | None, name: 
     rerun.log('about', rerun.TextDocument(_about(result, name)), static=True)
     rerun.log('world', rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
     if rig is not None:
-        _cameras(rerun, rig)
-    _plots(rerun)
+        log_cameras(rerun, rig)
+    log_plots(rerun)
     start = float(result.stamp[0]) if len(result.stamp) else 0.
     shown: set[int] = set()
     frames = [] if recording is None else recording.frames()
@@ -51,7 +51,7 @@ def log_scene(rerun: Any, result: Skeletons, recording: Recording | None, name: 
         rerun.set_time('time', duration=float(stamp) - start)
         there = {int(p): n for n, p in enumerate(result.person[i]) if p}
         for person, n in there.items():
-            _person(rerun, person, result.joints[i, n], result.sigma[i, n], int(result.level[i, n]))
+            log_person(rerun, person, result.joints[i, n], result.sigma[i, n], int(result.level[i, n]))
         for person in shown - set(there):
             rerun.log(f'world/people/{person}', rerun.Clear(recursive=True))
         shown = set(there)
@@ -76,7 +76,8 @@ def sigma_colours(sigma: Array) -> NDArray[np.uint8]:
     return np.asarray(np.round((1 - s) * np.array([60, 220, 90]) + s * np.array([230, 60, 50])), np.uint8)
 
 
-def _person(rerun: Any, person: int, joints: Array, sigma: Array, level: int) -> None:
+def log_person(rerun: Any, person: int, joints: Array, sigma: Array, level: int) -> None:
+    """One person: joints (17, 3) m, NaN = not known, sigma (17,) m."""
     known = np.isfinite(joints).all(-1)
     bones = [joints[[a, b]] for a, b in BONES if known[a] and known[b]]
     colour = LEVEL_COLOURS.get(level, (200, 200, 200))
@@ -89,17 +90,19 @@ def _person(rerun: Any, person: int, joints: Array, sigma: Array, level: int) ->
             joints[10] + [0, 0, .15], labels=[f'{person}, level {level}'], radii=.001, colors=[colour]))
 
 
-def _cameras(rerun: Any, rig: Rig) -> None:
+def log_cameras(rerun: Any, rig: Rig, static: bool = True) -> None:
+    """Where they are, and their image planes. static: for all times."""
     for i, camera in enumerate(rig.cameras):
         w, h = (int(x) for x in rig.image_size[i])
         rerun.log(f'world/cameras/{camera}', rerun.Transform3D(translation=rig.centres[i], mat3x3=rig.R[i].T),
-                  static=True)
+                  static=static)
         rerun.log(f'world/cameras/{camera}/image', rerun.Pinhole(
-            image_from_camera=rig.K[i], resolution=[w, h], image_plane_distance=_CAMERA_M), static=True)
+            image_from_camera=rig.K[i], resolution=[w, h], image_plane_distance=_CAMERA_M), static=static)
 
 
-def _plots(rerun: Any) -> None:
-    for name, words in (('level', 'level'), ('people', 'people'), ('sigma', 'median sigma, mm')):
+def log_plots(rerun: Any, *more: tuple[str, str]) -> None:
+    """Names of the time lines. more: further ones and what they are called."""
+    for name, words in (('level', 'level'), ('people', 'people'), ('sigma', 'median sigma, mm'), *more):
         rerun.log(f'plots/{name}', rerun.SeriesLines(names=[words]), static=True)
 
 
@@ -161,3 +164,15 @@ def _blueprint(rerun: Any, cameras: tuple[str, ...], rig: Rig | None) -> Any:
         b.Spatial3DView(origin='world', name='people'),
         b.Vertical(b.Grid(*flat) if flat else b.TextDocumentView(origin='about'), *plots,
                    row_shares=[4, *[1] * len(plots)]), column_shares=[3, 2]), collapse_panels=True)
+
+
+def live_blueprint(rerun: Any, cameras: Sequence[str]) -> Any:
+    """People, the pictures of these cameras, time lines, and what the diagnostics say."""
+    b = rerun.blueprint
+    plots = [b.TimeSeriesView(origin=f'plots/{n}', name=n) for n in ('level', 'sigma', 'people', 'latency')]
+    flat = [b.Spatial2DView(origin=f'2d/{c}', name=c) for c in cameras]
+    return b.Blueprint(b.Horizontal(
+        b.Vertical(b.Spatial3DView(origin='world', name='people'), b.TextLogView(origin='log', name='diagnostics'),
+                   row_shares=[4, 1]),
+        b.Vertical(*([b.Grid(*flat)] if flat else []), *plots, row_shares=[*([4] if flat else []), *[1] * len(plots)]),
+        column_shares=[3, 2]), collapse_panels=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`selfpose view`: a recording or a result in rerun: people in 3D, cameras, 2D joints, time lines."""
+"""`selfpose view`: a recording, a result, or what the nodes publish, in rerun: people in 3D, cameras, time lines."""
 from __future__ import annotations
 
 import argparse
@@ -21,22 +21,30 @@ __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
 DESCRIPTION = """A recording (reconstructed first) or a result in rerun: skeletons in 3D, coloured by level, joints as
 large as they are uncertain; cameras with the 2D that they saw; time lines of level, sigma, people, reprojection error.
+With --live what the nodes publish now: people, cameras and their pictures (overlays), latency, diagnostics.
 Needs: pip install 'selfpose_ros[view]'."""
 EXAMPLES = """examples:
   selfpose view bag/                          a window of rerun
   selfpose view bag/ -o monday.rrd            a file, for `rerun monday.rrd` anywhere
   selfpose view out/bag.npz --recording bag/  a result that is there already, and what the cameras saw
-  selfpose view session.npz --web             a page for a browser, until Ctrl-C"""
+  selfpose view session.npz --web             a page for a browser, until Ctrl-C
+  selfpose view --live                        the running nodes, until Ctrl-C"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     from ..inference.lifter_choice import LIFTER_HELP
     from ..inference.pose2d import DEFAULT, MODEL_HELP
-    parser.add_argument('source', metavar='SOURCE', nargs='+', type=Path,
+    parser.add_argument('source', metavar='SOURCE', nargs='*', type=Path,
                         help='result (.npz), keypoint archive, bag, or videos, one for each camera')
     parser.add_argument('--recording', metavar='SOURCE', nargs='+', type=Path,
                         help='for a result: what it was made from, to see the 2D with it')
+    parser.add_argument('--live', action='store_true', help='what the nodes publish now, in place of a SOURCE')
+    parser.add_argument('--fusion', default='fusion_node', metavar='NODE', help='of --live: name of the fusion node')
+    parser.add_argument('--no-images', action='store_true',
+                        help='of --live: no pictures, which the nodes then need not draw')
+    parser.add_argument('--seconds', type=float, default=0., metavar='S',
+                        help='of --live: end after so long; 0 = never')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file instead of a window')
     parser.add_argument('--web', action='store_true', help='serve a page for a browser instead of a window')
     parser.add_argument('--port', type=int, default=9090, help='of the page; the data come from the next one (9090)')
@@ -55,10 +63,29 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.web and args.output is not None:
         raise IoError('--web and --output: a page or a file; give one of the two')
+    if args.live and (args.source or args.recording):
+        raise IoError('--live: it shows the running nodes; leave out the source')
+    if not args.live and not args.source:
+        raise IoError('nothing to show: name a result or a recording, or give --live')
     rerun = _rerun()
+    if args.live:
+        _open(rerun, args)
+        return _live(rerun, args)
     from .rerun_scene import log_scene
     result, recording = _scene(args)
     name = args.source[0].stem or 'selfpose'
+    _open(rerun, args)
+    log_scene(rerun, result, recording, name)
+    if args.output is not None:
+        rerun.disconnect()
+        sys.stdout.write(f'{args.output}: {len(result.stamp)} instants; look at it with: rerun {args.output}\n')
+    while args.web:                                        # until Ctrl-C
+        time.sleep(1)
+    return 0
+
+
+def _open(rerun: Any, args: argparse.Namespace) -> None:
+    """A window, a file or a page."""
     rerun.init('selfpose', recording_id=None)
     if args.output is not None:
         if not args.output.parent.is_dir():
@@ -71,13 +98,44 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
     else:
         rerun.spawn()
-    log_scene(rerun, result, recording, name)
+
+
+def _live(rerun: Any, args: argparse.Namespace) -> int:
+    """Until Ctrl-C; 1 where nothing came."""
+    from ..nodes.errors import NodeError
+    try:
+        import rclpy
+        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+        from ..nodes.live_view import LiveView
+        from ..nodes.ros_start import start_ros
+    except ImportError as error:
+        raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
+                        "'selfpose_ros[ros]'") from error
+    from . import rerun_scene
+    start_ros(['selfpose'])
+    view = None
+    try:
+        view = LiveView(rerun, rerun_scene, args.fusion, not args.no_images)
+        sys.stderr.write('shows what the nodes publish, until Ctrl-C\n')
+        executor, end = SingleThreadedExecutor(), time.monotonic() + (args.seconds or float('inf'))
+        executor.add_node(view)
+        try:
+            while rclpy.ok() and time.monotonic() < end:
+                executor.spin_once(timeout_sec=.2)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+    finally:
+        if view is not None:
+            view.destroy_node()
+        rclpy.try_shutdown()
     if args.output is not None:
         rerun.disconnect()
-        sys.stdout.write(f'{args.output}: {len(result.stamp)} instants; look at it with: rerun {args.output}\n')
-    while args.web:                                        # until Ctrl-C
-        time.sleep(1)
-    return 0
+    sys.stdout.write(f'{view.instants} instants\n')
+    if not view.instants:
+        sys.stderr.write(f'selfpose view: error: nothing came from {args.fusion}: does it run, in this '
+                         'ROS_DOMAIN_ID?\n')
+    return 0 if view.instants else 1
 
 
 def _rerun() -> Any:
