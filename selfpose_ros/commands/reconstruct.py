@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--format', type=_formats, metavar='F,F',
                         help='npz, csv, trc, c3d, bvh, mot, angles.csv; default: npz, or as FILE')
     parser.add_argument('--hold-feet', action='store_true',
-                        help='feet that stand do not slide; joints are some 0.5 %% (2 %% without --offline) further '
+                        help='feet that stand do not slide; joints are 1 to 2 %% (4 %% without --offline) further '
                              'from the truth')
     parser.add_argument('--person-height', type=partial(_length, lowest=.5, highest=2.6), default=0., metavar='M',
                         help='standing height of the person, m: gives the scale')

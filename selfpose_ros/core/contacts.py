@@ -47,8 +47,8 @@ class _Limits:
                        self.low + _HIGHER * (k - 1))
 
 
-# As little as cuts the slide of standing feet to a fifth (four scenes of walk, exercise, ball and dance: synthetic gait
-# and motion capture of the validation split); joints are 0.5 % (off line), 2 % (causal) further from the truth then.
+# As little as cuts the slide of standing feet to a fifth where ankles are as sure as that (walk, exercise, ball, dance:
+# synthetic gait and motion capture of the validation split); what it costs: docs/accuracy.md.
 _OFFLINE, _CAUSAL = _Limits(.2, .5, .03, .3, .007), _Limits(.35, .7, .035, .6, .010)
 #: how much less sure ankles may be; how much higher they stand while they are twice as unsure, m
 _MOST, _HIGHER = 2.5, .05
