@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
+from ..core.tracks.distance import person_size
 from ..evaluation.alignment import SCORED
+from ..evaluation.detections import AccuracyCheck, checked
 from ..io.recording import Recording
 from .errors import BenchmarkError
 
@@ -34,6 +36,8 @@ class Agreement:
         pck_10, pck_20: joints of the reference that the other has within a tenth and a fifth of the torso's
             diagonal, per cent; 16 joints, those of people who were not found among them.
         median_px: distance of the joints that both have.
+        check: their differences against the errors that the network's card predicts, those of the reference included;
+            None = its card says nothing.
     """
 
     images: int
@@ -41,6 +45,7 @@ class Agreement:
     pck_10: float
     pck_20: float
     median_px: float
+    check: AccuracyCheck | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -66,6 +71,7 @@ def compare_keypoints(found: Recording, reference: Recording) -> Agreement:
         other.setdefault(found.cameras.index(view.camera), []).append(view)
     stamps = {c: np.array([v.stamp - begin[0] for v in views]) for c, views in other.items()}
     offs: list[Array] = []
+    predicted: list[Array] = []
     seen = images = matched = 0
     for view in reference.views:
         if not len(view.keypoints):
@@ -85,7 +91,9 @@ def compare_keypoints(found: Recording, reference: Recording) -> Agreement:
                 best = _nearest(other[c][k], view, counts)
                 if best is not None:
                     seen += 1
-                    off = np.column_stack([best / torso, best])
+                    distance = np.nan_to_num(np.linalg.norm(best[0], axis=-1), nan=np.inf)
+                    off = np.column_stack([distance / torso, distance])
+                    predicted.append(best[0] / best[1][:, None])
         offs.append(off)
     if not matched:
         raise BenchmarkError(f'{found.name} and {reference.name}: no image of the one has the stamp of an image of the '
@@ -93,13 +101,25 @@ def compare_keypoints(found: Recording, reference: Recording) -> Agreement:
     d = np.concatenate(offs)
     both = d[np.isfinite(d[:, 1]), 1]
     return Agreement(images, seen / images, float(100 * (d[:, 0] < .1).mean()), float(100 * (d[:, 0] < .2).mean()),
-                     float(np.median(both)) if len(both) else float('nan'))
+                     float(np.median(both)) if len(both) else float('nan'), _checked(predicted))
 
 
-def _nearest(view: View2D, reference: View2D, counts: NDArray[np.bool_]) -> Array | None:
-    """Distances px of the counted joints of the nearest person, inf where he has none; None: nobody is there."""
+def _checked(errors: list[Array]) -> AccuracyCheck | None:
+    error = np.concatenate([np.zeros((0, 2)), *errors])
+    error = error[np.isfinite(error).all(-1)]
+    return checked(error) if len(error) else None
+
+
+def _nearest(view: View2D, reference: View2D, counts: NDArray[np.bool_]) -> tuple[Array, Array] | None:
+    """Of the counted joints of the nearest person differences (K, 2) px, NaN where he has none, and the sigmas (K,) px
+    that his network's card predicts, NaN = it says nothing; None: nobody is there.
+    """
     if not len(view.keypoints):
         return None
-    d = np.linalg.norm(view.keypoints - reference.keypoints[0], axis=-1)[:, counts]
-    d = np.where(np.isfinite(d), d, np.inf)
-    return np.asarray(d[np.median(d, 1).argmin()])
+    off = (view.keypoints - reference.keypoints[0])[:, counts]
+    d = np.nan_to_num(np.linalg.norm(off, axis=-1), nan=np.inf)
+    k = int(np.median(d, 1).argmin())
+    confidence = view.confidence[k]
+    if view.accuracy is None:
+        return off[k], np.full(len(off[k]), np.nan)
+    return off[k], view.accuracy.share(confidence[counts]) * person_size(view.keypoints[k], confidence)

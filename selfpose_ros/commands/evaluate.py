@@ -226,7 +226,7 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else (
         f'{archive.name}: somebody in {found.found:.0%} of {found.images} images of {args.reference.name}\n'
         f'PCK@0.1 {found.pck_10:.1f} %, PCK@0.2 {found.pck_20:.1f} % of the torso, median distance '
-        f'{found.median_px:.1f} px\n'))
+        f'{found.median_px:.1f} px\n' + (f'{found.check.sentence}\n' if found.check is not None else '')))
     sys.stdout.flush()
     return 0 if found.found else 1                         # nothing to compare: no success
 
@@ -247,10 +247,9 @@ def _in_rooms(args: argparse.Namespace) -> int:
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy)
     told = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, **found.to_dict()}
-    c = found.check
-    card = 'its card has no accuracy; selfpose model calibrate measures one' if c is None else (
-        f'by its card {c.within_1:.1f} % of the errors along an axis are within 1 sigma and {c.within_2:.1f} % within '
-        f'2 (Gaussian: 68.3 and 95.4); median error {c.ratio:.2f} of the predicted')
+    card = 'its card has no accuracy; selfpose model calibrate measures one'
+    if found.check is not None:
+        card = found.check.sentence
     sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else '\n'.join([
         f'{args.model}: {found.pictures} pictures of rooms with {args.people} people, seed {args.seed}; {found.people} '
         f'times somebody is to be seen, {found.size_px:.0f} px tall at the median', '',

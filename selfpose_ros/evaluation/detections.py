@@ -3,7 +3,7 @@
 """People that a 2D network finds in pictures, against those who are there; and what error goes with its confidences."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from scipy.optimize import isotonic_regression, linear_sum_assignment
 from ..core.noise import LEAST_SHARE, Accuracy
 from ..core.tracks.distance import person_size
 
-__all__ = ['AccuracyCheck', 'ConfidenceBin', 'DetectionScore', 'Picture', 'score_detections']
+__all__ = ['AccuracyCheck', 'ConfidenceBin', 'DetectionScore', 'Picture', 'checked', 'score_detections']
 
 Array = NDArray[np.float64]
 
@@ -74,7 +74,14 @@ class AccuracyCheck:
     within_1: float
     within_2: float
     ratio: float
-    ratios: tuple[float, ...]
+    ratios: tuple[float, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Without the bins."""
+        return (f'by its card {self.within_1:.1f} % of the errors along an axis are within 1 sigma and '
+                f'{self.within_2:.1f} % within 2 (Gaussian: 68.3 and 95.4); median error {self.ratio:.2f} of the '
+                'predicted')
 
 
 @dataclass(frozen=True)
@@ -178,9 +185,11 @@ def _bins(confidence: Array, vector: Array, accuracy: Accuracy | None,
                                        increasing=False).x)
     bins = tuple(ConfidenceBin(float(confidence[k].mean()), len(k), float(s), float((error[k] > 3 * s).mean()))
                  for k, s in zip(parts, sigma, strict=True))
-    if accuracy is None:
-        return bins, None
-    told = accuracy.share(confidence)
-    axes, length = np.abs(vector) / told[:, None], error / told / _MEDIAN
-    return bins, AccuracyCheck(100 * float((axes < 1).mean()), 100 * float((axes < 2).mean()),
-                               float(np.median(length)), tuple(float(np.median(length[k])) for k in parts))
+    return bins, None if accuracy is None else checked(vector / accuracy.share(confidence)[:, None], parts)
+
+
+def checked(error: Array, parts: Sequence[NDArray[np.int64]] = ()) -> AccuracyCheck:
+    """Errors (N, 2) in predicted sigmas, N at least 1, and by bins of some of them."""
+    length = np.linalg.norm(error, axis=-1) / _MEDIAN
+    return AccuracyCheck(100 * float((np.abs(error) < 1).mean()), 100 * float((np.abs(error) < 2).mean()),
+                         float(np.median(length)), tuple(float(np.median(length[k])) for k in parts))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from selfpose_ros import cli
 from selfpose_ros.benchmark.errors import BenchmarkError
 from selfpose_ros.benchmark.keypoints import compare_keypoints
+from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.core.tracks.distance import person_size
 from selfpose_ros.io.archive import write_keypoints
 from selfpose_ros.io.recording import Recording
 
@@ -53,6 +56,21 @@ def test_people_who_are_not_found_count_as_wrong_and_others_do_not_disturb():
     found = compare_keypoints(recording('f', lambda c, k: np.concatenate([stranger, BODY[None]]) if c == 'a'
                                         else np.zeros((0, 17, 2))), REFERENCE)
     assert found.found == .5 and found.pck_20 == 50. and found.median_px == 0.
+
+
+def test_differences_are_compared_with_what_the_card_predicts():
+    size, rng = float(person_size(BODY, np.ones(17))), np.random.default_rng(3)
+    card = Accuracy((1.,), (4. / size,))
+    own = recording('f', lambda c, k: (BODY + rng.normal(0, 4., BODY.shape))[None], cameras=('a', 'b'))
+    assert compare_keypoints(own, REFERENCE).check is None
+    told = Recording.of('f', own.cameras, [replace(v, accuracy=card) for v in own.views])
+    check = compare_keypoints(told, REFERENCE).check
+    # sizes are those of the noisy bodies
+    assert check is not None and check.ratio == pytest.approx(1., abs=.2)
+    assert check.within_1 == pytest.approx(68.3, abs=9)
+    half = [replace(v, accuracy=Accuracy((1.,), (2. / size,))) for v in own.views]
+    wrong = compare_keypoints(Recording.of('f', own.cameras, half), REFERENCE).check
+    assert wrong is not None and wrong.ratio == pytest.approx(2 * check.ratio, rel=1e-6)
 
 
 def test_what_has_nothing_in_common_is_told():
