@@ -16,7 +16,7 @@ from .person_view import Detections, Row, through
 from .rig import Rig
 from .rig.sightings import SightingsLog
 from .rig_model import RigModel
-from .rig_state import Change
+from .rig_state import Change, RigState
 from .rig_tracker import RigTracker
 from .tracks.identities import Identities
 from .tracks.people import People
@@ -32,6 +32,10 @@ _JUMP_S, _LONGEST_STEP_S = 1., .2
 _AGAIN_ROWS = 10
 #: several people: stride of lifted poses without a rig that is trusted, and with one, s
 _LIFT_S, _LIFT_TRUSTED_S = .08, .5
+#: several people and no rig: nobody is shown for this time, in which there mostly is one, s
+_FIRST_RIG_S = 3.
+#: several people and no rig: another camera is used for lifted poses after this time without the main person, s
+_OTHER_CAMERA_S = .5
 #: choices of one person per camera that are tried where the cameras look at different people
 _CHOICES = 8
 
@@ -68,6 +72,8 @@ class Estimator:
         self._history, self._main = History(), MainPerson()
         self._log.clear()
         self._crowd, self._tried = False, 0
+        self._camera, self._camera_seen = '', -np.inf      # which one is used until there is a rig of several people
+        self._several_since = np.inf                        # they are in sight, and without a rig
         self._health = HealthMonitor()
         self._health.lifts = self._lifter is not None
         self._people.without_rig()
@@ -144,6 +150,8 @@ class Estimator:
         self._last = []
         if self._rig.model is not None:
             self._last = self._people.update(detections, row) if people is None else people
+            if self._soon_placed:
+                self._last = []
             self._health.residuals(self._people, self._rig.model, now)
             self._take(self._rig.check_saved(now, step, tuple(row), self._health))
             self._take(self._rig.watch(detections, self._people.everybody, self._history))
@@ -166,7 +174,7 @@ class Estimator:
             self._rig.not_placed(now, self._history, error)
         self._rig.schedule(now, self._history, self._log if self._several else None, self._crowd)
         if self._people.lifted is not None:
-            self._take(self._rig.lift(self._history))
+            self._take(self._rig.lift(self._history, self._several))
 
     def _take(self, change: Change) -> None:
         """Carry a change of the rig to those who use it."""
@@ -200,7 +208,10 @@ class Estimator:
         time, and it costs less: then they are followed first, and returned as well.
         """
         if not self._followed_in_3d(observation):
-            return detections.row(self._by_continuity(observation)), None
+            row = detections.row(self._by_continuity(observation))
+            if self._several and self._rig.state in (RigState.EMPTY, RigState.LIFTED):
+                row = self._of_one_camera(row, detections)
+            return row, None
         shown = self._people.update(detections, {})
         people = self._people.everybody
         return people[0].row if people and people[0].seen == detections.stamp else {}, shown
@@ -228,6 +239,31 @@ class Estimator:
         self._crowd = True
         chosen = self._main.update(observation)
         return {v.camera: i for v, i in zip(observation.views, chosen, strict=True) if i >= 0}
+
+    @property
+    def _soon_placed(self) -> bool:
+        """Several people are in sight, and it is likely that their rig comes in a moment: whoever was shown by one
+        camera until then would stand somewhere else.
+        """
+        if not self._several or self._rig.state.solved or len(self._log.image_size) < 2:
+            self._several_since = np.inf
+            return False
+        self._several_since = min(self._several_since, self._now)
+        return self._rig.state is RigState.LIFTED and self._now - self._several_since < _FIRST_RIG_S
+
+    def _of_one_camera(self, row: Row, detections: Detections) -> Row:
+        """Several people and no rig yet: who is who in different cameras is not settled, and a body made of several
+        people is nobody. One camera is enough for lifted poses: the one that shows most people, as long as it does.
+        """
+        if self._camera in row:
+            self._camera_seen = detections.stamp
+        elif row and not 0 <= detections.stamp - self._camera_seen <= _OTHER_CAMERA_S:
+            self._camera = max(row, key=lambda c: len(detections.people[c]))
+            self._camera_seen = detections.stamp
+            self._history.clear()
+            self._history.seen = 0
+            self._take(self._rig.others_tried())
+        return {c: v for c, v in row.items() if c == self._camera}
 
     def _lifted(self, row: Row) -> Row:
         """The main person's views with what the lifter makes of them, as long as there is no rig that is trusted."""

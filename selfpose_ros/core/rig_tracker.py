@@ -42,11 +42,12 @@ _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 _OTHERS_ROWS = 10
 #: several people: instants with lifted poses before a solve; instants that one looks at; poses that it adjusts
 _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
-#: many poses of one second are alike, and so are their errors, of which a covariance contains nothing: what a rig from
-#: a shorter time is predicted to be off must be less by as much, s
-_SEVERAL_S = 4.
-#: and the less the rig explains, the smaller its predicted error must be: from none at the first support on (see
-#: `assigned.Assignment`) to the usual one at the second
+#: many poses of one second are alike, and so are their errors, of which a covariance contains nothing; and two cameras
+#: are off by three times what each is predicted to be off against the first, at times. What a rig from a shorter time
+#: than this is predicted to be off must be less by as much, s
+_LONG_S = 4.
+#: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
+#: on (see `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
 
 
@@ -167,8 +168,11 @@ class RigTracker:
 
     # -- solving
 
-    def lift(self, history: History) -> Change:
-        """A first idea of where cameras and body are, from lifted poses alone, until a rig is solved."""
+    def lift(self, history: History, several: bool = False) -> Change:
+        """A first idea of where cameras and body are, from lifted poses alone, until a rig is solved.
+
+        several: other cameras see people, too, of whom it is not settled who is who.
+        """
         h, old = history, self.model
         if self.state not in (RigState.EMPTY, RigState.LIFTED) or not h.seen:
             return Change.NOTHING
@@ -186,7 +190,7 @@ class RigTracker:
             return Change.NOTHING
         self._go(RigState.LIFTED, model)
         if self.why.reason is Reason.WAITING or len(cameras) < 2:
-            self.why = Explanation(Reason.ONE_CAMERA if len(cameras) < 2 else Reason.LIFTED_POSES)
+            self.why = Explanation(Reason.ONE_CAMERA if len(cameras) < 2 and not several else Reason.LIFTED_POSES)
         return Change.NEW_WORLD if old is None or old.cameras != model.cameras else Change.SOLVED
 
     def schedule(self, now: float, history: History, everybody: SightingsLog | None, crowd: bool = False) -> None:
@@ -273,9 +277,8 @@ class RigTracker:
         old, cameras = self.model if self.state is not RigState.LIFTED else None, solution.tracks.cameras
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
-        trusted = TRUSTED_DEG
+        trusted = TRUSTED_DEG * min(1., float(np.ptp(solution.tracks.stamp)) / _LONG_S)
         if self._several:
-            trusted *= min(1., float(np.ptp(solution.tracks.stamp)) / _SEVERAL_S)
             trusted *= min(1., max(solution.support - _LITTLE, 0.) / (_MUCH - _LITTLE))
         joined = solution.is_joined
         if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality and joined:

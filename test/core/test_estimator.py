@@ -239,7 +239,7 @@ def known() -> tuple[Scene, Run]:
     rig = ring_rig(2, 3, distortion=(-.1, .02, 0., 0., 0.))
     K = rig.K.copy()
     K[:, 0, 2] += 40.
-    s = scene(rig=replace(rig, K=K), seconds=3., seed=3, height_m=1.70, known_intrinsics=True)
+    s = scene(rig=replace(rig, K=K), seconds=6., seed=3, height_m=1.70, known_intrinsics=True)
     return s, run(s.frames)
 
 

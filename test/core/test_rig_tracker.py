@@ -99,3 +99,14 @@ def test_a_saved_rig_whose_cameras_come_one_after_the_other_is_taken_up(before: 
     assert {p.person for people in r.people for p in people} == {1} and all(r.people[at:])
     off = np.linalg.norm(r.joints()[at:] - s.first[at:], axis=-1)
     assert np.nanmedian(off, axis=1).max() < .1
+
+
+def test_one_second_of_one_person_is_not_published_however_small_its_predicted_error() -> None:
+    """Many poses of one second are alike, and so are their errors: less is asked for the longer it was watched."""
+    s = scene(3, 5., 15., 1)
+    r = run(s.frames)
+    first = next(n for n, rig in enumerate(r.rigs) if rig is not None)
+    span = s.frames[first].stamp - s.frames[0].stamp
+    assert span > 1.2
+    rig = r.rigs[first]
+    assert rig is not None and rig.rotation_sigma_deg.max() < 3.5 * min(span, 4.) / 4.

@@ -233,17 +233,36 @@ def live() -> tuple[Estimator, list[int]]:
     return e, levels
 
 
-def test_while_one_person_s_poses_place_the_cameras_nobody_else_is_paired_across_them() -> None:
+def test_until_there_is_a_rig_of_several_people_nobody_is_made_of_two_of_them() -> None:
+    """Who is who in two cameras is not settled: one camera's poses are used, and nobody is shown for a while."""
     s = three(4.)
     e = Estimator(EstimatorConfig(), lifter=lifter(s))
-    shown, lifted = [], []
+    shown, lifted, cameras = [], [], set()
     for f in s.frames[:30]:
         shown.append(len(e.update(f)))
         lifted.append(e._rig.state is RigState.LIFTED)
+        if lifted[-1] and e.model is not None:
+            cameras.add(e.model.cameras)
     e.close()
     first = lifted.index(False, 1)
-    assert first > 6 and max(n for n, yes in zip(shown, lifted, strict=True) if yes) == 1
+    assert first > 6 and max(n for n, yes in zip(shown, lifted, strict=True) if yes) == 0
+    assert len(cameras) == 1 and len(next(iter(cameras))) == 1
     assert max(shown[first:]) == 3
+
+
+def test_where_no_rig_comes_everybody_whom_one_camera_sees_is_shown() -> None:
+    s = three(4.)
+    e = Estimator(EstimatorConfig(solve_first_s=60.), lifter=lifter(s))
+    people = [e.update(f) for f in s.frames]
+    status = e.status
+    e.close()
+    now = np.array([f.stamp - s.frames[0].stamp for f in s.frames])
+    assert not any(p for p, t in zip(people, now, strict=True) if t < 2.5)
+    late = [p for p, t in zip(people, now, strict=True) if t > 3.2]
+    assert late and all(len(p) == 3 for p in late)
+    assert len({q.person for p in late for q in p}) == 3
+    assert all(q.level == 1 and q.views.max() <= 1 for p in late for q in p)
+    assert 'one camera' not in status.sentence and 'keep moving' in status.sentence
 
 
 def test_off_line_a_rig_in_two_halves_is_none() -> None:
