@@ -33,7 +33,7 @@ _AGAIN_ROWS = 10
 #: several people: stride of lifted poses without a rig that is trusted, and with one, s
 _LIFT_S, _LIFT_TRUSTED_S = .08, .5
 #: several people and no rig: nobody is shown for this time, in which there mostly is one, s
-_FIRST_RIG_S = 3.
+_FIRST_RIG_S = 1.5
 #: several people and no rig: another camera is used for lifted poses after this time without the main person, s
 _OTHER_CAMERA_S = .5
 #: choices of one person per camera that are tried where the cameras look at different people

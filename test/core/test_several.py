@@ -257,8 +257,8 @@ def test_where_no_rig_comes_everybody_whom_one_camera_sees_is_shown() -> None:
     status = e.status
     e.close()
     now = np.array([f.stamp - s.frames[0].stamp for f in s.frames])
-    assert not any(p for p, t in zip(people, now, strict=True) if t < 2.5)
-    late = [p for p, t in zip(people, now, strict=True) if t > 3.2]
+    assert not any(p for p, t in zip(people, now, strict=True) if t < 1.2)
+    late = [p for p, t in zip(people, now, strict=True) if t > 1.7]
     assert late and all(len(p) == 3 for p in late)
     assert len({q.person for p in late for q in p}) == 3
     assert all(q.level == 1 and q.views.max() <= 1 for p in late for q in p)
