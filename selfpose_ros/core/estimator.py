@@ -208,7 +208,7 @@ class Estimator:
         time, and it costs less: then they are followed first, and returned as well.
         """
         if not self._followed_in_3d(observation):
-            row = detections.row(self._by_continuity(observation))
+            row: Row = detections.row(self._by_continuity(observation))
             if self._several and self._rig.state in (RigState.EMPTY, RigState.LIFTED):
                 row = self._of_one_camera(row, detections)
             return row, None

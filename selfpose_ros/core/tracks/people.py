@@ -158,11 +158,18 @@ class People:
         identity = self._ids.row_of(rows[-1][1], rows[-1][0])
         return next((p for p in self.everybody if p.identity == identity), None)
 
-    def _identity(self, p: Person, others: Collection[int] = ()) -> int:
-        """Of somebody who has none: by his tracklets, by where he is, or a new one; those of `others` are not his."""
+    def _identity(self, p: Person, others: Collection[int] = (), wait: bool = False) -> int:
+        """Of somebody who has none: by his tracklets, by where he is, or a new one; those of `others` are not his.
+
+        wait: 0 as long as more ticks may tell him from somebody else who left.
+        """
         lost = self._lost(p)
         here = {*others, *(q.identity for q in self.everybody if q.confirmed and q not in lost)}
-        found = self._known(p, others) or self._ids.of_returned(p, p.stamp, lost, here)
+        found = self._known(p, others)
+        if not found:
+            found, settled = self._ids.of_returned(p, p.stamp, lost, here)
+            if wait and not settled:
+                return 0
         for q in [q for q in lost if q.identity == found]:
             self.everybody.remove(q)                            # he is found elsewhere
         return found or self._ids.new()
@@ -258,7 +265,9 @@ class People:
                 if len(p.row) > 1 and len(q.row) > 1 and set(p.row) & set(q.row):
                     continue                                    # two bodies, however near: cameras show both
                 if p.confirmed:
-                    q.identity = min(p.identity, q.identity)
+                    # the older one of the two, but where he went astray to somebody who is followed for some time
+                    theirs = self._ids.row_of(q.row, q.stamp)
+                    q.identity = theirs if theirs in (p.identity, q.identity) else min(p.identity, q.identity)
                 self.everybody = [r for r in self.everybody if r is not p]
                 break
 
@@ -311,10 +320,14 @@ class People:
             need = 1 if known else _CONFIRM if not self._ids.contradict(p.row, now) else _CONFIRM_DOUBTFUL
             if (p.ticks if single else p.pairs) < need:
                 continue
-            if not self._has_room(p):
-                self.everybody.remove(p)
+            identity = identity or self._identity(p, before, wait=not single)
+            if not identity:
                 continue
-            p.identity, p.confirmed = identity or self._identity(p, before), True
+            p.identity = identity
+            if self._has_room(p):
+                p.confirmed = True
+            else:
+                self.everybody.remove(p)
 
     def _has_room(self, new: Person) -> bool:
         """Whether somebody new is followed: of too many, those nearest to the middle of the shared volume are."""

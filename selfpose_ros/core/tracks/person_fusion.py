@@ -119,11 +119,15 @@ class PersonFusion:
         paired = cosine < _PLACED if m.level >= 3 else seen.any(2).sum(1) > 1
         # one view, or two from opposite sides, do not tell a long bone from a near one
         tell = cosine < (1. if m.lifted else _CROSSED)
+        d = np.array([p.filter.x for p in people])
+        d = d[:, _PAIR_B[:16]] - d[:, _PAIR_A[:16]]
+        limbs = np.sqrt((d * d).sum(-1))
         for n, p in enumerate(people):
             p.agreed = tuple([c for c, yes in zip(m.cameras, agree[n].tolist(), strict=True) if yes])
             if paired[n]:
                 p.pair_seen, p.place = now, p.filter.x[0].copy()
                 p.pairs += 1
+                p.limbs += (limbs[n] - p.limbs) / p.pairs
             p.seen = now
             p.ticks += 1
         _learn_bones([p for n, p in enumerate(people) if tell[n] and p.filter.config.bone_sigma_m > .01])

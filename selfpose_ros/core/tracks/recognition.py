@@ -42,8 +42,13 @@ _FADES = .95
 _LEAST_WEIGHT = 1.5
 #: where somebody is whose place is not known in this world, standard deviation, m
 _ANYWHERE_M = 4.
-#: statures are compared of people who were measured in so many ticks
+#: lengths of bones are compared of people who were measured in so many ticks
 _MEASURED = 5
+#: error of the mean length of a bone, m; ticks after which it is not more any longer; a bone that is off by more than so
+#: many sigmas was not seen well; errors of bones are alike: what one of them counts. Measured, validation split
+_BONE_M, _BONE_TICKS, _BONE_MOST, _BONE_SHARE = .012, 15., 3., .5
+#: who comes back is looked at for longer, in ticks, where somebody else may be he: cheaper by less than this, nats
+_LOOK_LONGER, _DOUBTFUL = 12, 3.
 
 
 @dataclass
@@ -70,13 +75,15 @@ class _Evidence:
 @dataclass
 class _Gone:
     """Somebody who is not followed any more: stamp s of when two cameras saw him last, place (3,) m in the present
-    world or None where that is not known, stature m or 0 = not measured.
+    world or None where that is not known, stature m or 0 and bones (16,) m or None = not measured, in so many ticks.
     """
 
     identity: int
     stamp: float
     place: Array | None
     stature: float
+    bones: Array | None
+    ticks: int
 
 
 class Recognition:
@@ -182,13 +189,15 @@ class Recognition:
                 out[n] = identities[k]
         return out
 
-    def of_returned(self, p: Person, now: float, lost: Iterable[Person], here: Collection[int] = ()) -> int:
-        """The identity of somebody who left and can be here by now, of this size; 0 = none.
+    def of_returned(self, p: Person, now: float, lost: Iterable[Person],
+                    here: Collection[int] = ()) -> tuple[int, bool]:
+        """The identity of somebody who left and can be here by now, of this size, 0 = none; and whether that is settled:
+        else more ticks of him may tell him from somebody else who left.
 
         lost: those who are followed still, but whom no two cameras see.  here: identities of all others who are
         followed: several may come back in one instant.
         """
-        best, found = np.inf, 0
+        costs: dict[int, float] = {}
         mine = stature_m(np.linalg.norm(p.filter.x[BONE_B] - p.filter.x[BONE_A], axis=1))
         since = min((self._first.get((c, v.tracklet), now) for c, v in p.row.items()), default=now)
         for g in [*self._gone.values(), *(_gone(q) for q in lost)]:
@@ -205,10 +214,14 @@ class Recognition:
                 continue
             # people wander: the longer somebody was away, the less his place tells
             wide = _STRAYS_M + _STRAYS_M_S * away if g.place is not None else _ANYWHERE_M
-            cost = .5 * (far / wide) ** 2 + 2 * np.log(wide) + .5 * (size / _SIZE_SIGMA) ** 2 + _TOGETHER * together
-            if cost < best:
-                best, found = cost, g.identity
-        return found
+            cost = .5 * (far / wide) ** 2 + 2 * np.log(wide) + _TOGETHER * together
+            cost += _unlike(p, g) if g.bones is not None and p.pairs else .5 * (size / _SIZE_SIGMA) ** 2
+            costs[g.identity] = min(cost, costs.get(g.identity, np.inf))
+        if not costs:
+            return 0, True
+        best, *others = sorted(costs, key=lambda i: costs[i])
+        doubtful = any(costs[i] - costs[best] < _DOUBTFUL for i in others)
+        return best, not doubtful or p.pairs >= _LOOK_LONGER
 
     def moved(self, old: RigModel | None, new: RigModel | None) -> None:
         """Another world frame: places go along with a camera of both; without one they are not known any more."""
@@ -240,6 +253,19 @@ def _reach(p: Person, g: _Gone, now: float) -> float:
     return _NEAR_M + _WALKS_M_S * (now - g.stamp) - _far(p, g)
 
 
+def _unlike(p: Person, g: _Gone) -> float:
+    """How much the bones of p speak against his being g, nats."""
+    assert g.bones is not None
+    mine = p.limbs
+    if g.place is None:                                 # in another world, which may be of another size
+        mine = mine * np.exp(np.median(np.log(g.bones / np.maximum(mine, 1e-6))))
+    sigma = _BONE_M * np.sqrt(1 + _BONE_TICKS / g.ticks)
+    off = np.minimum(np.abs(mine - g.bones) / sigma, _BONE_MOST)
+    return float(_BONE_SHARE * .5 * (off * off).sum())
+
+
 def _gone(p: Person) -> _Gone:
-    stature = float(stature_m(p.filter.lengths[:16])) if p.pairs >= _MEASURED else 0.
-    return _Gone(p.identity, p.pair_seen if np.isfinite(p.pair_seen) else p.seen, p.place, stature)
+    measured = p.pairs >= _MEASURED
+    bones = p.filter.lengths[:16].copy() if measured else None
+    return _Gone(p.identity, p.pair_seen if np.isfinite(p.pair_seen) else p.seen, p.place,
+                 float(stature_m(bones)) if bones is not None else 0., bones, p.pairs)
