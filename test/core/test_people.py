@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from scenes import views_changed
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.body import stature_m
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.person_view import Detections, Row
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.skeleton import BONES
 from selfpose_ros.core.tracks.identities import Identities
 from selfpose_ros.core.tracks.people import REENTRY_S, People
 from selfpose_ros.core.tracks.person import Person
@@ -416,6 +418,34 @@ def test_two_who_appear_in_one_instant_are_not_both_the_one_who_left() -> None:
     assert both and all(len(set(ids)) == 2 for ids in both)
 
 
+def built(X: Array, arms: float, trunk: float) -> Array:
+    """The same movements of a body of 1.7 m with other arms and another trunk, joints (T, 17, 3) m."""
+    Y = X.copy()
+    for k, (a, b) in enumerate(BONES):
+        Y[:, b] = Y[:, a] + (X[:, b] - X[:, a]) * (arms if k > 9 else trunk if k > 5 else 1.)
+    size = 1.7 / stature_m(np.array([np.linalg.norm(Y[:, b] - Y[:, a], axis=-1).mean() for a, b in BONES]))
+    return np.asarray(Y[:, :1] * [1., 1., size] + (Y - Y[:, :1]) * size)
+
+
+@pytest.mark.parametrize('exchanged', [True, False])
+def test_two_who_left_are_told_apart_by_their_bones(exchanged: bool) -> None:
+    """Of one size and different build, out of sight for 2 s, and back at once, each where he left or the other did."""
+    ways = [np.linspace((x, -1.), (x, 1.), 90) for x in (-.9, .9)]
+    bodies = [built(walker(6., FPS, 3 + n, 'walk', path_m=way, speed_m_s=.4), *build)
+              for n, (way, build) in enumerate(zip(ways, ((1.12, .94), (.88, 1.06)), strict=True))]
+    X = np.stack(bodies, 1)
+    t = np.arange(len(X)) / FPS
+    if exchanged:
+        X[t > 3.5, :, :, 0] *= -1                           # mirrored: where the other one walks
+        X[t > 3.5] = X[t > 3.5][:, :, [0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13]]
+    X[(t > 2.) & (t < 4.)] = np.nan
+    out = feed(new_people(), frames_of(observe(X, room(), FPS, 3)))
+    before = {s.person: nearest(s, X[29])[0] for s in out[29]}
+    assert sorted(before.values()) == [0, 1] and not any(out[round(3.5 * FPS):round(4. * FPS)])
+    after = {s.person: nearest(s, X[-1])[0] for s in out[-1]}
+    assert after == before
+
+
 def _seen(identity: int, *tracklets: tuple[str, int]) -> Person:
     """Whom the cameras show by these tracklets."""
     return SimpleNamespace(identity=identity, row={c: SimpleNamespace(tracklet=n) for c, n in tracklets})  # type: ignore
@@ -468,3 +498,34 @@ def test_one_ray_crosses_none() -> None:
     fusion = PersonFusion(model, None, frozenset(), False)
     assert (fusion._crossing(many, agree) == 1.).all()  # type: ignore[arg-type]
     assert (fusion._crossing(many, np.ones((200, 4), bool)) < 1.).all()  # type: ignore[arg-type]
+
+
+def test_whoever_strays_onto_somebody_else_does_not_take_his_identity() -> None:
+    """Of two filters on one body that with fewer views goes. The other one's tracklets are his own, for a second."""
+    people = new_people()
+    feed(people, crossing()[1][:20])
+    first, second = sorted(people.everybody, key=lambda p: p.identity)
+    assert (first.identity, second.identity) == (1, 2)
+    first.filter.x[:] = second.filter.x
+    first.row = dict(list(first.row.items())[:1])
+    people._drop_doubles()
+    assert [p.identity for p in people.everybody] == [2]
+
+
+def test_who_of_two_comes_back_is_looked_at_for_longer_where_they_are_alike() -> None:
+    people = new_people()
+    feed(people, crossing()[1][:20])
+    a, b = people.everybody
+    ids, now = Recognition(15., Identities()), a.stamp
+    for p in (a, b):
+        p.pairs, p.place = 60, np.zeros(3)
+        p.filter.lengths[:] = a.filter.lengths
+        ids.left(p)
+    new = replace(a, identity=-1, pairs=3, limbs=a.filter.lengths[:16].copy())
+    assert ids.of_returned(new, now + 1., ()) == (a.identity, False)
+    assert ids.of_returned(replace(new, pairs=12), now + 1., ()) == (a.identity, True)
+    b.filter.lengths[:16] = a.filter.lengths[:16] * np.where(np.arange(16) % 2, 1.15, .85)
+    ids.left(b)
+    assert ids.of_returned(new, now + 1., ()) == (a.identity, True)
+    new.limbs = b.filter.lengths[:16].copy()
+    assert ids.of_returned(new, now + 1., ()) == (b.identity, True)

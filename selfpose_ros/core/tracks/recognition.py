@@ -44,8 +44,8 @@ _LEAST_WEIGHT = 1.5
 _ANYWHERE_M = 4.
 #: lengths of bones are compared of people who were measured in so many ticks
 _MEASURED = 5
-#: error of the mean length of a bone, m; ticks after which it is not more any longer; a bone that is off by more than so
-#: many sigmas was not seen well; errors of bones are alike: what one of them counts. Measured, validation split
+#: error of the mean length of a bone, m; ticks after which it is not more any longer; a bone that is off by more sigmas
+#: than this was not seen well; errors of bones are alike: what one of them counts. Measured, validation split
 _BONE_M, _BONE_TICKS, _BONE_MOST, _BONE_SHARE = .012, 15., 3., .5
 #: who comes back is looked at for longer, in ticks, where somebody else may be he: cheaper by less than this, nats
 _LOOK_LONGER, _DOUBTFUL = 12, 3.
@@ -191,8 +191,8 @@ class Recognition:
 
     def of_returned(self, p: Person, now: float, lost: Iterable[Person],
                     here: Collection[int] = ()) -> tuple[int, bool]:
-        """The identity of somebody who left and can be here by now, of this size, 0 = none; and whether that is settled:
-        else more ticks of him may tell him from somebody else who left.
+        """The identity of somebody who left and can be here by now, of this size, 0 = none; and whether that is
+        settled: else more ticks of him may tell him from somebody else who left.
 
         lost: those who are followed still, but whom no two cameras see.  here: identities of all others who are
         followed: several may come back in one instant.
