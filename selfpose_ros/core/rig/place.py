@@ -3,8 +3,9 @@
 """How far a rig is predicted to be off: rotations, focal lengths and camera centres.
 
 To what the noise of the pixels leaves comes what was held while it was solved, as one that is uncertain all the same
-(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, and lenses
-that were taken for pinholes because the images tell too little of them.
+(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, lenses
+that were taken for pinholes because the images tell too little of them, and joints that the 2D network puts elsewhere
+(`offsets`), which weigh most with people who stay on the spot.
 """
 from __future__ import annotations
 
@@ -14,16 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cameras import Cameras
-from .bundle import (
-    BundleProblem,
-    BundleState,
-    bone_prior,
-    centre_equations,
-    gathered,
-    held_parameters,
-    normal_equations,
-)
-from .elimination import solve_poses
+from .bundle import BundleProblem, BundleState, held_parameters
+from .offsets import offset_variance, reduced
 
 __all__ = ['PlaceErrors', 'place_errors']
 
@@ -60,29 +53,20 @@ def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str) -> P
     cameras, layout = s.cameras, s.cameras.layout
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
-    go = ~held_parameters(p)
-    if not go[:layout.size].any():
+    if held_parameters(p)[:layout.size].all():
         return PlaceErrors(*np.zeros((3, layout.cameras)))
-    Hxx, Hxc, Hcc, _, _ = normal_equations(s, p, scale, kind, bone_prior(p))
-    by_centre, x_by_centre = centre_equations(s, p, scale, kind)
-    np.einsum('nii->ni', Hxx)[:] += 1e-6                      # joints that nobody sees
-    kept = np.nonzero(go[:layout.size + 16])[0]
-    sol = solve_poses(Hxx, np.concatenate([Hxc[:, :, kept], x_by_centre], -1))
-    k = len(kept)
-    S = (Hcc - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., :k]))[np.ix_(go, go)]
-    inverse = np.linalg.pinv(S, hermitian=True)
-    moved = np.zeros((len(go), 2 * layout.cameras))           # by the principal points, of all parameters
-    for column in range(2 * layout.cameras):
-        moved[:, column] = by_centre[:, column] - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., k + column])
-    moved[go] = inverse @ moved[go]
-    moved[~go] = 0.
-    own = np.zeros((layout.size, layout.size))
-    free = go[:layout.size]
-    own[np.ix_(free, free)] = inverse[:free.sum(), :free.sum()] * p.temper
+    e = reduced(s, p, scale, kind)
+    F, free = e.free, e.go[:layout.size]
+    k = int(free.sum())
+    variance = offset_variance(e, p.temper)
+    inverse = np.linalg.pinv(e.H[:F, :F], hermitian=True)[:k]
+    by_offsets = inverse @ (e.H[:F, F:] * np.sqrt(variance.ravel()))
+    own, moved = np.zeros((layout.size, layout.size)), np.zeros((layout.size, 2 * layout.cameras))
+    own[np.ix_(free, free)] = inverse[:, :k] * p.temper + by_offsets @ by_offsets.T
+    moved[free] = inverse @ e.by_centre                   # by the principal points
     side = np.full(layout.cameras, 2 * cameras.centre.max()) if p.lens is None else p.lens.longer
     off = np.where(p.log_focal_sigma > 0, _CENTRE_SHARE * side, 0.)
-    moved = moved[:layout.size] * np.repeat(off, 2)
-    return _errors(cameras, own, moved, off)
+    return _errors(cameras, own, moved * np.repeat(off, 2), off)
 
 
 def _errors(cameras: Cameras, own: Array, moved: Array, off: Array) -> PlaceErrors:
