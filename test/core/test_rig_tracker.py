@@ -74,12 +74,12 @@ def test_a_saved_rig_is_checked_and_a_solve_of_before_does_not_end_that(monkeypa
 
 def test_another_part_of_the_picture_begins_again_where_poses_are_lifted_too() -> None:
     """The first idea after it comes with the same instant (KeyError before)."""
-    s = scene(3, 3., 15., 1)
+    s = scene(3, 5., 15., 1)
 
     def cut(v: View2D) -> View2D:
-        return replace(v, image_size=(1000, 500)) if v.camera == 'cam3' and v.stamp > 2. else v
+        return replace(v, image_size=(1000, 500)) if v.camera == 'cam3' and v.stamp > 4. else v
     r = run(views_changed(s.frames, cut), estimator=Estimator(lifter=Oracle(s.joints, s.rig)))
-    at = next(i for i, status in enumerate(r.status) if s.frames[i].stamp > 2.)
+    at = next(i for i, status in enumerate(r.status) if s.frames[i].stamp > 4.)
     assert r.status[at - 1].rig_state is RigState.TRUSTED and r.status[at].rig_state is RigState.LIFTED
     assert r.status[at].rig_cause is Reason.OTHER_PICTURE and 'cam3' in r.status[at].rig_reason
     assert r.people[at] and r.level()[at] < 3
