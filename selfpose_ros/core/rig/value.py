@@ -41,9 +41,6 @@ class Rig:
         focal_sigma: (V,) predicted relative error of each focal length; 0 = known.
         centre_sigma_m: (V,) predicted error of where each camera stands, m, apart from scale and from where the whole
             rig is (root of the summed variances of the axes).
-        focal_sigma: (V,) predicted relative error of each focal length; 0 = known.
-        centre_sigma_m: (V,) predicted error of where each camera stands, m, apart from scale and from where the whole
-            rig is (root of the summed variances of the axes).
         scale_source: 'known height' | 'known baseline' | 'adult prior' | 'N flights and adult prior'.
         scale_sigma: relative standard deviation of the metric scale.
         gravity_sigma_deg: predicted error of the up direction, degrees.
