@@ -16,6 +16,7 @@ from .cases import Outcome
 from .errors import BenchmarkError
 from .growth import PEOPLE, VIEWS, Growth
 from .load import Loaded
+from .longer import Watched
 from .pixels import CAMERAS, PARTS, Pixels
 from .speed import Ticks
 
@@ -59,6 +60,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     parts = {name: t for name, t in report.ticks.items() if t.parts and len(t.alone_s)}
     if parts:
         drawn.append(('tick_parts', _ticks(parts)))
+    if any(len(w.stamp) for w in report.watched):
+        drawn.append(('longer', _longer(report.watched)))
     if report.growth is not None:
         drawn.append(('growth', _growth(report.growth)))
     if report.load is not None:
@@ -205,6 +208,23 @@ def _ticks(parts: Mapping[str, Ticks]) -> Any:
         axis.grid(axis='y', alpha=0)
         axis.set_xlabel('ms')
         axis.set_title(f'A tick at level 3, {names.get(name, name)}: mean {total:.1f} ms', loc='left')
+    return figure
+
+
+def _longer(found: Sequence[Watched]) -> Any:
+    """Errors of rotations and what they are expected to be, against time."""
+    figure, axis = _axes((7.5, 4.))
+    for n, w in enumerate(found):
+        if not len(w.stamp):
+            continue
+        for values, colour, what in ((w.error, _OURS, 'error'), (w.expected, _TRUE, 'expected')):
+            axis.step(w.stamp, values, where='post', color=colour, alpha=.7, label=what if n == 0 else None)
+    axis.set_xscale('log')
+    axis.set_yscale('log')
+    axis.set_xlabel('s')
+    axis.set_ylabel('degrees')
+    axis.set_title(f'Rotations between cameras, one person in a room, causal, {len(found)} scenes', loc='left')
+    axis.legend(frameon=False)
     return figure
 
 

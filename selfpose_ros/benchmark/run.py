@@ -24,6 +24,7 @@ from .errors import BenchmarkError
 from .growth import Growth, growth_row
 from .lenses import LENSES, lens_rows
 from .load import Fusion, Loaded, load_rows
+from .longer import LONGER, Watched, longer_rows
 from .motion import MOTION, motion_rows
 from .people import people_rows
 from .pixels import BY_ITSELF, Pixels, Way, pixels_row
@@ -39,7 +40,7 @@ __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 Told = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
-ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION, 'real', *SPEED, 'growth', 'load', 'pixels')
+ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *LONGER, *MOTION, 'real', *SPEED, 'growth', 'load', 'pixels')
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Report:
     """What was measured.
 
     Attributes:
-        rows: of the table.  outcomes: by case.  ticks: by row group.  pixels, growth, load: None = not measured.
+        rows: of the table.  outcomes: by case.  ticks: by row group.  watched: by scene.  pixels, growth, load: None =
+            not measured.
         failed: (clip or row, trace) of each on which the estimator broke.
     """
 
@@ -81,6 +83,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     ticks: dict[str, Ticks] = field(default_factory=dict)
+    watched: list[Watched] = field(default_factory=list)
     pixels: Pixels | None = None
     growth: Growth | None = None
     load: dict[tuple[int, int], Loaded] | None = None
@@ -109,6 +112,7 @@ class Report:
             'tick_parts': {name: t.parts for name, t in self.ticks.items() if t.parts},
             'growth_s': self.growth and {'people': self.growth.people, 'views': self.growth.views},
             'load': self.load and [{'cameras': v, 'people': p, **asdict(x)} for (v, p), x in self.load.items()],
+            'longer': [asdict(w) for w in self.watched],
             'pixel_parts_s': self.pixels and self.pixels.parts,
             'failed': [{'what': what, 'trace': trace} for what, trace in self.failed]})
 
@@ -121,7 +125,7 @@ def _clip(x: Outcome) -> dict[str, Any]:
 def _plain(x: Any) -> Any:
     if isinstance(x, dict):
         return {k: _plain(v) for k, v in x.items()}
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, np.ndarray)):
         return [_plain(v) for v in x]
     if isinstance(x, (float, np.floating)):
         return float(x) if np.isfinite(x) else None
@@ -137,13 +141,13 @@ def wanted(options: Options) -> tuple[str, ...]:
     unknown = [r for r in options.rows if r not in ROWS]
     if unknown:
         raise BenchmarkError(f'--rows {", ".join(unknown)}: not known; choose from {", ".join(ROWS)}')
-    moved = (*ACCURACY, 'people', *LENSES, *PLACE, *MOTION)
+    moved = (*ACCURACY, 'people', *LENSES, *PLACE, *LONGER, *MOTION)
     able = [r for r in ROWS if (r not in moved or options.motion) and (r != 'real' or options.real)]
     if not options.rows:
         if options.motion is None and options.real is None:
             raise BenchmarkError('nothing to measure accuracy on: give --motion FILE.npz (or --real, or --rows '
                                  f'{",".join(SPEED)},pixels for speed alone)')
-        return tuple(r for r in able if r not in ('people', *LENSES, *PLACE))      # an hour of work: by name only
+        return tuple(r for r in able if r not in ('people', *LENSES, *PLACE, *LONGER))  # an hour: by name only
     lacking = [r for r in options.rows if r not in able]
     if lacking:
         needed = '--real FILE.npz' if lacking == ['real'] else '--motion FILE.npz'
@@ -181,6 +185,11 @@ def run_benchmark(options: Options, told: Told) -> Report:
         with _kept(report, 'rooms'):
             report.rows += place_rows(read_motion(options.motion), options.seed, options.lifter.open(), place,
                                       lambda done, total: told('rooms', done, total))
+    if LONGER[0] in names and options.motion is not None:
+        with _kept(report, 'longer'):
+            rows, report.watched = longer_rows(read_motion(options.motion), options.seed, options.lifter.open(),
+                                               lambda done, total: told('longer', done, total))
+            report.rows += rows
     moving = [n for n in names if n in MOTION]
     if moving and options.motion is not None:
         with _kept(report, 'angles and feet'):
