@@ -49,6 +49,9 @@ _LONG_S = 4.
 #: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
 #: on (see `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
+#: several people: a rig that explains less than this share of what the one before explained when it was solved is not
+#: taken, unless it is predicted to be better by this: two who pass in a door are one body at times
+_EXPLAINS, _SURER = .9, .75
 
 
 class RigTracker:
@@ -81,6 +84,7 @@ class RigTracker:
         self._lifted_from: tuple[str, ...] = ()
         self._doubted = False
         self._several = False                               # the newest solve was of everybody
+        self._support = 0.                                  # of the solve that the rig is from
 
     def _go(self, state: RigState, model: RigModel | None) -> None:
         assert state is self.state or state in TRANSITIONS[self.state], f'{self.state} does not lead to {state}'
@@ -311,6 +315,7 @@ class RigTracker:
             self.why = Explanation(Reason.UNCERTAIN, {'degrees': sigma})
         self._watch.solved()
         self._doubted = False
+        self._support = solution.support if self._several else 0.
         if level >= 3 and not same:
             self.world += 1
         return Change.SOLVED if same else Change.NEW_WORLD
@@ -327,7 +332,11 @@ class RigTracker:
         here, there = common_cameras(solution.tracks.cameras, old.cameras)
         if len(here) < 2 or self._doubted:
             return False
-        return float(solution.rotation_sigma_deg[here].max()) > 1.3 * float(old.rotation_sigma_deg[there].max())
+        now, before = (float(sigma.max()) for sigma in (solution.rotation_sigma_deg[here],
+                                                        old.rotation_sigma_deg[there]))
+        if self._several and old.level >= 3 and solution.support < _EXPLAINS * self._support and now > _SURER * before:
+            return True
+        return now > 1.3 * before
 
     # -- after people were followed
 

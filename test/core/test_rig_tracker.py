@@ -15,6 +15,8 @@ from scenes import run, scene, views_changed
 
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.observation import View2D
+from selfpose_ros.core.rig.everybody import solve_views
+from selfpose_ros.core.rig.solver import Solution, SolverConfig
 from selfpose_ros.core.rig_state import TRANSITIONS, Explanation, Reason, RigState
 from selfpose_ros.core.rig_tracker import RigTracker
 from selfpose_ros.core.solving import RigWorker
@@ -110,3 +112,22 @@ def test_one_second_of_one_person_is_not_published_however_small_its_predicted_e
     assert span > 1.2
     rig = r.rigs[first]
     assert rig is not None and rig.rotation_sigma_deg.max() < 3.5 * min(span, 4.) / 4.
+
+
+def test_a_rig_that_explains_less_and_is_no_surer_does_not_take_the_place_of_one_that_is_trusted() -> None:
+    """Two who pass in a door are one body at times: the solve of then is off, and predicted to be as good."""
+    s = scene(3, 5., 15., 1)
+    e = Estimator()
+    for f in s.frames:
+        e.update(f)
+    tracker, history, model = e._rig, e._history, e.model
+    assert tracker.state is RigState.TRUSTED and model is not None
+    found = solve_views(history.tracks(), SolverConfig())
+    assert isinstance(found, Solution)
+    tracker._several, tracker._support = True, .8
+    same = replace(found, rotation_sigma_deg=model.rotation_sigma_deg.copy())
+    assert tracker._keeps(model, replace(same, support=.64), 3, history)
+    assert not tracker._keeps(model, replace(same, support=.75), 3, history)
+    surer = replace(same, support=.64, rotation_sigma_deg=.5 * model.rotation_sigma_deg)
+    assert not tracker._keeps(model, surer, 3, history)
+    e.close()
