@@ -150,7 +150,7 @@ class Estimator:
         self._last = []
         if self._rig.model is not None:
             self._last = self._people.update(detections, row) if people is None else people
-            if self._soon_placed:
+            if self._waits_for_a_rig():
                 self._last = []
             self._health.residuals(self._people, self._rig.model, now)
             self._take(self._rig.check_saved(now, step, tuple(row), self._health))
@@ -240,9 +240,8 @@ class Estimator:
         chosen = self._main.update(observation)
         return {v.camera: i for v, i in zip(observation.views, chosen, strict=True) if i >= 0}
 
-    @property
-    def _soon_placed(self) -> bool:
-        """Several people are in sight, and it is likely that their rig comes in a moment: whoever was shown by one
+    def _waits_for_a_rig(self) -> bool:
+        """Whether several people are in sight, and their rig is likely to come in a moment: whoever was shown by one
         camera until then would stand somewhere else.
         """
         if not self._several or self._rig.state.solved or len(self._log.image_size) < 2:
@@ -260,9 +259,7 @@ class Estimator:
         elif row and not 0 <= detections.stamp - self._camera_seen <= _OTHER_CAMERA_S:
             self._camera = max(row, key=lambda c: len(detections.people[c]))
             self._camera_seen = detections.stamp
-            self._history.clear()
-            self._history.seen = 0
-            self._take(self._rig.others_tried())
+            self._begin_with_others()
         return {c: v for c, v in row.items() if c == self._camera}
 
     def _lifted(self, row: Row) -> Row:
@@ -280,6 +277,10 @@ class Estimator:
             return
         self._tried += 1
         self._main.select(choices[self._tried % len(choices)])
+        self._begin_with_others()
+
+    def _begin_with_others(self) -> None:
+        """What was seen was of somebody else."""
         self._history.clear()
         self._history.seen = 0
         self._take(self._rig.others_tried())

@@ -84,7 +84,6 @@ class RigTracker:
         self._lifted_from: tuple[str, ...] = ()
         self._doubted = False
         self._several = False                               # the newest solve was of everybody
-        self._support = 0.                                  # of the solve that the rig is from
 
     def _go(self, state: RigState, model: RigModel | None) -> None:
         assert state is self.state or state in TRANSITIONS[self.state], f'{self.state} does not lead to {state}'
@@ -315,7 +314,6 @@ class RigTracker:
             self.why = Explanation(Reason.UNCERTAIN, {'degrees': sigma})
         self._watch.solved()
         self._doubted = False
-        self._support = solution.support if self._several else 0.
         if level >= 3 and not same:
             self.world += 1
         return Change.SOLVED if same else Change.NEW_WORLD
@@ -334,7 +332,8 @@ class RigTracker:
             return False
         now, before = (float(sigma.max()) for sigma in (solution.rotation_sigma_deg[here],
                                                         old.rotation_sigma_deg[there]))
-        if self._several and old.level >= 3 and solution.support < _EXPLAINS * self._support and now > _SURER * before:
+        if self._several and old.level >= 3 and old.solution is not None and old.solution.tracks.person is not None \
+                and solution.support < _EXPLAINS * old.solution.support and now > _SURER * before:
             return True
         return now > 1.3 * before
 

@@ -190,7 +190,7 @@ class FusionSettings:
         any_time=True)
     publish_humans: bool = _of(True, 'Publish `/humans/bodies/<id>/joint_states` and the like (REP-155); computed '
                                'while somebody subscribes.')
-    hold_feet: bool = _of(False, 'Feet that stand do not slide: for looks, joints are 1 to 4 % further from the truth.',
+    hold_feet: bool = _of(False, 'Feet that stand do not slide: for looks, joints are a little further from the truth.',
                           any_time=True)
     marker_size_m: float = _of(0.05, 'Diameter of the joints in ~/markers.', unit='m', low=0.001, high=1.,
                                any_time=True)

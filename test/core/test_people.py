@@ -395,6 +395,17 @@ def test_of_too_many_people_the_nearest_to_the_middle_are_followed() -> None:
     assert max(len(o) for o in out) == 1
 
 
+def test_whoever_has_no_room_takes_no_identity_and_nobody_s_place() -> None:
+    """One of two may be followed; the one far out is seen from 0.7 s on: the next identity is still the second."""
+    far, near = walker(3., FPS, 4, 'stand', start=(1.6, 1.2)), walker(3., FPS, 5, 'stand', start=(0., 0.))
+    far[:10] = np.nan
+    people = new_people(most=1)
+    out = feed(people, frames_of(observe(np.stack([near, far], 1), room(), FPS, 4)))
+    first = out[8][0].person
+    assert {p.person for o in out for p in o} == {first} and nearest(out[-1][0], np.stack([near, far], 1)[-1])[0] == 0
+    assert people._ids.new() == first + 1
+
+
 def test_two_who_appear_in_one_instant_are_not_both_the_one_who_left() -> None:
     """Somebody is followed, leaves, the rig is given up and found anew; then two come into sight in one instant."""
     ways = [np.linspace((2. * p - 1., -1.), (2. * p - 1., 1.), 50) for p in (0, 1)]

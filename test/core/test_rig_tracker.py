@@ -124,7 +124,9 @@ def test_a_rig_that_explains_less_and_is_no_surer_does_not_take_the_place_of_one
     assert tracker.state is RigState.TRUSTED and model is not None
     found = solve_views(history.tracks(), SolverConfig())
     assert isinstance(found, Solution)
-    tracker._several, tracker._support = True, .8
+    tracker._several = True
+    everybody = replace(found.tracks, person=np.zeros(found.frames, np.int64))
+    model = replace(model, solution=replace(found, tracks=everybody, support=.8))
     same = replace(found, rotation_sigma_deg=model.rotation_sigma_deg.copy())
     assert tracker._keeps(model, replace(same, support=.64), 3, history)
     assert not tracker._keeps(model, replace(same, support=.75), 3, history)

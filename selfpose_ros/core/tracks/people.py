@@ -158,21 +158,21 @@ class People:
         identity = self._ids.row_of(rows[-1][1], rows[-1][0])
         return next((p for p in self.everybody if p.identity == identity), None)
 
-    def _identity(self, p: Person, others: Collection[int] = (), wait: bool = False) -> int:
-        """Of somebody who has none: by his tracklets, by where he is, or a new one; those of `others` are not his.
-
-        wait: 0 as long as more ticks may tell him from somebody else who left.
-        """
-        lost = self._lost(p)
-        here = {*others, *(q.identity for q in self.everybody if q.confirmed and q not in lost)}
-        found = self._known(p, others)
-        if not found:
-            found, settled = self._ids.of_returned(p, p.stamp, lost, here)
-            if wait and not settled:
-                return 0
-        for q in [q for q in lost if q.identity == found]:
+    def _identity(self, p: Person, others: Collection[int] = ()) -> int:
+        """Of somebody who has none: by his tracklets, by where he is, or a new one; those of `others` are not his."""
+        found, _ = self._recognised(p, others)
+        for q in [q for q in self._lost(p) if q.identity == found]:
             self.everybody.remove(q)                            # he is found elsewhere
         return found or self._ids.new()
+
+    def _recognised(self, p: Person, others: Collection[int] = ()) -> tuple[int, bool]:
+        """The identity that somebody had, 0 = none, and whether that is settled; see `Recognition.of_returned`."""
+        known = self._known(p, others)
+        if known:
+            return known, True
+        lost = self._lost(p)
+        here = {*others, *(q.identity for q in self.everybody if q.confirmed and q not in lost)}
+        return self._ids.of_returned(p, p.stamp, lost, here)
 
     def _lost(self, p: Person) -> list[Person]:
         """Those who are followed, but of whom two cameras show nothing now: p may be one of them."""
@@ -320,14 +320,12 @@ class People:
             need = 1 if known else _CONFIRM if not self._ids.contradict(p.row, now) else _CONFIRM_DOUBTFUL
             if (p.ticks if single else p.pairs) < need:
                 continue
-            identity = identity or self._identity(p, before, wait=not single)
-            if not identity:
-                continue
-            p.identity = identity
-            if self._has_room(p):
-                p.confirmed = True
-            else:
+            if not (identity or single or self._recognised(p, before)[1]):
+                continue                                        # more ticks may tell him from somebody else who left
+            if not self._has_room(p):
                 self.everybody.remove(p)
+                continue
+            p.identity, p.confirmed = identity or self._identity(p, before), True
 
     def _has_room(self, new: Person) -> bool:
         """Whether somebody new is followed: of too many, those nearest to the middle of the shared volume are."""

@@ -28,8 +28,8 @@ class Person:
         confirmed: he is shown.
         pair_seen: newest instant at which two cameras agreed on him, s.  pairs: ticks in which they did.
         place: (3,) m of the pelvis then.  agreed: cameras that agree with the skeleton at the newest tick.
-        limbs: (16,) m, mean lengths of the bones of the skeletons of those ticks: they tell people apart better than
-            the filter's lengths, which begin at somebody else's.
+        limbs: (16,) m, mean lengths of the bones of the skeletons of those ticks until he is confirmed: they tell
+            people apart better than the filter's lengths, which begin at somebody else's.
         lifted: instant at which the lifter was asked, s.
         past: newest ticks (stamp, step, predicted, updated, cameras per joint) for the smoother.
     """

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..body import BONE_A, BONE_B
 from ..filtering import FilterConfig, Measurement, SkeletonFilter, predict_together, update_together
 from ..fusion.lifted import body_in_world, bone_vectors
 from ..fusion.triangulation import triangulate
@@ -119,15 +120,14 @@ class PersonFusion:
         paired = cosine < _PLACED if m.level >= 3 else seen.any(2).sum(1) > 1
         # one view, or two from opposite sides, do not tell a long bone from a near one
         tell = cosine < (1. if m.lifted else _CROSSED)
-        d = np.array([p.filter.x for p in people])
-        d = d[:, _PAIR_B[:16]] - d[:, _PAIR_A[:16]]
-        limbs = np.sqrt((d * d).sum(-1))
         for n, p in enumerate(people):
             p.agreed = tuple([c for c, yes in zip(m.cameras, agree[n].tolist(), strict=True) if yes])
             if paired[n]:
                 p.pair_seen, p.place = now, p.filter.x[0].copy()
                 p.pairs += 1
-                p.limbs += (limbs[n] - p.limbs) / p.pairs
+                if not p.confirmed:
+                    x = p.filter.x
+                    p.limbs += (np.linalg.norm(x[BONE_B] - x[BONE_A], axis=1) - p.limbs) / p.pairs
             p.seen = now
             p.ticks += 1
         _learn_bones([p for n, p in enumerate(people) if tell[n] and p.filter.config.bone_sigma_m > .01])
