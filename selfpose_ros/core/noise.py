@@ -32,8 +32,7 @@ _MOST_KNOTS, LEAST_SHARE, _MOST_SHARE = 64, 1e-4, 1.
 class Accuracy:
     """What error goes with a 2D network's confidences, as its model card has it.
 
-    Errors grow with the person: a network that looks at a crop around somebody errs by a share of him. On rendered
-    people of 196 and of 79 px `rendered_pose` has the same shares.
+    Errors grow with the person: a network that looks at a crop around somebody errs by a share of him.
 
     Attributes:
         confidence: (K,) knots, rising, in 0..1.

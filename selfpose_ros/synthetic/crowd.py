@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from ..core.camera import project
@@ -16,7 +16,7 @@ from .motion_capture import Motion
 from .rigs import ring_rig
 from .views import frames_of, hidden_joints, observe
 
-__all__ = ['CrowdScene', 'crowd_scene', 'performance', 'placed', 'seen_scene']
+__all__ = ['CrowdScene', 'crowd_scene', 'performance', 'placed', 'seen_scene', 'turned']
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
         across = piece[:, 4] - piece[:, 1]                          # of the hips; forward is a quarter turn on
         yaw = gaussian_filter1d(np.unwrap(np.arctan2(-across[:, 0], across[:, 1])), 12)
         piece[..., :2] -= piece[:, :1, :2]
-        piece = _turned(piece, -yaw)
+        piece = turned(piece, -yaw)
         if len(out):
             w = ((np.arange(_FADE) + .5) / _FADE)[:, None, None]
             out[-_FADE:] = (1 - w) * out[-_FADE:] + w * piece[:_FADE]
@@ -137,13 +137,14 @@ def placed(poses: Array, way: Array) -> Array:
     moving = np.linalg.norm(step, axis=1) > 2e-3
     yaw = np.unwrap(np.arctan2(step[:, 1], step[:, 0])[moving]) if moving.any() else np.zeros(1)
     at = np.flatnonzero(moving) if moving.any() else np.zeros(1)
-    out = _turned(poses, gaussian_filter1d(np.interp(np.arange(len(way)), at, yaw), 8))
+    out = turned(poses, gaussian_filter1d(np.interp(np.arange(len(way)), at, yaw), 8))
     out[..., :2] += way[:, None]
     return out
 
 
-def _turned(X: Array, yaw: Array) -> Array:
-    c, s = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
+def turned(X: Array, yaw: ArrayLike) -> Array:
+    """Poses (T, J, 3) turned about z by an angle, or by one each (T,), rad."""
+    c, s = np.cos(yaw)[..., None], np.sin(yaw)[..., None]
     return np.stack([c * X[..., 0] - s * X[..., 1], s * X[..., 0] + c * X[..., 1], X[..., 2]], -1)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .crowd import turned
 from .motion_capture import Motion
 
 __all__ = ['roaming']
@@ -41,9 +42,3 @@ def roaming(rng: np.random.Generator, motion: Motion, T: int) -> Array:
             piece = piece[_FADE:]
         out = np.concatenate([out, piece])
     return out[:T]
-
-
-def turned(X: Array, angle: float) -> Array:
-    """Points (..., 3) turned about z by an angle, rad."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.asarray(X @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.]]))
