@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import rotation
-from .radial import distorted, fold_radius, undistorted
+from .radial import COEFFICIENTS, distorted, fold_radius, undistorted
 
 __all__ = ['NEAREST', 'CameraLayout', 'Cameras']
 
@@ -32,15 +32,15 @@ class CameraLayout:
     lens.
 
     A rotation is the vector w of `rotation.exp(w) @ R`, rad; a translation is added to t; a focal length is multiplied
-    by exp(its parameter); k1 and k2 of the lens are added to.
+    by exp(its parameter); the coefficients of the lens, see `radial`, are added to.
     """
 
     cameras: int
 
     #: parameters of one camera, and where each group of them stands
-    EACH = 9
-    ROTATION, TRANSLATION, FOCAL, LENS = slice(0, 3), slice(3, 6), 6, slice(7, 9)
-    POSE, INTRINSIC = slice(0, 6), slice(6, 9)
+    EACH = 7 + COEFFICIENTS
+    ROTATION, TRANSLATION, FOCAL, LENS = slice(0, 3), slice(3, 6), 6, slice(7, EACH)
+    POSE, INTRINSIC = slice(0, 6), slice(6, EACH)
 
     @property
     def size(self) -> int:
@@ -77,7 +77,7 @@ class Cameras:
 
     Attributes:
         R: (V, 3, 3).  t: (V, 3).  focal: (V,) px.  centre: (V, 2) principal points, px.
-        lens: (V, 2) radial distortion k1, k2, see `radial`; None = pinholes.
+        lens: (V, COEFFICIENTS) radial distortion k1, k2, see `radial`; None = pinholes.
     """
 
     R: Array
@@ -136,8 +136,8 @@ class Cameras:
 
     @property
     def lenses(self) -> Array:
-        """(V, 2) k1, k2; zeros of pinholes."""
-        return np.zeros((len(self.R), 2)) if self.lens is None else self.lens
+        """(V, COEFFICIENTS) k1, k2; zeros of pinholes."""
+        return np.zeros((len(self.R), COEFFICIENTS)) if self.lens is None else self.lens
 
     @property
     def pinholes(self) -> Cameras:

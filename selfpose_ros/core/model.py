@@ -17,6 +17,7 @@ from .fusion.lifted import LiftedRig, depth_agreement, lifted_rig
 from .fusion.triangulation import triangulate
 from .lifting import pinhole
 from .noise import NoiseModel
+from .radial import IN_OPENCV
 from .rig import Rig
 from .rig.lens import unknown_lenses
 from .rig.solver import Solution, Tracks, evenly, problem_of
@@ -27,6 +28,7 @@ __all__ = ['RigModel', 'contradicts_lifted', 'lifted_model', 'model_from_rig', '
 
 Array = NDArray[np.float64]
 
+
 def _lenses(known: Sequence[Intrinsics | None], found: Array | None = None) -> tuple[Array, Array]:
     """Distortion (V, D) and fy / fx (V,) of intrinsics; k1, k2 (V, 2) that were found, or none, and one where they are
     unknown.
@@ -36,7 +38,7 @@ def _lenses(known: Sequence[Intrinsics | None], found: Array | None = None) -> t
         if k is not None:
             lens[v, :len(k.distortion)] = k.distortion
         elif found is not None:
-            lens[v, :2] = found[v]
+            lens[v, IN_OPENCV] = found[v]
     return lens, np.array([1. if k is None else k.K[1, 1] / k.K[0, 0] for k in known])
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['distorted', 'fold_radius', 'undistorted']
+__all__ = ['COEFFICIENTS', 'IN_OPENCV', 'distorted', 'fold_radius', 'undistorted']
 
 Array = NDArray[np.float64]
 
+#: of one lens, and where they stand among OpenCV's (k1, k2, p1, p2, k3, ...)
+COEFFICIENTS = 2
+IN_OPENCV = slice(0, 2)
 #: squared radius (63 degrees off the axis) from which on the factor stays as it is there: no joint that is seen lies
 #: farther out, and a polynomial must not throw those that are not to infinity
 _FARTHEST2 = 4.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .camera import Intrinsics
 from .cameras import Cameras
 from .noise import NoiseModel
+from .radial import IN_OPENCV
 from .rig import Rig
 from .rig.bundle import BONE_SIGMA_M
 from .rig.solver import Solution
@@ -115,7 +116,8 @@ class RigModel:
     @property
     def seen(self) -> Cameras:
         """The cameras with the radial distortion of their lenses: of pixels as they were given, without intrinsics."""
-        lens = np.where(self.distortion[:, 2:].any(1)[:, None], 0., self.distortion[:, :2])   # else it was known
+        known = np.delete(self.distortion, IN_OPENCV, 1).any(1)              # what is found here has no other
+        lens = np.where(known[:, None], 0., self.distortion[:, IN_OPENCV])
         return replace(self.geometry, lens=lens) if lens.any() else self.geometry
 
     @cached_property

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..noise import NoiseModel
+from ..radial import COEFFICIENTS
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .lens import exists
@@ -132,9 +133,9 @@ def _log_volume(r: BundleResult, p: BundleProblem) -> float:
     """
     assert p.lens is not None
     layout, mean = r.state.cameras.layout, p.lens.means
-    which = np.zeros((2 * len(mean), layout.size))
+    which = np.zeros((COEFFICIENTS * len(mean), layout.size))
     for row, weight in enumerate(mean):
-        for k in range(2):
-            layout.split(which[2 * row + k])[:, layout.LENS.start + k] = weight
+        for k in range(COEFFICIENTS):
+            layout.split(which[COEFFICIENTS * row + k])[:, layout.LENS.start + k] = weight
     cov = which @ (r.covariance * p.temper) @ which.T
     return float(.5 * np.linalg.slogdet(cov)[1]) - p.lens.log_volume
