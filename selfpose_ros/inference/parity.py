@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.store import Model
-from .pose2d.decode import STRIDES
+from .pose2d.decode.boxes import STRIDES
 from .pose2d.image_tensors import ImageTensors
 from .session import InferenceSession
 from .trial import trial_inputs

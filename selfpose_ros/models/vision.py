@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.joint_sets import MEDIAPIPE33
+
 __all__ = ['EDGE', 'FAMILIES', 'Family', 'LAYOUTS', 'PIXELS', 'PRESETS', 'VISION_KINDS', 'Vision', 'parse_vision']
 
 VISION_KINDS: tuple[str, ...] = ('pose2d', 'detector')
@@ -19,6 +21,8 @@ LAYOUTS: tuple[str, ...] = ('nchw', 'nhwc')
 PIXELS: tuple[str, ...] = ('float32', 'int32', 'uint8')
 #: border: the pixels of the image's edge go on
 EDGE = None
+#: of an output of a graph; None = any
+Shape = tuple[int | None, ...]
 _ImageNet = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 
 
@@ -50,6 +54,7 @@ class Family:
         crops: how the image may be brought to the network's size.
         options: for decoding.
         joints_at: role -> axis that is as long as there are joints.
+        counted: shapes by role -> number of joints, None = they do not say; None = the first of `joints_at` says.
     """
 
     kind: str
@@ -58,6 +63,40 @@ class Family:
     crops: tuple[str, ...]
     options: Mapping[str, Option]
     joints_at: Mapping[str, int] = field(default_factory=dict)
+    counted: Callable[[Mapping[str, Shape]], int | None] | None = None
+
+    def joint_count(self, shapes: Mapping[str, Shape]) -> int | None:
+        """How many joints outputs of these shapes, by role, say that there are; None = they do not say."""
+        if self.counted is not None:
+            return self.counted(shapes)
+        role, axis = next(iter(self.joints_at.items()))
+        shape = shapes.get(role, ())
+        return shape[axis] if len(shape) > axis else None
+
+
+def _triplets(length: int | None, others: int) -> int | None:
+    """Number of joints where a row holds three numbers of each, and others."""
+    return None if length is None or length <= others or (length - others) % 3 else (length - others) // 3
+
+
+def _yolo_joints(shapes: Mapping[str, Shape]) -> int | None:
+    """Of (B, 5 + 3K, A) raw, or (B, N, 6 + 3K) end to end."""
+    shape = shapes.get('output', ())
+    if len(shape) != 3:
+        return None
+    wide, long = shape[1:]
+    ready = _triplets(long, 6)
+    return ready if ready is not None and long is not None and (wide is None or wide > long) else _triplets(wide, 5)
+
+
+def _movenet_joints(shapes: Mapping[str, Shape]) -> int | None:
+    shape = shapes.get('output', ())
+    return _triplets(shape[2], 5) if len(shape) == 3 else None
+
+
+def _movenet_single_joints(shapes: Mapping[str, Shape]) -> int | None:
+    shape = shapes.get('output', ())
+    return shape[2] if len(shape) == 4 else None
 
 
 _MIN_SCORE = {'min_score': _share(.3)}
@@ -73,17 +112,18 @@ FAMILIES: dict[str, Family] = {
         'kernel': Option(11, 'an odd whole number', lambda v: isinstance(v, int) and v > 0 and v % 2 == 1),
         **_MIN_SCORE}, {'heatmap': 1}),
     'rtmo': Family('pose2d', False, {'dets': 3, 'keypoints': 4}, ('corner', 'centre'), _MIN_SCORE, {'keypoints': 2}),
-    'yolo_pose': Family('pose2d', False, {'output': 3}, ('centre', 'corner'), _NMS),
+    'yolo_pose': Family('pose2d', False, {'output': 3}, ('centre', 'corner'), _NMS, counted=_yolo_joints),
     'points25d': Family('pose2d', True, {'points': 3, 'score': 2, 'depth': 2, 'sigma': 2}, ('classic', 'udp'),
                         _MIN_SCORE, {'points': 1, 'score': 1, 'depth': 1, 'sigma': 1}),
     # landmarks are 39 times x, y, z, visibility, presence; the image is turned until the person stands upright
     'blazepose': Family('pose2d', True, {'landmarks': 2, 'presence': 2, 'heatmap': 4}, ('aligned',),
-                        {'min_score': _share(.5)}),
+                        {'min_score': _share(.5)}, counted=lambda shapes: len(MEDIAPIPE33)),
     'blazepose_detector': Family('detector', False, {'boxes': 3, 'scores': 3}, ('centre',),
                                  {'min_score': _share(.5), 'iou': _share(.3)}),
     # rows of y, x, score of each joint, then of one for all people the box and the score
-    'movenet': Family('pose2d', False, {'output': 3}, ('corner', 'centre'), _MIN_SCORE),
-    'movenet_single': Family('pose2d', False, {'output': 4}, ('corner', 'centre'), _MIN_SCORE),
+    'movenet': Family('pose2d', False, {'output': 3}, ('corner', 'centre'), _MIN_SCORE, counted=_movenet_joints),
+    'movenet_single': Family('pose2d', False, {'output': 4}, ('corner', 'centre'), _MIN_SCORE,
+                             counted=_movenet_single_joints),
     'rtmdet': Family('detector', False, {'dets': 3, 'labels': 2}, ('corner', 'centre'), _MIN_SCORE),
     'yolox': Family('detector', False, {'output': 3}, ('corner', 'centre'), _BOXES),
     'boxes': Family('detector', False, {'dets': 3}, ('corner', 'centre'), _MIN_SCORE),

@@ -216,7 +216,7 @@ def networks(tmp_path: Path):
     """A picture with a body in discs, and a network that finds it."""
     cv2 = pytest.importorskip('cv2')
     import colour_networks
-    from test_pose2d_networks import SIZE, body
+    from colour_networks import SIZE, body
     cv2.imwrite(str(tmp_path / 'body.png'), colour_networks.picture(body(), SIZE))
     return colour_networks, colour_networks.simcc(tmp_path / 'net.onnx'), tmp_path / 'body.png'
 

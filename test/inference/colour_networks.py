@@ -7,6 +7,7 @@ normalisation or a wrong crop moves what they find, or hides it.
 """
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,17 @@ COLOURS = np.array([[r, g, b] for r in (20, 130, 240) for g in (20, 130, 240) fo
                     if r != b][:26] + [[250, 90, 20], [90, 20, 250], [20, 250, 90], [160, 60, 110], [60, 110, 160],
                                        [200, 200, 40], [40, 90, 90], [220, 160, 120]], float)
 GREY = 114
+
+BODY = np.array([[0, -122], [6, -128], [-6, -128], [12, -122], [-12, -122], [35, -80], [-35, -80], [60, -50],
+                 [-60, -50], [85, -25], [-85, -25], [18, 0], [-18, 0], [22, 50], [-22, 50], [20, 100], [-20, 100]],
+                float)
+#: nose and eyes further apart than their discs are wide
+BODY[1:5] += [[10, -10], [-10, -10], [24, 0], [-24, 0]]
+SIZE = (640, 480)
+
+
+def body(x: float = 330., y: float = 240., size: float = 1.3) -> np.ndarray:
+    return BODY * size + [x, y]
 
 
 def picture(points: np.ndarray, size: tuple[int, int], radius: int = 9) -> np.ndarray:
@@ -234,3 +246,10 @@ def rtmdet(path: Path, joints: int = 17, size=(320, 320)) -> Path:
     g('Concat', zero, g('Add', zero, g.const([[5]], np.int64)), axis=1, out='labels')
     return g.write(path, [('input', ['N', 3, h, w])], [('dets', FLOAT, ['N', 'P', 5]),
                                                        ('labels', TensorProto.INT64, ['N', 'P'])])
+
+
+#: preset -> graph, largest error of a joint, px: half a bin or a fraction of a heat map's pixel, times the crop's scale
+FAMILIES = {
+    'rtmpose': (simcc, 1.2), 'hrnet': (heatmap, 2.5), 'hrnet-dark': (heatmap, .8),
+    'vitpose': (partial(heatmap, udp=True), .8), 'rtmo': (rtmo, .45), 'yolo-pose': (yolo, .45),
+    'movenet-multipose': (movenet, 1.2), 'movenet': (partial(movenet, several=False), 1.2)}

@@ -337,7 +337,7 @@ class _Batching:
 @pytest.mark.parametrize('preset', ['rtmpose', 'hrnet', 'rtmo', 'yolo-pose', 'rtmpose+rtmdet'])
 def test_cameras_see_their_own_people(models: Path, preset: str):
     import colour_networks as nets
-    from test_pose2d_networks import SIZE, body
+    from colour_networks import SIZE, body
 
     from selfpose_ros.inference.pose2d.network import VisionNetwork
     from selfpose_ros.inference.pose2d.one_stage import OneStage

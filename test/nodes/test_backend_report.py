@@ -157,10 +157,10 @@ def test_an_engine_that_comes_while_the_node_works(world: World, tmp_path: Path,
     import threading
 
     import colour_networks as nets
+    from colour_networks import SIZE, body
     from fake_device import FakeCuda, fake_tensorrt
     from ros_world import raw
     from sensor_msgs.msg import Image
-    from test_pose2d_networks import SIZE, body
 
     from selfpose_ros.inference.pose2d.importing import Request, import_model
     from selfpose_ros.inference.tensorrt.engine_factory import EngineFactory

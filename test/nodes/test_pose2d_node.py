@@ -61,7 +61,7 @@ def test_a_model_folder_sees_for_the_node(world: World, tmp_path) -> None:
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     import colour_networks as nets
-    from test_pose2d_networks import SIZE, body
+    from colour_networks import SIZE, body
 
     from selfpose_ros.core.skeleton import COCO17, JOINTS
     from selfpose_ros.inference.pose2d.importing import Request, import_model

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from . import blazepose_decode
 from .contract import People2D, no_people
+from .decode import blazepose as blazepose_decode
 from .geometry import Placement
 from .network import VisionNetwork
 from .network_pose2d import FollowingPose2D

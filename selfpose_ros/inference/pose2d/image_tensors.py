@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...models.errors import ModelError
 from ...models.store import Model
 from ..errors import OutputError
-from . import blazepose_decode, decode
+from . import decode
 from .geometry import Placement, letterbox, person_crop, warp, whole_pixels
 
 __all__ = ['ImageTensors']
@@ -95,16 +95,7 @@ class ImageTensors:
 
     def decode_people(self, tensors: dict[str, NDArray[np.float32]]) -> tuple[Array, Array]:
         """Points (B, J, 2) in the network's image, and scores (B, J)."""
-        v = self.vision
-        if v.family == 'blazepose':
-            points, score, _, _ = blazepose_decode.landmarks(tensors['landmarks'], tensors['presence'],
-                                                             tensors['heatmap'], v.size)
-        elif v.family == 'simcc':
-            points, score = decode.simcc(tensors['x'], tensors['y'], v.decode['split'], v.decode['score'])
-        elif v.family == 'points25d':
-            points, score = decode.points(tensors['points'], tensors['score'])
-        else:
-            points, score = decode.heatmap(tensors['heatmap'], v.size, v.decode['method'], v.decode['kernel'])
+        points, score = decode.POSES[self.vision.family](tensors, self.vision)
         if points.shape[1] != self.joints:
             raise OutputError(f'{self.model.file}: {points.shape[1]} joints came out, the card names {self.joints}')
         return points, score

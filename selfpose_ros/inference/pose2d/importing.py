@@ -25,7 +25,6 @@ from ..errors import InferenceError
 from ..litert_session import LiteRtSession
 from ..reference_outputs import write_reference
 from ..session import OrtSession, TensorSpec
-from . import blazepose_decode
 from .network import VisionNetwork, check_layout
 
 __all__ = ['Request', 'import_model']
@@ -178,27 +177,9 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
     if request.accuracy is not None:
         card['accuracy'] = deepcopy(dict(request.accuracy))
     if family.kind == 'pose2d':
-        card['joints'] = list(_joints(request, _count(preset['family'], names, outputs)))
+        shapes = {role: t.shape for role, name in names.items() for t in outputs if t.name == name}
+        card['joints'] = list(_joints(request, family.joint_count(shapes)))
     return card
-
-
-def _count(family: str, names: Mapping[str, str], outputs: Sequence[TensorSpec]) -> int | None:
-    """How many joints the graph says that it has; None = it does not say."""
-    if family == 'blazepose':
-        return len(blazepose_decode.JOINTS)
-    role, axis = next(iter(FAMILIES[family].joints_at.items()), ('output', 1))
-    shape = next((t.shape for t in outputs if t.name == names[role]), ())
-    if family == 'movenet':
-        return None if len(shape) != 3 or shape[2] is None or (shape[2] - 5) % 3 else (shape[2] - 5) // 3
-    if family == 'movenet_single':
-        return shape[2] if len(shape) == 4 else None
-    if family == 'yolo_pose' and len(shape) == 3:
-        # raw (B, 5 + 3K, A), or end to end (B, N, 6 + 3K)
-        wide, long = shape[1], shape[2]
-        if long is not None and long > 6 and (long - 6) % 3 == 0 and (wide is None or wide > long):
-            return (long - 6) // 3
-        return (wide - 5) // 3 if wide is not None and wide > 5 and (wide - 5) % 3 == 0 else None
-    return shape[axis] if len(shape) > axis else None
 
 
 def _joints(request: Request, count: int | None) -> tuple[str, ...]:

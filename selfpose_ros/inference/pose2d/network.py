@@ -16,7 +16,7 @@ from ...models.store import Model
 from ..backend import ON_CPU, Backend, open_session
 from ..batching import shared_run
 from ..session import InferenceSession, TensorSpec
-from . import blazepose_decode, decode
+from . import decode
 from .geometry import Placement
 from .image_tensors import ImageTensors
 
@@ -166,26 +166,13 @@ class VisionNetwork(ImageTensors):
     def find(self, image_bgr: Pixels) -> Found:
         """People in the whole image. One-stage networks and detectors."""
         v, place = self.vision, self.whole(image_bgr)
-        tensors, o = self.tensors(image_bgr, [place]), v.decode
+        tensors = self.tensors(image_bgr, [place])
         h, w = image_bgr.shape[:2]
         points = confidence = None
-        if v.family == 'rtmo':
-            boxes, score, points, confidence = decode.rtmo(tensors['dets'], tensors['keypoints'], o['min_score'])[0]
-        elif v.family == 'yolo_pose':
-            boxes, score, points, confidence = decode.yolo_pose(tensors['output'], self.joints, o['min_score'],
-                                                                o['iou'])[0]
-        elif v.family in ('movenet', 'movenet_single'):
-            boxes, score, points, confidence = decode.movenet(tensors['output'], self.joints, v.size, o['min_score'])[0]
-        elif v.family == 'rtmdet':
-            boxes, score = decode.rtmdet(tensors['dets'], tensors['labels'], o['min_score'])[0]
-        elif v.family == 'yolox':
-            boxes, score = decode.yolox(tensors['output'], v.size, o['min_score'], o['iou'])[0]
-        elif v.family == 'blazepose_detector':
-            boxes, score, points = blazepose_decode.detections(tensors['boxes'], tensors['scores'], v.size,
-                                                               o['min_score'], o['iou'])
-            confidence = np.ones(points.shape[:2])
+        if v.family in decode.PEOPLE:
+            boxes, score, points, confidence = decode.PEOPLE[v.family](tensors, v, self.joints)[0]
         else:
-            boxes, score = decode.boxes_of(tensors['dets'], o['min_score'])[0]
+            boxes, score = decode.BOXES[v.family](tensors, v)[0]
         corners = place.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
         corners = np.clip(corners, 0, [w - 1, h - 1, w - 1, h - 1])
         if points is None or confidence is None:

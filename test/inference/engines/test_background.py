@@ -251,7 +251,7 @@ SMALL = (96, 128)
 @pytest.fixture
 def pose(tmp_path: Path) -> Path:
     """A small network that sees discs, and stored inputs that show them."""
-    from test_pose2d_networks import BODY
+    from colour_networks import BODY
     network = import_model(Request(nets.simcc(tmp_path / 'net.onnx', size=SMALL), tmp_path / 'pose', 'rtmpose'))
     pictures = [nets.picture(BODY * (.3 + .01 * i) + [48, 64], SMALL, 3) for i in range(8)]
     blobs = [network.blob(p, [network.whole(p)]) for p in pictures]
@@ -260,7 +260,7 @@ def pose(tmp_path: Path) -> Path:
 
 
 def test_a_2d_network_changes_over_while_it_works(machine: Machine, pose: Path):
-    from test_pose2d_networks import SIZE, body
+    from colour_networks import SIZE, body
     machine.gate.clear()
     net, other = (make_pose2d(str(pose), backend=Backend('auto')) for _ in range(2))
     image = nets.picture(body(), SIZE, 14)

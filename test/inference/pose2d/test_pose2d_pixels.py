@@ -14,7 +14,7 @@ import yaml
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 import colour_networks as nets
-from test_pose2d_networks import FAMILIES, body
+from colour_networks import FAMILIES, body
 
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.geometry import letterbox

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, OutputError
+from ...errors import InputError, OutputError
 
 __all__ = ['finite', 'misshapen', 'numbers', 'scores', 'share']
 

@@ -55,7 +55,7 @@ def test_whole_bodies_of_133_joints_are_bodies_by_their_first_17(tmp_path: Path)
     """RTMW's and DWPose's tensors: SimCC of 133 points, of which those of hands, face and feet are left out."""
     pytest.importorskip('onnx')
     import colour_networks as nets
-    from test_pose2d_networks import SIZE, body
+    from colour_networks import SIZE, body
 
     from selfpose_ros.inference.pose2d.importing import Request, import_model
     from selfpose_ros.inference.views import ViewMap

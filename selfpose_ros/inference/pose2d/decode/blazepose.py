@@ -9,16 +9,21 @@ input, pixel centres at integers.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...core.joint_sets import MEDIAPIPE33
-from .geometry import Placement, checked_size
-from .tensor_checks import finite, misshapen, numbers, share
+from ....core.joint_sets import MEDIAPIPE33
+from ....models.vision import Vision
+from ..geometry import Placement, checked_size
+from .checks import finite, misshapen, numbers, share
+from .people import People, PeopleDecoder
+from .poses import PoseDecoder
 
-__all__ = ['JOINTS', 'Landmarks', 'detections', 'landmarks', 'region', 'weighted_nms']
+__all__ = ['JOINTS', 'Landmarks', 'PEOPLE', 'POSES', 'detections', 'landmarks', 'region', 'weighted_nms']
 
 Array = NDArray[np.float64]
 #: points (B, 33, 2), score (B, 33), presence of a person (B,), middle of the hips and top of the circle (B, 2, 2)
@@ -186,3 +191,15 @@ def region(centre: ArrayLike, top: ArrayLike, size: tuple[int, int], padding: fl
 
 def _sigmoid(raw: NDArray[np.floating]) -> Array:
     return np.asarray(1 / (1 + np.exp(-np.clip(raw.astype(float), -_CLIP, _CLIP))), np.float64)
+
+
+def _people(tensors: Mapping[str, NDArray[Any]], vision: Vision, joints: int) -> list[People]:
+    boxes, score, four = detections(tensors['boxes'], tensors['scores'], vision.size, vision.decode['min_score'],
+                                    vision.decode['iou'])
+    return [(boxes, score, four, np.ones(four.shape[:2]))]
+
+
+#: see `poses.POSES` and `people.PEOPLE`; joints of the second one are its four points
+POSES: dict[str, PoseDecoder] = {
+    'blazepose': lambda t, v: landmarks(t['landmarks'], t['presence'], t['heatmap'], v.size)[:2]}
+PEOPLE: dict[str, PeopleDecoder] = {'blazepose_detector': _people}

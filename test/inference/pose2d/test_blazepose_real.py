@@ -16,7 +16,7 @@ pytest.importorskip('ai_edge_litert', reason='LiteRT is not installed: pip insta
 mediapipe = pytest.importorskip('mediapipe', reason='MediaPipe, the reference, is not installed')
 
 MODULES = Path(mediapipe.__file__).parent / 'modules'
-VIDEOS = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'real' / 'balance'
+VIDEOS = Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'real' / 'balance'
 #: images of each video, and how far apart they are: a person is followed, and moves
 COUNT, STEP = 6, 3
 

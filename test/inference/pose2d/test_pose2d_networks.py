@@ -17,6 +17,7 @@ import yaml
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 import colour_networks as nets
+from colour_networks import FAMILIES, SIZE, body
 
 from selfpose_ros.core.skeleton import JOINT_SETS
 from selfpose_ros.inference.errors import InferenceError, InputError
@@ -25,24 +26,6 @@ from selfpose_ros.inference.pose2d.importing import Request, import_model
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.errors import ModelError
 from selfpose_ros.models.store import open_model
-
-BODY = np.array([[0, -122], [6, -128], [-6, -128], [12, -122], [-12, -122], [35, -80], [-35, -80], [60, -50],
-                 [-60, -50], [85, -25], [-85, -25], [18, 0], [-18, 0], [22, 50], [-22, 50], [20, 100], [-20, 100]],
-                float)
-#: nose and eyes further apart than their discs are wide
-BODY[1:5] += [[10, -10], [-10, -10], [24, 0], [-24, 0]]
-SIZE = (640, 480)
-
-
-def body(x: float = 330., y: float = 240., size: float = 1.3) -> np.ndarray:
-    return BODY * size + [x, y]
-
-
-#: preset -> graph, largest error of a joint, px: half a bin or a fraction of a heat map's pixel, times the crop's scale
-FAMILIES = {
-    'rtmpose': (nets.simcc, 1.2), 'hrnet': (nets.heatmap, 2.5), 'hrnet-dark': (nets.heatmap, .8),
-    'vitpose': (partial(nets.heatmap, udp=True), .8), 'rtmo': (nets.rtmo, .45), 'yolo-pose': (nets.yolo, .45),
-    'movenet-multipose': (nets.movenet, 1.2), 'movenet': (partial(nets.movenet, several=False), 1.2)}
 
 
 @pytest.fixture(scope='module')
