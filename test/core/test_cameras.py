@@ -3,13 +3,13 @@
 """Every derivative against finite differences, every sign against a camera that one can picture."""
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 
 from selfpose_ros.core import rotation
-from selfpose_ros.core.cameras import NEAREST, CameraLayout, Cameras
+from selfpose_ros.core.cameras import CameraLayout, Cameras
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_point_behind_a_camera_is_as_one_close_in_front_and_does_not_pull_it(c
     px, by_point, by_camera = cameras.project_jacobian(behind[None])
     C = cameras.in_axes(behind[None])[0]
     assert C[0, 2] < 0
-    np.testing.assert_allclose(px[0, 0], C[0, :2] / NEAREST * cameras.focal[0] + cameras.centre[0])
+    np.testing.assert_allclose(px[0, 0], C[0, :2] / .2 * cameras.focal[0] + cameras.centre[0])
     assert not by_point[0].any() and not by_camera[0][..., CameraLayout.POSE].any()
 
 
@@ -92,6 +92,9 @@ def test_the_layout_names_every_parameter_once():
         for part in (layout.ROTATION, layout.TRANSLATION, layout.FOCAL, layout.LENS):
             own[part] += 1
     assert (names == 1).all()
+    each = np.arange(layout.EACH)
+    np.testing.assert_array_equal(each[layout.POSE], np.r_[each[layout.ROTATION], each[layout.TRANSLATION]])
+    np.testing.assert_array_equal(each[layout.INTRINSIC], np.r_[each[layout.FOCAL], each[layout.LENS]])
     marked = np.arange(layout.size + 5.)
     np.testing.assert_array_equal(layout.split(marked)[:, layout.FOCAL], marked[layout.focal])
     H = np.zeros((layout.size + 2,) * 2)
@@ -99,3 +102,33 @@ def test_the_layout_names_every_parameter_once():
     assert H[layout.focal[1], layout.focal[1]] == 2 and H[0, layout.size - 1] == 0 and H[-1].max() == 0
     covariance = np.diag(np.r_[np.tile([1e-4, 4e-4, 4e-4, 1, 1, 1, 1., 1., 1.], 3)])
     np.testing.assert_allclose(layout.rotation_sigma_deg(covariance), np.rad2deg(.03))
+
+
+def test_cameras_with_and_without_lenses_are_joined(cameras: Cameras):
+    lens = np.array([[-.3, .1], [.1, -.01], [.2, 0.]])
+    bent = replace(cameras, lens=lens)
+    assert cameras.joined(cameras).lens is None
+    no = 0 * lens
+    for a, b, want in ((cameras, bent, [no, lens]), (bent, cameras, [lens, no]), (bent, bent, [lens, lens])):
+        both = a.joined(b)
+        np.testing.assert_array_equal(both.lens, np.concatenate(want))
+        np.testing.assert_array_equal(both.take([3, 4, 5]).project(np.eye(3)), b.project(np.eye(3)))
+
+
+def test_pinholes_stay_pinholes_until_their_lens_is_moved(cameras: Cameras):
+    step = np.full((3, CameraLayout.EACH), .1)
+    step[:, CameraLayout.LENS] = 0
+    assert cameras.moved(step).lens is None and not cameras.lenses.any() and cameras.lenses.shape == (3, 2)
+    step[1, CameraLayout.LENS] = .2, -.1
+    np.testing.assert_array_equal(cameras.moved(step).lens, [[0, 0], [.2, -.1], [0, 0]])
+
+
+def test_a_lens_reaches_to_where_it_folds_back(cameras: Cameras):
+    bent = replace(cameras, lens=np.array([[-.3, 0.], [0., 0.], [-.1, 0.]]))
+    np.testing.assert_allclose(bent.reach, [500 * 2 / 3 / np.sqrt(.9), np.inf, 900 * 2 / 3 / np.sqrt(.3)])
+
+
+def test_values_cannot_be_changed(cameras: Cameras):
+    for value, name in ((cameras, 'focal'), (cameras.layout, 'cameras')):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, 1)

@@ -42,3 +42,11 @@ def test_joints_that_are_not_seen_do_not_count() -> None:
 def test_what_could_be_either_is_not_guessed_at() -> None:
     assert normalised_range(-.2, .9) is None and normalised_range(-3, .9) is None
     assert normalised_range(-.05, 1.2) == (0, 1)
+    assert normalised_range(-.09, 1.) == (0, 1) and normalised_range(-.12, 1.) is None
+    assert normalised_range(-.28, 1.) is None and normalised_range(-.32, 1.) == (-1, 1)
+    assert normalised_range(-2., 2.) == (-1, 1) and normalised_range(-1., 2.1) is None
+
+
+def test_a_hundredth_at_either_end_is_left_out_and_half_a_point_is_none() -> None:
+    assert extent(np.arange(1001.).reshape(1, -1).repeat(2, 0).T) == (10., 990.)
+    assert extent([[np.nan, 5.], [1., 1.]]) == (1., 1.)

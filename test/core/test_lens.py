@@ -46,6 +46,26 @@ def test_the_inverse_undoes_the_radial_model() -> None:
     assert not undistorted(np.zeros((4, 2)), LENSES).any()
 
 
+def test_the_inverse_is_exact_for_strong_lenses_up_to_where_they_fold_back() -> None:
+    strong = np.array([[-.3, 0.], [-.25, -.05], [-.4, .02], [.5, .2]])
+    r, all_r = np.empty(4), np.linspace(0, 1.9, 20000)     # the last one folds back nowhere
+    for i, (k1, k2) in enumerate(strong):
+        r[i] = all_r[np.argmax(all_r * (1 + all_r ** 2 * (k1 + all_r ** 2 * k2)))]
+    for share, error in ((.1, 1e-11), (.5, 1e-11), (.9, 1e-11), (.97, 1e-8)):
+        n = np.stack([.6 * share * r, -.8 * share * r], -1)
+        np.testing.assert_allclose(undistorted(distorted(n, strong)[0], strong), n, atol=error)
+
+
+def test_far_outside_the_factor_stays_as_it_is_63_degrees_off_the_axis() -> None:
+    lens = np.array([.1, -.02])
+    n = np.array([[2.4, 0.], [-2.4, 3.2]])
+    factor = 1 + 4 * .1 - 16 * .02
+    seen, by_point, _ = distorted(n, lens)
+    np.testing.assert_allclose(seen, factor * n)
+    np.testing.assert_allclose(by_point, np.tile(factor * np.eye(2), (2, 1, 1)))
+    np.testing.assert_allclose(undistorted(seen, lens), n)
+
+
 def test_a_lens_folds_back_where_its_radius_is_largest() -> None:
     """k1 = -0.3 alone turns back at r = 1 / sqrt(0.9); what lies beyond is put there."""
     lens = np.array([-.3, 0.])
@@ -53,6 +73,11 @@ def test_a_lens_folds_back_where_its_radius_is_largest() -> None:
     assert fold_radius(lens) == pytest.approx(r * 2 / 3)
     np.testing.assert_allclose(undistorted(np.array([[.9, 0.]]), lens), [[r, 0.]], atol=1e-6)
     assert np.isinf(fold_radius(np.array([[-.3, .105], [0., 0.], [.1, 0.]]))).all()
+    r = np.linspace(0, 2, 200001)
+    for k1, k2 in ((-.3, .03), (-.2, -.05), (.1, -.1), (0., -.06)):
+        seen = r * (1 + r ** 2 * (k1 + r ** 2 * k2))
+        first = np.flatnonzero(np.diff(seen) < 0)[0]
+        assert fold_radius(np.array([k1, k2])) == pytest.approx(seen[first], abs=1e-8)
 
 
 # -- the prior

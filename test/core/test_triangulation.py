@@ -139,3 +139,30 @@ def test_outliers_count_as_the_robust_loss_has_it(scale: float) -> None:
     for j in (0, 6, 13):
         best = minimize(loss, found[j], (j,), method='Nelder-Mead', options={'xatol': 1e-6, 'fatol': 1e-12}).x
         assert np.linalg.norm(best - found[j]) < min(.002, .1 * np.linalg.norm(best - plain[j]) + 1e-4)
+
+
+def test_a_pull_towards_nothing_in_particular_is_one_towards_the_origin() -> None:
+    """With half of the weight of what two views say across their lines of sight, as least squares has it; and robustly:
+    what is halved by its loss is pulled twice as far.
+    """
+    rig, X = ring_rig(2, 1), walker(1., 2, 1)
+    rays, ridge = rays_of(X, rig), 300.
+    w = np.full(rays.shape[:3], .5)
+    assert np.isfinite(triangulate(rays, w, rig.R, rig.t)).all(), 'small weights are weights'
+    w *= 1e4
+    w[:, :, 3] = 0.
+    pulled = triangulate(rays, w, rig.R, rig.t, ridge=ridge, rounds=5)
+    assert not pulled[:, 3].any()
+    for n, j in ((0, 0), (1, 16)):
+        z = (rig.R[:, 2] @ pulled[n, j] + rig.t[:, 2])[:, None]
+        A = (rays[n, :, j, :, None] * rig.R[:, None, 2] - rig.R[:, :2]) / z[..., None]
+        b = (rig.t[:, :2] - rays[n, :, j] * rig.t[:, 2:]) / z
+        A, b = A.reshape(-1, 3), b.ravel()
+        want = np.linalg.solve(5e3 * A.T @ A + ridge * np.eye(3), 5e3 * A.T @ b)
+        assert np.abs(pulled[n, j] - want).max() < 1e-4
+    there = triangulate(rays, w, rig.R, rig.t, ridge=ridge, toward=X + 1., rounds=5)
+    assert np.allclose(there[:, 3], X[:, 3] + 1.)
+    offset = np.random.default_rng(3).normal(0, .02, rays.shape)
+    plain, robust = (np.linalg.norm(triangulate(rays + offset, w, rig.R, rig.t, ridge=ridge, scale=s)[:, 4], axis=-1)
+                     for s in (0., 1.))
+    assert (robust < plain).all()
