@@ -23,6 +23,7 @@ from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR
+from selfpose_ros.core.tracks import matching
 from selfpose_ros.core.tracks.matching import assign_each
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
@@ -170,6 +171,13 @@ def test_irregular_views_and_a_stop_of_the_camera_do_not_change_the_identity() -
         assert len(set(identities(one_camera(kept, camera))[0])) == 1
 
 
+def test_views_that_are_far_apart_do_not_make_everybody_new() -> None:
+    """One view in 0.3 s from the first one on: the same identity, from the second view as from the hundredth."""
+    rig = ring_rig(1, 7)
+    views = observe(walker(6., 20., 7, 'exercise'), rig, 20., 7, identities=True)[::6]
+    assert set(identities(views)[0]) == {0}
+
+
 def test_time_that_begins_anew_begins_with_new_people() -> None:
     rig = ring_rig(1, 0)
     views = observe(walker(3., 20., 0), rig, 20., 0, identities=True)
@@ -272,6 +280,26 @@ def test_noisy_crowd_is_grouped_well(views: int, share: float) -> None:
     right, due = np.sum(results, axis=0)
     print(f'{views} views: {right / due:.4f}')
     assert right / due > share
+
+
+def test_a_crowd_in_many_views_is_grouped_with_few_comparisons() -> None:
+    """4 people, 32 views, 130 detections: everybody is found in nearly all views, though few of them are compared with
+    each other.
+    """
+    compared: list[int] = []
+    shares = []
+    pair_costs = matching._pair_costs
+    for seed in range(4):
+        rig = ring_rig(32, seed, distance_m=(5, 7), room_radius_m=2.)
+        seen = observe(crowd(2., 5., seed), rig, 5., seed, 3., .05, .01, identities=True, ghosts=.1)
+        for frame in frames_of(seen)[::2]:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(matching, '_pair_costs',
+                              lambda kp, *rest: (compared.append(len(kp)), pair_costs(kp, *rest))[1])
+                _, _, right, due = grouped(frame, rig)
+            shares.append(right / due)
+    print(f'{np.mean(shares):.4f} of the pairs, {max(compared)} detections compared')
+    assert np.mean(shares) > .97 and max(compared) <= 64 and len(compared) == len(shares)
 
 
 def test_a_group_has_one_detection_per_view_at_most_and_no_detection_twice() -> None:

@@ -15,6 +15,7 @@ from scenes import views_changed
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import stature_m
+from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.model import RigModel, model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
@@ -111,6 +112,32 @@ def test_somebody_new_is_believed_after_a_few_instants_only() -> None:
     first = next(i for i, o in enumerate(out) if o)
     assert 2 <= first <= .5 * FPS
     assert nearest(out[first][0], X[first][None])[1] < .1
+
+
+@pytest.mark.parametrize(('cameras', 'people', 'every'), [(32, 4, 4), (32, 6, 6), (4, 3, 5)])
+def test_people_are_found_where_most_instants_are_left_out(cameras: int, people: int, every: int) -> None:
+    """Many cameras on a busy machine: instants with somebody new take so long that only one in 0.27 to 0.4 s is fused.
+    All are shown from the fifth on, as who they are: else every instant has new people, and that goes on.
+    """
+    side = int(np.ceil(np.sqrt(people)))
+    starts = [(1.2 * (p % side) - .6 * (side - 1), 1.2 * (p // side) - 1.) for p in range(people)]
+    X = np.stack([walker(4., FPS, 3 + p, start=start, style='exercise') for p, start in enumerate(starts)], 1)
+    rig = ring_rig(cameras, 3, distance_m=(5., 7.), room_radius_m=2.5)
+    every_frame = frames_of(observe(X, rig, FPS, 3))
+    estimator = Estimator(EstimatorConfig(max_people=people, solve_first_s=np.inf), rig=rig)
+    ids = [{s.person for s in estimator.update(f)} for f in every_frame[::every]]
+    assert all(i == ids[-1] for i in ids[4:]) and len(ids[-1]) == people
+    assert len(estimator.update(every_frame[-1])) == people
+
+
+def test_on_whom_many_cameras_agree_is_shown_at_once() -> None:
+    """12 cameras: from the first instant on, where he is (10 cm); false people in a third of the images make nobody."""
+    X, rig = alone()[0], ring_rig(12, 3)
+    frames = frames_of(observe(X, rig, FPS, 5, ghosts=.33))[:20]
+    people = People(4)
+    people.model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 3)
+    for x, shown in zip(X, feed(people, frames), strict=False):
+        assert len(shown) == 1 and nearest(shown[0], x[None])[1] < .1
 
 
 def test_whoever_leaves_is_shown_on_briefly_and_then_forgotten() -> None:

@@ -208,23 +208,22 @@ class _Field:
 
     def ranked(self) -> list[tuple[float, dict[str, int]]]:
         """Choices grown from every candidate in turn, with their worth, best first, no two alike."""
-        cameras: dict[str, list[int]] = {}
-        for k, (camera, _) in enumerate(self.who):
-            cameras.setdefault(camera, []).append(k)
-        found: dict[tuple[int, ...], float] = {}
-        for seed in range(len(self.who)):
-            value = self.score + _AGREE_WEIGHT * self.alike[seed]
-            best = [ks[int(np.argmax(value[ks]))] for _, ks in sorted(cameras.items())]
-            for n, (camera, ks) in enumerate(sorted(cameras.items())):          # then each as the others want it
-                others = [k for m, k in enumerate(best) if m != n]
-                if self.who[seed][0] == camera:
-                    best[n] = seed
-                elif others:
-                    mean = self.score[ks] + _AGREE_WEIGHT * self.alike[np.ix_(ks, others)].mean(1)
-                    best[n] = ks[int(np.argmax(mean))]
-            found[tuple(best)] = self.worth(dict(self.who[k] for k in best))
-        order = sorted(found, key=lambda ks: (-found[ks], ks))
-        return [(found[ks], dict(self.who[k] for k in ks)) for ks in order]
+        if not self.who:
+            return []
+        names = sorted({camera for camera, _ in self.who})
+        of = np.array([names.index(camera) for camera, _ in self.who])
+        members = [np.flatnonzero(of == c) for c in range(len(names))]
+        seeds = np.arange(len(self.who))
+        value = self.score + _AGREE_WEIGHT * self.alike                             # a row for each seed
+        best = np.stack([ks[value[:, ks].argmax(1)] for ks in members], 1)
+        for c, ks in enumerate(members):                                            # then each as the others want it
+            others = np.delete(best, c, axis=1)
+            if others.shape[1]:
+                mean = self.score[ks] + _AGREE_WEIGHT * self.alike[ks[None, :, None], others[:, None]].mean(-1)
+                best[:, c] = ks[mean.argmax(1)]
+            best[of == c, c] = seeds[of == c]
+        choices: list[dict[str, int]] = [dict(self.who[k] for k in row) for row in np.unique(best, axis=0)]
+        return sorted(((self.worth(choice), choice) for choice in choices), key=lambda found: -found[0])
 
 
 def _alike(people: list[_Person]) -> Array:

@@ -3,12 +3,14 @@
 """Identities in the images of one camera, by continuity of position, size and pose."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..observation import View2D
+from ..quick import masked_median
 from ..skeleton import MIRROR, SWAP_GROUPS
 from ..tracks.distance import MIN_JOINTS, person_size, pose_distance
 from ..tracks.matching import assign
@@ -23,7 +25,8 @@ _GATE_MOST = .55
 _SIZE_COST = .25                        # per unit of the sizes' log ratio
 _HINT = .05                             # a detector's own identity counts this much
 _SPEED_TAU_S, _COAST_TAU_S = .15, .6
-_SURE_AFTER, _UNSURE_S = 3, .2          # who was seen fewer times than this is waited for only so long, s
+#: who was seen fewer times than this is waited for only so long, or until the next view, s
+_SURE_AFTER, _UNSURE_S = 3, .2
 
 
 @dataclass
@@ -72,9 +75,9 @@ class CameraTracker:
         now = view.stamp
         if self._newest is not None and now < self._newest - self.lost_after_s:
             self._tracks.clear()                           # time began anew
-        self._newest = now
-        self._tracks = [t for t in self._tracks
-                        if now - t.newest <= (self.lost_after_s if t.seen >= _SURE_AFTER else _UNSURE_S)]
+        before, self._newest = self._newest, now
+        self._tracks = [t for t in self._tracks if now - t.newest <= (
+            self.lost_after_s if t.seen >= _SURE_AFTER or t.newest == before else _UNSURE_S)]
         ids = np.full(len(view.keypoints), -1, np.int64)
         size = person_size(view.keypoints, view.confidence)
         if self._tracks and len(ids):
@@ -102,26 +105,35 @@ class CameraTracker:
         gate = np.minimum(_GATE + _GATE_GROWTH * age, _GATE_MOST)
         chosen = assign(cost, gate[:, None])
         ids = np.full(len(size), -1, np.int64)
-        for i, p in enumerate(chosen):
-            if p >= 0:
-                ids[p] = tracks[i].identity
-                self._advance(tracks[i], view, int(p), expected[i], swapped[i, p], float(size[p]))
+        go_on = np.flatnonzero(chosen >= 0)
+        if len(go_on):
+            at = chosen[go_on]
+            ids[at] = [tracks[i].identity for i in go_on]
+            self._advance([tracks[i] for i in go_on], view, at, expected[go_on], swapped[go_on, at], size[at])
         return ids
 
-    def _advance(self, track: Track, view: View2D, p: int, expected: Array, swapped: NDArray[np.bool_],
-                 size: float) -> None:
-        order = np.arange(17)
-        for exchanged, group in zip(swapped, SWAP_GROUPS.values(), strict=True):
-            if exchanged:                                  # keep the sides that were known
-                order[list(group)] = np.array(MIRROR)[list(group)]
-        seen = view.keypoints[p][order]
-        dt = max(view.stamp - track.newest, 1e-3)
-        moved = seen - track.keypoints
+    @staticmethod
+    def _advance(tracks: Sequence[Track], view: View2D, at: NDArray[np.int64], expected: Array,
+                 swapped: NDArray[np.bool_], size: Array) -> None:
+        """M tracks go on with the detections `at` (M,).
+
+        expected: joints (M, 17, 2) px.  swapped: (M, 2) whether arms and legs are exchanged.  size: (M,) px.
+        """
+        order = np.tile(np.arange(17), (len(tracks), 1))
+        for exchanged, group in zip(swapped.T, SWAP_GROUPS.values(), strict=True):
+            # keep the sides that were known
+            order[np.ix_(exchanged, list(group))] = np.array(MIRROR)[list(group)]
+        seen = np.take_along_axis(view.keypoints[at], order[..., None], 1)
+        dt = np.maximum(view.stamp - np.array([t.newest for t in tracks]), 1e-3)
+        moved = seen - np.array([t.keypoints for t in tracks])
         both = np.isfinite(moved).all(-1)
-        if both.sum() >= MIN_JOINTS:
-            blend = 1 - np.exp(-dt / _SPEED_TAU_S)
-            track.speed = track.speed + blend * (np.median(moved[both], axis=0) / dt - track.speed)
-        track.keypoints = np.where(np.isfinite(seen), seen, expected)
-        if np.isfinite(size):
-            track.size += (1 - np.exp(-dt / .3)) * (size - track.size)
-        track.newest, track.seen, track.hint = view.stamp, track.seen + 1, int(view.person[p])
+        speed = np.array([t.speed for t in tracks])
+        middle = masked_median(moved.swapaxes(1, 2), both[:, None]) / dt[:, None]
+        speed = np.where((both.sum(1) >= MIN_JOINTS)[:, None],
+                         speed + (1 - np.exp(-dt / _SPEED_TAU_S))[:, None] * (middle - speed), speed)
+        keypoints = np.where(np.isfinite(seen), seen, expected)
+        known = np.array([t.size for t in tracks])
+        size = known + np.where(np.isfinite(size), (1 - np.exp(-dt / .3)) * (size - known), 0.)
+        for m, t in enumerate(tracks):
+            t.speed, t.keypoints, t.size = speed[m], keypoints[m], float(size[m])
+            t.newest, t.seen, t.hint = view.stamp, t.seen + 1, int(view.person[at[m]])

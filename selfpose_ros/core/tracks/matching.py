@@ -23,6 +23,9 @@ _SIZE_COST = .15                                          # per unit of the log 
 _RAY_CAP = .5                                             # body sizes; see `distance`
 _REFINE_GATE = .15                                        # body sizes
 _STRAY_M = .1                                             # rays that miss a joint by this much lose their weight
+#: of more detections than this, those of some cameras are compared with each other, and the bodies that they make with
+#: those of all others: comparisons grow with the square of the detections, joining them with the cube
+_MOST_COMPARED = 64
 
 
 def assign(cost: Array, gate: float | Array) -> NDArray[np.int64]:
@@ -59,7 +62,9 @@ def group_views(
 
     Two detections fit when the rays of their joints pass close to each other in front of both cameras, and when
     the body has the same size in both. Detections are joined best first by the mean over all their pairs (average
-    linkage), so one agreement by chance does not join two people.
+    linkage), so one agreement by chance does not join two people. Of more than 64 detections, those of cameras that
+    are far from each other are compared like that, and the other cameras' join the bodies that three or more make;
+    whom only these others see is found when fewer are free.
 
     Args:
         views: V views; pixels of ideal pinhole cameras (undistorted).
@@ -84,11 +89,32 @@ def group_views(
     P = P / np.linalg.norm(P[:, 2, :3], axis=-1)[:, None, None]                  # depth in metres
     kp = np.stack([views[v].keypoints[d] for v, d in index])
     conf = np.stack([views[v].confidence[d] for v, d in index])
-    cost = _pair_costs(kp, conf, P, np.array([v for v, _ in index]), gate, height_m)
-    clusters = _link(cost, [v for v, _ in index], gate)
-    clusters = _refine(clusters, kp, conf, P, np.array([v for v, _ in index]))
+    view = np.array([v for v, _ in index])
+    some = _compared(view, P)
+    clusters = _link(_pair_costs(kp[some], conf[some], P, view[some], gate, height_m), view[some].tolist(), gate)
+    clusters = _refine(clusters, kp[some], conf[some], P, view[some])
+    if len(some) < len(index):
+        clusters = _extend([some[c].tolist() for c in clusters], kp, conf, P, view, set(view[some].tolist()))
     groups = [{index[i][0]: index[i][1] for i in sorted(c)} for c in clusters]
     return sorted(groups, key=lambda g: (-len(g), sorted(g.items())))
+
+
+def _compared(view: NDArray[np.int64], P: Array) -> NDArray[np.int64]:
+    """Detections that are compared with each other, of those in these views: all, or those of cameras all around."""
+    if len(view) <= _MOST_COMPARED:
+        return np.arange(len(view))
+    number = np.bincount(view, minlength=len(P))
+    centres = -np.linalg.solve(P[:, :, :3], P[:, :, 3:])[..., 0]
+    chosen = [int(number.argmax())]
+    far = np.where(number > 0, np.linalg.norm(centres - centres[chosen[0]], axis=1), -1.)
+    while True:
+        far[chosen[-1]] = -1.
+        following = int(far.argmax())
+        total = number[chosen].sum() + number[following]
+        if far[following] < 0 or (len(chosen) > 2 and total > _MOST_COMPARED):
+            return np.flatnonzero(np.isin(view, chosen))
+        chosen.append(following)
+        far = np.minimum(far, np.linalg.norm(centres - centres[following], axis=1))
 
 
 def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate: float,
@@ -164,21 +190,37 @@ def _refine(
         rest = [c for c in clusters if 2 * len(c) < len(views)]
         body = _bodies(solid, kp, conf, P, view)
         again: list[list[int]] = [[] for _ in solid]
-        for v in views:
-            here = np.flatnonzero(view == v)
-            seen = np.concatenate([body, np.ones(body.shape[:2] + (1,))], -1) @ P[v].T
-            px = seen[..., :2] / np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
-            size = person_size(px, np.isfinite(px).all(-1).astype(float))
-            far, _ = pose_distance(px, size, kp[here], conf[here])
-            for k, d in enumerate(assign(far, _REFINE_GATE)):
-                if d >= 0:
-                    again[k].append(int(here[d]))
+        _join(again, body, views, kp, conf, P, view)
         if all(set(x) == set(y) for x, y in zip(again, solid, strict=True)):
             break
         taken = {i for c in again for i in c}
         again += [[i for i in c if i not in taken] for c in rest]
         clusters = [c for c in again if len(c) > 1]
     return clusters
+
+
+def _extend(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64],
+            compared: set[int]) -> list[list[int]]:
+    """Members from the views that were not compared, for clusters whose bodies three views make or more."""
+    solid = [list(c) for c in clusters if len(c) > 2]
+    if solid:
+        others = np.array([v for v in np.unique(view) if v not in compared])
+        _join(solid, _bodies(solid, kp, conf, P, view), others, kp, conf, P, view)
+    return solid + [c for c in clusters if len(c) <= 2]
+
+
+def _join(clusters: list[list[int]], body: Array, views: NDArray[np.int64], kp: Array, conf: Array, P: Array,
+          view: NDArray[np.int64]) -> None:
+    """Add to each cluster the detection of each of the views that its body (17, 3) m accounts for."""
+    for v in views:
+        here = np.flatnonzero(view == v)
+        seen = np.concatenate([body, np.ones(body.shape[:2] + (1,))], -1) @ P[v].T
+        px = seen[..., :2] / np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
+        size = person_size(px, np.isfinite(px).all(-1).astype(float))
+        far, _ = pose_distance(px, size, kp[here], conf[here])
+        for k, d in enumerate(assign(far, _REFINE_GATE)):
+            if d >= 0:
+                clusters[k].append(int(here[d]))
 
 
 def _bodies(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> Array:

@@ -35,14 +35,16 @@ REENTRY_S = 15.
 _FORGET_S, _FORGET_ALONE_S = 1., 1.
 #: one person is alone again when there was no other for this long, s
 _ALONE_AGAIN_S = 5.
-#: somebody new who is not seen again within this was none, s
+#: somebody new who is not seen again within this, nor at the next instant, was none, s
 _DOUBT_S = .2
 #: somebody lost is found again within this distance, and what he can have walked since, m, m/s; where no view shows
 #: more than one body and one is followed, within this one
 _STRAY_M, _FAST_M_S, _ALONE_M = .5, 2., 1.5
 #: ticks in which two cameras must agree on somebody new before he is shown
 _CONFIRM = 3
-#: the same, where his tracklets were different people's before
+#: somebody new on whom so many agree in one instant is shown at once: that is more than two in each of three
+_CERTAIN_VIEWS = 9
+#: ticks as above, where his tracklets were different people's before
 _CONFIRM_DOUBTFUL = 30
 #: whom no two cameras have seen for longer can be somebody who is found elsewhere, s
 _LOST_S = .1
@@ -75,6 +77,7 @@ class People:
         self.left_out: frozenset[str] = frozenset()
         self.model: RigModel | None = None
         self._several = -np.inf                             # newest instant with several people or bodies, s
+        self._before = -np.inf                              # the instant before, s
 
     def lift_with(self, lifter: Lifter | None) -> None:
         """Poses are those of this network from now on; whoever is followed goes on."""
@@ -104,6 +107,7 @@ class People:
         self.clear()
         self._ids.shift(by_s)
         self._several += by_s
+        self._before += by_s
 
     def see(self, detections: Detections) -> None:
         """The detections of an instant, with or without a rig: tracklets keep identities, views may have depths (which
@@ -219,6 +223,7 @@ class People:
         self.everybody.sort(key=lambda p: not p.confirmed)
         shown = [p for p in self.everybody if p.confirmed and now - p.seen <= COAST_S
                  and (one_view or p.alone_s(now) <= ALONE_S)]
+        self._before = now
         return self._output.of(shown, now, m, self.lifted, self.left_out)
 
     def _one_view_is_enough(self, m: RigModel, now: float) -> bool:
@@ -229,11 +234,15 @@ class People:
             m.level < 3 or len(m.cameras) == 1 or now - self._several > _ALONE_AGAIN_S)
 
     def _forget(self, now: float, one_view: bool) -> None:
-        """Over a pause nobody is predicted: who was not seen for long is found anew."""
+        """Over a pause nobody is predicted: who was not seen for long is found anew.
+
+        Where instants are far apart, or some are left out because the first ones of somebody new take long, whoever is
+        new had no chance to be seen again before this one.
+        """
         kept = []
         for p in self.everybody:
             away = now - p.seen
-            if away > (_FORGET_S if p.confirmed else _DOUBT_S) \
+            if away > (_FORGET_S if p.confirmed or p.seen >= self._before else _DOUBT_S) \
                     or (not one_view and p.alone_s(now) > _FORGET_ALONE_S):
                 self._lose(p)
             else:
@@ -317,7 +326,8 @@ class People:
         before = self._ids.of_unsettled(doubtful, {q.identity for q in self.everybody if q.confirmed})
         for p, identity in zip(doubtful, before, strict=True):
             known = self._known(p)
-            need = 1 if known else _CONFIRM if not self._ids.contradict(p.row, now) else _CONFIRM_DOUBTFUL
+            need = (1 if known else _CONFIRM_DOUBTFUL if self._ids.contradict(p.row, now)
+                    else 1 if len(p.agreed) >= _CERTAIN_VIEWS else _CONFIRM)
             if (p.ticks if single else p.pairs) < need:
                 continue
             if not (identity or single or self._recognised(p, before)[1]):
