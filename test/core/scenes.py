@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.camera import project
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
 from selfpose_ros.core.health import EstimatorStatus
 from selfpose_ros.core.history import History
@@ -145,3 +146,19 @@ def run(frames: Iterable[MultiView], config: EstimatorConfig | None = None, *, r
         rigs.append(e.rig)
         status.append(e.status)
     return Run(people, rigs, status)
+
+
+def rays_of(X: Array, rig: Rig) -> Array:
+    """(N, V, J, 2) normalised image coordinates of (N, J, 3)."""
+    px = np.stack([project(X, rig.K[v], rig.R[v], rig.t[v]) for v in range(len(rig.cameras))], 1)
+    return (px - rig.K[:, None, :2, 2]) / rig.K[:, 0, 0, None, None]
+
+
+def of_cameras(rig: Rig, index: list[int]) -> Rig:
+    names = tuple(f'c{k}' for k in range(len(index)))
+    return Rig(names, rig.K[index], rig.distortion[index], rig.image_size[index], rig.R[index], rig.t[index], 1.)
+
+
+def joints_of(people: Iterable[Sequence[Skeleton3D]]) -> Array:
+    """(N, 17, 3) of the first person at each instant; NaN = nobody."""
+    return np.stack([o[0].joints if o else np.full((17, 3), np.nan) for o in people])

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import views_changed
-from test_offline import joints
+from scenes import joints_of, views_changed
 
 from selfpose_ros.core import offline
 from selfpose_ros.core.estimator import EstimatorConfig
@@ -68,7 +67,7 @@ def pieces(frames: list[MultiView], views: int = 4) -> list[int]:
 
 def errors(people: list[list[Skeleton3D]], X: Array) -> Array:
     """(T,) mean error of the joints, m."""
-    return np.asarray(np.linalg.norm(joints(people) - X, axis=-1).mean(-1))
+    return np.asarray(np.linalg.norm(joints_of(people) - X, axis=-1).mean(-1))
 
 
 @pytest.mark.parametrize('views', [2, 4])
@@ -93,7 +92,7 @@ def test_a_jump_spoils_nothing_but_itself(at: tuple[int, ...], monkeypatch: pyte
     assert e.max() < .03 and e.mean() < .015
     near = [i for a in at for i in range(a - 3, a + 3)]
     sigma = np.stack([o[0].sigma for o in people])
-    rms = np.sqrt(((joints(people) - X)[near] ** 2).mean())
+    rms = np.sqrt(((joints_of(people) - X)[near] ** 2).mean())
     assert .5 < rms / sigma[near].mean() < 1.5
 
 

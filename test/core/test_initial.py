@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import rotation_errors
-from test_triangulation import of_cameras, rays_of
+from scenes import of_cameras, rays_of, rotation_errors
 
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.rig.initial import factorise, from_pairs

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import Run, run
-from test_offline import joints
+from scenes import Run, joints_of, run
 
 from selfpose_ros.core import cuts, offline
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
@@ -82,7 +81,7 @@ def test_a_body_is_where_it_was_at_the_instant_off_line(monkeypatch: pytest.Monk
     model = model_from_rig(rig, NoiseModel.prior(rig.image_size), 3)
     monkeypatch.setattr(offline, '_solve', lambda *given: model)
     people, _ = offline.reconstruct_offline(frames)
-    off = np.linalg.norm(joints(people) - truth(X, frames), axis=-1)
+    off = np.linalg.norm(joints_of(people) - truth(X, frames), axis=-1)
     assert np.nanmedian(off) < .012 and np.isfinite(off).all()
 
 

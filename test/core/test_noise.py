@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_bundle import exact
+from problems import exact
 
 from selfpose_ros.core import camera
 from selfpose_ros.core.body import BONE_A, BONE_B

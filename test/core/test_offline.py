@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import Fit, Scene, altered, fit, rig_error_deg, scene, views_changed
+from scenes import Fit, Scene, altered, fit, joints_of, rig_error_deg, scene, views_changed
 
 from selfpose_ros.core import offline
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
@@ -38,12 +38,8 @@ def whole() -> tuple[Result, Rig | NotSolved, list[tuple[str, float]]]:
     return people, rig, told
 
 
-def joints(people: Result) -> Array:
-    return np.stack([o[0].joints if o else np.full((17, 3), np.nan) for o in people])
-
-
 def aligned() -> Fit:
-    return fit(joints(whole()[0]), four().joints)
+    return fit(joints_of(whole()[0]), four().joints)
 
 
 def test_the_whole_recording_is_accurate_from_the_first_instant_on() -> None:
@@ -63,14 +59,14 @@ def test_it_is_metric_upright_and_on_the_floor() -> None:
     """Known height: scale 3 % (measured 1.3), up 2 degrees (0.3), heights 5 cm (0.4)."""
     f = aligned()
     assert f.scale == pytest.approx(1., abs=.03) and f.tilt_deg < 2.
-    assert abs(np.nanmedian(joints(whole()[0])[..., 2] - four().joints[..., 2])) < .05
+    assert abs(np.nanmedian(joints_of(whole()[0])[..., 2] - four().joints[..., 2])) < .05
 
 
 def test_smoothing_has_no_phase() -> None:
     """What is left of the error does not follow the motion: shifting the result in time by one frame either way
     fits worse.
     """
-    X, truth = joints(whole()[0]), four().joints
+    X, truth = joints_of(whole()[0]), four().joints
     here = fit(X[2:-2], truth[2:-2]).median_m
     assert here < fit(X[1:-3], truth[2:-2]).median_m and here < fit(X[3:-1], truth[2:-2]).median_m
 
@@ -157,7 +153,7 @@ def test_cameras_drop_out_and_people_lose_joints() -> None:
         return altered(v, None, conf)
     people, rig = reconstruct_offline(views_changed(four().frames, spoil))
     assert isinstance(rig, Rig) and all(len(o) == 1 for o in people)
-    assert fit(joints(people), four().joints).median_m < .025
+    assert fit(joints_of(people), four().joints).median_m < .025
 
 
 def test_a_person_who_leaves_and_returns_is_not_drawn_across_the_gap() -> None:
@@ -173,7 +169,7 @@ def test_a_person_who_leaves_and_returns_is_not_drawn_across_the_gap() -> None:
     shown = np.array([bool(o) for o in people])
     assert not shown[(t > 1.95) & (t < 2.98)].any() and shown[t < 1.5].all() and shown[t > 3.2].all()
     there = np.flatnonzero(shown & ((t < 1.5) | (t > 3.)))
-    assert fit(joints(people)[there], four().joints[there]).median_m < .03
+    assert fit(joints_of(people)[there], four().joints[there]).median_m < .03
 
 
 def test_all_joints_of_one_camera_are_nan() -> None:

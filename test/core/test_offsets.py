@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from problems import exact
 from scenes import scene, tracks_of
-from test_bundle import exact
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.rig import offsets

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_bundle import exact
+from problems import exact
 
 from selfpose_ros.core import trajectory
 from selfpose_ros.core.banded import inverse_diagonal, second_difference

@@ -8,25 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import of_cameras, rays_of
 from scipy.optimize import least_squares, minimize
 
-from selfpose_ros.core.camera import project
 from selfpose_ros.core.fusion.triangulation import triangulate
-from selfpose_ros.core.rig import Rig
 from selfpose_ros.synthetic import ring_rig, walker
 
 Array = NDArray[np.float64]
-
-
-def rays_of(X: Array, rig: Rig) -> Array:
-    """(N, V, J, 2) normalised image coordinates of (N, J, 3)."""
-    px = np.stack([project(X, rig.K[v], rig.R[v], rig.t[v]) for v in range(len(rig.cameras))], 1)
-    return (px - rig.K[:, None, :2, 2]) / rig.K[:, 0, 0, None, None]
-
-
-def of_cameras(rig: Rig, index: list[int]) -> Rig:
-    names = tuple(f'c{k}' for k in range(len(index)))
-    return Rig(names, rig.K[index], rig.distortion[index], rig.image_size[index], rig.R[index], rig.t[index], 1.)
 
 
 @pytest.mark.parametrize('views', [2, 3, 8])

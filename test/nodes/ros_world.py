@@ -253,3 +253,23 @@ def jpeg(image: np.ndarray, at: float) -> CompressedImage:
     data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
                                         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444])[1].tobytes()
     return CompressedImage(header=Header(stamp=stamp(at)), format='jpeg', data=data)
+
+
+class Driver:
+    """A camera driver: sends the next image on every call."""
+
+    def __init__(self, world: World, camera: str, kind: Any = Image, qos: QoSProfile | int = 5,
+                 begin: float = 100.) -> None:
+        self.world, self.kind, self.at = world, kind, begin
+        message = raw if kind is Image else jpeg
+        # light changes: a picture that stays the same is that of a driver that hangs
+        self.image: Callable[[float], Any] = lambda at: message(draw(pose()) | np.uint8(int(16 * at) % 2 * 8), at)
+        suffix = 'image_raw' if kind is Image else 'image_raw/compressed'
+        self.publisher = world.node.create_publisher(kind, f'/{camera}/{suffix}', qos)
+
+    def __call__(self) -> None:
+        self.at += 1 / 16
+        self.publisher.publish(self.image(self.at))
+
+    def die(self) -> None:
+        self.world.node.destroy_publisher(self.publisher)

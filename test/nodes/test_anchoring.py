@@ -13,7 +13,8 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros_world import LATCHED, World
 from scipy.spatial.transform import Rotation
-from test_fusion_node import Keypoints, Scripted, _rig, fuse
+from scripted import Keypoints, Scripted, fuse, two_cameras
+from stand_ins import Message, Node
 
 from selfpose_ros.nodes import anchoring
 from selfpose_ros.nodes.anchoring import anchor_of
@@ -29,7 +30,7 @@ def test_a_known_camera_places_the_world_and_another_one_moves_it(world: World) 
     world.until(lambda: heard, 'the transform', lambda: (a(), b()))
     first = heard[-1]
     assert (first.header.frame_id, first.child_frame_id) == ('base_link', 'selfpose_world')
-    rig = _rig()
+    rig = two_cameras()
     q, t = first.transform.rotation, first.transform.translation
     R = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
     np.testing.assert_allclose(R @ rig.centres[0] + [t.x, t.y, t.z], [1, 2, 3], atol=1e-6)
@@ -43,12 +44,11 @@ def test_a_known_camera_places_the_world_and_another_one_moves_it(world: World) 
 
 def test_camera_frames_become_static_once_the_rig_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in for tf2_msgs."""
-    from test_humans import Message, Node
     monkeypatch.setattr(anchoring, '_SETTLED_S', -1.)
     node = Node()
     made = anchoring.Anchoring(node, FusionSettings(static_cameras=True, parent_frame='map'),  # type: ignore[arg-type]
                                Message)
-    rig = _rig()
+    rig = two_cameras()
     made.tend(rig, 5.)
     made.tend(rig, 6.)
     sent, = node.made['/tf_static'].sent
@@ -58,7 +58,7 @@ def test_camera_frames_become_static_once_the_rig_stands(monkeypatch: pytest.Mon
 
 
 def test_the_pose_of_the_world_itself() -> None:
-    a = anchor_of(_rig(), FusionSettings(parent_frame='map', anchor_pose='1 0 0 0 0 0'))
+    a = anchor_of(two_cameras(), FusionSettings(parent_frame='map', anchor_pose='1 0 0 0 0 0'))
     np.testing.assert_allclose(a.t, [1, 0, 0])
     np.testing.assert_allclose(a.R, np.eye(3), atol=1e-12)
 

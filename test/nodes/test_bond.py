@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from ros_world import World
-from test_fusion_node import Scripted, fuse
+from scripted import Scripted, fuse
 
 from selfpose_ros.nodes import bond
 from selfpose_ros.nodes.fusion_node import FusionNode

@@ -13,33 +13,13 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_world import DotsNetwork, World, draw, jpeg, pose, raw, values
+from ros_world import DotsNetwork, Driver, World, draw, jpeg, pose, raw, values
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-class Driver:
-    """A camera driver: sends the next image on every call."""
-
-    def __init__(self, world: World, camera: str, kind: Any = Image, qos: QoSProfile | int = 5,
-                 begin: float = 100.) -> None:
-        self.world, self.kind, self.at = world, kind, begin
-        message = raw if kind is Image else jpeg
-        # light changes: a picture that stays the same is that of a driver that hangs
-        self.image: Callable[[float], Any] = lambda at: message(draw(pose()) | np.uint8(int(16 * at) % 2 * 8), at)
-        suffix = 'image_raw' if kind is Image else 'image_raw/compressed'
-        self.publisher = world.node.create_publisher(kind, f'/{camera}/{suffix}', qos)
-
-    def __call__(self) -> None:
-        self.at += 1 / 16
-        self.publisher.publish(self.image(self.at))
-
-    def die(self) -> None:
-        self.world.node.destroy_publisher(self.publisher)
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_world import LATCHED, DotsNetwork, World, draw, pose, raw, values
+from ros_world import LATCHED, DotsNetwork, Driver, World, draw, pose, raw, values
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
-from test_camera_faults import Driver
 
 from selfpose_ros.nodes.camera_input import durabilities
 from selfpose_ros.nodes.pose2d_node import Pose2DNode

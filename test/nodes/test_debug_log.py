@@ -14,8 +14,8 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from rcl_interfaces.msg import Log
 from rclpy.logging import LoggingSeverity
 from ros_world import DotsNetwork, World, draw, pose, raw
+from scripted import Scripted
 from sensor_msgs.msg import Image
-from test_fusion_node import Scripted
 
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.nodes.debug_log import DebugLog

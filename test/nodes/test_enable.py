@@ -9,9 +9,9 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from lifecycle_msgs.srv import GetState
 from ros_world import DotsNetwork, World, draw, pose, raw
+from scripted import Keypoints, Scripted, fuse
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import SetBool
-from test_fusion_node import Keypoints, Scripted, fuse
 
 from selfpose_ros.nodes.composed import both_nodes
 from selfpose_ros.nodes.pose2d_node import Pose2DNode

@@ -16,110 +16,29 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from ros_world import LATCHED, World, pose, stamp, values
 from rosgraph_msgs.msg import Clock
+from scripted import Keypoints, Scripted, fuse, two_cameras
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
-from std_msgs.msg import Header, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from selfpose_ros.core.camera import Intrinsics
-from selfpose_ros.core.estimator import EstimatorConfig, EstimatorStatus
+from selfpose_ros.core.estimator import EstimatorConfig
 from selfpose_ros.core.observation import MultiView, Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import COCO17, JOINTS
 from selfpose_ros.nodes import fusion_node, fusion_outputs
 from selfpose_ros.nodes.errors import NodeError
 from selfpose_ros.nodes.fusion_node import FusionNode
-from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, skeletons_of
+from selfpose_ros.nodes.messages import KeypointsInfo, skeletons_of
 from selfpose_ros.nodes.rig_file import save_rig
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
 
-def _rig(cameras: tuple[str, ...] = ('a', 'b')) -> Rig:
-    n = len(cameras)
-    K = np.tile(np.array([[600., 0, 160], [0, 600, 120], [0, 0, 1]]), (n, 1, 1))
-    R = np.tile(np.array([[1., 0, 0], [0, 0, -1], [0, 1, 0]]), (n, 1, 1))
-    t = np.stack([np.linspace(0, 1, n), np.full(n, 1.), np.full(n, 4.)], -1)
-    return Rig(cameras, K, np.zeros((n, 5)), np.tile([320, 240], (n, 1)), R, t, 0.8)
-
-
-class Scripted:
-    """An estimator that needs two cameras with people; it has a rig once `trust` says so."""
-
-    made: list[Scripted]
-    trust = False
-
-    def __init__(self, config: EstimatorConfig, rig: Rig | None) -> None:
-        self.config, self.rig, self.closed = config, rig, False
-        self.taken: list[MultiView] = []
-        self.status = EstimatorStatus(0, 'waiting for the first views', True)
-        Scripted.made.append(self)
-
-    def update(self, observation: MultiView) -> list[Skeleton3D]:
-        self.taken.append(observation)
-        assert not self.closed
-        seeing = [v for v in observation.views if len(v.keypoints)]
-        if any(np.nanmax(v.keypoints) > 1000 for v in seeing):
-            raise FloatingPointError('a bug')
-        if len(seeing) < 2:
-            self.status = EstimatorStatus(0, 'nobody is seen by two cameras', not observation.views,
-                                          rig_reason='not enough motion')
-            return []
-        if Scripted.trust and self.rig is None:
-            self.rig = _rig()
-        level = 3 if self.rig is not None else 1
-        self.status = EstimatorStatus(level, f'level {level} from {len(seeing)} cameras', True,
-                                      rig_quality=0.8 if level == 3 else 0., scale_source='adult prior')
-        joints = np.concatenate([seeing[0].keypoints[0] / 100, np.ones((17, 1))], 1)
-        return [Skeleton3D(1, observation.stamp, joints, np.full(17, 0.02), np.full(17, 0.9),
-                           np.full(17, len(seeing)), level, np.zeros((17, 3)))]
-
-    def reset(self) -> None:
-        self.rig = None
-
-    def close(self) -> None:
-        self.closed = True
-
-
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     Scripted.made, Scripted.trust = [], False
-
-
-def fuse(world: World, **parameters: Any) -> FusionNode:
-    return world.make(FusionNode, args={'make_estimator': Scripted},
-                      **{'cameras': ['a', 'b'], 'stale_after_s': 0.5, **parameters})
-
-
-class Keypoints:
-    """Sends one camera's keypoints as pose2d_node does: the next on every call."""
-
-    def __init__(self, world: World, camera: str, names: tuple[str, ...] = JOINTS, begin: float = 100.,
-                 info: bool = True) -> None:
-        self.camera, self.at, self.world = camera, begin, world
-        self.change: Callable[[np.ndarray, np.ndarray], Any] = lambda kp, conf: None
-        self.people = 1
-        self.cloud = world.node.create_publisher(PointCloud2, f'/{camera}/keypoints', 10)
-        self.info = world.node.create_publisher(String, f'/{camera}/keypoints_info', LATCHED)
-        self.text = json.dumps({'joint_names': names, 'image_size': [320, 240]})
-        if info:
-            self.tell()
-
-    def tell(self) -> None:
-        self.info.publish(String(data=self.text))
-
-    def __call__(self) -> None:
-        self.at += 1 / 16
-        kp, conf = np.tile(pose(), (self.people, 1, 1)), np.full((self.people, 17), 0.9)
-        view = View2D(self.camera, self.at, kp, conf, (320, 240))
-        cloud = keypoints_from(view, Header(stamp=stamp(self.at)))
-        table = np.frombuffer(bytes(cloud.data), '<f4').reshape(self.people, 17, 4).copy()
-        self.change(table[..., :2], table[..., 2])
-        cloud.data = table.tobytes()
-        self.cloud.publish(cloud)
-
-    def die(self) -> None:
-        self.world.node.destroy_publisher(self.cloud)
 
 
 def _placed(world: World, skeletons: list[PointCloud2], each: Callable[[], Any]) -> None:
@@ -339,7 +258,7 @@ def test_a_rig_file_that_holds_no_rig_is_refused(world: World, tmp_path: Path, c
 
 def test_saving_without_a_name_says_which_parameter() -> None:
     with pytest.raises(NodeError, match='rig_file is empty'):
-        save_rig('', _rig())
+        save_rig('', two_cameras())
 
 
 def test_settings_reach_the_estimator(world: World) -> None:

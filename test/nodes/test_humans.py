@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from ros_world import LATCHED, World
+from scripted import Keypoints, Scripted
 from sensor_msgs.msg import JointState
+from stand_ins import Message, Node, Publisher
 from std_msgs.msg import String
-from test_fusion_node import Keypoints, Scripted
 
 from selfpose_ros.core.angles import AngleTracker
 from selfpose_ros.core.kinematics import ANGLES, Body, forward
@@ -48,37 +49,6 @@ def rig() -> Rig:
     centre = np.array([[4., 2, 1], [4, 2, 1]])
     return Rig(('a', 'b'), np.stack([K, K]), np.zeros((2, 5)), np.tile([640, 480], (2, 1)), R,
                -np.einsum('vij,vj->vi', R, centre), .8)
-
-
-class Message:
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
-
-
-class Publisher:
-    def __init__(self, kind: Any, topic: str) -> None:
-        self.kind, self.topic, self.sent = kind, topic, []
-
-    def publish(self, message: Any) -> None:
-        self.sent.append(message)
-
-    def get_subscription_count(self) -> int:
-        return 1
-
-    def on_activate(self, _: Any) -> None:
-        pass
-
-
-class Node:
-    def __init__(self) -> None:
-        self.made: dict[str, Publisher] = {}
-
-    def create_lifecycle_publisher(self, kind: Any, topic: str, qos: Any) -> Publisher:
-        self.made[topic] = Publisher(kind, topic)
-        return self.made[topic]
-
-    def destroy_lifecycle_publisher(self, publisher: Publisher) -> None:
-        del self.made[publisher.topic]
 
 
 HRI = SimpleNamespace(**{n: type(n, (Message,), {}) for n in ('IdsList', 'Skeleton2D', 'NormalizedPointOfInterest2D')})

@@ -16,10 +16,10 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros_world import LATCHED, DotsNetwork, World, draw, pose, raw, values
+from scripted import Keypoints, Scripted, fuse
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from test_fusion_node import Keypoints, Scripted, fuse
 
 from selfpose_ros.inference.errors import InferenceError, InputError
 from selfpose_ros.nodes.errors import NodeError

@@ -23,9 +23,9 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from ros_world import DotsNetwork, World, jpeg, pose, stamp
+from scripted import Keypoints, Scripted, fuse
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header, String
-from test_fusion_node import Keypoints, Scripted, fuse
 
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.observation import View2D

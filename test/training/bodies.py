@@ -11,6 +11,7 @@ from torch import Tensor
 
 from selfpose_ros.synthetic import STYLES, walker
 from selfpose_training.data.batch import Batch
+from selfpose_training.data.motion import Poses
 from selfpose_training.networks.rotation import rodrigues
 
 #: camera axes (y down, z forward) of somebody who looks along +y of a world with z up
@@ -101,3 +102,19 @@ def articulated(n: int, seed: int = 0, spread: float = 1.) -> Tensor:
         put(shoulder + 1, shoulder, arm, 0., 0., -.28)
         put(shoulder + 2, shoulder + 1, arm @ about(0, angles(5, 120)), 0., 0., -.25)
     return X
+
+
+BODY = np.array([[0, 0, .95], [-.1, 0, .93], [-.1, .05, .5], [-.1, 0, .08], [.1, 0, .93], [.1, .05, .5], [.1, 0, .08],
+                 [0, 0, 1.2], [0, 0, 1.45], [0, .1, 1.55], [0, .05, 1.7], [.17, 0, 1.42], [.4, 0, 1.3], [.6, .1, 1.2],
+                 [-.17, 0, 1.42], [-.4, 0, 1.3], [-.6, .1, 1.2]])
+
+
+def walk(lengths: tuple[int, ...] = (120, 40, 1, 300), seed: int = 0, speed: float = .6) -> Poses:
+    """Somebody who sways, swings the limbs and walks away."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    for n in lengths:
+        t = np.arange(n)[:, None, None] / 25
+        sway = .08 * np.sin(2 * np.pi * (rng.uniform(.3, 1, (1, 17, 3)) * t + rng.random((1, 17, 3))))
+        clips.append(BODY + sway + t * rng.uniform(-speed, speed, 3) * [1, 1, 0])
+    return Poses(np.concatenate(clips), np.cumsum([0, *lengths]), subject=np.arange(len(lengths)) // 2)

@@ -103,12 +103,11 @@ def test_sigma_is_the_standard_deviation_of_laplacian_errors() -> None:
 
 def wide_model(folder, **changes):
     """A model folder of a network with random weights."""
-    from test_export import CARD
-
     from selfpose_training.export.lifter import export_model
     torch.manual_seed(3)
     network, method = network_and_method(**changes)
-    export_model(network.eval(), folder, {**CARD, 'width': method.settings.width, 'settings': asdict(method.settings)})
+    export_model(network.eval(), folder, {'name': 'wide', 'licence': 'CC0-1.0', 'method': 'test',
+                                          'width': method.settings.width, 'settings': asdict(method.settings)})
     return network
 
 

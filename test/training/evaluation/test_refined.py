@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
-from test_data_motion import walk
+from bodies import walk
 
 from selfpose_ros.synthetic.motion_capture import Motion
 from selfpose_training import checkpoint

@@ -7,25 +7,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip('torch')
+from bodies import walk
+
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.motion import Change, MotionViews, Poses, read_poses
 from selfpose_training.errors import TrainingError
-
-BODY = np.array([[0, 0, .95], [-.1, 0, .93], [-.1, .05, .5], [-.1, 0, .08], [.1, 0, .93], [.1, .05, .5], [.1, 0, .08],
-                 [0, 0, 1.2], [0, 0, 1.45], [0, .1, 1.55], [0, .05, 1.7], [.17, 0, 1.42], [.4, 0, 1.3], [.6, .1, 1.2],
-                 [-.17, 0, 1.42], [-.4, 0, 1.3], [-.6, .1, 1.2]])
-
-
-def walk(lengths: tuple[int, ...] = (120, 40, 1, 300), seed: int = 0, speed: float = .6) -> Poses:
-    """Somebody who sways, swings the limbs and walks away."""
-    rng = np.random.default_rng(seed)
-    clips = []
-    for n in lengths:
-        t = np.arange(n)[:, None, None] / 25
-        sway = .08 * np.sin(2 * np.pi * (rng.uniform(.3, 1, (1, 17, 3)) * t + rng.random((1, 17, 3))))
-        clips.append(BODY + sway + t * rng.uniform(-speed, speed, 3) * [1, 1, 0])
-    return Poses(np.concatenate(clips), np.cumsum([0, *lengths]), subject=np.arange(len(lengths)) // 2)
 
 
 class NoNoise:

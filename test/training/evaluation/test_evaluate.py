@@ -92,7 +92,7 @@ class Watching:
 
 @pytest.mark.parametrize(('travel', 'views'), [(False, 4), (True, 2)])
 def test_the_figures_of_the_reference_protocol(motion: Motion, travel: bool, views: int):
-    file = Path(__file__).resolve().parents[3] / 'shared' / 'bench' / 'mocap_views.py'
+    file = Path(__file__).resolve().parents[4] / 'shared' / 'bench' / 'mocap_views.py'
     if not file.is_file():
         pytest.skip(f'the reference protocol is not at {file}')
     spec = importlib.util.spec_from_file_location('mocap_views', file)

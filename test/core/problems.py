@@ -1,0 +1,32 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Problems of adjustment whose solution is given."""
+from __future__ import annotations
+
+import numpy as np
+
+from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M
+from selfpose_ros.core.camera import project
+from selfpose_ros.core.cameras import Cameras
+from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
+from selfpose_ros.synthetic import ring_rig, walker
+
+
+def exact(views: int = 3, instants: int = 4, seed: int = 1, *, sigma_px: float = 2., fps: float = 2.,
+          known: bool = False) -> tuple[Rig, BundleProblem, BundleState]:
+    """A problem without noise, in the first camera's frame and with its true solution; body of adult mean size."""
+    rig = ring_rig(views, seed)
+    X = walker(instants / fps, fps, seed, 'mixed')[:instants]
+    kp = np.stack([project(X, rig.K[v], rig.R[v], rig.t[v]) for v in range(views)], 1)
+    R = rig.R @ rig.R[0].T
+    t = rig.t - R @ rig.t[0]
+    Xc = X @ rig.R[0].T + rig.t[0]
+    bones = np.linalg.norm(Xc[0, BONE_B] - Xc[0, BONE_A], axis=-1)
+    w = BONE_LOG_SIGMA ** -2.
+    k = float(np.exp(w @ np.log(BONE_PRIOR_M / bones) / w.sum()))
+    f = rig.K[:, 0, 0].copy()
+    guess = f if known else np.full(views, 950.)
+    p = BundleProblem(kp, np.full(kp.shape[:3], sigma_px), rig.image_size / 2., np.log(guess),
+                      np.full(views, 0. if known else .25))
+    return rig, p, BundleState(Cameras(R, t * k, f, rig.image_size / 2.), Xc * k, bones * k)
