@@ -127,12 +127,99 @@ def test_equal_lenses_are_counted_once() -> None:
     assert two.cost(replace(both, focal=both.focal * [1., 1.1])) > two.cost(both) + 50
 
 
+def test_lenses_cost_what_the_table_of_lenses_says() -> None:
+    """k1 of 0.2 costs half a nat, and so does k2 that is 0.08 from -0.35 k1, or 0.015 where no lens may fold back."""
+    p, c = prior(2)
+    straight = replace(c, lens=np.zeros((2, 2)))
+
+    def cost(of: LensPrior, k1: float, k2: float) -> float:
+        return of.cost(replace(c, lens=np.array([[k1, k2], [0., 0.]]))) - of.cost(straight)
+    assert cost(p, .2, -.07) == pytest.approx(.5) and cost(p, -.4, .14) == pytest.approx(2.)
+    assert cost(p, 0., .08) == pytest.approx(.5) and cost(p, .2, -.07 - .16) == pytest.approx(2.5)
+    assert cost(replace(p, whole=True), 0., .015) == pytest.approx(.5)
+    assert cost(replace(p, distorted=np.array([False, True])), 3., 3.) == 0
+    assert p.log_volume == pytest.approx(2 * np.log(.2 * .08))
+    assert not LensPrior.of(np.full((1, 2), 1000), np.full((1, 2), 500.), *np.full((2, 1), np.nan)).whole
+
+
+#: of fields of view from ... to ... degrees
+SHARES = ((0, 25, .004), (25, 40, .071), (40, 50, .104), (50, 62, .264), (62, 75, .267), (75, 95, .212),
+          (95, 115, .077), (115, 180, .002))
+
+
+def test_fields_of_view_are_as_frequent_as_there_are_lenses() -> None:
+    """Shares of the field of view along the longer side, degrees; all of them together are one."""
+    f = np.exp(np.linspace(np.log(.05), np.log(20.), 4001))
+    size = np.tile([720, 1280], (1, 1))                    # upright: the longer side counts
+    p = LensPrior.of(size, size / 2., *np.full((2, 1), np.nan))
+    one = Cameras(np.eye(3)[None], np.zeros((1, 3)), np.ones(1), size / 2.)
+    density = np.exp([-p.cost(replace(one, focal=np.array([1280 * x]))) for x in f]) / np.sqrt(2 * np.pi)
+    mass = density * np.log(f[1] / f[0])
+    fov = np.rad2deg(2 * np.arctan(.5 / f))
+    assert mass.sum() == pytest.approx(1., abs=1e-3)
+    for low, high, share in SHARES:
+        assert mass[(fov >= low) & (fov < high)].sum() == pytest.approx(share, abs=.003), (low, high)
+
+
+@pytest.mark.parametrize('more', [{}, {'same': ((0, 2),)}, {'same': ((0, 1, 2),), 'whole': True}])
+def test_where_the_cost_is_quadratic_its_equations_are_exact(more: dict[str, object]) -> None:
+    """Focal lengths that are given with a spread: one exactly, and one not at all, which is not moved here."""
+    p, c = prior(**more)
+    given, spread = np.log([800., 900., 1000.]), np.array([.1, 0., .2])
+    p = replace(p, log_focal=given, log_focal_sigma=spread)
+    g, H = (a.reshape(9, -1).squeeze() for a in p.normal_equations(c))
+
+    def cost(step: np.ndarray) -> float:
+        d = np.zeros((3, 9))
+        d[:, 6:] = step.reshape(3, 3)
+        return p.cost(c.moved(d))
+    rng = np.random.default_rng(6)
+    for step in rng.normal(0, .1, (20, 9)):
+        assert cost(step) - cost(0 * step) == pytest.approx(g @ step + .5 * step @ H @ step, rel=1e-9)
+    one = replace(p, same=())
+    assert one.cost(replace(c, focal=c.focal * [1., 5., 1.])) == pytest.approx(one.cost(c))
+    focal = [replace(c, focal=np.array([800. * k, 900., 1000.])) for k in (1., np.exp(.1))]
+    if not more:
+        assert p.cost(focal[1]) - p.cost(focal[0]) == pytest.approx(.5)
+
+
+def test_equal_lenses_differ_by_four_thousandths() -> None:
+    p, c = prior(2)
+    both = replace(c, focal=np.full(2, 800.), lens=np.zeros((2, 2)))
+    p = replace(p, same=((0, 1),), log_focal=np.log([800., 800.]), log_focal_sigma=np.zeros(2),
+                distorted=np.zeros(2, bool))
+    for k in range(3):
+        d = np.zeros((2, 9))
+        d[:, 6 + k] = .004, -.004
+        assert p.cost(both.moved(d)) - p.cost(both) == pytest.approx(1.)
+
+
+def test_a_prior_of_images_and_of_lenses_some_of_which_are_one() -> None:
+    size = np.array([[1280, 720], [720, 1280], [640, 480]])
+    centre = np.array([[640., 360.], [500., 640.], [100., 100.]])
+    p = LensPrior.of(size, centre, np.full(3, np.nan), np.array([np.nan, .1, np.nan]), [[0, 1]])
+    assert p.longer.tolist() == [1280, 1280, 640] and not p.distorted.any() and p.same == ((0, 1),)
+    np.testing.assert_allclose(p.radius, [np.hypot(640, 360), np.hypot(500, 640), np.hypot(540, 380)])
+    assert p.means.shape == (0, 3)
+    bent = p.with_distortion()
+    assert bent.distorted.tolist() == [True, False, True]
+    assert bent.means.tolist() == [[.5, .5, 0.], [0., 0., 1.]]
+
+
 def test_what_no_camera_has() -> None:
     size = np.full((4, 2), 1000)
     c = Cameras(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)), np.array([180., 500., 1100., 10000.]), size / 2.)
     assert exists(c, size).tolist() == [False, True, True, False]
     folded = replace(c, lens=np.tile([-.3, 0.], (4, 1)))
     assert exists(folded, size).tolist() == [False, False, True, False]      # 707 px is the corner
+    edge = replace(c, focal=np.array([249., 251., 3999., 4001.]))
+    assert exists(edge, size).tolist() == [False, True, True, False]
+    upright = np.tile([500, 1000], (4, 1))
+    assert exists(edge, upright).tolist() == [False, True, True, False]
+    reach = 1100 * 2 / 3 / np.sqrt(.9)                     # 773 px, of the third camera
+    for x in (reach - 1, reach + 1):
+        beside = replace(folded, centre=np.tile([1000 - x, 0.], (4, 1)))
+        assert exists(beside, np.tile([1000, 1], (4, 1)))[2] == (x < reach)
 
 
 def test_lenses_that_are_known_are_not_found_again() -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.evaluation.alignment import SCORED, align, align_known, aligned, pa_mm
+from selfpose_ros.evaluation.alignment import SCORED, Alignment, align, align_known, aligned, pa_mm, residual_mm
 from selfpose_ros.synthetic import walker
 
 TURN = Rotation.from_rotvec([.3, -.8, 2.]).as_matrix()
@@ -73,3 +73,48 @@ def test_a_rigid_alignment_leaves_the_size_and_unknown_points_out(pose):
     np.testing.assert_allclose(best.R, TURN.T, atol=1e-12)
     part[5:] = np.nan
     assert align_known(part, pose) is None
+
+
+def test_points_of_which_a_coordinate_is_unknown_are_left_out(pose):
+    part, true = pose.copy(), pose.copy()
+    part[3, 1], true[5, 0] = np.nan, np.nan
+    assert pa_mm(part, true) == pytest.approx(0, abs=1e-6)
+    best = align_known(part, true)
+    assert best is not None and best.scale == pytest.approx(1)
+
+
+@pytest.mark.parametrize('known', [5, 6])
+def test_six_points_are_enough(pose, known: int):
+    part = np.full((17, 3), np.nan)
+    part[8:8 + known] = 2 * pose[8:8 + known]
+    best = align_known(part, pose)
+    assert (best is not None) == np.isfinite(pa_mm(part, pose)) == (known >= 6)
+    if best is not None:
+        assert best.scale == pytest.approx(.5)
+
+
+def test_a_mirror_image_is_taken_where_it_fits_better_pose_by_pose(pose):
+    """Of three poses the second is mirrored; the third, half of each, is moved by whichever leaves less."""
+    half = np.where(np.arange(17)[:, None] < 7, pose * [1., 1., -1.], pose)
+    poses = np.stack([1.2 * pose, pose * [1., -1., 1.], half])
+    true = np.broadcast_to(pose, poses.shape)
+    free, plain = aligned(poses, true, reflection=True), aligned(poses, true)
+    np.testing.assert_allclose(free[:2], true[:2], atol=1e-9)
+    np.testing.assert_allclose(plain[0], pose, atol=1e-9)
+    assert np.abs(plain[1] - pose).max() > .05
+    other = aligned(poses[2] * [1., 1., -1.], pose)
+    better = min((plain[2], other), key=lambda x: float(((x - pose) ** 2).sum()))
+    np.testing.assert_allclose(free[2], better, atol=1e-9)
+    rigid = aligned(poses, true, with_scale=False, reflection=True)
+    np.testing.assert_allclose(np.linalg.norm(rigid[0] - rigid[0].mean(0)), 1.2 * np.linalg.norm(pose - pose.mean(0)))
+
+
+def test_what_is_left_is_a_mean_distance_in_mm(pose):
+    """Every joint twice, 5 mm to one side and to the other: no motion takes that away."""
+    off = np.array([3e-3, 0., 4e-3])
+    both, true = np.concatenate([pose + off, pose - off]), np.concatenate([pose, pose])
+    assert residual_mm(both, true) == pytest.approx(5, rel=.01)
+
+
+def test_an_alignment_has_no_scale_unless_it_is_given(pose):
+    np.testing.assert_allclose(Alignment(TURN, np.ones(3)).apply(pose), pose @ TURN.T + 1)
