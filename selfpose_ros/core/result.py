@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import ObservationError
 from .observation import Skeleton3D
 from .rig import NotSolved, Rig
+from .skeleton import JOINTS
 
 __all__ = ['Skeletons']
 
@@ -30,6 +31,7 @@ class Skeletons:
         level: (T, P), 0 = nobody.  person: (T, P) identity from 1, 0 = nobody.
         cameras: (V,) names.
         rig: the rig, or the reason why there is none.
+        joint_names: of the 17 joints; files for other programs take any number of others, too.
     """
 
     stamp: Array
@@ -41,6 +43,7 @@ class Skeletons:
     person: Whole
     cameras: tuple[str, ...]
     rig: Rig | NotSolved
+    joint_names: tuple[str, ...] = JOINTS
 
     @classmethod
     def of(cls, stamps: Sequence[float], people: Sequence[Sequence[Skeleton3D]], cameras: Sequence[str],

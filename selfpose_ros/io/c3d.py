@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from ..core.result import Skeletons
-from ..core.skeleton import JOINTS
 from .npz import atomically
 from .people import Track, each_person, rate_of
 
@@ -40,9 +39,10 @@ def _write(path: Path, track: Track) -> None:
     data[..., :3] = np.where(known[..., None], 1e3 * track.joints, 0.)
     data[..., 3] = np.where(known, 0., -1.)
     frames, rate = len(data), rate_of(track.stamp)
-    blocks = _parameters(frames, rate, 0).count
-    parameters = _parameters(frames, rate, 2 + blocks)
-    head = struct.pack('<BBHHHHHfHHf', 2, 0x50, len(JOINTS), 0, 1, min(frames, _MOST), 0, _SCALE, 2 + blocks, 0, rate)
+    names = track.joint_names
+    blocks = _parameters(names, frames, rate, 0).count
+    parameters = _parameters(names, frames, rate, 2 + blocks)
+    head = struct.pack('<BBHHHHHfHHf', 2, 0x50, len(names), 0, 1, min(frames, _MOST), 0, _SCALE, 2 + blocks, 0, rate)
     with atomically(path) as part, part.open('wb') as file:
         file.write(head.ljust(_BLOCK, b'\0'))
         file.write(parameters.bytes)
@@ -98,16 +98,16 @@ class _Section:
         return len(self.bytes) // _BLOCK
 
 
-def _parameters(frames: int, rate: float, data_start: int) -> _Section:
+def _parameters(names: Sequence[str], frames: int, rate: float, data_start: int) -> _Section:
     s = _Section()
     s.group('POINT')
-    s.whole('USED', len(JOINTS))
+    s.whole('USED', len(names))
     s.number('SCALE', _SCALE)
     s.number('RATE', rate)
     s.whole('DATA_START', data_start)
     s.whole('FRAMES', min(frames, _MOST))
-    s.text('LABELS', JOINTS)
-    s.text('DESCRIPTIONS', JOINTS)
+    s.text('LABELS', names)
+    s.text('DESCRIPTIONS', names)
     s.word('UNITS', 'mm')
     s.word('X_SCREEN', '+X')
     s.word('Y_SCREEN', '+Z')

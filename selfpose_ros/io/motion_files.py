@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from ..core.result import Skeletons
-from ..core.skeleton import JOINTS
 from .angle_files import write_angles, write_mot
 from .bvh import write_bvh
 from .c3d import write_c3d
@@ -36,7 +35,7 @@ def write_csv(path: Path, result: Skeletons) -> None:
     fields = ('x_m', 'y_m', 'z_m', 'sigma_m', 'confidence', 'views')
     with atomically(path) as part, part.open('w', newline='', encoding='utf-8') as file:
         out = csv.writer(file)
-        out.writerow(['stamp_s', 'person', 'level', *(f'{j}_{f}' for j in JOINTS for f in fields)])
+        out.writerow(['stamp_s', 'person', 'level', *(f'{j}_{f}' for j in result.joint_names for f in fields)])
         for i, stamp in enumerate(result.stamp):
             for p in np.nonzero(result.person[i])[0]:
                 numbers = np.concatenate([result.joints[i, p], result.sigma[i, p, :, None],
@@ -80,7 +79,7 @@ def _trc_of(path: Path, track: Track, unit: str) -> None:
                    'DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\t'
                    'OrigNumFrames\n'
                    f'{rate_text}\t{rate_text}\t{T}\t{J}\t{unit}\t{rate_text}\t1\t{T}\n'
-                   'Frame#\tTime\t' + '\t\t\t'.join(JOINTS) + '\t\t\n'
+                   'Frame#\tTime\t' + '\t\t\t'.join(track.joint_names) + '\t\t\n'
                    '\t\t' + '\t'.join(f'X{j}\tY{j}\tZ{j}' for j in range(1, J + 1)) + '\n\n')
         for i in range(T):
             cells = '\t'.join(_cell(x, 2 if unit == 'mm' else 5) or 'NaN' for x in joints[i].ravel())

@@ -29,7 +29,7 @@ class Track:
         stamp: (T,) s.
         joints: (T, 17, 3) m, NaN = not known. When the person is known in the world at some time (level 3), the
             instants before are not known; when never, the origin is the pelvis.
-        sigma: (T, 17) m.  level: (T,), 0 = not there.
+        sigma: (T, 17) m.  level: (T,), 0 = not there.  joint_names: see `core.result.Skeletons`.
     """
 
     person: int
@@ -37,6 +37,7 @@ class Track:
     joints: Array
     sigma: Array
     level: NDArray[np.int64]
+    joint_names: tuple[str, ...]
 
 
 def track_of(result: Skeletons, person: int) -> Track:
@@ -48,7 +49,7 @@ def track_of(result: Skeletons, person: int) -> Track:
     level = np.where(some, result.level[rows, column], 0)
     if (level == 3).any():
         joints = np.where((level == 3)[:, None, None], joints, np.nan)
-    return Track(person, result.stamp, joints, sigma, level)
+    return Track(person, result.stamp, joints, sigma, level, result.joint_names)
 
 
 def each_person(path: Path, result: Skeletons, write: Callable[[Path, Track], None]) -> list[Path]:

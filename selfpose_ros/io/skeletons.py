@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from ..core.result import Skeletons
 from ..core.rig import NotSolved, Rig
-from ..core.skeleton import JOINTS
 from .npz import NpzReader, write_npz
 
 __all__ = ['read_skeletons', 'write_skeletons']
@@ -59,7 +58,7 @@ def write_skeletons(path: Path, result: Skeletons) -> None:
     write_npz(
         path, stamp=result.stamp, joints=result.joints.astype(np.float32), sigma=result.sigma.astype(np.float32),
         confidence=result.confidence.astype(np.float32), views=result.views.astype(np.int16),
-        level=result.level.astype(np.int16), person=result.person, joint_names=np.array(JOINTS),
+        level=result.level.astype(np.int16), person=result.person, joint_names=np.array(result.joint_names),
         camera_names=np.array(result.cameras), **_rig_arrays(result.cameras, rig),
         rig_quality=np.array(quality), rig_reason=np.array(reason), scale_source=np.array(source),
         scale_sigma=np.array(sigma), gravity_sigma_deg=np.array(gravity))

@@ -166,7 +166,8 @@ def test_pixels_become_square_ones_of_the_first_focal_length() -> None:
 
 
 def test_normalised_coordinates_are_pixels_of_a_camera_too() -> None:
-    assert Intrinsics(np.eye(3)).focal_px == 1 and Intrinsics(np.eye(3), None).distortion.tolist() == [0] * 5
+    for lens in (Intrinsics(np.eye(3)), Intrinsics(np.eye(3), None)):
+        assert lens.focal_px == 1 and lens.distortion.tolist() == [0] * 5
 
 
 @pytest.mark.parametrize(('place', 'value', 'fits'), [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,21 @@ def test_the_urdf_is_a_tree_that_puts_the_joints_where_they_are() -> None:
     for link, joint in (('l_thigh', 'l_hip'), ('l_shank', 'l_knee'), ('r_upper_arm', 'r_shoulder'),
                         ('r_forearm', 'r_elbow'), ('head', 'thorax')):
         np.testing.assert_allclose(frame[f'{link}_3'][1], X[0, JOINTS.index(joint)], atol=2e-3, err_msg=link)
+
+
+def test_markers_of_another_set_are_written_under_their_names(tmp_path: Path) -> None:
+    """Any number of them, as programs that want another skeleton need."""
+    made, names, take = result(motion()[2]), ('pelvis', 'nose', 'l_toe'), [0, 10, 6]
+    made = replace(made, joint_names=names, **{n: getattr(made, n)[:, :, take]
+                                               for n in ('joints', 'sigma', 'confidence', 'views')})
+    csv, = write(tmp_path, 'csv', made)
+    assert csv.read_text().splitlines()[0].split(',')[3::6] == [f'{n}_x_m' for n in names]
+    trc, = write(tmp_path, 'trc', made)
+    lines = trc.read_text().splitlines()
+    assert lines[2].split('\t')[3] == '3' and lines[3].split() == ['Frame#', 'Time', *names]
+    assert len(lines[-1].split('\t')) == 2 + 9
+    c3d, = write(tmp_path, 'c3d', made)
+    raw = c3d.read_bytes()
+    assert struct.unpack_from('<H', raw, 2)[0] == 3 and b'pelvisnose  l_toe ' in raw
+    npz, = write(tmp_path, 'npz', made)
+    assert np.load(npz)['joint_names'].tolist() == list(names)
