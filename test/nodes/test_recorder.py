@@ -71,7 +71,7 @@ def test_a_bag_has_every_message_and_can_be_reconstructed_from(world: World, tmp
 
 def test_a_bag_that_is_there_is_not_written_over(world: World, tmp_path: Path) -> None:
     (tmp_path / 'bag').mkdir()
-    with pytest.raises(IoError, match='exists already'):
+    with pytest.raises(IoError):
         Recorder(tmp_path / 'bag', '.*', context=world.context)
 
 

