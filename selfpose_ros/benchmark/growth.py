@@ -68,12 +68,12 @@ def measure(frames: Sequence[MultiView], rig: Rig, people: int, lifter: Lifter |
     return np.array(took), float(np.mean(found)) if found else 0.
 
 
-def growth_row(lifter: Lifter | None, told: Callable[[int, int], None]) -> tuple[Row, Growth]:
-    """The row, and what is drawn. told: called with scenes done, and in all."""
+def growth_row(lifter: Lifter | None, progress: Callable[[int, int], None]) -> tuple[Row, Growth]:
+    """The row, and what is drawn. progress: called with scenes done, and in all."""
     todo = sorted({(p, VIEWS) for p in MANY_PEOPLE} | {(PEOPLE, v) for v in MANY_VIEWS})
     median, found = {}, {}
     for done, (people, views) in enumerate(todo):
-        told(done, len(todo))
+        progress(done, len(todo))
         took, found[people, views] = measure(*crowd_of(people, views), people, lifter)
         median[people, views] = float(np.median(took)) if len(took) else float('nan')
     g = Growth({p: median[p, VIEWS] for p in MANY_PEOPLE}, {v: median[PEOPLE, v] for v in MANY_VIEWS}, found)

@@ -25,7 +25,7 @@ from .rows import Row, rank_correlation
 __all__ = ['LENSES', 'lens_rows']
 
 Array = NDArray[np.float64]
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 #: row groups of this file; scenes of each kind of lens, of so many seconds
 LENSES, SCENES, SECONDS = ('rooms', 'lens'), 6, 30.
@@ -46,16 +46,16 @@ class _Found:
     within: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
 
 
-def lens_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], told: Told,
+def lens_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], progress: Progress,
               scenes: int = SCENES) -> Iterator[Row]:
-    """Rows of the groups that are named, off line. told: called with scenes done, and in all."""
+    """Rows of the groups that are named, off line. progress: called with scenes done, and in all."""
     kinds = [(group, kind) for group in names for kind in _KINDS[group]]
     everything: list[_Found] = []
     for k, (group, kind) in enumerate(kinds):
         found = []
         for n in range(scenes):
             found.append(_judged(_scene(motion, seed, n, _KINDS[group][kind]), lifter))
-            told(k * scenes + n + 1, len(kinds) * scenes)
+            progress(k * scenes + n + 1, len(kinds) * scenes)
         solved = [f for f in found if f is not None]
         everything += solved
         yield _row(group, kind, solved, scenes)

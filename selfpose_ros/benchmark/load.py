@@ -49,17 +49,17 @@ class Loaded:
 
 
 def load_rows(fusion: Fusion, lifter: Lifter | None,
-              told: Callable[[int, int], None]) -> tuple[list[Row], dict[tuple[int, int], Loaded]]:
+              progress: Callable[[int, int], None]) -> tuple[list[Row], dict[tuple[int, int], Loaded]]:
     """A row for each number of people, and all by (cameras, people).
 
     Args:
         fusion: what `fusion_node` runs: the class `nodes.fusion_worker.FusionWorker`.
-        told: called with scenes done, and in all.
+        progress: called with scenes done, and in all.
     """
     todo = [(v, p) for p in MANY_PEOPLE for v in MANY_VIEWS]
     found: dict[tuple[int, int], Loaded] = {}
     for done, (views, people) in enumerate(todo):
-        told(done, len(todo))
+        progress(done, len(todo))
         found[views, people] = loaded(fusion, views, people, lifter)
     rows = []
     for p in MANY_PEOPLE:

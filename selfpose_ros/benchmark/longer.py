@@ -22,7 +22,7 @@ from .rows import Row
 __all__ = ['LONGER', 'Watched', 'longer_rows']
 
 Array = NDArray[np.float64]
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 #: row group of this file; scenes, of so many seconds; times at which rigs are compared, s
 LONGER, SCENES, SECONDS = ('longer',), 6, 120.
@@ -51,13 +51,13 @@ class Watched:
         return float(values[n - 1]) if n else float('nan')
 
 
-def longer_rows(motion: Motion, seed: int, lifter: Lifter | None, told: Told, scenes: int = SCENES,
+def longer_rows(motion: Motion, seed: int, lifter: Lifter | None, progress: Progress, scenes: int = SCENES,
                 seconds: float = SECONDS) -> tuple[list[Row], list[Watched]]:
-    """Causal, rigs solved at once. told: called with scenes done, and in all."""
+    """Causal, rigs solved at once. progress: called with scenes done, and in all."""
     found = []
     for n in range(scenes):
         found.append(_watched(crowd_scene(motion, 1, 4, seed, 200 + n, seconds), lifter))
-        told(n + 1, scenes)
+        progress(n + 1, scenes)
     return [*(_row(t, found) for t in _AFTER_S if t <= seconds), _step_row(found)], found
 
 

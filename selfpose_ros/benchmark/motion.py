@@ -27,7 +27,7 @@ from .rows import Row
 __all__ = ['MOTION', 'angle_errors', 'motion_rows', 'slides']
 
 Array = NDArray[np.float64]
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 People = Sequence[Sequence[Skeleton3D]]
 
 #: row groups of this file; scenes, of so many seconds; until then the first rig is being found, s
@@ -59,14 +59,14 @@ class _Found:
     slide: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
 
 
-def motion_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], told: Told,
+def motion_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], progress: Progress,
                 scenes: int = SCENES, seconds: float = SECONDS) -> Iterator[Row]:
-    """Rows of the groups that are named. told: called with scenes done, and in all."""
+    """Rows of the groups that are named. progress: called with scenes done, and in all."""
     found = _Found()
     for n in range(scenes):
-        told(n, scenes)
+        progress(n, scenes)
         _measure(_room(motion, seed, n, seconds), lifter, found)
-    told(scenes, scenes)
+    progress(scenes, scenes)
     if 'angles' in names:
         for way in found.error:
             yield _angle_row(way, found)

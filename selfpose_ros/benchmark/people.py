@@ -38,12 +38,12 @@ class _Result:
     rotation_deg: float
 
 
-def people_rows(motion: Motion, seed: int, lifter: Lifter | None, told: Callable[[int, int], None],
+def people_rows(motion: Motion, seed: int, lifter: Lifter | None, progress: Callable[[int, int], None],
                 scenes: int = SCENES, scripted: int = SCRIPTED) -> Iterator[Row]:
     """Rows for every script (causal, the whole scene), and for every number of people: with the true rig, causal from
     level 3 on, off line.
 
-    told: called with scenes done, and in all.
+    progress: called with scenes done, and in all.
     """
     ways = {'true rig': _true, 'causal': _causal, 'off line': _offline}
     done, total = 0, len(PEOPLE) * scenes * len(ways) + len(SCRIPTS) * scripted
@@ -53,7 +53,7 @@ def people_rows(motion: Motion, seed: int, lifter: Lifter | None, told: Callable
             scene = scripted_scene(motion, script, _VIEWS, seed, n)
             found.append(_judged(scene, _causal(scene, lifter), False))
             done += 1
-            told(done, total)
+            progress(done, total)
         yield from _rows(f'{script}, causal', found)
     for people in PEOPLE:
         some = [crowd_scene(motion, people, _VIEWS, seed, n) for n in range(scenes)]
@@ -62,7 +62,7 @@ def people_rows(motion: Motion, seed: int, lifter: Lifter | None, told: Callable
             for scene in some:
                 found.append(_judged(scene, way(scene, lifter), name != 'off line'))
                 done += 1
-                told(done, total)
+                progress(done, total)
             yield from _rows(f'{people} people, {name}', found)
 
 

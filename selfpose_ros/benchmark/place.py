@@ -23,7 +23,7 @@ from .rows import Row
 __all__ = ['PLACE', 'place_rows']
 
 Array = NDArray[np.float64]
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 #: row groups of this file; scenes of each kind, of so many seconds
 PLACE, SCENES, SECONDS = ('scale', 'sync'), 6, 30.
@@ -32,15 +32,15 @@ _PEOPLE = 1, 2
 _JUMPS, _APART_S, _FRAME_S = (.3, .7), 20., .04
 
 
-def place_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], told: Told,
+def place_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequence[str], progress: Progress,
                scenes: int = SCENES) -> Iterator[Row]:
-    """Rows of the groups that are named. told: called with scenes done, and in all."""
+    """Rows of the groups that are named. progress: called with scenes done, and in all."""
     total, done = scenes * (2 * ('scale' in names) + len(_PEOPLE) * ('sync' in names)), 0
 
     def counted() -> None:
         nonlocal done
         done += 1
-        told(done, total)
+        progress(done, total)
     if 'scale' in names:
         for what, at in (('two jumps', _JUMPS), ('no jumps added', ())):
             found = []

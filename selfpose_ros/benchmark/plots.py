@@ -54,9 +54,9 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     views = {v: o[f'offline{v}'] for v in (2, 3, 4) if o.get(f'offline{v}') and o.get(f'true_offline{v}')}
     if views:
         drawn.append(('error_against_views', _against_views(views, {v: o[f'true_offline{v}'] for v in views})))
-    told = {name: o[case] for case, name in (('causal4', 'causal'), ('offline4', 'off line')) if o.get(case)}
-    if any(x.sigma for found in told.values() for x in found):
-        drawn.append(('sigma_against_error', _sigma(told)))
+    outcomes = {name: o[case] for case, name in (('causal4', 'causal'), ('offline4', 'off line')) if o.get(case)}
+    if any(x.sigma for found in outcomes.values() for x in found):
+        drawn.append(('sigma_against_error', _sigma(outcomes)))
     parts = {name: t for name, t in report.ticks.items() if t.parts and len(t.alone_s)}
     if parts:
         drawn.append(('tick_parts', _ticks(parts)))
@@ -152,11 +152,11 @@ def _against_views(views: Mapping[int, Sequence[Outcome]], same: Mapping[int, Se
     return figure
 
 
-def _sigma(told: Mapping[str, Sequence[Outcome]]) -> Any:
+def _sigma(outcomes: Mapping[str, Sequence[Outcome]]) -> Any:
     """Root mean square error, per axis, of joints that were predicted alike."""
     figure, axis = _axes((6., 5.))
     lowest, highest = np.inf, 0.
-    for (name, found), colour in zip(told.items(), (_OURS, _OTHER), strict=False):
+    for (name, found), colour in zip(outcomes.items(), (_OURS, _OTHER), strict=False):
         for key, line, label in (('clip', '-', 'an alignment a clip'), ('frame', '--', 'an alignment a frame')):
             parts = [x.sigma[key] for x in found if key in x.sigma]
             if not parts:

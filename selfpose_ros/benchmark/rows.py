@@ -133,12 +133,12 @@ def _level3(o: Outcomes) -> list[Row]:
 def _quality(o: Outcomes) -> list[Row]:
     every = [x for case in ('offline4', 'offline3', 'offline2') for x in o[case]]
 
-    def told(outcomes: Sequence[Outcome], against: str) -> float:
+    def correlation(outcomes: Sequence[Outcome], against: str) -> float:
         solved = [x for x in outcomes if not x.reason]
         return rank_correlation([-x.quality for x in solved], [getattr(x.score, against) for x in solved])
 
-    return [Row('quality', f'rank correlation of quality with {what}', told(every, key), '',
-                ', '.join(f'{v} views {told(o[f"offline{v}"], key):.2f}' for v in (4, 3, 2)))
+    return [Row('quality', f'rank correlation of quality with {what}', correlation(every, key), '',
+                ', '.join(f'{v} views {correlation(o[f"offline{v}"], key):.2f}' for v in (4, 3, 2)))
             for what, key in (('the rotation error', 'rot'), ('error / DLT with the true cameras', 'ratio'))]
 
 

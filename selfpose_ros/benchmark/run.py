@@ -37,7 +37,7 @@ from .speed import SPEED, Ticks, speed_row
 __all__ = ['ROWS', 'Options', 'Report', 'run_benchmark']
 
 #: called with (what is done, steps done, steps in all)
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 #: names of all row groups, in the order of the table
 ROWS = (*ACCURACY, 'people', *LENSES, *PLACE, *LONGER, *MOTION, 'real', *SPEED, 'growth', 'load', 'pixels')
@@ -155,7 +155,7 @@ def wanted(options: Options) -> tuple[str, ...]:
     return tuple(r for r in ROWS if r in options.rows)
 
 
-def run_benchmark(options: Options, told: Told) -> Report:
+def run_benchmark(options: Options, progress: Progress) -> Report:
     """Measure.
 
     Raises:
@@ -167,56 +167,57 @@ def run_benchmark(options: Options, told: Told) -> Report:
     real = read_real(options.real) if 'real' in names and options.real is not None else None
     cases = list(dict.fromkeys(c for n in names if n in ACCURACY for c in ACCURACY[n][0]))
     if cases:
-        _accuracy(report, cases, told)
+        _accuracy(report, cases, progress)
     for name in names:
         if name in ACCURACY and all(report.outcomes[c] for c in ACCURACY[name][0]):
             report.rows += ACCURACY[name][1](report.outcomes)
     if 'people' in names and options.motion is not None:
         with _kept(report, 'people'):
             report.rows += people_rows(read_motion(options.motion), options.seed, options.lifter.open(),
-                                       lambda done, total: told('people', done, total))
+                                       lambda done, total: progress('people', done, total))
     lenses = [n for n in names if n in LENSES]
     if lenses and options.motion is not None:
         with _kept(report, 'lenses'):
             report.rows += lens_rows(read_motion(options.motion), options.seed, options.lifter.open(), lenses,
-                                     lambda done, total: told('lenses', done, total))
+                                     lambda done, total: progress('lenses', done, total))
     place = [n for n in names if n in PLACE]
     if place and options.motion is not None:
         with _kept(report, 'rooms'):
             report.rows += place_rows(read_motion(options.motion), options.seed, options.lifter.open(), place,
-                                      lambda done, total: told('rooms', done, total))
+                                      lambda done, total: progress('rooms', done, total))
     if LONGER[0] in names and options.motion is not None:
         with _kept(report, 'longer'):
             rows, report.watched = longer_rows(read_motion(options.motion), options.seed, options.lifter.open(),
-                                               lambda done, total: told('longer', done, total))
+                                               lambda done, total: progress('longer', done, total))
             report.rows += rows
     moving = [n for n in names if n in MOTION]
     if moving and options.motion is not None:
         with _kept(report, 'angles and feet'):
             report.rows += motion_rows(read_motion(options.motion), options.seed, options.lifter.open(), moving,
-                                       lambda done, total: told('angles and feet', done, total))
+                                       lambda done, total: progress('angles and feet', done, total))
     if real is not None:
-        told('real recording', 0, 1)
+        progress('real recording', 0, 1)
         with _kept(report, 'real recording'):
             report.rows += real_rows(real, options.lifter.open())
     # last and one after the other: nothing else of ours runs beside it
     speed = [n for n in names if n in SPEED or n in ('pixels', 'growth', 'load')]
     for done, name in enumerate(speed):
-        told('speed', done, len(speed))
+        progress('speed', done, len(speed))
         with _kept(report, name):
             if name == 'pixels':
                 row, report.pixels = pixels_row(options.way, options.lifter.open())
                 report.rows.append(row)
                 continue
             if name == 'growth':
-                row, report.growth = growth_row(options.lifter.open(), lambda done, total: told('growth', done, total))
+                row, report.growth = growth_row(options.lifter.open(),
+                                                lambda done, total: progress('growth', done, total))
                 report.rows.append(row)
                 continue
             if name == 'load':
                 if options.fusion is None:
                     raise BenchmarkError('load: there is nothing that fuses in real time here')
                 rows, report.load = load_rows(options.fusion, options.lifter.open(),
-                                              lambda done, total: told('load', done, total))
+                                              lambda done, total: progress('load', done, total))
                 report.rows += rows
                 continue
             row, found = speed_row(name, options.lifter.open())
@@ -236,7 +237,7 @@ def _kept(report: Report, what: str) -> Iterator[None]:
         report.failed.append((what, traceback.format_exc()))
 
 
-def _accuracy(report: Report, cases: Sequence[str], told: Told) -> None:
+def _accuracy(report: Report, cases: Sequence[str], progress: Progress) -> None:
     o = report.options
     assert o.motion is not None
     motion = read_motion(o.motion)
@@ -244,12 +245,12 @@ def _accuracy(report: Report, cases: Sequence[str], told: Told) -> None:
     some = sorted(chosen(motion, o.every), key=len, reverse=True)
     tasks = [Task(o.motion, piece, o.seed, case, o.lifter) for piece in some for case in cases]
     report.outcomes = {case: [] for case in cases}
-    told('clips', 0, len(tasks))
+    progress('clips', 0, len(tasks))
     for done, (task, outcome, trace) in enumerate(run_tasks(tasks, o.jobs), 1):
         if outcome is None:
             report.failed.append((f'clip {task.piece.number} ({task.piece.name}), {task.case}', trace))
         else:
             report.outcomes[task.case].append(outcome)
-        told('clips', done, len(tasks))
+        progress('clips', done, len(tasks))
     for found in report.outcomes.values():
         found.sort(key=lambda x: x.number)

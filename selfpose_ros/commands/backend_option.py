@@ -20,8 +20,8 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = 'onnxrunt
         default: None = what the parameters of the nodes say.
     """
     from ..inference.backend import BACKEND_HELP, BACKENDS
-    told = '' if default is None else f' (default: {default})'
-    parser.add_argument('--backend', choices=BACKENDS, default=default, help=f'{BACKEND_HELP}{told}')
+    default_text = '' if default is None else f' (default: {default})'
+    parser.add_argument('--backend', choices=BACKENDS, default=default, help=f'{BACKEND_HELP}{default_text}')
 
 
 def chosen_backend(args: argparse.Namespace, batch: int = 4) -> Backend:

@@ -222,8 +222,8 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
         raise InputError(f'{args.model}: --reference compares two keypoint archives (.npz); '
                          + (f'leave out {given}' if given else 'name one in place of the model'))
     found = compare_keypoints(read_keypoints(archive), read_keypoints(args.reference))
-    told = {'keypoints': archive.name, 'reference': args.reference.name, **found.to_dict()}
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else (
+    report = {'keypoints': archive.name, 'reference': args.reference.name, **found.to_dict()}
+    sys.stdout.write(json.dumps(report, indent=1) + '\n' if args.json else (
         f'{archive.name}: somebody in {found.found:.0%} of {found.images} images of {args.reference.name}\n'
         f'PCK@0.1 {found.pck_10:.1f} %, PCK@0.2 {found.pck_20:.1f} % of the torso, median distance '
         f'{found.median_px:.1f} px\n' + (f'{found.check.sentence}\n' if found.check is not None else '')))
@@ -246,11 +246,11 @@ def _in_rooms(args: argparse.Namespace) -> int:
     network.close()
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
         found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy)
-    told = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, **found.to_dict()}
+    report = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, **found.to_dict()}
     card = 'its card has no accuracy; selfpose model calibrate measures one'
     if found.check is not None:
         card = found.check.sentence
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else '\n'.join([
+    sys.stdout.write(json.dumps(report, indent=1) + '\n' if args.json else '\n'.join([
         f'{args.model}: {found.pictures} pictures of rooms with {args.people} people, seed {args.seed}; {found.people} '
         f'times somebody is to be seen, {found.size_px:.0f} px tall at the median', '',
         f'found: {found.recall:.1f} % of them; {found.precision:.1f} % of what was found is somebody', '',
@@ -287,8 +287,8 @@ def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
 
 def _print_found(args: argparse.Namespace, card: Card, found: dict[str, Any],
           text: Callable[[Card, dict[str, Any]], str]) -> int:
-    told = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256}, **found}
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text(card, told))
+    report = {'model': {'name': card.name, 'task': card.task, 'method': card.method, 'sha256': card.sha256}, **found}
+    sys.stdout.write(json.dumps(report, indent=1) + '\n' if args.json else text(card, report))
     sys.stdout.flush()
     single = found.get('single')
     return 0 if single is None or math.isfinite(single['n_mpjpe']) else 1
@@ -307,50 +307,51 @@ def _draw(file: Path, image: Any) -> None:
         raise IoError(f'{file}: cannot be written; choose another place with -o')
 
 
-def _text_of_images(card: Card, told: dict[str, Any]) -> str:
+def _text_of_images(card: Card, report: dict[str, Any]) -> str:
     lines = [f'{card.name}: 2D pose network ({card.task}), method {card.method}',
-             f'{told["pictures"]} rendered pictures of people from {told.get("motion") or told["data"]}, seed '
-             f'{told["seed"]}', '',
-             f'PCK@0.1 {told["pck_10"]:.1f} %, PCK@0.2 {told["pck_20"]:.1f} % of the torso']
-    f = told['single']
+             f'{report["pictures"]} rendered pictures of people from {report.get("motion") or report["data"]}, seed '
+             f'{report["seed"]}', '',
+             f'PCK@0.1 {report["pck_10"]:.1f} %, PCK@0.2 {report["pck_20"]:.1f} % of the torso']
+    f = report['single']
     if f is not None:
-        lines += [f'3D from {told["lifted"]:.1%} of the pictures: N-MPJPE {f["n_mpjpe"]:.1f} mm, PA-MPJPE '
+        lines += [f'3D from {report["lifted"]:.1%} of the pictures: N-MPJPE {f["n_mpjpe"]:.1f} mm, PA-MPJPE '
                   f'{f["pa_mpjpe"]:.1f} mm, N-PCK {f["n_pck"]:.1f} %',
-                  f'errors are {told["sigma_ratio"]:.2f} x sigma; {told["depth_reversed"]:.1%} of the poses are nearer '
-                  'to the truth with their depth reversed']
+                  f'errors are {report["sigma_ratio"]:.2f} x sigma; {report["depth_reversed"]:.1%} of the poses are '
+                  'nearer to the truth with their depth reversed']
     return '\n'.join([*lines, ''])
 
 
-def _of_what(told: dict[str, Any]) -> str:
+def _of_what(report: dict[str, Any]) -> str:
     """What was looked at, one line."""
-    if 'motion' in told:
-        return (f'{told["frames"]} frames of {told["clips"]} clips from {told["motion"]}, {told["views"]} views, seed '
-                f'{told["seed"]}' + (', travelling' if told['travel'] else '')
-                + (f', 2D noise x {told["noise"]:g}' if told['noise'] != 1 else ''))
-    return (f'{told["poses"]} views of {told["frames"]} frames of {told["clips"]} recordings from {told["data"]}, '
-            f'{told["views"]} views' + (f', every {told["every"]}th frame' if told['every'] > 1 else '')
-            + (f'; in {told["unseen"]} more views hardly anything is seen' if told['unseen'] else ''))
+    if 'motion' in report:
+        return (f'{report["frames"]} frames of {report["clips"]} clips from {report["motion"]}, '
+                f'{report["views"]} views, seed {report["seed"]}' + (', travelling' if report['travel'] else '')
+                + (f', 2D noise x {report["noise"]:g}' if report['noise'] != 1 else ''))
+    return (f'{report["poses"]} views of {report["frames"]} frames of {report["clips"]} recordings from '
+            f'{report["data"]}, {report["views"]} views'
+            + (f', every {report["every"]}th frame' if report['every'] > 1 else '')
+            + (f'; in {report["unseen"]} more views hardly anything is seen' if report['unseen'] else ''))
 
 
-def _text(card: Card, told: dict[str, Any]) -> str:
+def _text(card: Card, report: dict[str, Any]) -> str:
     """The figures for people."""
     parameters = card.everything.get('parameters')
     lines = [f'{card.name}: {card.task} lifter, method {card.method}'
              + (f', {parameters} parameters' if parameters else ''),
-             _of_what(told), '',
+             _of_what(report), '',
              f'{"":14}{"N-MPJPE":>9}{"PA-MPJPE":>10}{"N-PCK":>8}{"AUC":>7}{"CPS":>8}',
              f'{"":14}{"mm":>9}{"mm":>10}{"%":>8}{"%":>7}{"0..300":>8}']
     for name, key in (('single view', 'single'), ('corrected', 'corrected'), ('views fused', 'fused'),
                       ('corrected', 'corrected_fused')):
-        f = told.get(key)
+        f = report.get(key)
         if f is not None:
             lines.append(f'{name:14}{f["n_mpjpe"]:9.1f}{f["pa_mpjpe"]:10.1f}{f["n_pck"]:8.1f}{f["auc"]:7.1f}'
                          f'{f["cps"]:8.1f}')
-    if told.get('accepted') is not None:
-        fused = told['accepted_fused']
-        lines += ['', f'{told["accepted"]:.1%} of the corrections were accepted'
+    if report.get('accepted') is not None:
+        fused = report['accepted_fused']
+        lines += ['', f'{report["accepted"]:.1%} of the corrections were accepted'
                   + (f', {fused:.1%} of those of fused views' if fused is not None else '')]
     return '\n'.join([
-        *lines, '', f'{told["within_sigma"]:.1%} of the errors along an axis lie within 1 sigma (68.3% where it is '
-        f'honest), errors are {told["sigma_ratio"]:.2f} x sigma',
-        f'{told["depth_reversed"]:.1%} of the poses are nearer to the truth with their depth reversed', ''])
+        *lines, '', f'{report["within_sigma"]:.1%} of the errors along an axis lie within 1 sigma (68.3% where it is '
+        f'honest), errors are {report["sigma_ratio"]:.2f} x sigma',
+        f'{report["depth_reversed"]:.1%} of the poses are nearer to the truth with their depth reversed', ''])

@@ -99,19 +99,19 @@ def run(args: argparse.Namespace) -> int:
             'get': _get, 'import': _import, 'build': _build, 'fp16': _half, 'calibrate': _calibrate}[args.action](args)
 
 
-def _print(args: argparse.Namespace, told: Any, text: str) -> None:
-    sys.stdout.write(json.dumps(told, indent=1) + '\n' if args.json else text)
+def _print(args: argparse.Namespace, content: Any, text: str) -> None:
+    sys.stdout.write(json.dumps(content, indent=1) + '\n' if args.json else text)
     sys.stdout.flush()
 
 
 def _list(args: argparse.Namespace) -> int:
     from ..models.store import open_model, shipped
     models = [open_model(name) for name in shipped()]
-    told = [{'name': n, 'kind': m.card.kind, 'task': m.card.task, 'method': m.card.method, 'folder': str(m.folder)}
+    content = [{'name': n, 'kind': m.card.kind, 'task': m.card.task, 'method': m.card.method, 'folder': str(m.folder)}
             for n, m in zip(shipped(), models, strict=True)]
-    width = max((len(t['name']) for t in told), default=0)
-    lines = [f'{t["name"]:{width}}  {t["task"]} {t["kind"]}, {t["method"]}  {t["folder"]}\n' for t in told]
-    _print(args, told, ''.join(lines) or 'no models are shipped with this version\n')
+    width = max((len(t['name']) for t in content), default=0)
+    lines = [f'{t["name"]:{width}}  {t["task"]} {t["kind"]}, {t["method"]}  {t["folder"]}\n' for t in content]
+    _print(args, content, ''.join(lines) or 'no models are shipped with this version\n')
     return 0
 
 
@@ -122,8 +122,8 @@ def _show(args: argparse.Namespace) -> int:
     model = open_model(args.model)
     card = {'folder': str(model.folder), **model.card.everything, 'backends_here': backends_here(model)}
     # dates, which YAML reads as such, are text in JSON
-    told = json.loads(json.dumps(card, default=str))
-    _print(args, told, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
+    content = json.loads(json.dumps(card, default=str))
+    _print(args, content, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
     return 0
 
 
@@ -160,19 +160,19 @@ def _half(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from ..models.errors import ModelError
     from ..models.store import shipped
-    told, text, sound = [], [], True
+    content, text, sound = [], [], True
     names = args.model or list(shipped())
     for name in names:
         try:
             sha256, compared = _tried(name)
         except ModelError as error:
             sound = False
-            told.append({'model': name, 'sound': False, 'reason': str(error)})
+            content.append({'model': name, 'sound': False, 'reason': str(error)})
             sys.stderr.write(f'selfpose model: error: {error}\n')
         else:
-            told.append({'model': name, 'sound': True, 'sha256': sha256, 'compared': compared})
+            content.append({'model': name, 'sound': True, 'sha256': sha256, 'compared': compared})
             text.append(f'{name}: sound, sha256 {sha256}' + ', outputs as when it was imported' * compared + '\n')
-    _print(args, told, ''.join(text) if names else 'no models are shipped with this version\n')
+    _print(args, content, ''.join(text) if names else 'no models are shipped with this version\n')
     return 0 if sound else 2
 
 
@@ -216,15 +216,15 @@ def _import(args: argparse.Namespace) -> int:
         except ValueError:
             raise ModelError(f'--size {args.size}: write it as WIDTHxHEIGHT, for instance 192x256') from None
     joints = tuple(j.strip() for j in args.joints.split(',')) if args.joints else ()
-    told: list[tuple[int, str]] = []
+    content: list[tuple[int, str]] = []
 
     def trial(network: VisionNetwork, folder: Path) -> None:
-        told.append(_looked(network, picture))
+        content.append(_looked(network, picture))
         cv2.imwrite(str(folder / 'check.png'), picture)
 
     network = import_model(Request(args.file, args.output, args.preset, joints, size, _tensors(args.tensor),
                                    options_of(args.decode), args.name, args.licence), trial)
-    (found, words), check = told[0], args.output / 'check.png'
+    (found, words), check = content[0], args.output / 'check.png'
     card = network.model.card
     _print(args, {'folder': str(args.output), 'kind': card.kind, 'family': card.task, 'joints': len(card.joints),
                 'sha256': card.sha256, 'people': found, 'picture': str(check)},

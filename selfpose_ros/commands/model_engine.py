@@ -55,18 +55,18 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
             raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; build '
                              'engines of networks that were imported from ONNX files')
     factory = EngineFactory.here(Backend('tensorrt', str(args.engines or ''), args.batch))
-    told, text = [], []
+    content, text = [], []
     for model in models:
         notes: list[str] = []
         with ProgressDisplay(quiet=args.quiet, prefix=f'{model.card.name}: ') as progress:
             reference = OrtSession(model.file)
             session, agreement = _interruptible(partial(factory.engine, model, reference, note=notes.append), progress)
         session.close()
-        told.append({'model': model.card.name, 'device': factory.words, 'folder': str(factory.folder),
+        content.append({'model': model.card.name, 'device': factory.words, 'folder': str(factory.folder),
                      'agreement': agreement.sentence, 'notes': notes})
         text += [f'{model.card.name}: engine for {factory.words} in {factory.folder}\n', f'  {agreement.sentence}\n',
                  *(f'  note: {n}\n' for n in notes)]
-    return told, ''.join(text)
+    return content, ''.join(text)
 
 
 def _interruptible(work: Callable[[Step], T], progress: Progress) -> T:

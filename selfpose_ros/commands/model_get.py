@@ -35,9 +35,9 @@ def get(args: argparse.Namespace, trial: Callable[[Any, Path], None]) -> tuple[A
     root = args.folder or models_folder()
     if not args.name:
         width = max(map(len, CATALOGUE))
-        told = [{'name': e.name, 'licence': e.licence, 'about': e.about, 'megabytes': e.size_mb, 'sha256': e.sha256,
+        content = [{'name': e.name, 'licence': e.licence, 'about': e.about, 'megabytes': e.size_mb, 'sha256': e.sha256,
                  'source': e.source, 'here': (root / e.name).is_dir()} for e in CATALOGUE.values()]
-        return told, ''.join(f'{e.name:{width}}  {e.licence}, {e.size_mb:.0f} MB, {e.about}'
+        return content, ''.join(f'{e.name:{width}}  {e.licence}, {e.size_mb:.0f} MB, {e.about}'
                              f'{"; is here" * (root / e.name).is_dir()}\n{"":{width}}  {e.source}\n'
                              for e in CATALOGUE.values()) + f'they are kept in {root}\n'
     for name in args.name:                                 # before the first one is fetched
@@ -54,7 +54,7 @@ def get(args: argparse.Namespace, trial: Callable[[Any, Path], None]) -> tuple[A
             for models, fetched in ((here, False), (new, True)):
                 for m in models:
                     found.setdefault(m.card.name, (m, fetched))
-    told = [{'name': n, 'folder': str(m.folder), 'sha256': m.card.sha256, 'licence': m.card.licence, 'fetched': fetched}
-            for n, (m, fetched) in found.items()]
-    return told, ''.join(f'{n}: {"fetched into" if fetched else "is here already, sound:"} {m.folder} '
+    content = [{'name': n, 'folder': str(m.folder), 'sha256': m.card.sha256, 'licence': m.card.licence,
+                'fetched': fetched} for n, (m, fetched) in found.items()]
+    return content, ''.join(f'{n}: {"fetched into" if fetched else "is here already, sound:"} {m.folder} '
                          f'({m.card.licence})\n' for n, (m, fetched) in found.items())

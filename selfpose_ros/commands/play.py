@@ -152,14 +152,14 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 
 def _print_drops(publisher: VideoPublisher, done: threading.Event) -> None:
-    told = 0
+    reported = 0
     while not done.wait(_TELL_EVERY_S):
         dropped = sum(p.dropped for p in publisher.played.values())
         published = sum(p.published for p in publisher.played.values())
-        if dropped > told:
+        if dropped > reported:
             sys.stderr.write(f'selfpose play: note: {dropped} of {dropped + published} images dropped, this '
                              'machine is too slow; try --fps, --max-side or --rate\n')
-            told = dropped
+            reported = dropped
 
 
 def _report(publisher: VideoPublisher) -> int:

@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
         if recorder is not None:
             recorder.destroy_node()
         rclpy.try_shutdown()
-    return _told(args.output, recorder, left)
+    return _summary(args.output, recorder, left)
 
 
-def _told(output: Path, recorder: Recorder, left: str) -> int:
+def _summary(output: Path, recorder: Recorder, left: str) -> int:
     total = sum(recorder.written.values())
     sys.stdout.write(''.join(f'{n:8d}  {topic}\n' for topic, n in sorted(recorder.written.items()))
                      + f'{total:8d}  messages in {output}\n')

@@ -149,11 +149,11 @@ def _reprojection(result: Skeletons, frames: Sequence[MultiView], rig: Rig | Non
 
 def _about(result: Skeletons, name: str) -> str:
     rig = result.rig
-    told = (f'rig of {", ".join(rig.cameras)}, quality {rig.quality:.2f}, metres from {rig.scale_source}'
+    rig_text = (f'rig of {", ".join(rig.cameras)}, quality {rig.quality:.2f}, metres from {rig.scale_source}'
             if isinstance(rig, Rig) else f'no rig: {rig.reason}')
     people = len(set(result.person[result.person > 0].tolist()))
-    return (f'{name}: {len(result.stamp)} instants, {people} people; {told}\n\nBones: orange level 1, yellow level 2, '
-            'green level 3. Joints: green to red and larger as sigma grows to 10 cm.')
+    return (f'{name}: {len(result.stamp)} instants, {people} people; {rig_text}\n\nBones: orange level 1, '
+            'yellow level 2, green level 3. Joints: green to red and larger as sigma grows to 10 cm.')
 
 
 def _blueprint(rerun: Any, cameras: tuple[str, ...], rig: Rig | None) -> Any:

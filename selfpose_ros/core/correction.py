@@ -47,7 +47,7 @@ class CorrectionConfig:
     steps: Gauss-Newton steps at most; 2 in the paper.
     least_fit: a view in which the pose as lifted fits fewer of its joints than this share is left out: what it sees is
         somebody or something else.
-    accept_m: tau, mean movement of pelvis, hips and shoulders above which nothing is believed, m; 0.02 in the paper.
+    accept_m: tau, mean movement of pelvis, hips and shoulders above which it is rejected, m; 0.02 in the paper.
     settled_m: eps, mean movement of those in a step below which it is the last one, m; 0.005 in the paper.
     noise: factor on the standard deviation of the 2D joints, which the lifter has used already.
     misfit: median distance of the joints of one view from the pose as lifted, sigmas: where it is larger, the 2D is

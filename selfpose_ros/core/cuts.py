@@ -31,7 +31,7 @@ _SAME_INSTANTS, _SAME_M = 3, .001
 #: so many joints must jump, by so many sigmas per axis: of 4600 instants of the training split with four views none
 #: comes beyond 2.5, jumps to other poses lie at 4 to 15 (the fourth joint)
 _JOINTS, _JUMP = 3, 3.3
-#: and so many sigmas of a 2D joint in some view: where views contradict each other, two filters may well believe
+#: and so many sigmas of a 2D joint in some view: where views contradict each other, two filters may well follow
 #: different ones of them, with nothing that moves
 _SEEN = 4.
 

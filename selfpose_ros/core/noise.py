@@ -92,14 +92,14 @@ class NoiseModel:
             size_px: (V,) how large people are in each camera, see `tracks.distance.person_size`; NaN = not known.
         """
         side = float(np.mean(np.max(np.atleast_2d(image_size), axis=1)))
-        told = [(a, float(s)) for a, s in zip(accuracy, np.ravel(size_px), strict=True)
+        given = [(a, float(s)) for a, s in zip(accuracy, np.ravel(size_px), strict=True)
                 if a is not None and np.isfinite(s)]
-        if not told:
+        if not given:
             return cls(_PRIOR_KNOTS, _PRIOR_SHARE * side / _PRIOR_KNOTS)
-        c = np.unique(np.concatenate([_PRIOR_KNOTS, *(a.confidence for a, _ in told)]).clip(_PRIOR_KNOTS[0]))
+        c = np.unique(np.concatenate([_PRIOR_KNOTS, *(a.confidence for a, _ in given)]).clip(_PRIOR_KNOTS[0]))
         guess = np.log(_PRIOR_SHARE * side / c)
-        curves = [np.log(a.share(c) * s) for a, s in told]
-        return cls(c, np.exp(np.mean([*curves, *[guess] * (len(accuracy) - len(told))], axis=0)))
+        curves = [np.log(a.share(c) * s) for a, s in given]
+        return cls(c, np.exp(np.mean([*curves, *[guess] * (len(accuracy) - len(given))], axis=0)))
 
     def sigma(self, confidence: Array) -> Array:
         """(...) confidences -> px; inf where the confidence is 0."""

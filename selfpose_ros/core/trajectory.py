@@ -45,7 +45,7 @@ class MotionModel:
 
     Attributes:
         acceleration: factor on `ACCELERATION_SIGMA`.
-        tail: accelerations beyond this many sigmas are believed (Cauchy).
+        tail: accelerations beyond this many sigmas count less and less (Cauchy).
         correlation: of a 2D joint's error from one frame to the next.
         outlier: Geman-McClure scale of a 2D residual, sigmas.
     """

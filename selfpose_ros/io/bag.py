@@ -164,8 +164,8 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
     views: list[View2D] = []
     total = sum(bag.counts[t] for t in used)
     for i, (topic, recorded, message) in enumerate(reading.messages(used), 1):
-        told = infos[topic]                                # sent again when it changes: the newest before this one
-        info = next((k for s, k in reversed(told) if s <= recorded), told[0][1])
+        sent = infos[topic]                                # sent again when it changes: the newest before this one
+        info = next((k for s, k in reversed(sent) if s <= recorded), sent[0][1])
         try:
             views.append(view_of(message, info, cameras[topic], reading.stamp(topic, message, recorded)))
         except BadMessage as error:

@@ -44,9 +44,9 @@ def info_of(text: str) -> KeypointsInfo:
         BadMessage: no JSON, a field is missing, or the joints are no body.
     """
     try:
-        told = read_keypoints_text(text)
-        return KeypointsInfo(told.joint_names, told.image_size, told.intrinsics, joint_map(told.joint_names),
-                             told.accuracy)
+        info = read_keypoints_text(text)
+        return KeypointsInfo(info.joint_names, info.image_size, info.intrinsics, joint_map(info.joint_names),
+                             info.accuracy)
     except CoreError as error:
         raise BadMessage(str(error)) from error
 

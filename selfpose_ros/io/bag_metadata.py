@@ -65,12 +65,12 @@ def bag_files(path: Path) -> tuple[list[Path], list[str]]:
     missing = [n for n in named if not (path / n).is_file()]
     if not missing:
         return there, []
-    told = f'{", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}'
+    names = f'{", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}'
     if not lying and not there:
-        raise IoError(f'{path}: the bag cannot be opened (its files are missing: {told}); copy the whole folder again')
+        raise IoError(f'{path}: the bag cannot be opened (its files are missing: {names}); copy the whole folder again')
     if there:
-        return there, [f'{path}: {told} of metadata.yaml are missing; the others are read']
-    return lying, [f'{path}: {told} of metadata.yaml are missing; the files that lie there are read one by one']
+        return there, [f'{path}: {names} of metadata.yaml are missing; the others are read']
+    return lying, [f'{path}: {names} of metadata.yaml are missing; the files that lie there are read one by one']
 
 
 def _named(metadata: Path) -> list[str]:

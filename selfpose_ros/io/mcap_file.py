@@ -67,7 +67,7 @@ class _Contents:
     ended: str = 'its end is missing'
     damaged: list[str] = field(default_factory=list)
 
-    def doubt(self) -> None:
+    def uncount_last(self) -> None:
         """What stands behind the last chunk, and tells what is in it, may be incomplete."""
         if self.spans and self.spans[-1].size >= 0:
             self.spans[-1].counts = None
@@ -160,7 +160,7 @@ def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
         file.seek(at)
         head = file.read(_HEAD)
         if len(head) < _HEAD:
-            found.doubt()
+            found.uncount_last()
             return
         op, length = struct.unpack('<BQ', head)
         end = at + _HEAD + length
@@ -169,7 +169,7 @@ def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
             return
         if op == 0 or _LAST < op < 0x80 or (end > size and op not in (_CHUNK, _MESSAGE)) or (
                 op == _MESSAGE and not 22 <= length <= _MOST_BYTES):
-            found.doubt()
+            found.uncount_last()
             again = _behind(file, size, at)
             if again is None:
                 return

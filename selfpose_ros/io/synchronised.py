@@ -45,11 +45,12 @@ def synchronised(recording: Recording) -> Recording:
     if max(map(abs, late.values())) <= _AGREE_S and not run:
         notes.append(f'{recording.name}: --sync auto: the clocks agree')
         return replace(recording.without(unknown), notes=tuple(notes))
-    told = ', '.join(f'{c} {late[c]:+.2f} s' for c in known[1:])
-    notes.append(f'{recording.name}: --sync auto: clocks by motion, against {known[0]}: {told}')
+    values = ', '.join(f'{c} {late[c]:+.2f} s' for c in known[1:])
+    notes.append(f'{recording.name}: --sync auto: clocks by motion, against {known[0]}: {values}')
     if run:
-        told = ', '.join(f'{c} {1e6 * r:+.0f} ppm' for c, r in sorted(run.items()))
-        notes.append(f'{recording.name}: --sync auto: clocks that run fast or slow, against {found.reference}: {told}')
+        values = ', '.join(f'{c} {1e6 * r:+.0f} ppm' for c, r in sorted(run.items()))
+        notes.append(f'{recording.name}: --sync auto: clocks that run fast or slow, against '
+                     f'{found.reference}: {values}')
     own = {c: late[c] - late.get(found.reference, 0.) for c in late}
 
     def put_right(v: View2D) -> View2D:

@@ -261,7 +261,7 @@ def _member(entry: Entry, archive: Path, work: Path) -> Path:
         part.unlink(missing_ok=True)
         raise
     try:
-        _check(entry, part, again, remove=True, told=archive)
+        _check(entry, part, again, remove=True, source=archive)
     except ModelError:
         if own:
             archive.unlink(missing_ok=True)
@@ -288,12 +288,12 @@ def _opened(entry: Entry, archive: Path) -> Iterator[IO[bytes]]:
                 yield member
 
 
-def _check(entry: Entry, file: Path, then: str, *, remove: bool = False, told: Path | None = None) -> None:
+def _check(entry: Entry, file: Path, then: str, *, remove: bool = False, source: Path | None = None) -> None:
     found = sha256_of(file)
     if found != entry.sha256:
         if remove:
             file.unlink(missing_ok=True)
-        raise ModelError(f'{entry.name}: {told or file}: the sha256 of {entry.file} is {found[:12]}..., it must be '
+        raise ModelError(f'{entry.name}: {source or file}: the sha256 of {entry.file} is {found[:12]}..., it must be '
                          f'{entry.sha256[:12]}...: damaged, or another file; {then}')
 
 

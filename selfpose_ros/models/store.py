@@ -103,10 +103,10 @@ def verify(model: Model) -> None:
         ModelError: it is missing, or another file than the one that the card was written for.
     """
     half = [(model.half_file, model.card.half_sha256)] if model.half_file is not None else []
-    for file, told in ((model.file, model.card.sha256), *half):
+    for file, wanted in ((model.file, model.card.sha256), *half):
         found = sha256_of(file)
-        if found != told:
-            raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {told[:12]}...: the file is '
+        if found != wanted:
+            raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {wanted[:12]}...: the file is '
                              'damaged or another one; copy the model folder again')
     outside = () if model.lite else outside_files(model.file)
     if outside:

@@ -55,13 +55,13 @@ def make_pose2d(name: str = DEFAULT, backend: Backend = ON_CPU, **options: Any) 
     from .network import VisionNetwork
     threads = options.pop('threads', 1)
     # the one that its card names, unless another one, or none, is asked for
-    told = model.card.everything.get('detector')
-    detector = options.pop('detector', told)
+    named = model.card.everything.get('detector')
+    detector = options.pop('detector', named)
     network = VisionNetwork(model, threads, backend=backend)
     if not network.vision.about.top_down and detector is not None:
         raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
-    if detector is not None and detector == told and (model.folder.parent / str(told) / CARD).is_file():
-        detector = model.folder.parent / str(told)         # fetched together, wherever that was
+    if detector is not None and detector == named and (model.folder.parent / str(named) / CARD).is_file():
+        detector = model.folder.parent / str(named)         # fetched together, wherever that was
     found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
     return of_network(network, found_by, **options)
 

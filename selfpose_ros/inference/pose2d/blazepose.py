@@ -106,10 +106,10 @@ class BlazePose(FollowingPose2D):
             if person.identity < 0:
                 person.identity = self._new_identity()
         self._people = people = sorted(people, key=lambda p: -p.radius)
-        told = [(p.points, p.confidence, p.identity) for p in people]
-        if not told:
+        given = [(p.points, p.confidence, p.identity) for p in people]
+        if not given:
             return no_people(len(self.joint_names))
-        points, confidence, identity = zip(*told, strict=True)
+        points, confidence, identity = zip(*given, strict=True)
         return People2D(np.array(points), np.array(confidence), np.array(identity))
 
     def _nearest(self, people: list[_Person]) -> list[_Person]:

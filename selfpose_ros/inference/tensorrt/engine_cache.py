@@ -163,23 +163,23 @@ class EngineCache:
             return None
         try:
             self._private(file)
-            told = json.loads(beside.read_text(encoding='utf-8'))
+            record = json.loads(beside.read_text(encoding='utf-8'))
             plan = file.read_bytes()
         except (OSError, ValueError, EngineBuildError) as error:
             raise EngineStale(f'{file}: cannot be used ({error})') from error
-        if not isinstance(told, Mapping) or told.get('key') != key.content:
+        if not isinstance(record, Mapping) or record.get('key') != key.content:
             raise EngineStale(f'{file}: {beside.name} speaks of another engine')
-        if told.get('sha256') != hashlib.sha256(plan).hexdigest():
+        if record.get('sha256') != hashlib.sha256(plan).hexdigest():
             raise EngineStale(f'{file}: is damaged, its hash is not that of {beside.name}')
         return plan
 
     def _write(self, key: EngineKey, built: Built) -> None:
-        told = {'key': key.content, 'name': key.name, 'sha256': hashlib.sha256(built.engine).hexdigest(),
+        record = {'key': key.content, 'name': key.name, 'sha256': hashlib.sha256(built.engine).hexdigest(),
                 'bytes': len(built.engine), 'seconds': round(built.seconds, 1),
                 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}
         try:
             # the file beside it first: an engine without it would count as foreign
-            self._put(self._file(key, 'json'), json.dumps(told, indent=1).encode())
+            self._put(self._file(key, 'json'), json.dumps(record, indent=1).encode())
             self._put(self._file(key, 'engine'), built.engine)
         except OSError as error:
             self._delete(key)
