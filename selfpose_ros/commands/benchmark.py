@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .argument_types import whole, words
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -41,22 +42,6 @@ rows: {rows}
 exit status: 0 measured; 1 the estimator broke somewhere, the rest was measured; 2 nothing measured."""
 
 
-def _whole(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 0 on')
-    return int(text)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(w.strip() for w in text.split(',') if w.strip())
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..benchmark.run import ROWS
@@ -65,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION.format(joints=', '.join(JOINTS))
     parser.epilog = EXAMPLES.format(rows=', '.join(ROWS))
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
-    parser.add_argument('--seed', type=_seed, default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
-    parser.add_argument('--every', type=_whole, default=1, metavar='N', help='use every N-th clip (default: 1, all)')
-    parser.add_argument('--rows', type=_words, default=(), metavar='ROW,...', help='some of the table; default: all')
+    parser.add_argument('--seed', type=whole(0), default=1, metavar='N', help='of cameras and 2D errors (default: 1)')
+    parser.add_argument('--every', type=whole(1), default=1, metavar='N', help='use every N-th clip (default: 1, all)')
+    parser.add_argument('--rows', type=words, default=(), metavar='ROW,...', help='some of the table; default: all')
     parser.add_argument('--real', type=Path, metavar='FILE', help='keypoint archive of a real recording with its truth')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='also draw plots into this folder')
-    parser.add_argument('--jobs', type=_whole, default=os.cpu_count() or 1, metavar='N',
+    parser.add_argument('--jobs', type=whole(1), default=os.cpu_count() or 1, metavar='N',
                         help='clips at once (default: one for each core)')
     parser.add_argument('--json', action='store_true', help='everything as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress')

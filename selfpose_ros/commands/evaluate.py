@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .argument_types import number, whole
 from .progress import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -61,53 +62,32 @@ exit status: 0 measured; 1 nothing there that a figure could be of; 2 not measur
 _SHOWN, _IMAGES = 12, ('.png', '.jpg')
 
 
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 0 on')
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if _seed(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
-    return int(text)
-
-
-def _factor(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a number from 0 to 100')
-    return value
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument('model', metavar='MODEL',
                         help='a model folder, the name of a shipped model, or a keypoint archive (.npz)')
     parser.add_argument('--motion', type=Path, metavar='FILE', help='motion capture, see above')
     parser.add_argument('--data', type=Path, metavar='PATH', help='recordings that come with 3D joints, see above')
-    parser.add_argument('--people', type=_count, metavar='N', help='1 to 4 people in rendered rooms, see above')
-    parser.add_argument('--far', type=_factor, metavar='X',
+    parser.add_argument('--people', type=whole(1), metavar='N', help='1 to 4 people in rendered rooms, see above')
+    parser.add_argument('--far', type=number(0, 100), metavar='X',
                         help='factor on the distances of the cameras of --people: people are small (default: 1)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='option of a 2D network with --people, for instance detect_every=2; again for more')
-    parser.add_argument('--every', type=_count, metavar='N',
+    parser.add_argument('--every', type=whole(1), metavar='N',
                         help='every N-th frame of each recording counts (default: 1; papers: 64 on Human3.6M); --data')
     parser.add_argument('--reference', type=Path, metavar='FILE',
                         help='keypoint archive of the same images, one person each, that an archive is compared with')
-    parser.add_argument('--seed', type=_seed, default=1, metavar='N',
+    parser.add_argument('--seed', type=whole(0), default=1, metavar='N',
                         help='of cameras and 2D errors, and of pictures (default: 1)')
     parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras of --motion (default: 4)')
-    parser.add_argument('--pictures', type=_count, metavar='N',
+    parser.add_argument('--pictures', type=whole(1), metavar='N',
                         help='that a 2D pose model sees (default: 600); they are rendered first')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE',
                         help='draw what a 2D pose model finds in a dozen of the pictures into this image (.png, .jpg)')
     parser.add_argument('--travel', action='store_true',
                         help='people of --motion keep their path over the floor; else they stay in the middle')
-    parser.add_argument('--noise', type=_factor, metavar='X', help='factor on the 2D noise of --motion (default: 1)')
+    parser.add_argument('--noise', type=number(0, 100), metavar='X',
+                        help='factor on the 2D noise of --motion (default: 1)')
     parser.add_argument('--correction', action='store_true',
                         help='also correct every pose of --motion by its 2D joints, as fusion_node can')
     parser.add_argument('--json', action='store_true', help='everything as JSON')

@@ -7,6 +7,7 @@ import argparse
 from functools import partial
 from typing import Any
 
+from .argument_types import whole
 from .progress import ProgressDisplay
 
 __all__ = ['add_calibrate', 'calibrate']
@@ -18,20 +19,14 @@ _KNOTS = 12
 def add_calibrate(parser: argparse.ArgumentParser) -> None:
     """Arguments of the action."""
     parser.add_argument('model', metavar='MODEL', help='a model folder, or its name; or mediapipe, which has no card')
-    parser.add_argument('--people', type=_whole, metavar='N', default=3, help='in the rooms, 1 to 4 (default: 3)')
-    parser.add_argument('--pictures', type=_whole, metavar='N', default=600,
+    parser.add_argument('--people', type=whole(1), metavar='N', default=3, help='in the rooms, 1 to 4 (default: 3)')
+    parser.add_argument('--pictures', type=whole(1), metavar='N', default=600,
                         help='to measure on, and as many others to check (default: 600)')
-    parser.add_argument('--seed', type=_whole, metavar='N', default=1,
+    parser.add_argument('--seed', type=whole(1), metavar='N', default=1,
                         help='of the rooms to measure on; the others have the next one (default: 1)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='option of the network, for instance detect_every=1; again for more')
     parser.add_argument('--quiet', action='store_true', help='no progress')
-
-
-def _whole(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
-    return int(text)
 
 
 def calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], str]:

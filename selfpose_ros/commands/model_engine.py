@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .argument_types import whole
+
 if TYPE_CHECKING:
     from ..inference.tensorrt.background import Step
     from ..io.recording import Progress
@@ -26,15 +28,9 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', metavar='MODEL', nargs='+')
     parser.add_argument('--engines', metavar='DIR', type=Path, help='folder of the engine cache, as in the parameter '
                         'engine_cache; default: ~/.cache/selfpose_ros/engines')
-    parser.add_argument('--batch', metavar='N', type=_batch, default=4, help='images or poses that usually come at '
-                        'once: the number of cameras (default: 4)')
+    parser.add_argument('--batch', metavar='N', type=whole(1, 8), default=4, help='images or poses that usually come '
+                        'at once: the number of cameras (default: 4)')
     parser.add_argument('--quiet', action='store_true', help='no progress')
-
-
-def _batch(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 8:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 to 8')
-    return int(text)
 
 
 def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:

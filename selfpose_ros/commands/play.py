@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..io.errors import IoError
 from ..io.recording import names_of
+from .argument_types import number
 
 if TYPE_CHECKING:
     from ..nodes.video_publisher import VideoPublisher
@@ -37,33 +38,23 @@ exit status: 0 played to the end or stopped by Ctrl-C; 1 a video broke off; 2 no
 _TELL_EVERY_S = 10.
 
 
-def _within(text: str, lowest: float, highest: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float('nan')
-    if not lowest <= value <= highest:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a number from {lowest:g} to {highest:g}')
-    return value
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument('videos', metavar='VIDEO', nargs='+', type=Path, help='one for each camera')
     parser.add_argument('--cameras', metavar='A,B,...', help='their names; default: those of the files')
     parser.add_argument('--namespace', default='', metavar='NS', help='namespace of the topics')
     parser.add_argument('--loop', action='store_true', help='start again at the end')
-    parser.add_argument('--rate', type=lambda s: _within(s, .01, 100), default=1., metavar='X',
+    parser.add_argument('--rate', type=number(.01, 100), default=1., metavar='X',
                         help='speed (default: 1)')
     parser.add_argument('--compressed', action='store_true', help='JPEG instead of raw images')
-    parser.add_argument('--quality', type=lambda s: int(_within(s, 1, 100)), default=90, metavar='Q',
+    parser.add_argument('--quality', type=lambda s: int(number(1, 100)(s)), default=90, metavar='Q',
                         help='of the JPEGs, 1 to 100 (default: 90)')
-    parser.add_argument('--fps', type=lambda s: _within(s, .1, 1000), default=0., metavar='HZ',
+    parser.add_argument('--fps', type=number(.1, 1000), default=0., metavar='HZ',
                         help='no more images a second of each camera')
-    parser.add_argument('--max-side', type=lambda s: int(_within(s, 32, 16384)), default=0, metavar='PX',
+    parser.add_argument('--max-side', type=lambda s: int(number(32, 16384)(s)), default=0, metavar='PX',
                         help='shrink larger images to this longer side')
     parser.add_argument('--best-effort', action='store_true', help='offer best effort instead of reliable')
-    parser.add_argument('--wait', type=lambda s: _within(s, 0, 3600), default=2., metavar='S',
+    parser.add_argument('--wait', type=number(0, 3600), default=2., metavar='S',
                         help='for a subscriber of every camera, at most (default: 2)')
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..cli import is_expected
 from ..io.errors import IoError
+from .argument_types import number, whole, words
 from .backend_option import add_backend, chosen_backend
 from .progress import ProgressDisplay
 
@@ -59,25 +60,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--hold-feet', action='store_true',
                         help='feet that stand do not slide; joints are 1 to 2 %% (4 %% without --offline) further '
                              'from the truth')
-    parser.add_argument('--person-height', type=partial(_length, lowest=.5, highest=2.6), default=0., metavar='M',
+    parser.add_argument('--person-height', type=number(.5, 2.6), default=0., metavar='M',
                         help='standing height of the person, m: gives the scale')
-    parser.add_argument('--baseline', type=partial(_length, lowest=.01, highest=1e3), default=0., metavar='M',
+    parser.add_argument('--baseline', type=number(.01, 1e3), default=0., metavar='M',
                         help='distance between two cameras, m: gives the scale')
-    parser.add_argument('--baseline-cameras', type=_words, default=(), metavar='A,B',
+    parser.add_argument('--baseline-cameras', type=words, default=(), metavar='A,B',
                         help='the two cameras of --baseline; default: the first two by name')
-    parser.add_argument('--same-lens', type=_words, action='append', default=[], metavar='A,B,...',
+    parser.add_argument('--same-lens', type=words, action='append', default=[], metavar='A,B,...',
                         help='cameras with equal lenses (one type, one zoom), which share focal length and distortion; '
                         'may be repeated')
-    parser.add_argument('--max-people', type=_whole, default=EstimatorConfig.max_people, metavar='N',
+    parser.add_argument('--max-people', type=whole(1), default=EstimatorConfig.max_people, metavar='N',
                         help='no more people than this are followed (default: %(default)s)')
-    parser.add_argument('--fps', type=partial(_length, lowest=.1, highest=1e4), metavar='HZ',
+    parser.add_argument('--fps', type=number(.1, 1e4), metavar='HZ',
                         help='frames a second: needed for OpenPose, overrules the stamps of videos')
     parser.add_argument('--image-size', type=_sizes, default=(), metavar='WxH[,WxH]',
                         help='for OpenPose: px, of all cameras or of each')
     parser.add_argument('--joints', type=_joint_set, choices=list(JOINT_SETS), metavar='SET',
                         help='joint set of OpenPose files or of archives '
                         f'without joint_names: {", ".join(JOINT_SETS)}')
-    parser.add_argument('--topics', type=_words, default=(), metavar='T,T,...',
+    parser.add_argument('--topics', type=words, default=(), metavar='T,T,...',
                         help='of a bag; default: all that fit')
     parser.add_argument('--sync', choices=('stamps', 'auto'), default='stamps',
                         help='auto: clocks up to a minute apart, as of recordings that did not start together, '
@@ -96,22 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '--offline')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
-    parser.add_argument('--max-megapixels', type=partial(_length, lowest=.1, highest=1e3), default=MAX_MEGAPIXELS,
+    parser.add_argument('--max-megapixels', type=number(.1, 1e3), default=MAX_MEGAPIXELS,
                         metavar='MPX', help='larger images and videos are refused before memory is taken for them '
                                             f'(default: {MAX_MEGAPIXELS:g})')
-    parser.add_argument('--jobs', type=_whole, default=1, metavar='N', help='recordings worked on at once')
+    parser.add_argument('--jobs', type=whole(1), default=1, metavar='N', help='recordings worked on at once')
     parser.add_argument('--json', action='store_true', help='the report as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress')
-
-
-def _length(text: str, lowest: float, highest: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float('nan')
-    if not lowest <= value <= highest:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a number from {lowest:g} to {highest:g}')
-    return value
 
 
 def _joint_set(text: str) -> str:
@@ -121,16 +112,6 @@ def _joint_set(text: str) -> str:
         return set_name(text)
     except SkeletonError:
         return text                                        # argparse lists the choices
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(w.strip() for w in text.split(',') if w.strip())
-
-
-def _whole(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1 on')
-    return int(text)
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.errors import IoError
+from .argument_types import positive, whole
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -40,30 +41,6 @@ exit status: 0 trained; 1 the training collapsed: the checkpoint is kept, there 
 130 stopped with Ctrl-C: the checkpoint is written, --resume goes on."""
 
 
-def _number(text: str, kind: type, lowest: float, above: bool = False) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if not (value > lowest if above else value >= lowest) or math.isinf(value):
-        what = 'a whole number' if kind is int else 'a number'
-        raise argparse.ArgumentTypeError(f'{text!r} must be {what} {"above" if above else "from"} {lowest:g}'
-                                         f'{"" if above else " on"}')
-    return value
-
-
-def _from_one(text: str) -> int:
-    return _number(text, int, 1)
-
-
-def _from_zero(text: str) -> int:
-    return _number(text, int, 0)
-
-
-def _positive(text: str) -> float:
-    return _number(text, float, 0, above=True)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument('method', metavar='METHOD', nargs='?', help='see --list')
@@ -74,18 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'every recording')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on from the checkpoint in that folder')
-    parser.add_argument('--max-minutes', type=_positive, default=math.inf, metavar='MIN',
+    parser.add_argument('--max-minutes', type=positive, default=math.inf, metavar='MIN',
                         help='stop after this time; what is learned until then becomes the model, --resume goes on')
-    parser.add_argument('--steps', type=_from_one, metavar='N', help='optimiser steps')
-    parser.add_argument('--epochs', type=_from_one, metavar='N', help='passes over the data')
-    parser.add_argument('--batch', type=_from_one, metavar='N', help='samples of a batch, all views counted as one')
-    parser.add_argument('--lr', type=_positive, metavar='X', help='learning rate')
-    parser.add_argument('--width', type=_from_one, metavar='N', help='of the network')
-    parser.add_argument('--seed', type=_from_zero, metavar='N', help='of everything random (default: 1)')
-    parser.add_argument('--threads', type=_from_one, metavar='N', help='default: one for each core')
+    parser.add_argument('--steps', type=whole(1), metavar='N', help='optimiser steps')
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='passes over the data')
+    parser.add_argument('--batch', type=whole(1), metavar='N', help='samples of a batch, all views counted as one')
+    parser.add_argument('--lr', type=positive, metavar='X', help='learning rate')
+    parser.add_argument('--width', type=whole(1), metavar='N', help='of the network')
+    parser.add_argument('--seed', type=whole(0), metavar='N', help='of everything random (default: 1)')
+    parser.add_argument('--threads', type=whole(1), metavar='N', help='default: one for each core')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
                         help='any other setting, see config.json of a run; value as in JSON; may be repeated')
-    parser.add_argument('--views', type=_from_one, metavar='N', help='virtual cameras for a motion file (default: 4)')
+    parser.add_argument('--views', type=whole(1), metavar='N', help='virtual cameras for a motion file (default: 4)')
     parser.add_argument('--travel', action='store_true', help='people of a motion file walk through the images')
     parser.add_argument('--device', default='auto', metavar='NAME', help='auto (default), cpu, cuda, cuda:N')
     parser.add_argument('--licence', default='not told', metavar='TEXT', help="of the data, for the model's card")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.errors import IoError
-from .train import _from_one, _from_zero, _positive
+from .argument_types import number, positive, whole
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -35,16 +35,6 @@ exit status: 0 better, the new model is written; 1 not better: refused, the reas
 130 stopped with Ctrl-C."""
 
 
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not .1 <= value <= .6:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a number from 0.1 to 0.6')
-    return value
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..inference.pose2d import DEFAULT, MODEL_HELP
@@ -54,13 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='new folder for report and model')
     parser.add_argument('--store', type=Path, metavar='DIR', help='model store that gets the new model, with --name')
     parser.add_argument('--name', metavar='NAME', help='of the entry in the store')
-    parser.add_argument('--held-out', type=_share, default=.3, metavar='SHARE',
+    parser.add_argument('--held-out', type=number(.1, .6), default=.3, metavar='SHARE',
                         help='last share of the time of each recording that is kept for comparing (default: 0.3)')
-    parser.add_argument('--epochs', type=_from_one, metavar='N', help='passes over the recordings')
-    parser.add_argument('--max-minutes', type=_positive, default=math.inf, metavar='MIN',
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='passes over the recordings')
+    parser.add_argument('--max-minutes', type=positive, default=math.inf, metavar='MIN',
                         help='of training; what is learned until then is compared')
-    parser.add_argument('--seed', type=_from_zero, metavar='N', help='of everything random (default: 1)')
-    parser.add_argument('--threads', type=_from_one, metavar='N', help='default: one for each core')
+    parser.add_argument('--seed', type=whole(0), metavar='N', help='of everything random (default: 1)')
+    parser.add_argument('--threads', type=whole(1), metavar='N', help='default: one for each core')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
                         help='any other setting, for instance lr=0.0001; may be repeated')
     parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER',
