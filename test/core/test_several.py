@@ -115,6 +115,26 @@ def test_with_the_true_cameras_everybody_is_who_he_is_and_nearly_all_is_explaine
     assert found.share > .85 and found.found > .85 and found.seen > 300
 
 
+@pytest.mark.parametrize('cameras', [(0,), (0, 1), (1, 3)])
+@pytest.mark.parametrize('part', [.8, .85, .9])
+def test_a_tracklet_that_goes_over_to_somebody_else_is_cut_there(cameras: tuple[int, ...], part: float) -> None:
+    """In views that look from the same side, both do so at one time, and agree with each other."""
+    s, d = three(), sightings()
+    owner, tracklet, late = owners(d, s), d.tracklet.copy(), round(part * len(d.stamp))
+    who = np.full(tracklet.shape, -1)
+    for at in zip(*np.nonzero(d.present), strict=True):
+        who[at] = owner[int(at[1]), int(tracklet[at])]
+    for v in cameras:
+        tracklet[:late, v][who[:late, v] == 1] = -1
+        tracklet[late:, v][who[late:, v] == 0] = -1
+        tracklet[late:, v][who[late:, v] == 1] = tracklet[:late, v][who[:late, v] == 0][0]
+    found = assign_all(replace(d, tracklet=tracklet), truth(s), NoiseModel.prior(d.image_size))
+    poses = [{int(who[n, v, k]) for v, k in enumerate(row) if k >= 0}
+             for n, row in zip(found.instant, found.chosen, strict=True)]
+    assert max(map(len, poses)) == 1
+    assert found.share > .85
+
+
 @pytest.mark.parametrize('turn', [(0., .35, 0.), (0., -.35, 0.), (.2, 0., 0.)])
 def test_wrong_cameras_explain_little(turn: tuple[float, float, float]) -> None:
     s, d = three(), sightings()

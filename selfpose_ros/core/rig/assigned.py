@@ -35,6 +35,8 @@ _BODY_M = (.6, 2.8)
 _EXPLAINED = .03
 #: a view that is further off than this shows somebody else: it leaves the pose, body sizes
 _STRAY = .09
+#: instants for which two tracklets speak against each other before they are cut; how often all are looked at
+_AGAINST, _CUTS = 3., 2
 #: cameras that should see fewer poses together than this are not asked whether they do
 _FEW_JOINED = 8
 
@@ -87,9 +89,15 @@ def assign_all(d: Sightings, cameras: Cameras, noise: NoiseModel, explained: flo
     speaks against is weighed with what speaks for, and nobody is two detections of one image.
     """
     T, V, D = d.tracklet.shape
-    link, clash, first = _links(d, cameras)
-    label = _joined(link, clash)                              # (K,) cluster of every tracklet of every camera
-    of = np.where(d.present, first[:V, None] + d.tracklet, 0)
+    first = np.r_[0, np.cumsum(d.tracklet.max((0, 2), initial=-1) + 1)]
+    of = np.where(d.present, first[:V, None] + d.tracklet, -1)
+    pairs = _pairs(d, cameras)
+    for left in range(_CUTS, -1, -1):
+        label = _clusters(of, pairs)                          # (K,) cluster of every tracklet of every camera
+        cut = _cut(of, pairs, label) if left else of
+        if cut is of:
+            break
+        of = cut
     cluster = np.where(d.present, label[of], -1)
     instant, chosen, person = [], [], []
     for q in np.unique(cluster[cluster >= 0]):
@@ -178,34 +186,78 @@ def _misfit(d: Sightings, cameras: Cameras, noise: NoiseModel, n: Index, k: Inde
     return out, X
 
 
-def _links(d: Sightings, cameras: Cameras) -> tuple[Array, NDArray[np.bool_], Index]:
-    """(K, K) what speaks for two tracklets being one person, in instants, negative against it; (K, K) whether they are
-    seen at once in one camera; and (V + 1,) where the tracklets of each camera begin.
-    """
-    T, V, D = d.tracklet.shape
-    count = [int(d.tracklet[:, v].max(initial=-1)) + 1 for v in range(V)]
-    first = np.r_[0, np.cumsum(count)].astype(np.int64)
-    K = int(first[-1])
-    link, clash = np.zeros((K, K)), np.zeros((K, K), bool)
+@dataclass(frozen=True)
+class _Pairs:
+    """Every two detections of two views at one instant: t, view and place in it of either, and what `_apart` gives."""
+
+    t: Index
+    va: Index
+    ia: Index
+    vb: Index
+    ib: Index
+    value: Array
+
+
+def _pairs(d: Sightings, cameras: Cameras) -> _Pairs:
+    V = len(d.cameras)
     n = cameras.rays(np.nan_to_num(d.kp).swapaxes(1, 2)).swapaxes(1, 2)
     ray = np.concatenate([n, np.ones((*n.shape[:-1], 1))], -1)
     ray = np.einsum('vba,tvdjb->tvdja', cameras.R, ray / np.linalg.norm(ray, axis=-1, keepdims=True))
     centres, slope = cameras.centres, d.size / cameras.focal[:, None]
-    present = d.present
-    for a in range(V):
-        t, i, j = np.nonzero(present[:, a, :, None] & present[:, a, None, :])
-        clash[first[a] + d.tracklet[t, a, i], first[a] + d.tracklet[t, a, j]] = True
-        for b in range(a + 1, V):
-            t, i, j = np.nonzero(present[:, a, :, None] & present[:, b, None, :])
-            if not len(t):
-                continue
-            value = _apart(ray[t, a, i], ray[t, b, j], d.confidence[t, a, i], d.confidence[t, b, j],
-                           slope[t, a, i], slope[t, b, j], centres[b] - centres[a])
-            ia, ib = first[a] + d.tracklet[t, a, i], first[b] + d.tracklet[t, b, j]
-            np.add.at(link, (ia, ib), value)
-            np.add.at(link, (ib, ia), value)
+    present, found = d.present, []
+    for a, b in combinations(range(V), 2):
+        t, i, j = np.nonzero(present[:, a, :, None] & present[:, b, None, :])
+        value = _apart(ray[t, a, i], ray[t, b, j], d.confidence[t, a, i], d.confidence[t, b, j],
+                       slope[t, a, i], slope[t, b, j], centres[b] - centres[a])
+        found.append((t, np.full(len(t), a), i, np.full(len(t), b), j, value))
+    return _Pairs(*(np.concatenate(x) for x in zip(*found, strict=True)))
+
+
+def _clusters(of: Index, p: _Pairs) -> Index:
+    """(K,) cluster of each tracklet; of: (T, V, D) number of the tracklet of a detection among all, -1 = none."""
+    K = int(of.max(initial=-1)) + 1
+    link, clash = np.zeros((K, K)), np.zeros((K, K), bool)
+    a, b = of[p.t, p.va, p.ia], of[p.t, p.vb, p.ib]
+    np.add.at(link, (a, b), p.value)
+    np.add.at(link, (b, a), p.value)
+    t, v, i, j = np.nonzero((of[:, :, :, None] >= 0) & (of[:, :, None, :] >= 0))
+    clash[of[t, v, i], of[t, v, j]] = True
     np.fill_diagonal(clash, False)
-    return link, clash, first
+    return _joined(link, clash)
+
+
+def _cut(of: Index, p: _Pairs, label: Index) -> Index:
+    """The tracklets cut where one becomes somebody else: where two of one cluster speak against each other for as long
+    as `_AGAINST`, either may have done so. A tracklet goes over from one person to another where they pass each other,
+    in two views at once when both look from the same side. Returns `of` itself when nothing is cut.
+    """
+    T, K = len(of), len(label)
+    a, b = of[p.t, p.va, p.ia], of[p.t, p.vb, p.ib]
+    one = np.nonzero((label[a] == label[b]) & (p.value != 0))[0]
+    cuts = np.zeros((K, T + 1), bool)
+    pair, member = np.unique(a[one] * K + b[one], return_inverse=True)
+    for k, of_pair in enumerate(np.split(one[np.argsort(member, kind='stable')], np.cumsum(np.bincount(member))[:-1])):
+        t, value = p.t[of_pair], np.clip(p.value[of_pair], -1, 1)
+        begin, end, against = _least(value)
+        if against < -_AGAINST:
+            both = list(divmod(int(pair[k]), K))
+            cuts[both, t[begin]] = cuts[both, t[end - 1] + 1] = True
+    part = np.cumsum(cuts, 1)
+    if not part.any():
+        return of
+    t, v, i = np.nonzero(of >= 0)
+    cut, old = np.full_like(of, -1), of[t, v, i]
+    cut[t, v, i] = np.unique(old * (T + 2) + part[old, t], return_inverse=True)[1]
+    return cut
+
+
+def _least(x: Array) -> tuple[int, int, float]:
+    """begin, end and sum of the stretch of x whose sum is the least."""
+    total = np.r_[0, np.cumsum(x)]
+    before = np.maximum.accumulate(total)
+    end = int(np.argmin(total - before))
+    begin = int(np.argmax(total[:end + 1]))
+    return begin, end, float(total[end] - total[begin])
 
 
 def _apart(ra: Array, rb: Array, ca: Array, cb: Array, slope_a: Array, slope_b: Array, base: Array) -> Array:
