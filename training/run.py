@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .data.held_out import open_data, split_data, split_in_time
-from .data.motion import MotionViews, Poses
+from .data.motion import Change, MotionViews, Poses
 from .data.recordings import Recorded, RecordedViews
 from .data.second_source import with_second
 from .data.sources import content_hash, kind_of
+from .data.wider_motion import Widening
 from .errors import TrainingError
 from .images.rendering import open_pictures
 from .methods import Method, get
@@ -100,6 +101,9 @@ def train(request: Request, display: Display) -> Outcome:
 
 def _opened(method: Method, request: Request, display: Display) -> tuple[Data, Data]:
     """Data to train on and held-out data, of the kind that the method needs."""
+    if method.settings.widen and (isinstance(method, ImageMethod) or method.data is DataKind.KNOWN_CAMERAS
+                                  and (method.settings.rig != 'true' or kind_of(request.data) != 'motion')):
+        raise TrainingError(f'{method.name}: what it learns from here cannot be widened; leave out widen')
     if isinstance(method, ImageMethod):
         if request.views is not None or request.travel:
             raise TrainingError(f'{method.name}: pictures have cameras of their own; leave out --views and --travel')
@@ -109,7 +113,8 @@ def _opened(method: Method, request: Request, display: Display) -> tuple[Data, D
         return _pseudo_labelled(method, request, display)
     if method.data is DataKind.KNOWN_CAMERAS:
         return _with_cameras(method, request, display)
-    return open_data(request.data, request.val, request.views, request.travel, method.settings.seed)
+    return open_data(request.data, request.val, request.views, request.travel, method.settings.seed,
+                     method.settings.widen)
 
 
 def _pictures_of(folder: Path) -> tuple[Path, Path]:
@@ -134,7 +139,8 @@ def _pseudo_labelled(method: Method, request: Request, display: Display) -> tupl
     else:
         given, held_out = found.poses, labels(request.val, _LABELS[1], 'held out').poses
     noise = MeasuredNoise(found.errors)
-    return (MotionViews(given, views, request.travel, seed=seed, noise=noise),
+    change = Change(widening=Widening.times(method.settings.widen))
+    return (MotionViews(given, views, request.travel, seed=seed, noise=noise, change=change),
             MotionViews(held_out, views, request.travel, seed=seed + _OTHER_RIGS, noise=noise))
 
 
@@ -142,7 +148,7 @@ def _with_cameras(method: Method, request: Request, display: Display) -> tuple[D
     """Data with its cameras, by the setting `rig`."""
     s, views = method.settings, request.views or 4
     if s.rig == 'true' and kind_of(request.data) == 'motion':
-        return open_data(request.data, request.val, request.views, request.travel, s.seed)
+        return open_data(request.data, request.val, request.views, request.travel, s.seed, s.widen)
 
     def recordings(path: Path, name: str, split: str) -> list[Recorded]:
         if s.rig != 'found':

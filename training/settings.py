@@ -84,6 +84,9 @@ class Settings:
     drop_joints: float = 0.
     #: probability that a sample is seen as in a mirror; of all of a rig with per_rig above 1
     mirror: float = 0.
+    #: new poses are made of those of a motion file, or of a teacher's (`data.wider_motion`): factor on how much is
+    #: changed; 0 = none
+    widen: float = 0.
     #: use the intrinsics, where the data has them
     use_intrinsics: bool = False
     #: the cameras (intrinsics, rotations, positions) are part of the batches, for the loss
@@ -94,7 +97,7 @@ class Settings:
     #: settings whose range is checked
     at_least_one: ClassVar[tuple[str, ...]] = ('epochs', 'batch', 'log_every', 'val_samples', 'per_rig')
     not_negative: ClassVar[tuple[str, ...]] = ('steps', 'seed', 'threads', 'weight_decay', 'warmup', 'clip', 'patience',
-                                               'evaluate_every', 'floor', 'checkpoint_minutes')
+                                               'evaluate_every', 'floor', 'checkpoint_minutes', 'widen')
     shares: ClassVar[tuple[str, ...]] = ('ema', 'sign_check_after', 'drop_views', 'drop_joints', 'mirror')
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from .model_calibrate import add_calibrate, calibrate
 from .model_engine import add_build, backends_here, build, half
 from .model_get import add_get, get
+from .model_history import version_text
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -31,6 +32,7 @@ EXAMPLES = """examples:
   selfpose model calibrate ~/models/rtmpose_s
   selfpose model promote out/model ~/models lifter
   selfpose model rollback ~/models lifter
+  selfpose model history ~/models lifter
   selfpose model fp16 ~/models/rtmpose_s     on your own machine, before it is copied to the robot
   selfpose model build ~/models/rtmpose_s ~/models/people lifter --batch 4
 
@@ -44,6 +46,8 @@ them. It writes the card, compares it with the graph, and tries it on a picture;
 calibrate lets a 2D network look at rendered people, puts the error that goes with each confidence on its card, where
 solving begins with it, and checks it on other pictures. On photographs errors are others, and are measured in each
 recording once there is a rig.
+history shows the versions of an entry of a store: when each became current, its parent, what it has learned from, and
+its figures on held-out time.
 build makes TensorRT engines for this machine's GPU, which the nodes would do at their first start, and compares them
 with ONNX Runtime. fp16 puts the network in half precision beside it, for such engines, if it sees the same.
 exit status: 0 done, all sound; 2 not done, or not sound: the sentence says why."""
@@ -63,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     promote = actions.add_parser('promote', parents=[common], help='copy a model into a store as its current version')
     promote.add_argument('model', metavar='FOLDER', type=Path)
     rollback = actions.add_parser('rollback', parents=[common], help='make the version before the current one current')
+    history = actions.add_parser('history', parents=[common], help='the versions of a model in a store, and what they '
+                                                                   'learned from')
     fp16 = actions.add_parser('fp16', parents=[common], help='the network in half precision, for GPUs')
     fp16.add_argument('model', metavar='FOLDER')
     add_build(actions.add_parser('build', parents=[common], help="TensorRT engines for this machine's GPU"))
@@ -71,9 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_get(actions.add_parser('get', parents=[common], help='fetch a 2D network of others'))
     add_calibrate(actions.add_parser('calibrate', parents=[common],
                                      help='measure what error goes with the confidences of a 2D network'))
-    for changing in (promote, rollback):
-        changing.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
-        changing.add_argument('name', metavar='NAME', help='of the entry in it')
+    for of_store in (promote, rollback, history):
+        of_store.add_argument('store', metavar='STORE', type=Path, help='folder of the store')
+        of_store.add_argument('name', metavar='NAME', help='of the entry in it')
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +101,10 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    return {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change,
-            'get': _get, 'import': _import, 'build': _build, 'fp16': _half, 'calibrate': _calibrate}[args.action](args)
+    actions = {'list': _list, 'show': _show, 'verify': _verify, 'promote': _change, 'rollback': _change,
+               'history': _history, 'get': _get, 'import': _import, 'build': _build, 'fp16': _half,
+               'calibrate': _calibrate}
+    return actions[args.action](args)
 
 
 def _print(args: argparse.Namespace, content: Any, text: str) -> None:
@@ -292,4 +300,11 @@ def _change(args: argparse.Namespace) -> int:
     model = promote(args.model, args.store, args.name) if args.action == 'promote' else rollback(args.store, args.name)
     _print(args, {'version': model.folder.name, 'folder': str(model.folder), 'sha256': model.card.sha256},
          f'{args.store / args.name}: version {model.folder.name} is current\n')
+    return 0
+
+
+def _history(args: argparse.Namespace) -> int:
+    from ..models.store import history
+    found = history(args.store / args.name)
+    _print(args, found, ''.join(map(version_text, found)))
     return 0

@@ -29,8 +29,8 @@ EXAMPLES = """examples:
   selfpose update monday/ tuesday/ --parent ~/models/lifter --store ~/models --name lifter
   selfpose update archives/ --parent out/model -o out/better --epochs 50 --json
 
-In DIR: report.json, and model/ if the new network is better. The parent stays as it is; `selfpose model rollback`
-goes back to it in a store.
+In DIR: report.html to look at, report.json, and model/ if the new network is better. The parent stays as it is;
+`selfpose model rollback` goes back to it in a store, where `selfpose model history` shows what was when.
 exit status: 0 better, the new model is written; 1 not better: refused, the reason is said; 2 nothing learned;
 130 stopped with Ctrl-C."""
 

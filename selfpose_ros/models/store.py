@@ -30,7 +30,7 @@ from .catalogue import CATALOGUE, how_to_get, models_folder
 from .errors import ModelError, ModelNotHere
 from .onnx_weights import outside_files
 
-__all__ = ['Model', 'VERSIONS', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
+__all__ = ['Model', 'VERSIONS', 'history', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
 
 #: file of a store entry
 VERSIONS = 'versions.yaml'
@@ -127,6 +127,47 @@ def versions(entry: Path) -> dict[str, Any]:
     if not (entry / VERSIONS).is_file():
         raise ModelError(f'{entry}: no {VERSIONS} in it, so it is not an entry of a model store; check the path')
     return _read_versions(entry)
+
+
+def history(entry: Path) -> list[dict[str, Any]]:
+    """What happened to a store entry, and which of its versions are there.
+
+    Returns:
+        One for each version folder, by number: 'version'; 'state': 'current', 'earlier' (`rollback` comes to it) or
+        'left'; 'events': [{time, action}], the oldest first; and of its card 'name', 'method', 'sha256', 'created',
+        'parent' {name, sha256} or None, 'recordings': those that it has learned from beyond its parent's, {name,
+        sha256}, 'held_out_mm': figures of parent and child, or None. A version that cannot be read has 'fault' in their
+        place.
+
+    Raises:
+        ModelError: it is no store entry, or its file is damaged.
+    """
+    state = versions(entry)
+    out: list[dict[str, Any]] = []
+    learned: dict[str, list[Any]] = {}
+    for folder in sorted((p for p in entry.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)):
+        row: dict[str, Any] = {
+            'version': folder.name, 'state': 'left' if folder.name not in state['current'] else
+            'current' if folder.name == state['current'][-1] else 'earlier',
+            'events': [{k: e.get(k) for k in ('time', 'action')} for e in state['events']
+                       if isinstance(e, dict) and e.get('version') == folder.name]}
+        try:
+            card = read_card(folder)
+        except ModelError as error:
+            out.append(row | {'fault': str(error)})
+            continue
+        more = card.everything
+        trained_on = [d for d in more.get('trained_on') or [] if isinstance(d, dict)]
+        parent = more.get('parent') if isinstance(more.get('parent'), dict) else None
+        before = learned.get(str((parent or {}).get('sha256')), [])
+        metrics = more.get('metrics')
+        learned[card.sha256] = trained_on
+        out.append(row | {
+            'name': card.name, 'method': card.method, 'sha256': card.sha256, 'created': str(more.get('created', '')),
+            'parent': parent, 'recordings': [{k: d.get(k) for k in ('name', 'sha256')} for d in trained_on
+                                             if d not in before],
+            'held_out_mm': metrics.get('held_out_mm') if isinstance(metrics, dict) else None})
+    return out
 
 
 def _read_versions(entry: Path) -> dict[str, Any]:

@@ -203,6 +203,30 @@ def test_promote_and_rollback(tmp_path: Path, capsys):
     assert (status, out) == (2, '') and 'there is none to go back to' in err
 
 
+def test_history_shows_what_was_current_and_what_was_learned_from(tmp_path: Path, capsys):
+    one, two = (write_lifter(tmp_path / n, name=n, graph={'seed': i}) for i, n in enumerate(('one', 'two')))
+    card = yaml.safe_load((two / 'card.yaml').read_text())
+    older = yaml.safe_load((one / 'card.yaml').read_text())
+    card['parent'] = {'name': 'one', 'sha256': older['sha256']}
+    card['trained_on'] = [*older.get('trained_on', []), {'name': 'monday', 'sha256': '4' * 64, 'licence': 'CC0-1.0'}]
+    card['metrics'] = {'held_out_mm': {'before': {'n_mpjpe': 60.}, 'after': {'n_mpjpe': 52.}}}
+    (two / 'card.yaml').write_text(yaml.safe_dump(card))
+    store = tmp_path / 'store'
+    for folder in (one, two, one):
+        assert model(capsys, 'promote', folder, store, 'lifter')[0] == 0
+    assert model(capsys, 'rollback', store, 'lifter')[0] == 0
+    rows = json.loads(model(capsys, 'history', store, 'lifter', '--json')[1])
+    assert [(r['version'], r['state']) for r in rows] == [('0001', 'earlier'), ('0002', 'current'), ('0003', 'left')]
+    assert [e['action'] for e in rows[1]['events']] == ['promoted', 'rolled back to']
+    assert [r['name'] for r in rows[1]['recordings']] == ['monday'] and rows[1]['parent']['name'] == 'one'
+    text = model(capsys, 'history', store, 'lifter')[1]
+    assert '0002  current' in text and 'parent: one' in text and 'N-MPJPE: 60.0 -> 52.0 mm' in text
+    (store / 'lifter' / '0001' / 'card.yaml').write_text('nothing')
+    assert 'fault' in json.loads(model(capsys, 'history', store, 'lifter', '--json')[1])[0]
+    assert model(capsys, 'history', store, 'lifter')[0] == 0
+    assert model(capsys, 'history', tmp_path, 'store')[0] == 2
+
+
 @pytest.mark.parametrize('arguments', [(), ('shw',), ('show',), ('show', 'no such model'), ('verify', 'no such model')])
 def test_what_is_wrong_is_one_sentence(shipped: Path, capsys, arguments: tuple):
     status, _, err = model(capsys, *arguments)

@@ -75,7 +75,7 @@ def test_a_spoiled_parent_learns_from_a_bag_and_the_child_goes_into_the_store(ba
                   '--set', 'steps=1', '--set', 'lr=1e-9', '--device', 'cpu') == 1
     out, err = capsys.readouterr()
     assert 'refused: the parent stays' in out and 'refused: not better on held-out time' in err
-    assert [p.name for p in (tmp_path / 'again').iterdir()] == ['report.json']
+    assert sorted(p.name for p in (tmp_path / 'again').iterdir()) == ['report.html', 'report.json']
     assert json.loads((tmp_path / 'again' / 'report.json').read_text())['parent']['name'] == 'lifter'
 
 

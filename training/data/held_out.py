@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import TrainingError
-from .motion import MotionViews, Poses
+from .motion import Change, MotionViews, Poses
 from .recordings import Recorded, RecordedViews
 from .sources import DataSet, read_data
+from .wider_motion import Widening
 
 __all__ = ['open_data', 'split_data', 'split_in_time']
 
@@ -20,7 +21,7 @@ _HELD_OUT = .05
 
 
 def open_data(path: Path, val: Path | None, views: int | None = None, travel: bool = False,
-              seed: int = 1) -> tuple[DataSet, DataSet]:
+              seed: int = 1, widen: float = 0.) -> tuple[DataSet, DataSet]:
     """Training data and held-out data.
 
     Args:
@@ -29,6 +30,7 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
             the end of every recording.
         views, travel: of the virtual rigs.
         seed: of everything that is drawn.
+        widen: of the motion that is trained on, see `wider_motion.Widening.times`.
 
     Raises:
         TrainingError: missing, damaged or of no known kind, or virtual cameras asked for where there are real ones.
@@ -37,15 +39,18 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     held_out = None if val is None else read_data(val, split='held out')
     if (views is not None or travel) and not isinstance(given, Poses):
         raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
+    if widen and not isinstance(given, Poses):
+        raise TrainingError(f'{path}: what real cameras saw cannot be widened; leave out widen, or take a method that '
+                            'learns from poses (system)')
     if held_out is None:
         given, held_out = split_data(given)
 
-    def opened(source: Poses | list[Recorded], seed: int) -> DataSet:
+    def opened(source: Poses | list[Recorded], seed: int, widen: float = 0.) -> DataSet:
         if isinstance(source, Poses):
-            return MotionViews(source, views or 4, travel, seed=seed)
+            return MotionViews(source, views or 4, travel, seed=seed, change=Change(widening=Widening.times(widen)))
         return RecordedViews(source, seed)
     # other rigs than any epoch of the training has
-    return opened(given, seed), opened(held_out, seed + 1_000_000)
+    return opened(given, seed, widen), opened(held_out, seed + 1_000_000)
 
 
 def split_data(given: Poses | list[Recorded]) -> tuple[Poses, Poses] | tuple[list[Recorded], list[Recorded]]:

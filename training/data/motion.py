@@ -25,6 +25,7 @@ from selfpose_ros.synthetic.rigs import RigRange, draw_rigs, project
 from ..errors import TrainingError
 from .arrays import EpochArrays, Epochs
 from .noise import NoiseSource
+from .wider_motion import Widening, widened
 
 __all__ = ['Change', 'MotionViews', 'Poses', 'read_poses']
 
@@ -98,11 +99,13 @@ class Change:
         turn: about the vertical, by any angle.
         mirror: left and right of the whole clip are exchanged in half of the clips.
         scale: least and largest factor on the size of the body and its way.
+        widening: new poses made of those that are there; None = none.
     """
 
     turn: bool = False
     mirror: bool = False
     scale: tuple[float, float] = (1., 1.)
+    widening: Widening | None = None
 
 
 class MotionViews(Epochs):
@@ -194,6 +197,8 @@ class MotionViews(Epochs):
 
     def _changed(self, rng: np.random.Generator, X: Float, sigma: Float | None) -> tuple[Float, Float | None]:
         clips, c = len(self.start) - 1, self.change
+        if c.widening is not None:
+            X, sigma = widened(rng, X, sigma, self.start, self.fps, c.widening)
         if c.turn:
             angle = rng.uniform(0, 2 * np.pi, clips).astype(np.float32)[self.clip, None]
             x, y = X[..., 0].copy(), X[..., 1].copy()

@@ -9,7 +9,7 @@ non-overlapping blocks), its interval widened by Student's t for few blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from selfpose_ros.core.skeleton import JOINTS
+
 from .. import metrics
 from ..data.arrays import EpochArrays, Sampling
 from ..errors import TrainingError
 from ..metrics import EVAL16
 from ..networks import Lifter
 
-__all__ = ['FIGURES', 'Change', 'Comparison', 'compare']
+__all__ = ['FIGURES', 'Change', 'Comparison', 'Example', 'compare']
 
 Array = NDArray[np.float64]
 
@@ -68,19 +70,36 @@ class Change:
         return self.low > 0 or self.gain < -_NO_LOSS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One view of held-out time: the teacher's pose, the parent's and the child's, (16, 3) m in the axes of the camera
+    (x right, y down, z away), the latter two scaled to the first; joints are `EVAL16`.
+    """
+
+    teacher: Array
+    before: Array
+    after: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Parent and child.
 
     Attributes:
         changes: by `FIGURES`.
         poses, blocks, block_s: poses compared (views of an instant count each), in so many blocks of so many seconds.
+        joints: mean errors in mm of the first figure by joint, of parent and child.
+        by_block: (blocks, 2) mm, mean errors of the first figure of parent and child, in order of time.
+        examples: views at the quartiles of what changed, from the greatest gain on.
     """
 
     changes: Mapping[str, Change]
     poses: int
     blocks: int
     block_s: float
+    joints: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    by_block: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    examples: tuple[Example, ...] = ()
 
     @property
     def better(self) -> bool:
@@ -105,7 +124,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), 'changes': {k: asdict(c) for k, c in self.changes.items()}, 'better': self.better}
+        return {'changes': {k: asdict(c) for k, c in self.changes.items()}, 'poses': self.poses, 'blocks': self.blocks,
+                'block_s': self.block_s, 'joints': {k: list(v) for k, v in self.joints.items()}, 'better': self.better}
 
 
 def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, seed: int = 0) -> Comparison:
@@ -119,8 +139,8 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     Raises:
         TrainingError: too little that both see and that has labels.
     """
-    before, frame = _errors(parent, held_out)
-    after, _ = _errors(child, held_out)
+    old, new = _lifted(parent, held_out), _lifted(child, held_out)
+    before, after, frame = old.errors, new.errors, old.frame
     clip = held_out.clip[frame]
     span = sum(float(np.ptp(stamp[a:b])) for a, b in zip(held_out.start[:-1], held_out.start[1:], strict=True))
     block_s = float(np.clip(span / _BLOCKS, *_BLOCK_S))
@@ -137,7 +157,14 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     for k, name in enumerate(FIGURES):
         low, high = _interval(after[:, k] - before[:, k], block, draws)
         changes[name] = Change(float(before[:, k].mean()), float(after[:, k].mean()), low, high)
-    return Comparison(changes, len(frame), blocks, block_s)
+    joints = {JOINTS[j]: (float(o), float(n))
+              for j, o, n in zip(EVAL16, old.by_joint.mean(0), new.by_joint.mean(0), strict=True)}
+    count = np.bincount(block)
+    by_block = np.stack([np.bincount(block, e[:, 0]) / count for e in (before, after)], -1)
+    order = np.argsort(after[:, 0] - before[:, 0], kind='stable')
+    chosen = order[np.round(np.array([0, .25, .5, .75, 1]) * (len(order) - 1)).astype(int)]
+    examples = tuple(Example(old.wanted[i], old.pose[i], new.pose[i]) for i in chosen)
+    return Comparison(changes, len(frame), blocks, block_s, joints, by_block, examples)
 
 
 def _interval(difference: Array, block: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[float, float]:
@@ -151,12 +178,25 @@ def _interval(difference: Array, block: NDArray[np.int64], draws: NDArray[np.int
     return middle + wider * (float(low) - middle), middle + wider * (float(high) - middle)
 
 
+@dataclass(frozen=True, eq=False)
+class _Lifted:
+    """N poses that count: errors (N, 2) mm by `FIGURES`, by_joint (N, 16) mm, frame (N,), and the poses and what they
+    should be, (N, 16, 3) m, the former scaled to the latter.
+    """
+
+    errors: Array
+    by_joint: Array
+    frame: NDArray[np.int64]
+    pose: Array
+    wanted: Array
+
+
 @torch.no_grad()
-def _errors(network: Lifter, held_out: EpochArrays, size: int = 512) -> tuple[Array, NDArray[np.int64]]:
-    """(N, 2) mm for `FIGURES` of all poses that count, and the frame (N,) of each."""
+def _lifted(network: Lifter, held_out: EpochArrays, size: int = 512) -> _Lifted:
     joints = list(EVAL16)
-    errors: list[Array] = []
-    frames: list[NDArray[np.int64]] = []
+    found: list[tuple[Array, Array, NDArray[np.int64], Array, Array]] = [
+        (np.zeros((0, len(FIGURES))), np.zeros((0, 16)), np.zeros(0, np.int64), np.zeros((0, 16, 3)),
+         np.zeros((0, 16, 3)))]
     sampling = Sampling(truth=True, intrinsics=True, ordered=True, partial=True)
     past = network.frames if network.frames > 1 else 0
     done = 0
@@ -166,12 +206,11 @@ def _errors(network: Lifter, held_out: EpochArrays, size: int = 512) -> tuple[Ar
         sure = known.all(-1) & (torch.where(known, batch.X_sigma[:, joints], 0.).mean(-1) < _SURE_M)
         counts = (sure[:, None] & (batch.seen.sum(-1) >= _SEEN)).numpy()
         lifted = network.lift(batch).y_cam.numpy()[counts][:, joints].astype(float)
-        wanted = 1e3 * batch.truth().numpy()[counts][:, joints].astype(float)
+        wanted = batch.truth().numpy()[counts][:, joints].astype(float)
         if len(lifted):
-            each = metrics.joint_errors(metrics.scaled(lifted, wanted), wanted).mean(-1)
-            errors.append(np.stack([each, metrics.pa_errors(lifted, wanted).mean(-1)], -1))
-            frames.append(done + np.nonzero(counts)[0])
+            pose = metrics.scaled(lifted, wanted)
+            each = 1e3 * metrics.joint_errors(pose, wanted)
+            errors = np.stack([each.mean(-1), 1e3 * metrics.pa_errors(lifted, wanted).mean(-1)], -1)
+            found.append((errors, each, done + np.nonzero(counts)[0], pose, wanted))
         done += batch.samples
-    if not errors:
-        return np.zeros((0, len(FIGURES))), np.zeros(0, np.int64)
-    return np.concatenate(errors), np.concatenate(frames)
+    return _Lifted(*(np.concatenate(x) for x in zip(*found, strict=True)))

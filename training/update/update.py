@@ -40,13 +40,14 @@ from ..settings import current_names
 from ..trainer.display import Display
 from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
+from .page import page
 from .rehearsal import rehearsal
 from .split import LabelledDataSet, SplitRecording, split_recording
 
-__all__ = ['Given', 'REPORT', 'Report', 'Request', 'update']
+__all__ = ['Given', 'PAGE', 'REPORT', 'Report', 'Request', 'update']
 
-#: report, in the folder of the result
-REPORT = 'report.json'
+#: report, in the folder of the result: for programs, and to look at
+REPORT, PAGE = 'report.json', 'report.html'
 #: steps where neither steps nor epochs are given: as many as this many epochs have, within these limits
 _EPOCHS, _STEPS = 30, (400, 4000)
 
@@ -166,6 +167,9 @@ def update(request: Request, display: Display) -> Report:
         request.folder.mkdir(parents=True, exist_ok=True)
         with atomically(request.folder / REPORT) as part:
             part.write_text(json.dumps(report.to_dict(), indent=1) + '\n')
+        with atomically(request.folder / PAGE) as part:
+            part.write_text(page(f'Update of {parent.card.name}', report.to_dict(), comparison, outcome.history),
+                            encoding='utf-8')
     return report
 
 

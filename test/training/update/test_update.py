@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -127,13 +128,35 @@ def test_a_better_child_is_promoted_and_is_nearer_to_the_truth(parents: dict[str
         assert (figures['before'][k], figures['after'][k]) == (pytest.approx(c.before), pytest.approx(c.after))
     assert [d['licence'] for d in card['trained_on']] == ['CC0-1.0', 'CC-BY-4.0']
     assert card['trained_on'][1]['sha256'] == report.recordings[0]['sha256'] != '1' * 64
-    assert json.loads((tmp_path / 'out' / 'report.json').read_text())['decision'] == 'promoted'
+    told = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert told['decision'] == 'promoted'
+    _page_shows(report, (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8'))
     kept = versions(tmp_path / 'store' / 'mine')
     assert kept['current'] == ['0001'] and kept['events'][0]['sha256'] == sha256_of(tmp_path / 'out/model/model.onnx')
 
     # the truth, which nobody was shown
     old, new = (open_lifter(str(m)) for m in (parents['novice'], tmp_path / 'out' / 'model'))
     assert _true_error(new) < _true_error(old) - .5, 'mm'
+
+
+def _page_shows(report: Report, page: str) -> None:
+    """Every figure and joint stands on it, with five poses, and nothing is fetched from elsewhere."""
+    c = report.comparison
+    assert c is not None and len(c.joints) == 16
+    before, after = np.array(list(c.joints.values())).T
+    assert before.mean() == pytest.approx(c.changes['n_mpjpe'].before)
+    assert after.mean() == pytest.approx(c.changes['n_mpjpe'].after)
+    assert c.by_block.shape == (c.blocks, 2) and (c.by_block[:, 1] < c.by_block[:, 0]).mean() > .7
+    gains = [np.linalg.norm(e.after - e.teacher, axis=-1).mean() - np.linalg.norm(e.before - e.teacher, axis=-1).mean()
+             for e in c.examples]
+    assert gains == sorted(gains) and gains[0] < gains[-1] and len(gains) == 5
+    root = ElementTree.fromstring(page.replace('<!DOCTYPE html>', '').replace('<meta charset="utf-8">', ''))
+    text = ' '.join(root.itertext())
+    assert report.reason in text and all(name in text for name in c.joints)
+    assert f'{c.changes["pa_mpjpe"].after:.1f}' in text
+    lines = list(root.iter('{http://www.w3.org/2000/svg}line'))
+    assert len(lines) == 5 * 2 * 3 * 15                               # examples, sides, poses, bones
+    assert 'src=' not in page and 'href=' not in page and '<script' not in page
 
 
 def _true_error(lifter: object) -> float:
@@ -151,7 +174,8 @@ def test_a_very_good_parent_stays(parents: dict[str, Path], tmp_path: Path, once
     report = learn(Request([given(tmp_path)], parents['expert'], tmp_path / 'out', tmp_path / 'store', 'mine'))
     assert report.decision == 'refused' and report.model is None
     assert report.reason.startswith(('worse on held-out time', 'not better on held-out time'))
-    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['report.json'] and not (tmp_path / 'store').exists()
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['report.html', 'report.json']
+    assert not (tmp_path / 'store').exists()
     told = json.loads((tmp_path / 'out' / 'report.json').read_text())
     assert told['decision'] == 'refused' and told['comparison']['changes']['pa_mpjpe']['before'] < 60
 
