@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   selfpose update bag/ --parent out/model -o out/better
   selfpose update monday/ tuesday/ --parent ~/models/lifter --store ~/models --name lifter
   selfpose update archives/ --parent out/model -o out/better --epochs 50 --json
+  torchrun --nproc-per-node 2 -m selfpose_ros update bag/ --parent out/model -o out/better
 
 In DIR: report.html to look at, report.json, and model/ if the new network is better. The parent stays as it is;
 `selfpose model rollback` goes back to it in a store, where `selfpose model history` shows what was when.
@@ -69,12 +70,14 @@ def run(args: argparse.Namespace) -> int:
         if importlib.util.find_spec(name) is None:
             raise IoError(f"update: the Python package {name} is not installed; pip install 'selfpose_ros[training]'")
     from selfpose_training.trainer.display import Display
-    from selfpose_training.update.update import Request, update
+    from selfpose_training.update.update import LEFT, Request, update
     given = _given(args)
     request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
                       args.max_minutes, args.device, args.licence)
     with Display(quiet=args.quiet, prefix='update') as display:
         report = update(request, display)
+    if report.decision == LEFT:
+        return 0
     for note in report.notes:
         sys.stderr.write(f'selfpose update: note: {" ".join(note.split())}\n')
     if report.decision == 'stopped':

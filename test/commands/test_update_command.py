@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,24 @@ def test_a_spoiled_parent_learns_from_a_bag_and_the_child_goes_into_the_store(ba
     assert 'refused: the parent stays' in out and 'refused: not better on held-out time' in err
     assert sorted(p.name for p in (tmp_path / 'again').iterdir()) == ['report.html', 'report.json']
     assert json.loads((tmp_path / 'again' / 'report.json').read_text())['parent']['name'] == 'lifter'
+
+
+def test_two_processes_learn_one_child_and_the_first_of_them_writes_it(bag, spoiled, tmp_path):
+    import torch
+    if not torch.distributed.is_available():
+        pytest.skip('this PyTorch has no torch.distributed')
+    done = subprocess.run([
+        sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=2', '--rdzv-backend=c10d',
+        '--rdzv-endpoint=127.0.0.1:0', '--local-addr=127.0.0.1', '-m', 'selfpose_ros', 'update', str(bag), '--parent',
+        str(spoiled), '--store', str(tmp_path / 'store'), '--name', 'lifter', '-o', str(tmp_path / 'out'), '--threads',
+        '1', '--set', 'steps=150', '--set', 'lr=0.001', '--device', 'cpu', '--json', '--quiet'],
+        capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)                                        # one process says something
+    assert report['decision'] == 'promoted' and report['steps'] == 150
+    assert [p.name for p in (tmp_path / 'store' / 'lifter').iterdir() if p.name.isdigit()] == ['0001']
+    card = yaml.safe_load((tmp_path / 'out' / 'model' / 'card.yaml').read_text())
+    assert card['parent']['name'] == report['parent']['name']
 
 
 def _parent_of_another_order(folder: Path) -> Path:

@@ -38,14 +38,17 @@ from ..pseudo_labels.measured_noise import MeasuredNoise
 from ..run import MODEL
 from ..settings import current_names
 from ..trainer.display import Display
+from ..trainer.distributed import is_first
 from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
 from .page import page
 from .rehearsal import rehearsal
 from .split import LabelledDataSet, SplitRecording, split_recording
 
-__all__ = ['Given', 'PAGE', 'REPORT', 'Report', 'Request', 'update']
+__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'Report', 'Request', 'update']
 
+#: decision of a process that is not the first of those that `torchrun` started
+LEFT = 'left to the first process'
 #: report, in the folder of the result: for programs, and to look at
 REPORT, PAGE = 'report.json', 'report.html'
 #: steps where neither steps nor epochs are given: as many as this many epochs have, within these limits
@@ -94,7 +97,8 @@ class Report:
     """What came of it.
 
     Attributes:
-        decision: 'promoted', 'refused' or 'stopped' (by hand; nothing is written).
+        decision: 'promoted', 'refused', 'stopped' (by hand; nothing is written) or 'left to the first process' (of
+            those that `torchrun` started: it compares and writes).
         reason: one sentence with the figures.
         comparison: None where it did not come to that.
         model: where the child lies; None unless promoted.  version: in the store, or ''.
@@ -151,6 +155,8 @@ def update(request: Request, display: Display) -> Report:
             'drift': _drift(method, outcome.network, data.parts, settings)}
         if outcome.reason == 'stopped':
             return Report('stopped', f'stopped after {outcome.step} of {outcome.total} steps', None, None, '', **about)
+        if not is_first():
+            return Report(LEFT, 'the first process compares and writes', None, None, '', **about)
         comparison = _compared(network, outcome.network, recordings, settings.seed)
         if outcome.collapsed or not comparison.better:
             reason = f'the training collapsed: {"; ".join(outcome.collapsed)}' if outcome.collapsed else ''
