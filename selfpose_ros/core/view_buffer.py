@@ -46,7 +46,6 @@ class CameraStream:
 
     Attributes:
         rate_hz: from the median time between its views; 0 until two came, and when gone.
-        newest_stamp: of its newest accepted view, s; NaN when it has none.
         views: given out or waiting in an instant.
         late: came after their instant had been given out, and were dropped.
         dropped: out of order, twice the same stamp, or by a clock that does not agree with the others'.
@@ -55,7 +54,6 @@ class CameraStream:
     """
 
     rate_hz: float
-    newest_stamp: float
     views: int
     late: int
     dropped: int
@@ -141,8 +139,7 @@ class ViewBuffer:
         for name, c in sorted(self._clock.cameras.items()):
             gone = not self._clock.alive(name) and not c.note
             rate = 0. if gone or c.period is None else 1. / c.period
-            newest = float('nan') if c.newest is None else c.newest
-            out[name] = CameraStream(rate, newest, c.views, c.late, c.dropped, gone, c.note or _delay(c))
+            out[name] = CameraStream(rate, c.views, c.late, c.dropped, gone, c.note or _delay(c))
         return out
 
     def _begin_anew(self, admission: Admission) -> list[MultiView]:

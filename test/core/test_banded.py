@@ -1,0 +1,70 @@
+# Copyright 2026 The selfpose_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Banded normal equations of a state that is smooth in time, against dense ones."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from selfpose_ros.core.banded import Bands, inverse_diagonal, second_difference
+
+Array = NDArray[np.float64]
+
+
+def dense(ab: Array) -> Array:
+    """The symmetric matrix of lower banded storage."""
+    n = ab.shape[1]
+    out = np.zeros((n, n))
+    for o in range(ab.shape[0]):
+        i = np.arange(n - o)
+        out[i + o, i] = out[i, i + o] = ab[o, :n - o]
+    return out
+
+
+def system(n: int, size: int) -> tuple[Array, Array, Array, list[Array]]:
+    """Blocks (n, size, size), weights (n - 2, size), the same dense, and coefficients on a grid of uneven steps."""
+    rng = np.random.default_rng(n)
+    J = rng.normal(size=(n, size + 2, size))
+    H, q = J.swapaxes(1, 2) @ J, rng.uniform(.5, 2., (n - 2, size))
+    coef = second_difference(np.cumsum(rng.uniform(.5, 1.5, n)))
+    full = np.zeros((n, size, n, size))
+    full[np.arange(n), :, np.arange(n)] = H
+    for i in range(n - 2):
+        row = np.zeros(n)
+        row[i:i + 3] = [c[i] for c in coef]
+        for k in range(size):
+            full[:, k, :, k] += q[i, k] * np.outer(row, row)
+    return H, q, full.reshape(n * size, -1), coef
+
+
+@pytest.mark.parametrize('size', [1, 2, 5])
+@pytest.mark.parametrize('n', [3, 4, 7])
+def test_blocks_and_second_differences_are_those_of_the_dense_system(n: int, size: int) -> None:
+    H, q, full, coef = system(n, size)
+    bands = Bands(n, size)
+    bands.add_diagonal_blocks(H)
+    bands.add_diagonal_blocks(0 * H)
+    bands.add_stencil(coef, q)
+    assert bands.ab.shape == (2 * size + 1, n * size) and bands.view.shape == (2 * size + 1, n, size)
+    assert np.allclose(dense(bands.ab), full, atol=1e-12)
+
+
+@pytest.mark.parametrize('size', [1, 2, 5])
+@pytest.mark.parametrize('n', [3, 4, 7])
+def test_the_diagonal_of_the_inverse_is_that_of_the_dense_inverse(n: int, size: int) -> None:
+    """Odd and even numbers of instants (they are taken in pairs)."""
+    H, q, full, coef = system(n, size)
+    bands = Bands(n, size)
+    bands.add_diagonal_blocks(H)
+    bands.add_stencil(coef, q)
+    given = bands.ab.copy()
+    assert np.allclose(inverse_diagonal(bands.ab, n, size), np.diag(np.linalg.inv(full)), rtol=1e-9)
+    assert np.array_equal(bands.ab, given)
+
+
+def test_second_differences_of_a_parabola_are_its_curvature() -> None:
+    t = np.cumsum(np.random.default_rng(1).uniform(.01, .1, 12))
+    before, at, after = second_difference(t)
+    x = 3. + 2. * t - 4.905 * t ** 2
+    assert np.allclose(before * x[:-2] + at * x[1:-1] + after * x[2:], -9.81)
