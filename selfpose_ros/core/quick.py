@@ -17,10 +17,11 @@ Array = NDArray[np.float64]
 
 
 def median(x: Array) -> Array:
-    """Median over the first axis, which is not empty; a tenth of the time of `numpy.median` for 17 joints."""
+    """Median over the first axis, which is not empty, as `numpy.median`: in a tenth of its time for 17 joints."""
     n = len(x)
-    s = np.sort(x, axis=0)
-    return np.asarray(s[n // 2] if n % 2 else .5 * (s[n // 2 - 1] + s[n // 2]))
+    s = np.sort(x, axis=0)                                  # NaN comes last
+    middle = s[n // 2] if n % 2 else .5 * (s[n // 2 - 1] + s[n // 2])
+    return np.where(np.isnan(s[-1]), np.nan, middle)
 
 
 def masked_median(x: Array, use: NDArray[np.bool_]) -> Array:

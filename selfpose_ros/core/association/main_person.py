@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..observation import MultiView, View2D
+from ..quick import median
 from .tracker import CameraTracker, Track
 
 __all__ = ['Candidate', 'MainPerson']
@@ -142,9 +143,9 @@ class MainPerson:
         seen_s = len(p.bins) * _BIN_S
         sure = float(np.mean([c for _, _, c, _ in p.bins]))
         points = np.stack([k for _, k, _, _ in p.bins])
-        off = np.abs(points - np.median(points, axis=0)).sum(-1)
+        off = np.abs(points - median(points)).sum(-1)
         off = off[np.isfinite(off)]
-        motion = float(np.median(off) / p.track.size) if len(off) else 0.
+        motion = float(median(off) / p.track.size) if len(off) else 0.
         large = p.track.size / p.image_height
         # a chair that passes for a person stands still to less than one hundredth of its size
         score = seen_s * sure * large * (.2 + min(motion / .05, 1.))

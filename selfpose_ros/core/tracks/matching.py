@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..errors import ObservationError
 from ..observation import View2D
-from ..quick import masked_median
+from ..quick import masked_median, padded
 from .distance import MIN_JOINTS, person_size, pose_distance
 
 __all__ = ['assign', 'assign_each', 'group_views']
@@ -212,15 +212,14 @@ def _extend(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: N
 def _join(clusters: list[list[int]], body: Array, views: NDArray[np.int64], kp: Array, conf: Array, P: Array,
           view: NDArray[np.int64]) -> None:
     """Add to each cluster the detection of each of the views that its body (17, 3) m accounts for."""
-    for v in views:
-        here = np.flatnonzero(view == v)
-        seen = np.concatenate([body, np.ones(body.shape[:2] + (1,))], -1) @ P[v].T
-        px = seen[..., :2] / np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
-        size = person_size(px, np.isfinite(px).all(-1).astype(float))
-        far, _ = pose_distance(px, size, kp[here], conf[here])
-        for k, d in enumerate(assign(far, _REFINE_GATE)):
-            if d >= 0:
-                clusters[k].append(int(here[d]))
+    here = [np.flatnonzero(view == v) for v in views]
+    seen = np.concatenate([body, np.ones(body.shape[:2] + (1,))], -1) @ P[views, None].swapaxes(-1, -2)
+    px = seen[..., :2] / np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
+    size = person_size(px, np.isfinite(px).all(-1).astype(float))
+    far, _ = pose_distance(px, size, padded([kp[h] for h in here]), padded([conf[h] for h in here]))
+    for h, chosen in zip(here, assign_each(far, _REFINE_GATE), strict=True):
+        for k in np.flatnonzero(chosen >= 0):
+            clusters[k].append(int(h[chosen[k]]))
 
 
 def _bodies(clusters: list[list[int]], kp: Array, conf: Array, P: Array, view: NDArray[np.int64]) -> Array:

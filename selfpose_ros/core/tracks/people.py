@@ -289,6 +289,7 @@ class People:
         if single:
             taken = {(c, v.index) for p in self.everybody for c, v in p.row.items()}
         alone = is_alone(self.everybody, views)
+        new: list[tuple[Person, Row]] = []
         for found, row in newcomers(fusion, views, detections, taken, single):
             lost = self._astray(found, row, now, alone)
             if lost is not None:
@@ -301,8 +302,10 @@ class People:
                 continue
             self._tentative -= 1
             found.identity = self._tentative
-            fusion.step(found, now, row)
-            self.everybody.append(found)
+            new.append((found, row))
+        if new:
+            fusion.steps([p for p, _ in new], now, [row for _, row in new])
+        self.everybody += [p for p, _ in new]
 
     def _astray(self, found: Person, row: Row, now: float, alone: bool) -> Person | None:
         """Who of those that hardly a camera shows any more, where he was expected, is found for certain."""
