@@ -31,6 +31,7 @@ class _Limits:
         mean_s: over so long it is averaged where it stands: feet roll, and a first idea of it may be wrong, s.
         sure: what these limits are for: ankles as sure as this, m.
         low: height of a standing foot's ankle above the lowest of late, m.
+        creeps: causally, where it stands is corrected no faster than this, m/s.
     """
 
     slow: float
@@ -39,17 +40,18 @@ class _Limits:
     mean_s: float
     sure: float
     low: float = .08
+    creeps: float = .03
 
     def by(self, sigma: float) -> _Limits:
         """The same for ankles with this standard deviation per axis, m: noise moves them, too."""
         k = float(np.clip(sigma / self.sure, 1., _MOST)) if np.isfinite(sigma) else 1.
         return _Limits(k * self.slow, k * self.leaves, k * self.slipped, k * self.mean_s, self.sure,
-                       self.low + _HIGHER * (k - 1))
+                       self.low + _HIGHER * (k - 1), self.creeps)
 
 
 # As little as cuts the slide of standing feet to a fifth where ankles are as sure as that (walk, exercise, ball, dance:
 # synthetic gait and motion capture of the validation split); what it costs: docs/accuracy.md.
-_OFFLINE, _CAUSAL = _Limits(.2, .5, .03, .3, .007), _Limits(.35, .7, .035, .6, .010)
+_OFFLINE, _CAUSAL = _Limits(.2, .5, .03, .3, .007), _Limits(.35, .7, .035, .6, .010, .1)
 #: how much less sure ankles may be; how much higher they stand while they are twice as unsure, m
 _MOST, _HIGHER = 2.5, .05
 #: how long 'of late' is, s
@@ -226,7 +228,9 @@ class FeetHeld:
             if place is None or self._share[n] < 1:
                 place, self._count[n] = ankle, 0
             self._count[n] += 1
-            place = place + (ankle - place) * max(1 / self._count[n], 1 - float(np.exp(-step / limits.mean_s)))
+            share = max(1 / self._count[n], 1 - float(np.exp(-step / limits.mean_s)))
+            off = share * (ankle - place)
+            place = place + off * min(1., limits.creeps * step / max(float(np.linalg.norm(off)), 1e-9))
             self._place[n], self._share[n] = place, 1.
         else:
             self._share[n] = max(self._share[n] - step / _EASE_S, 0.)

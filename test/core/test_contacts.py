@@ -71,8 +71,8 @@ def test_off_line_the_slide_is_a_fifth_and_joints_stay() -> None:
 def test_causally_too_and_of_the_future_nothing_is_used() -> None:
     truth, estimate = scene()
     held = joints(everybody_held(people(estimate), False))
-    assert slide(held, truth) < slide(estimate, truth) / 3
-    assert np.linalg.norm(held - truth, axis=-1).mean() < 1.03 * np.linalg.norm(estimate - truth, axis=-1).mean()
+    assert slide(held, truth) < slide(estimate, truth) / 3.7, 'measured a ratio of 4.1'
+    assert np.linalg.norm(held - truth, axis=-1).mean() < 1.045 * np.linalg.norm(estimate - truth, axis=-1).mean()
     np.testing.assert_array_equal(joints(everybody_held(people(estimate)[:120], False)), held[:120])
 
 

@@ -138,14 +138,15 @@ KINDS: dict[str, type[KeypointsSoak] | type[ImageSoak]] = {'fusion_node': Keypoi
 
 
 def soak(seconds: float, seed: int = 1, every_s: float = 6., patience_s: float = 2.,
-         log: Callable[[str], None] | None = None, anew_s: float = 60., node: str = 'fusion_node') -> Report:
+         log: Callable[[str], None] | None = None, anew_s: float = 60., node: str = 'fusion_node',
+         reload_s: float = 60.) -> Report:
     """Run it and report."""
     kind = KINDS[node]
     world = World()
     process = Process('-X', 'faulthandler', '-c', kind.program, '--ros-args',
                       *(w for k, v in (PARAMETERS | kind.parameters).items() for w in ('-p', f'{k}:={v}')))
     try:
-        run = kind(world, process, seconds, seed, every_s, patience_s, anew_s)
+        run = kind(world, process, seconds, seed, every_s, patience_s, anew_s, reload_s)
         world.until(lambda: any(node in name for name in world.status), 'the node')
         report = run.run()
         if log is not None:
@@ -163,11 +164,12 @@ if __name__ == '__main__':
     parser.add_argument('--minutes', type=float, default=20.)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--anew', type=float, default=60., help='seconds between two times that it is configured anew')
+    parser.add_argument('--reload', type=float, default=60., help='seconds between two loadings of the model')
     parser.add_argument('--log', type=Path, help="file for the node's own log")
     args = parser.parse_args()
     print(f'domain {DOMAIN}', flush=True)
     done = soak(60 * args.minutes, args.seed, log=None if args.log is None else args.log.write_text,
-                anew_s=args.anew, node=args.node)
+                anew_s=args.anew, node=args.node, reload_s=args.reload)
     print('\n'.join(done.lines()))
-    raise SystemExit(bool(done.exceptions or done.unseen or done.ended or done.hung or done.late
+    raise SystemExit(bool(done.exceptions or done.unseen or done.ended or done.hung or done.late or done.refused
                           or done.growth_mb > 20.))

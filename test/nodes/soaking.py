@@ -18,6 +18,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from ros_world import Process, World
+from std_srvs.srv import Trigger
 
 __all__ = ['PARAMETERS', 'RATE_HZ', 'Report', 'Soak']
 
@@ -37,6 +38,7 @@ class Report:
         seen_s: for each fault that was seen, after how long.
         oldest_s: age of the oldest message of people at its publication.
         growth_mb: of the node's memory, from the end of the warm-up to the end.
+        reloads: how often the model was loaded anew while the node worked.  refused: answers of those that were not.
     """
 
     faults: int = 0
@@ -50,6 +52,8 @@ class Report:
     exceptions: list[str] = field(default_factory=list)
     ended: bool = False
     hung: bool = False
+    reloads: int = 0
+    refused: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -62,6 +66,8 @@ class Report:
                'from the end of the warm-up to the end')
         yield f'exceptions in the log: {len(self.exceptions)}; node ended by itself: {self.ended}, hung: {self.hung}'
         yield from (f'  {e}' for e in self.exceptions[:5])
+        yield f'model loaded anew {self.reloads} times, refused or without an answer: {len(self.refused)}'
+        yield from (f'  {r}' for r in self.refused[:5])
 
 
 class Camera(Protocol):
@@ -79,21 +85,24 @@ class Soak:
 
     Args:
         node: name of the node under test.  heard: topics of people whose ages are watched.
-        every_s, anew_s: from fault to fault, and from one configuring anew to the next.
+        every_s, anew_s, reload_s: from fault to fault, from one configuring anew, and one loading of the model, to the
+            next.
         patience_s: a fault has to be in the diagnostics by then.
     """
 
     cameras: Sequence[Any]
 
     def __init__(self, world: World, process: Process, node: str, seconds: float, seed: int, every_s: float,
-                 patience_s: float, anew_s: float) -> None:
+                 patience_s: float, anew_s: float, reload_s: float) -> None:
         self.world, self.process, self.report = world, process, Report()
         self.seconds, self.random, self.every_s, self.patience_s = seconds, random.Random(seed), every_s, patience_s
         self.change = world.node.create_client(ChangeState, f'/{node}/change_state')
         self.set = world.node.create_client(SetParameters, f'/{node}/set_parameters')
         self.watch: list[tuple[str, float, Callable[[], bool]]] = []
         self.later: list[tuple[float, Callable[[], Any]]] = []
-        self.anew_s, self.reported = anew_s, time.monotonic()
+        self.anew_s, self.reload_s, self.reported = anew_s, reload_s, time.monotonic()
+        self.reload = world.node.create_client(Trigger, f'/{node}/reload_model')
+        self.answers: list[Any] = []
         world.listen('/diagnostics', DiagnosticArray, self._reports)
 
     @property
@@ -155,6 +164,7 @@ class Soak:
         queue: list[Any] = []
         begin, number, memory = time.monotonic(), 0, []
         next_fault, next_look, next_anew = begin + min(6., 3 * self.every_s), begin + 5., begin + self.anew_s
+        next_reload = begin + .5 * self.reload_s            # not while it is configured anew
         while (now := time.monotonic()) < begin + self.seconds or self.watch:
             if self.process.process.poll() is not None:
                 self.report.ended = True
@@ -182,6 +192,9 @@ class Soak:
                 next_anew = now + self.anew_s
                 self.configure_anew()
                 next_fault = now + 6.
+            if now > next_reload:
+                next_reload += self.reload_s
+                self.answers.append(self.reload.call_async(Trigger.Request()))
             if next_fault < now < min(begin + self.seconds, next_anew - 3.):
                 next_fault = now + self.every_s
                 # each kind once before any comes again
@@ -195,6 +208,9 @@ class Soak:
 
     def _closed(self, memory: list[tuple[float, float]]) -> Report:
         r = self.report
+        r.reloads = len(self.answers)
+        r.refused = ['no answer' if not a.done() else a.result().message for a in self.answers
+                     if not a.done() or not a.result().success]
         r.memory_mb = [m for _, m in memory]
         warm = [m for t, m in memory if t > .25 * self.seconds]
         if len(warm) >= 10:

@@ -22,7 +22,8 @@ def test_half_a_minute_of_faults() -> None:
 def test_images_among_faults() -> None:
     """Eight seconds of what befalls cameras, and time for each to do its harm."""
     log: list[str] = []
-    report = soak(8., seed=2, every_s=1., log=log.append, node='pose2d_node')
+    report = soak(8., seed=2, every_s=1., log=log.append, node='pose2d_node', reload_s=3.)
     said = '\n'.join([*report.lines(), *log])
     assert not report.exceptions and not report.ended and not report.hung, said
     assert report.faults >= 3 and report.messages > 20, said
+    assert report.reloads >= 2 and not report.refused, said
