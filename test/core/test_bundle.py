@@ -99,6 +99,46 @@ def test_gradient_of_the_normal_equations_is_that_of_the_cost(lens: bool, kind: 
         assert abs((up - down) / (2 * h) - expected) < 1e-6 * size
 
 
+def of_two() -> tuple[BundleProblem, BundleState]:
+    """As `exact`, but at every other instant it is somebody else, a tenth larger."""
+    _, p, s = exact(3, 6)
+    person, X = np.arange(6) % 2, s.X.copy()
+    X[1::2] = X[1::2, :1] + 1.1 * (X[1::2] - X[1::2, :1])
+    p = replace(p, kp=s.cameras.project(X), person=person)
+    return p, BundleState(s.cameras, X, np.stack([s.bones, 1.1 * s.bones]))
+
+
+def test_gradient_with_two_people_is_that_of_the_cost() -> None:
+    """Each has bones of his own; a pose of one of them tells nothing of the other's."""
+    p, s = of_two()
+    rng = np.random.default_rng(4)
+    s = replace(s, X=s.X + .05 * rng.normal(size=s.X.shape), bones=s.bones * np.exp(.05 * rng.normal(size=(2, 16))))
+    prior = bundle.bone_prior(p)
+    _, _, _, gx, gc = bundle.normal_equations(s, p, 3., 'gm', prior)
+    assert gc.size == 3 * 9 + 2 * 16
+    h = 1e-6
+    for _ in range(6):
+        dc, dx, db = rng.normal(size=27) * .3, rng.normal(size=gx.size), rng.normal(size=(2, 16)) * .3
+        costs = []
+        for sign in (1, -1):
+            there = moved(replace(s, bones=s.bones[0]), sign * h * np.r_[dc, np.zeros(16)], sign * h * dx)
+            there = replace(there, bones=s.bones * np.exp(sign * h * db))
+            costs.append(bundle._cost(there, p, 3., 'gm', prior))
+        expected = float(gc @ np.r_[dc, db.ravel()] + gx.ravel() @ dx)
+        size = float(np.abs(gc * np.r_[dc, db.ravel()]).sum() + np.abs(gx.ravel() * dx).sum())
+        assert abs((costs[0] - costs[1]) / (2 * h) - expected) < 1e-6 * size
+
+
+def test_two_people_are_found_with_a_body_each() -> None:
+    p, s = of_two()
+    rng = np.random.default_rng(5)
+    start = replace(s, X=s.X + .03 * rng.normal(size=s.X.shape), bones=s.bones * np.exp(.03 * rng.normal(size=(2, 16))))
+    r = adjust(start, replace(p, hold_cameras=True, bone_mean=s.bones[0] * np.sqrt(1.1)), steps=30, tolerance=1e-9)
+    size = np.exp(np.log(r.state.bones[1] / r.state.bones[0]).mean())
+    assert size == pytest.approx(1.1, abs=.01)             # the prior of bones pulls a little
+    assert np.abs(r.state.cameras.project(r.state.X) - p.kp).max() < .5
+
+
 def test_second_derivative_is_exact_where_residuals_vanish() -> None:
     """At the noise-free solution Gauss-Newton's matrix is the true one, along random directions to 1e-4."""
     _, p, s = exact()
