@@ -3,7 +3,7 @@
 """What rerun shows of a result: entities `world/...`, `2d/<camera>` and `plots/...` over the time line `time`."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from ..core.rig import Rig
 from ..core.skeleton import BONES
 from ..io.recording import Recording
 
-__all__ = ['LEVEL_COLOURS', 'live_blueprint', 'log_cameras', 'log_person', 'log_plots', 'log_scene', 'sigma_colours']
+__all__ = ['LEVEL_COLOURS', 'live_blueprint', 'log_cameras', 'log_images', 'log_person', 'log_plots', 'log_scene',
+           'sigma_colours']
 
 Array = NDArray[np.float64]
 
@@ -68,6 +69,16 @@ def log_scene(rerun: Any, result: Skeletons, recording: Recording | None, name: 
         rerun.set_time('time', duration=frame.stamp - start)
         for view in frame.views:
             _joints2d(rerun, view, rig)
+
+
+def log_images(rerun: Any, result: Skeletons, images: Mapping[str, Sequence[tuple[float, bytes]]]) -> None:
+    """Images of each camera, (stamp s, JPEG), behind the 2D that was seen in them."""
+    rig = result.rig if isinstance(result.rig, Rig) else None
+    start = float(result.stamp[0]) if len(result.stamp) else 0.
+    for camera, kept in images.items():
+        for stamp, packed in kept:
+            rerun.set_time('time', duration=stamp - start)
+            rerun.log(_image(camera, rig), rerun.EncodedImage(contents=packed, media_type='image/jpeg'))
 
 
 def sigma_colours(sigma: Array) -> NDArray[np.uint8]:

@@ -15,12 +15,15 @@ from .backend_option import add_backend, chosen_backend
 
 if TYPE_CHECKING:
     from ..core.result import Skeletons
+    from ..io.detect import NetworkMaker
     from ..io.recording import Recording
+    from .kept_images import KeptImages
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
 DESCRIPTION = """A recording (reconstructed first) or a result in rerun: skeletons in 3D, coloured by level, joints as
-large as they are uncertain; cameras with the 2D that they saw; time lines of level, sigma, people, reprojection error.
+large as they are uncertain; cameras with the 2D that they saw, and their images (five a second) where the source has
+images; time lines of level, sigma, people, reprojection error.
 With --live what the nodes publish now: people, cameras and their pictures (overlays), latency, diagnostics.
 Needs: pip install 'selfpose_ros[view]'."""
 EXAMPLES = """examples:
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--live', action='store_true', help='what the nodes publish now, in place of a SOURCE')
     parser.add_argument('--fusion', default='fusion_node', metavar='NODE', help='of --live: name of the fusion node')
     parser.add_argument('--no-images', action='store_true',
-                        help='of --live: no pictures, which the nodes then need not draw')
+                        help='no images of the cameras (with --live the nodes then need not draw them)')
     parser.add_argument('--seconds', type=float, default=0., metavar='S',
                         help='of --live: end after so long; 0 = never')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file instead of a window')
@@ -71,11 +74,14 @@ def run(args: argparse.Namespace) -> int:
     if args.live:
         _open(rerun, args)
         return _live(rerun, args)
-    from .rerun_scene import log_scene
-    result, recording = _scene(args)
+    from .kept_images import KeptImages
+    from .rerun_scene import log_images, log_scene
+    images = KeptImages()
+    result, recording = _scene(args, images)
     name = args.source[0].stem or 'selfpose'
     _open(rerun, args)
     log_scene(rerun, result, recording, name)
+    log_images(rerun, result, images.of)
     if args.output is not None:
         rerun.disconnect()
         sys.stdout.write(f'{args.output}: {len(result.stamp)} instants; look at it with: rerun {args.output}\n')
@@ -146,18 +152,18 @@ def _rerun() -> Any:
     return rerun
 
 
-def _scene(args: argparse.Namespace) -> tuple[Skeletons, Recording | None]:
-    """What is to be seen."""
+def _scene(args: argparse.Namespace, images: KeptImages) -> tuple[Skeletons, Recording | None]:
+    """What is to be seen; images of it are added."""
     from ..io.skeletons import read_skeletons
     if len(args.source) == 1 and _is_result(args.source[0]):
-        return read_skeletons(args.source[0]), _read(args, args.recording) if args.recording else None
+        return read_skeletons(args.source[0]), _read(args, args.recording, images) if args.recording else None
     if args.recording:
         raise IoError(f'--recording: {args.source[0]} is a recording itself, not a result; leave it out')
     from ..core.estimator import EstimatorConfig
     from ..inference.lifter_choice import LifterChoice
     from .progress import ProgressDisplay
     from .reconstruction import reconstruct
-    recording = _read(args, args.source)
+    recording = _read(args, args.source, images)
     with ProgressDisplay(quiet=args.quiet) as progress:
         return reconstruct(recording, EstimatorConfig(rig_solver='inline'), offline=args.offline, progress=progress,
                            lifter=LifterChoice(args.lifter, chosen_backend(args)).open()), recording
@@ -173,7 +179,7 @@ def _is_result(path: Path) -> bool:
         return False
 
 
-def _read(args: argparse.Namespace, paths: list[Path]) -> Recording:
+def _read(args: argparse.Namespace, paths: list[Path], images: KeptImages) -> Recording:
     from ..inference.pose2d import make_pose2d
     from ..inference.views import view_network
     from ..io.checked import checked
@@ -182,6 +188,8 @@ def _read(args: argparse.Namespace, paths: list[Path]) -> Recording:
     sources = find_sources(paths)
     if len(sources) > 1:
         raise IoError(f'{paths[0]}: holds {len(sources)} recordings; name one of them')
-    network = partial(make_pose2d, args.model, chosen_backend(args))
+    network: NetworkMaker = partial(view_network, partial(make_pose2d, args.model, chosen_backend(args)))
+    if not args.no_images:
+        network = images.making(network)
     with ProgressDisplay(quiet=args.quiet) as progress:
-        return checked(read_source(sources[0], ReadOptions(partial(view_network, network)), progress))
+        return checked(read_source(sources[0], ReadOptions(network), progress))

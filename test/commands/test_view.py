@@ -9,12 +9,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from selfpose_ros import cli
 from selfpose_ros.commands.rerun_scene import LEVEL_COLOURS, sigma_colours
+from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.result import Skeletons
+from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.archive import write_keypoints
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.skeletons import write_skeletons
@@ -111,6 +114,53 @@ def test_a_result_with_what_the_cameras_saw(files: tuple[Path, Path], monkeypatc
 def test_colours_go_from_certain_to_unknown() -> None:
     certain, unsure, unknown = sigma_colours(np.array([0., .1, np.nan])).astype(int)
     assert certain[1] > certain[0] and unsure[0] > unsure[1] and unknown.tolist() == unsure.tolist()
+
+
+class Seen:
+    """A 2D network of one person, wherever it looks."""
+
+    joint_names = JOINTS
+
+    def __init__(self, *_: Any) -> None:
+        self.seen = 0
+
+    def view(self, camera: str, stamp: float, image_bgr: np.ndarray, intrinsics: Any = None) -> View2D:
+        self.seen += 1
+        at = np.stack([np.linspace(5, 40, 17) + .5 * self.seen, np.linspace(4, 44, 17)], -1)
+        return View2D(camera, stamp, at[None], np.ones((1, 17)), (64, 48))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize('shown', [True, False])
+def test_images_of_videos_are_shown_five_a_second(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
+                                                  tmp_path: Path, shown: bool) -> None:
+    """Behind the 2D of their camera, at their time, as large as they were; not with --no-images."""
+    rerun = Rerun()
+    monkeypatch.setitem(sys.modules, 'rerun', rerun)
+    monkeypatch.setattr('selfpose_ros.inference.views.view_network', Seen)
+    cameras = ring_rig(3, 1).cameras[:2]
+    for camera in cameras:
+        out = cv2.VideoWriter(str(tmp_path / f'{camera}.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 25., (64, 48))
+        for n in range(20):
+            image = np.full((48, 64, 3), 12 * n, np.uint8)
+            image[:8, :8] = 255
+            out.write(image)
+        out.release()
+    words = ['view', str(files[0]), '--recording', *(str(tmp_path / f'{c}.avi') for c in cameras), '--quiet',
+             '-o', str(tmp_path / 'x.rrd'), *([] if shown else ['--no-images'])]
+    assert cli.main(words) == 0
+    for camera in cameras:
+        images = rerun.logged.get(f'world/cameras/{camera}/image', [])
+        images = [(t, i.kwargs['contents']) for t, i in images if type(i).__name__ == 'EncodedImage']
+        if not shown:
+            assert not images
+            continue
+        assert np.diff([t for t, _ in images]) == pytest.approx([.2, .2, .2])
+        pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for _, data in images]
+        assert [p.shape for p in pictures] == [(48, 64, 3)] * 4
+        assert [float(p[20:, 20:].mean()) for p in pictures] == pytest.approx([0., 60., 120., 180.], abs=4)
 
 
 @pytest.mark.parametrize(('words', 'says'), [
