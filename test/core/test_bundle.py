@@ -139,6 +139,39 @@ def test_two_people_are_found_with_a_body_each() -> None:
     assert np.abs(r.state.cameras.project(r.state.X) - p.kp).max() < .5
 
 
+def test_sums_over_poses_stand_where_their_person_s_bones_do() -> None:
+    p, s = of_two()
+    rng = np.random.default_rng(6)
+    layout, C = s.cameras.layout, 27 + 32
+    for kept in (np.arange(27 + 16), np.r_[3:27, 27:43:2]):
+        A, B = rng.normal(size=(2, 6, 51, len(kept)))
+        want, vector = np.zeros((C, C)), np.zeros(C)
+        for n in range(6):
+            where = np.r_[np.arange(27), 27 + 16 * (n % 2) + np.arange(16)][kept]
+            want[np.ix_(where, where)] += A[n].T @ B[n]
+            vector[where] += A[n].T @ B[n, :, 0]
+        assert np.allclose(bundle.gathered(p, layout, kept, A, B), want)
+        assert np.allclose(bundle.gathered(p, layout, kept, A, B[..., 0]), vector)
+
+
+def test_gradients_change_with_principal_points_as_their_equations_say() -> None:
+    p, s = of_two()
+    s = replace(s, X=s.X + .05 * np.random.default_rng(7).normal(size=s.X.shape))
+    by_camera, by_point = bundle.centre_equations(s, p, 3., 'l2')
+    prior, h = bundle.bone_prior(p), 1e-3
+    assert by_camera.shape == (27 + 32, 6) and by_point.shape == (6, 51, 6)
+    for v, axis in np.ndindex(3, 2):
+        grads = []
+        for sign in (1, -1):
+            centre = s.cameras.centre.copy()
+            centre[v, axis] += sign * h
+            there = replace(s, cameras=replace(s.cameras, centre=centre))
+            grads.append(bundle.normal_equations(there, replace(p, centre=centre), 3., 'l2', prior)[3:])
+        (gx1, gc1), (gx0, gc0) = grads
+        for found, want in ((by_camera[:, 2 * v + axis], gc1 - gc0), (by_point[..., 2 * v + axis], gx1 - gx0)):
+            assert np.allclose(found, want / (2 * h), atol=1e-4 * np.abs(found).max())
+
+
 def test_second_derivative_is_exact_where_residuals_vanish() -> None:
     """At the noise-free solution Gauss-Newton's matrix is the true one, along random directions to 1e-4."""
     _, p, s = exact()
