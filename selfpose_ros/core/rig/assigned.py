@@ -227,9 +227,10 @@ def _clusters(of: Index, p: _Pairs) -> Index:
 
 
 def _cut(of: Index, p: _Pairs, label: Index) -> Index:
-    """The tracklets cut where one becomes somebody else: where two of one cluster speak against each other for as long
-    as `_AGAINST`, either may have done so. A tracklet goes over from one person to another where they pass each other,
-    in two views at once when both look from the same side. Returns `of` itself when nothing is cut.
+    """The tracklets cut where one becomes somebody else: two of one cluster speak against each other for as long as
+    `_AGAINST`, and one of them agrees then with another one of the other's view (if there is none, it is the
+    cameras that may be wrong). A tracklet goes over from one person to another where they pass each other, in two
+    views at once when both look from the same side. Returns `of` itself when nothing is cut.
     """
     T, K = len(of), len(label)
     a, b = of[p.t, p.va, p.ia], of[p.t, p.vb, p.ib]
@@ -240,14 +241,19 @@ def _cut(of: Index, p: _Pairs, label: Index) -> Index:
         t, value = p.t[of_pair], np.clip(p.value[of_pair], -1, 1)
         begin, end, against = _least(value)
         if against < -_AGAINST:
-            both = list(divmod(int(pair[k]), K))
-            cuts[both, t[begin]] = cuts[both, t[end - 1] + 1] = True
+            i, j = divmod(int(pair[k]), K)
+            first, last = t[begin], t[end - 1]
+            then = (p.t >= first) & (p.t <= last) & (p.va == p.va[of_pair[0]]) & (p.vb == p.vb[of_pair[0]])
+            better = [np.bincount(other[now], np.clip(p.value[now], -1, 1), 1).max()
+                      for other, now in ((b, then & (a == i)), (a, then & (b == j)))]
+            if max(better) > _AGAINST / 3:
+                cuts[[i, j], first] = cuts[[i, j], last + 1] = True
     part = np.cumsum(cuts, 1)
     if not part.any():
         return of
-    t, v, i = np.nonzero(of >= 0)
-    cut, old = np.full_like(of, -1), of[t, v, i]
-    cut[t, v, i] = np.unique(old * (T + 2) + part[old, t], return_inverse=True)[1]
+    at = np.nonzero(of >= 0)
+    cut, old = np.full_like(of, -1), of[at]
+    cut[at] = np.unique(old * (T + 2) + part[old, at[0]], return_inverse=True)[1]
     return cut
 
 
