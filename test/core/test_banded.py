@@ -5,21 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from banded_matrices import dense
 from numpy.typing import NDArray
 
 from selfpose_ros.core.banded import Bands, inverse_diagonal, second_difference
 
 Array = NDArray[np.float64]
-
-
-def dense(ab: Array) -> Array:
-    """The symmetric matrix of lower banded storage."""
-    n = ab.shape[1]
-    out = np.zeros((n, n))
-    for o in range(ab.shape[0]):
-        i = np.arange(n - o)
-        out[i + o, i] = out[i, i + o] = ab[o, :n - o]
-    return out
 
 
 def system(n: int, size: int) -> tuple[Array, Array, Array, list[Array]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from banded_matrices import dense
 from numpy.typing import NDArray
 from problems import exact
 
@@ -19,16 +20,6 @@ from selfpose_ros.core.trajectory import MotionModel, estimate_trajectory
 Array = NDArray[np.float64]
 
 FPS = 20.
-
-
-def dense(ab: Array) -> Array:
-    """The symmetric matrix of lower banded storage."""
-    n = ab.shape[1]
-    out = np.zeros((n, n))
-    for o in range(ab.shape[0]):
-        i = np.arange(n - o)
-        out[i + o, i] = out[i, i + o] = ab[o, :n - o]
-    return out
 
 
 def problem(

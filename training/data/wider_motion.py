@@ -33,7 +33,7 @@ _MOST_BENT, _STRAIGHT = 2.4, .2
 _ALIKE = ((1, 4), (2, 5), (3, 6), (7,), (8,), (9,), (10,), (11, 14), (12, 15), (13, 16))
 #: random turns change within about this, s
 _KNOT_S = .8
-#: clips of which the upper half may lean far, and by how many times as much
+#: share of the clips that lean far, and by how many times as much
 _FAR, _FAR_TIMES = .2, 3.
 
 

@@ -28,6 +28,7 @@ from ..data.arrays import Sampling
 from ..data.mixture import Mixture, Part
 from ..data.motion import Change, MotionViews
 from ..data.sources import content_hash
+from ..data.wider_motion import Widening
 from ..errors import TrainingError
 from ..export.lifter import export_model
 from ..export.reader import config_of, read_network
@@ -223,7 +224,8 @@ def _mixture(labels: PseudoLabelSet, recordings: Sequence[SplitRecording], setti
     seed, mix = settings.seed, settings.mix
     noise = MeasuredNoise(labels.errors)
     return Mixture([
-        Part(MotionViews(labels.poses, seed=seed, noise=noise, change=Change(turn=True)), mix[0]),
+        Part(MotionViews(labels.poses, seed=seed, noise=noise,
+                         change=Change(turn=True, widening=Widening.times(settings.widen))), mix[0]),
         Part(LabelledDataSet([p.training for p in recordings], seed), mix[1], known_k=True),
         Part(rehearsal(noise, labels.poses.fps, seed), mix[2])])
 

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 pytest.importorskip('torch')
 from selfpose_ros.core.skeleton import MIRROR, PARENTS
-from selfpose_ros.synthetic import walker
+from selfpose_ros.io.archive import write_keypoints
+from selfpose_ros.io.recording import Recording
+from selfpose_ros.synthetic import observe, ring_rig, walker
 from selfpose_training.data.held_out import open_data
 from selfpose_training.data.motion import Change, MotionViews, Poses
 from selfpose_training.data.wider_motion import Widening, widened
 from selfpose_training.errors import TrainingError
+from selfpose_training.run import Request, train
+from selfpose_training.trainer.display import Display
 
 Float = NDArray[np.float32]
 FPS = 25.
@@ -135,6 +139,17 @@ def test_a_training_takes_it_and_held_out_data_stay(tmp_path: Path) -> None:
     wide_data, held_wide = open_data(path, None, widen=1.)
     assert np.array_equal(held.epoch(0).X, held_wide.epoch(0).X)
     assert not np.allclose(plain.epoch(0).X, wide_data.epoch(0).X, atol=.01)
+
+
+def test_what_has_no_poses_to_be_widened_says_so(tmp_path: Path) -> None:
+    rig = ring_rig(3, 1)
+    views = observe(walker(3., 10., 1), rig, 10., 1)
+    write_keypoints(tmp_path / 'a.npz', Recording.of('a', rig.cameras, views))
+    with pytest.raises(TrainingError, match='widen'):
+        open_data(tmp_path / 'a.npz', None, widen=1.)
+    for method in ('pose2d', 'transform_reprojection'):
+        with pytest.raises(TrainingError, match=f'{method}.*widen'):
+            train(Request(method, tmp_path / 'a.npz', tmp_path / 'run', changes={'widen': 1}), Display(quiet=True))
 
 
 @pytest.mark.parametrize('values', [{'share': 1.2}, {'blend': -.1}, {'turn_rad': -.1}, {'stretch': -1.}])

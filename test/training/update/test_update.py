@@ -349,6 +349,15 @@ def test_rehearsed_people_are_bent_but_whole() -> None:
     assert (up < .1).mean() > .02 and (up > .3).mean() > .6, 'some lie, most stand'
 
 
+@pytest.mark.parametrize('widen', [0., 1.])
+def test_an_update_widens_the_motion_that_it_learns_from_when_it_is_asked_to(widen: float) -> None:
+    settings = FineTuning(novice()).configure({'widen': widen}).settings
+    given = parted()
+    source = updating._mixture(updating.joined_labels([given.labels], seed=1), [given], settings).parts[0].source
+    size = [np.linalg.norm(e.X[:, 2] - e.X[:, 1], axis=-1) for e in (source.epoch(k) for k in range(4))]
+    assert (max(np.abs(s - size[0]).max() for s in size) > 1e-3) == bool(widen)
+
+
 def test_a_mixture_holds_its_shares_and_repeats_itself() -> None:
     real = LabelledDataSet([parted().training])
     with_k = Recorded('k', real.recordings[0].kp, real.recordings[0].conf, real.recordings[0].stamp,
