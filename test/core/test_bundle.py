@@ -157,16 +157,20 @@ def test_sums_over_poses_stand_where_their_person_s_bones_do() -> None:
 def test_gradients_change_with_principal_points_as_their_equations_say() -> None:
     p, s = of_two()
     s = replace(s, X=s.X + .05 * np.random.default_rng(7).normal(size=s.X.shape))
-    by_camera, by_point = bundle.centre_equations(s, p, 3., 'l2')
+    by_camera, by_point, own, gradient = bundle.centre_equations(s, p, 3., 'l2')
     prior, h = bundle.bone_prior(p), 1e-3
     assert by_camera.shape == (27 + 32, 6) and by_point.shape == (6, 51, 6)
     for v, axis in np.ndindex(3, 2):
-        grads = []
+        grads, costs, slopes = [], [], []
         for sign in (1, -1):
             centre = s.cameras.centre.copy()
             centre[v, axis] += sign * h
             there = replace(s, cameras=replace(s.cameras, centre=centre))
             grads.append(bundle.normal_equations(there, replace(p, centre=centre), 3., 'l2', prior)[3:])
+            costs.append(.5 * bundle.residuals(there, p).sum())
+            slopes.append(bundle.centre_equations(there, p, 3., 'l2')[3][2 * v + axis])
+        assert gradient[2 * v + axis] == pytest.approx((costs[0] - costs[1]) / (2 * h), rel=1e-4, abs=1e-4)
+        assert own[2 * v + axis] == pytest.approx((slopes[0] - slopes[1]) / (2 * h), rel=1e-6)
         (gx1, gc1), (gx0, gc0) = grads
         for found, want in ((by_camera[:, 2 * v + axis], gc1 - gc0), (by_point[..., 2 * v + axis], gx1 - gx0)):
             assert np.allclose(found, want / (2 * h), atol=1e-4 * np.abs(found).max())

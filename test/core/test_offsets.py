@@ -1,6 +1,8 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Joints that a network puts beside where they are, at every instant alike: part of the expected errors of the rig."""
+"""What all instants share: joints that a network puts beside where they are, part of the expected errors of the rig,
+and principal points, which are found.
+"""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -11,9 +13,20 @@ from problems import exact
 from scenes import scene, tracks_of
 
 from selfpose_ros.core import rotation
-from selfpose_ros.core.rig import offsets
-from selfpose_ros.core.rig.bundle import BundleState, bone_prior, linearise, normal_equations
-from selfpose_ros.core.rig.offsets import SHAPE, body_axes, offset_variance, reduced
+from selfpose_ros.core.cameras import Cameras
+from selfpose_ros.core.rig import Rig, offsets
+from selfpose_ros.core.rig.bundle import BundleState, bone_prior, centre_equations, linearise, normal_equations
+from selfpose_ros.core.rig.offsets import (
+    CENTRE_SHARE,
+    SHAPE,
+    Reduced,
+    better_centres,
+    body_axes,
+    centre_share,
+    centre_sigma,
+    offset_variance,
+    reduced,
+)
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, solve
 from selfpose_ros.synthetic import ring_rig, walker
 
@@ -73,23 +86,98 @@ def test_derivatives_by_offsets_are_those_of_finite_differences() -> None:
 
 
 def test_poses_are_eliminated_as_dense_matrices_do_it() -> None:
-    """Two people: each has bones of his own."""
+    """Two people: each has bones of his own. Principal points stand where they are not thought to be."""
     _, p, s = exact(3, 6)
-    p = replace(p, person=np.arange(6) % 2)
+    p = replace(p, person=np.arange(6) % 2, centre=p.centre + [4., -3.], temper=3.)
+    p.sigma[1, 2, 5] = np.inf
     s = BundleState(s.cameras, s.X, np.stack([s.bones, s.bones]))
     e, o = reduced(s, p, 1., 'l2'), offsets._offset_equations(s, p, 1., 'l2')
     Hxx, Hxc, Hcc, gx, gc = normal_equations(s, p, 1., 'l2', bone_prior(p))
-    C = len(gc)
-    B = np.zeros((6, 51, C + K))
+    by_centre, x_by_centre, own_centre, g_centre = centre_equations(s, p, 1., 'l2')
+    C, V = len(gc), 2 * 3
+    prior = p.temper / np.repeat(centre_sigma(p), 2) ** 2
+    B = np.zeros((6, 51, C + V + K))
     for n in range(6):
         own = np.r_[np.arange(27), 27 + 16 * (n % 2) + np.arange(16)]
-        B[n][:, own], B[n, :, C:] = Hxc[n], o.Hxo[n]
-    D = np.block([[Hcc, o.Hco], [o.Hco.T, o.Hoo]])
+        B[n][:, own], B[n, :, C:] = Hxc[n], np.concatenate([x_by_centre[n], o.Hxo[n]], 1)
+    D = np.block([[Hcc, by_centre, o.Hco], [by_centre.T, np.diag(own_centre + prior), o.by_centre.T],
+                  [o.Hco.T, o.by_centre, o.Hoo]])
     S = D - np.einsum('nia,nib->ab', B, np.linalg.solve(Hxx + 1e-6 * np.eye(51), B))
-    g = np.r_[gc, o.go] - np.einsum('nia,ni->a', B, np.linalg.solve(Hxx + 1e-6 * np.eye(51), gx[..., None])[..., 0])
-    use = np.r_[e.go, np.ones(K, bool)]
+    g = np.r_[gc, g_centre + prior * np.tile([-4., 3.], 3), o.go]
+    g -= np.einsum('nia,ni->a', B, np.linalg.solve(Hxx + 1e-6 * np.eye(51), gx[..., None])[..., 0])
+    use = np.r_[e.go, np.ones(V + K, bool)]
+    assert e.held + V == e.free and len(e.g) == e.free + K
     np.testing.assert_allclose(e.H, S[np.ix_(use, use)], atol=1e-8 * np.abs(D).max())
     np.testing.assert_allclose(e.g, g[use], atol=1e-6 * np.abs(D).max() ** .5)
+    # the same with another prior, and without offsets
+    tight = p.temper / np.repeat(centre_sigma(p, .003), 2) ** 2 - prior
+    S[range(C, C + V), range(C, C + V)] += tight
+    g[C:C + V] += tight * np.tile([-4., 3.], 3)
+    use = use[:C + V]
+    for found in (e.with_centres(centre_sigma(p, .003), p.temper), reduced(s, p, 1., 'l2', .003, offsets=False)):
+        n = found.free
+        np.testing.assert_allclose(found.H[:n, :n], S[:C + V, :C + V][np.ix_(use, use)], atol=1e-8 * np.abs(D).max())
+        np.testing.assert_allclose(found.g[:n], g[:C + V][use], atol=1e-6 * np.abs(D).max() ** .5)
+
+
+def test_offsets_meet_principal_points_as_finite_differences_say() -> None:
+    _, p, s = exact(3, 4)
+    inverse = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)[..., None]
+    found = offsets._offset_equations(s, p, 1., 'l2').by_centre.reshape(K, 3, 2)
+    for k in range(0, K, 7):
+        o = np.zeros(SHAPE)
+        o.ravel()[k] = 1e-6
+        J = (shifts(s, o) - shifts(s, -o)) / 2e-6 * inverse
+        np.testing.assert_allclose(found[k], (J * inverse).sum((0, 2)), atol=1e-7 * np.abs(found).max())
+
+
+#: px from the middle of images of 1000 px
+_OFF = np.array([[15., -10.], [-12., 12.], [8., 15.], [-15., 6.]])
+
+
+def _solved_with_centres_off(off: Array, seed: int) -> tuple[Solution, Rig]:
+    rig = ring_rig(4, 3, (2.5, 3.5), focal_px=(500., 700.))
+    K = rig.K.copy()
+    K[:, :2, 2] += off
+    true = replace(rig, K=K)
+    found = solve(tracks_of(scene(4, seed=seed, rig=true, joints=walker(20., 12., 3, 'walk'), fps=12.).frames),
+                  SolverConfig(frames=150))
+    assert isinstance(found, Solution)
+    return found, true
+
+
+def test_principal_points_off_the_middle_are_found_and_others_stay() -> None:
+    """Those that are 15 px off to 5 px in the mean, each on its own side; of those in the middle nothing is made. With
+    both the rotations, about the axes through them, are right, as far as they are expected to be.
+    """
+    for off, most in ((_OFF, 5.), (0 * _OFF, 2.)):
+        found, true = _solved_with_centres_off(off, 2)
+        cameras = found.state.cameras
+        assert np.abs(cameras.centre - true.K[:, :2, 2]).mean() < most
+        error = rotation.angle_deg(cameras.R @ cameras.R[0].T, true.R @ true.R[0].T)[1:]
+        expected = np.hypot(found.rotation_sigma_deg[1:], np.rad2deg(10 / cameras.focal[1:]))
+        assert (error < 2 * expected).all()
+
+
+def test_how_far_principal_points_are_off_is_the_likeliest_of_what_is_compared() -> None:
+    """With the gradient that points as far off as that have, in equations that hold nothing else."""
+    n, sigma, temper = 8, 1000., 4.
+    rng = np.random.default_rng(4)
+    for share, want in ((.0, .0015), (.006, .006), (.03, .012)):
+        told = rng.uniform(.5, 2., 2 * n)
+        prior = np.full(2 * n, temper / (CENTRE_SHARE * sigma) ** 2)
+        off = rng.normal(0., share * sigma, 2 * n) if share else np.zeros(2 * n)
+        g = -told * off + rng.normal(0., 1., 2 * n) * np.sqrt(temper * told)
+        e = Reduced(np.diag(told + prior), g, np.zeros(0, bool), np.ones(2 * n, bool), np.zeros(2 * n), prior)
+        assert centre_share(e, temper, CENTRE_SHARE) == want
+
+
+def test_a_step_moves_principal_points_to_the_least_of_the_cost() -> None:
+    """Of a problem that is quadratic in them; what is known stays."""
+    e = Reduced(np.diag([4., 2., 5.]), np.array([8., 3., -10.]), np.array([True]),
+                np.array([False, False, True, True]), np.zeros(4), np.ones(2))
+    cameras = Cameras(np.tile(np.eye(3), (2, 1, 1)), np.zeros((2, 3)), np.full(2, 500.), np.full((2, 2), 300.))
+    assert np.allclose(better_centres(e, cameras).centre, [[300., 300.], [298.5, 302.]])
 
 
 def test_residuals_tell_how_far_joints_are_off() -> None:

@@ -44,7 +44,7 @@ class BundleProblem:
     Attributes:
         kp: (N, V, 17, 2) px of square pixels, any number where unseen.
         sigma: (N, V, 17) px standard deviation of each observation; inf = unseen.
-        centre: (V, 2) principal points, px.
+        centre: (V, 2) principal points, px, as they are thought to be.
         log_focal: (V,) prior of the log focal length and log_focal_sigma (V,) its spread; 0 = known, held.
         bone_mean: (16,) m prior lengths; bone_log_sigma (16,); the common scale stays at its mean.
         bone_sigma: (16,) m, how exactly a bone keeps its length from one instant to the next.
@@ -252,20 +252,23 @@ def normal_equations(
     return Hxx, Hxc, Hcc, gx, gc
 
 
-def centre_equations(s: BundleState, p: BundleProblem, scale: float, kind: str) -> tuple[Array, Array]:
-    """What normal equations lack of principal points that are held, px: derivatives of the gradient (C, 2 V) of cameras
-    and bones, and (N, 51, 2 V) of the points, by the pixels that they move.
+def centre_equations(s: BundleState, p: BundleProblem, scale: float, kind: str) -> tuple[Array, Array, Array, Array]:
+    """What normal equations lack of principal points, px: derivatives of the gradient (C, 2 V) of cameras and bones,
+    and (N, 51, 2 V) of the points, by the pixels that they move; of their own, each by itself (2 V,); and their
+    gradient (2 V,).
     """
     N, V = p.kp.shape[:2]
     layout = s.cameras.layout
     r, JX, Jc = linearise(s, p)
-    w = robust_weight((r * r).sum(-1), scale, kind) * np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
+    inverse = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
+    w = robust_weight((r * r).sum(-1), scale, kind) * inverse
     by_camera = np.zeros((layout.size + _B * p.people, 2 * V))
     by_point = np.zeros((N, _J, 3, V, 2))
     for v in range(V):
         by_camera[layout.camera(v), 2 * v:2 * v + 2] = np.einsum('nj,njak->ka', w[:, v], Jc[:, v])
         by_point[:, :, :, v] = w[:, v, :, None, None] * JX[:, v].swapaxes(-1, -2)
-    return by_camera, by_point.reshape(N, 3 * _J, 2 * V)
+    return (by_camera, by_point.reshape(N, 3 * _J, 2 * V), np.repeat((w * inverse).sum((0, 2)), 2),
+            np.einsum('nvj,nvjk->vk', w, r).ravel())
 
 
 def _by_person(p: BundleProblem) -> list[tuple[int, slice | NDArray[np.int64]]]:

@@ -11,11 +11,12 @@ what it leaves open). The offsets themselves are not estimated: `place` consider
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import Cameras
 from ..robust import robust_weight
 from .bundle import (
     BundleProblem,
@@ -29,7 +30,8 @@ from .bundle import (
 )
 from .elimination import solve_poses
 
-__all__ = ['Reduced', 'body_axes', 'offset_variance', 'reduced']
+__all__ = ['CENTRE_SHARE', 'Reduced', 'better_centres', 'body_axes', 'centre_share', 'centre_sigma', 'offset_variance',
+           'reduced']
 
 Array = NDArray[np.float64]
 
@@ -43,6 +45,11 @@ _CONSTANT, _BY_SIDE = (np.array([.0, .003, .006, .009, .013, .018, .026, .04]),
                        np.array([.0, .001, .002, .004, .006, .009, .013, .02, .03]))
 #: how quickly larger ones are less likely beforehand, m
 _USUAL_CONSTANT, _USUAL_BY_SIDE = .012, .006
+#: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
+#: and phones lie up to 2 % off the middle
+CENTRE_SHARE = .012
+#: those that are compared: cameras are made with care, or not
+_CENTRE_SHARES = (.0015, .003, .006, .012)
 #: directions of the offsets that are told of less than this, relative to the best one, tell nothing
 _TOLD = 1e-6
 
@@ -67,48 +74,116 @@ def _sides(s: BundleState) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Reduced:
-    """Normal equations with the poses eliminated, of F parameters of cameras and bones that are free, K = 255 of the
-    offsets, and V principal points, both of which are held.
+    """Normal equations with the poses eliminated: of what is free of cameras and bones, F, then of principal points,
+    px, with their prior, C, then of K = 255 offsets, which are held.
 
     Attributes:
-        H: (F + K, F + K).  g: (F + K,).  by_centre: (F, 2 V) derivatives of the gradient by principal points, px.
-        go: (C,) which of the parameters of cameras and bones are free.
+        H: (F + C + K, F + C + K).  g: (F + C + K,).  go: (parameters,) which of those of cameras and bones are free.
+        centres: (2 V,) which of the principal points are uncertain.  off: (2 V,) px from where they are thought to be.
+        prior: (C,) of those, 1 / px2, times how many residuals count as one.
     """
 
     H: Array
     g: Array
-    by_centre: Array
     go: NDArray[np.bool_]
+    centres: NDArray[np.bool_]
+    off: Array
+    prior: Array
+
+    @property
+    def held(self) -> int:
+        """F: with principal points that are held."""
+        return int(self.go.sum())
 
     @property
     def free(self) -> int:
-        """F."""
-        return int(self.go.sum())
+        """F + C."""
+        return self.held + int(self.centres.sum())
+
+    @property
+    def centre(self) -> slice:
+        """Where the principal points stand."""
+        return slice(self.held, self.free)
+
+    def with_centres(self, sigma: Array, temper: float) -> Reduced:
+        """With another spread (V,) px of the principal points."""
+        prior = temper / np.repeat(sigma, 2)[self.centres] ** 2
+        H, g = self.H.copy(), self.g.copy()
+        H[self.centre, self.centre] += np.diag(prior - self.prior)
+        g[self.centre] += (prior - self.prior) * self.off[self.centres]
+        return replace(self, H=H, g=g, prior=prior)
 
 
-def reduced(s: BundleState, p: BundleProblem, scale: float, kind: str) -> Reduced:
-    """At a state; the residuals are those of the problem's pixels."""
+def centre_sigma(p: BundleProblem, share: float = CENTRE_SHARE) -> Array:
+    """(V,) px, standard deviation of principal points along each axis; 0 = known. share: of the longer side."""
+    side = np.full(len(p.centre), 2 * p.centre.max()) if p.lens is None else p.lens.longer
+    return np.where(p.log_focal_sigma > 0, share * side, 0.)
+
+
+def centre_share(e: Reduced, temper: float, share: float) -> float:
+    """Standard deviation of principal points, as a share of the longer side, that is the most likely one of those that
+    there are. share: with which the equations were made.
+    """
+    n, at = e.held, e.centre
+    taken = np.linalg.pinv(e.H[:n, :n], hermitian=True) @ np.concatenate([e.H[:n, at], e.g[:n, None]], 1)
+    Q = e.H[at, at] - e.H[at, :n] @ taken[:, :-1] - np.diag(e.prior)
+    off = e.off[e.centres]
+    g = e.g[at] - e.H[at, :n] @ taken[:, -1] - e.prior * off - Q @ off    # as if they were where they should be
+    side = np.sqrt(temper / e.prior) / share
+    told, U = np.linalg.eigh(side[:, None] * (Q + Q.T) / 2 * side)
+    good = told > _TOLD * max(told[-1], 1e-300)
+    y, told = (U.T @ (side * g))[good], told[good]
+
+    def log_p(x: float) -> float:
+        v = temper * told + (x * told) ** 2
+        return float(-.5 * (y * y / v + np.log(v)).sum())
+    return max(_CENTRE_SHARES, key=log_p)
+
+
+def reduced(s: BundleState, p: BundleProblem, scale: float, kind: str, share: float = CENTRE_SHARE,
+            offsets: bool = True) -> Reduced:
+    """At a state; the residuals are those of the problem's pixels.
+
+    Args:
+        share: see `centre_sigma`.  offsets: K is 255, else 0.
+    """
     layout, go = s.cameras.layout, ~held_parameters(p)
     Hxx, Hxc, Hcc, gx, gc = normal_equations(s, p, scale, kind, bone_prior(p))
-    by_centre, x_by_centre = centre_equations(s, p, scale, kind)
+    by_centre, x_by_centre, own_centre, g_centre = centre_equations(s, p, scale, kind)
     np.einsum('nii->ni', Hxx)[:] += 1e-6                      # joints that nobody sees
     kept = np.nonzero(go[:layout.size + 16])[0]
-    o = _offset_equations(s, p, scale, kind)
-    sol = solve_poses(Hxx, np.concatenate([gx[..., None], Hxc[:, :, kept], o.Hxo], -1))
-    k, K, F = len(kept), o.Hxo.shape[-1], int(go.sum())
+    sigma = np.repeat(centre_sigma(p, share), 2)
+    centres = sigma > 0
+    prior = p.temper / sigma[centres] ** 2
+    off = (s.cameras.centre - p.centre).ravel()
+    g_centre = g_centre[centres] + prior * off[centres]
+    # what has no place among cameras and bones: principal points, offsets
+    o = _offset_equations(s, p, scale, kind) if offsets else _Offsets.none(p, len(gc))
+    Hxq = np.concatenate([x_by_centre[..., centres], o.Hxo], -1)
+    direct = np.block([[np.diag(own_centre[centres] + prior), o.by_centre[:, centres].T],
+                       [o.by_centre[:, centres], o.Hoo]])
+    sol = solve_poses(Hxx, np.concatenate([gx[..., None], Hxc[:, :, kept], Hxq], -1))
+    k, Q, F = len(kept), Hxq.shape[-1], int(go.sum())
     solved = sol[..., 1:1 + k]
-    H, g = np.zeros((F + K, F + K)), np.zeros(F + K)
+    H, g = np.zeros((F + Q, F + Q)), np.zeros(F + Q)
     H[:F, :F] = (Hcc - gathered(p, layout, kept, Hxc[:, :, kept], solved))[np.ix_(go, go)]
     g[:F] = (gc - gathered(p, layout, kept, Hxc[:, :, kept], sol[..., 0]))[go]
-    cross = np.concatenate([o.Hco, by_centre], 1)             # of what has no place among cameras and bones
-    held = np.concatenate([o.Hxo, x_by_centre], -1)
+    cross = np.concatenate([by_centre[:, centres], o.Hco], 1)
     for of, at in _people(p, layout.size, kept):
-        cross[at] -= np.einsum('nia,nib->ab', solved[of], held[of], optimize=True)
-    H[:F, F:] = cross[go, :K]
+        cross[at] -= np.einsum('nia,nib->ab', solved[of], Hxq[of], optimize=True)
+    H[:F, F:] = cross[go]
     H[F:, :F] = H[:F, F:].T
-    own = np.einsum('nia,nib->ab', o.Hxo, np.concatenate([sol[..., :1], sol[..., 1 + k:]], -1), optimize=True)
-    H[F:, F:], g[F:] = o.Hoo - own[:, 1:], o.go - own[:, 0]
-    return Reduced(H, g, cross[go, K:], go)
+    own = np.einsum('nia,nib->ab', Hxq, np.concatenate([sol[..., :1], sol[..., 1 + k:]], -1), optimize=True)
+    H[F:, F:], g[F:] = direct - own[:, 1:], np.concatenate([g_centre, o.go]) - own[:, 0]
+    return Reduced(H, g, go, centres, off, prior)
+
+
+def better_centres(e: Reduced, cameras: Cameras) -> Cameras:
+    """With principal points after a step of Gauss and Newton, together with cameras, bones and poses."""
+    n = e.free
+    step = np.zeros(len(e.centres))
+    step[e.centres] = (np.linalg.pinv(e.H[:n, :n], hermitian=True) @ e.g[:n])[e.held:]
+    return replace(cameras, centre=cameras.centre - step.reshape(-1, 2))
 
 
 @dataclass(frozen=True)
@@ -119,13 +194,22 @@ class _Offsets:
     Hco: Array
     Hoo: Array
     go: Array
+    by_centre: Array
+
+    @classmethod
+    def none(cls, p: BundleProblem, parameters: int) -> _Offsets:
+        """Of no joint."""
+        N, V = p.kp.shape[:2]
+        return cls(np.zeros((N, 3 * _J, 0)), np.zeros((parameters, 0)), np.zeros((0, 0)), np.zeros(0),
+                   np.zeros((0, 2 * V)))
 
 
 def _offset_equations(s: BundleState, p: BundleProblem, scale: float, kind: str) -> _Offsets:
-    N = len(p.kp)
+    N, V = p.kp.shape[:2]
     layout, each = s.cameras.layout, 3 * _SIDES
     r, JX, Jc = linearise(s, p)
     w = robust_weight((r * r).sum(-1), scale, kind)
+    inverse = np.where(np.isfinite(p.sigma), 1 / p.sigma, 0.)
     A, f = _sides(s)
     JA = np.matmul(JX, A.swapaxes(1, 2)[:, None, None])       # along the axes of the trunk
     wJA = w[..., None, None] * JA
@@ -138,7 +222,8 @@ def _offset_equations(s: BundleState, p: BundleProblem, scale: float, kind: str)
     Hoo[jj, :, jj] = np.einsum('nvjab,nvf,nvg->jfagb', np.einsum('nvjka,nvjkb->nvjab', JA, wJA), f, f,
                                optimize=True).reshape(_J, each, each)
     return _Offsets(Hxo.reshape(N, 3 * _J, -1), Hco, Hoo.reshape(_J * each, -1),
-                    np.einsum('nvjka,nvjk,nvf->jfa', wJA, r, f, optimize=True).ravel())
+                    np.einsum('nvjka,nvjk,nvf->jfa', wJA, r, f, optimize=True).ravel(),
+                    np.einsum('nvjka,nvj,nvf->jfavk', wJA, inverse, f, optimize=True).reshape(-1, 2 * V))
 
 
 def _people(p: BundleProblem, cameras: int,

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from ..cameras import Cameras
 from .bundle import BundleProblem, BundleState, held_parameters
-from .offsets import offset_variance, reduced
+from .offsets import CENTRE_SHARE, centre_sigma, offset_variance, reduced
 
 __all__ = ['PlaceErrors', 'place_errors']
 
 Array = NDArray[np.float64]
 
-#: standard deviation of a principal point along each axis, as a share of the longer side of the image: those of webcams
-#: and phones lie up to 2 % off the middle
-_CENTRE_SHARE = .012
+#: variance of the errors of cameras whose principal points were adjusted / what the noise of the pixels explains of it:
+#: what the model of cameras, of noise and of bodies lacks. Measured in rooms of the splits train and val
+_LACKING = 2.
 
 
 @dataclass(frozen=True)
@@ -48,53 +48,60 @@ class PlaceErrors:
         return PlaceErrors(self.rotation_deg * k, self.log_focal * k, self.centre * k)
 
 
-def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str) -> PlaceErrors:
-    """Of a state that a problem was adjusted to with this robust loss."""
+def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
+                 centre_share: float | None = None) -> PlaceErrors:
+    """Of a state that a problem was adjusted to with this robust loss.
+
+    centre_share: spread with which principal points were adjusted, too, see `offsets.centre_sigma`; None = they were
+        held.
+    """
     cameras, layout = s.cameras, s.cameras.layout
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
     if held_parameters(p)[:layout.size].all():
         return PlaceErrors(*np.zeros((3, layout.cameras)))
-    e = reduced(s, p, scale, kind)
-    F, free = e.free, e.go[:layout.size]
-    k = int(free.sum())
-    variance = offset_variance(e, p.temper)
-    inverse = np.linalg.pinv(e.H[:F, :F], hermitian=True)[:k]
-    by_offsets = inverse @ (e.H[:F, F:] * np.sqrt(variance.ravel()))
-    own, moved = np.zeros((layout.size, layout.size)), np.zeros((layout.size, 2 * layout.cameras))
-    own[np.ix_(free, free)] = inverse[:, :k] * p.temper + by_offsets @ by_offsets.T
-    moved[free] = inverse @ e.by_centre                   # by the principal points
-    side = np.full(layout.cameras, 2 * cameras.centre.max()) if p.lens is None else p.lens.longer
-    off = np.where(p.log_focal_sigma > 0, _CENTRE_SHARE * side, 0.)
-    return _errors(cameras, own, moved * np.repeat(off, 2), off)
+    e = reduced(s, p, scale, kind, centre_share or CENTRE_SHARE)
+    n, F, variance = e.free, e.held, offset_variance(e, p.temper)
+    P = np.zeros((n, n))
+    if centre_share is not None:
+        inverse = np.linalg.pinv(e.H[:n, :n], hermitian=True)
+        P += inverse * (_LACKING * p.temper)
+    else:
+        inverse = np.zeros((n, n))
+        inverse[:F, :F] = np.linalg.pinv(e.H[:F, :F], hermitian=True)
+        off = np.repeat(centre_sigma(p), 2)[e.centres]
+        lacking = np.concatenate([inverse[:F, :F] @ e.H[:F, F:n] * off, -np.diag(off)])
+        P += inverse * p.temper + lacking @ lacking.T
+    by_offsets = inverse @ (e.H[:n, n:] * np.sqrt(variance.ravel()))
+    P += by_offsets @ by_offsets.T
+    # of all cameras' parameters, and principal points after them
+    out, k = np.zeros((layout.size + 2 * layout.cameras,) * 2), int(e.go[:layout.size].sum())
+    at = np.concatenate([np.nonzero(e.go[:layout.size])[0], layout.size + np.nonzero(e.centres)[0]])
+    own = np.concatenate([np.arange(k), np.arange(F, n)])
+    out[np.ix_(at, at)] = P[np.ix_(own, own)]
+    return _errors(cameras, out)
 
 
-def _errors(cameras: Cameras, own: Array, moved: Array, off: Array) -> PlaceErrors:
-    """From the covariance of the parameters, and how they move (C, 2 V) with principal points that are off by one sigma
-    (V,) px.
-    """
+def _errors(cameras: Cameras, P: Array) -> PlaceErrors:
+    """From the covariance of the parameters and, after them, the principal points (2 V,) px."""
     layout, V = cameras.layout, len(cameras)
-    turned, placed = np.zeros((V, 3, layout.size)), np.zeros((V, 3, layout.size))
-    focal = np.zeros((V, layout.size))
-    axis = np.zeros((V, 3, 2 * V))                            # a principal point that is off turns the camera's axis
+    turned, placed = np.zeros((V, 3, len(P))), np.zeros((V, 3, len(P)))
+    focal = np.zeros((V, 1, len(P)))
     for v in range(V):
         at = layout.camera(v).start
         turned[v, :, at:at + 3] = np.eye(3)
         t, Rt = cameras.t[v], cameras.R[v].T
         cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
         placed[v, :, at:at + 3], placed[v, :, at + 3:at + 6] = -Rt @ cross, -Rt
-        focal[v, at + layout.FOCAL] = 1.
-        axis[v, 0, 2 * v + 1], axis[v, 1, 2 * v] = -off[v] / cameras.focal[v], off[v] / cameras.focal[v]
-    by_centre = turned @ moved - axis
-    relative = cameras.R @ cameras.R[0].T
-    turned, by_centre = turned - relative @ turned[0], by_centre - relative @ by_centre[0]
-    keep = _apart_from_alignment(cameras.centres)
-    placed = (keep @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
+        focal[v, 0, at + layout.FOCAL] = 1.
+        x = layout.size + 2 * v                               # a principal point that is off turns the camera's axis
+        turned[v, 0, x + 1], turned[v, 1, x] = -1 / cameras.focal[v], 1 / cameras.focal[v]
+    turned = turned - (cameras.R @ cameras.R[0].T) @ turned[0]
+    placed = (_apart_from_alignment(cameras.centres) @ placed.reshape(3 * V, -1)).reshape(V, 3, -1)
 
-    def spread(A: Array, B: Array) -> Array:
-        return np.asarray(np.sqrt(np.einsum('vac,cd,vad->v', A, own, A) + (B * B).sum((1, 2))))
-    return PlaceErrors(np.rad2deg(spread(turned, by_centre)), spread(focal[:, None], (focal @ moved)[:, None]),
-                       spread(placed, placed @ moved))
+    def spread(A: Array) -> Array:
+        return np.asarray(np.sqrt(np.maximum(np.einsum('vac,cd,vad->v', A, P, A), 0.)))
+    return PlaceErrors(np.rad2deg(spread(turned)), spread(focal), spread(placed))
 
 
 def _apart_from_alignment(centres: Array) -> Array:

@@ -1,7 +1,7 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The fine adjustment of a rig: left/right exchanges undone, the noise of the 2D network and of the bones measured, and
-lenses found on the way, as far as the images tell them.
+"""The fine adjustment of a rig: left/right exchanges undone, the noise of the 2D network and of the bones measured,
+principal points and lenses found on the way, as far as the images tell them.
 """
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..radial import COEFFICIENTS
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma
 from .lens import exists
+from .offsets import CENTRE_SHARE, better_centres, centre_share, centre_sigma, reduced
 from .place import PlaceErrors, place_errors
 from .poses import distinct_poses
 from .swaps import undo_swaps
@@ -32,6 +33,9 @@ _FEWEST_POSES = 40
 _OF_ONE_POSE = 10.
 #: robust cost per observation below which errors are smaller than the least that a network is taken to have
 _USUAL_COST = .3
+#: rounds in which principal points and the rest are estimated, each with the other, and a change that is not worth
+#: another, as a share of half the image
+_ROUNDS, _SMALL_SHARE = 2, .002
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -69,6 +73,8 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
+    centres = not p.hold_cameras and N >= _FEWEST_POSES and bool((p.log_focal_sigma > 0).any())
+    share = CENTRE_SHARE if centres else None
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
         conf = np.take_along_axis(named_conf, index, 2)
@@ -76,17 +82,39 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         p, named = replace(p, sigma=noise.sigma(conf)), replace(named, sigma=noise.sigma(named_conf))
         if N >= _FEWEST_POSES:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
+        if k == 2 and share is not None:
+            r, share = _centres(r, p, p, share, 1)
         r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 25, covariance=k == 2)
         rho, step = lag_one_correlation(r.state, p, stamp) if N > 4 else (0., .04)
         distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
         temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)
         p, named = replace(p, temper=temper), replace(named, temper=temper)
+        if k == 1 and share is not None:
+            # before lenses, with lenses that are free, too: both bend the rays near the edges
+            r, share = _centres(r, _with_lenses(p), p, share, _ROUNDS)
         if k == 1 and p.lens is not None and not p.hold_cameras and N >= _FEWEST_POSES:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
     if N > 4:
         noise = replace(noise, correlation=rho, frame_s=step)
-    return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS))
+    return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS, share))
+
+
+def _centres(r: BundleResult, free: BundleProblem, p: BundleProblem, share: float,
+             rounds: int) -> tuple[BundleResult, float]:
+    """The rig with its principal points, and their spread beforehand.
+
+    free: the problem with what cameras may have.  p: with what they have.  share: the spread thought so far.
+    """
+    for _ in range(rounds):
+        e = reduced(r.state, free, _SCALE, _LOSS, share, offsets=False)
+        share = centre_share(e, free.temper, share)
+        cameras = better_centres(e.with_centres(centre_sigma(free, share), free.temper), r.state.cameras)
+        moved = np.abs(cameras.centre - r.state.cameras.centre).max() / p.centre.max()
+        r = adjust(replace(r.state, cameras=cameras), p, scale=_SCALE, kind=_LOSS, steps=6, covariance=False)
+        if moved < _SMALL_SHARE:
+            break
+    return r, share
 
 
 def _effective(n: int, rho: float, distinct: int) -> float:
