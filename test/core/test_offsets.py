@@ -166,7 +166,7 @@ def test_how_far_principal_points_are_off_is_the_likeliest_of_what_is_compared()
     for share, want in ((.0, .0015), (.006, .006), (.03, .012)):
         told = rng.uniform(.5, 2., 2 * n)
         prior = np.full(2 * n, temper / (CENTRE_SHARE * sigma) ** 2)
-        off = rng.normal(0., share * sigma, 2 * n) if share else np.zeros(2 * n)
+        off = share * sigma * rng.choice([-1., 1.], 2 * n)
         g = -told * off + rng.normal(0., 1., 2 * n) * np.sqrt(temper * told)
         e = Reduced(np.diag(told + prior), g, np.zeros(0, bool), np.ones(2 * n, bool), np.zeros(2 * n), prior)
         assert centre_share(e, temper, CENTRE_SHARE) == want
