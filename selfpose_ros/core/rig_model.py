@@ -20,7 +20,7 @@ from .rig.solver import Solution
 from .rig.start import Start
 from .rig.world import MetricScale, World
 
-__all__ = ['RigModel', 'common_cameras']
+__all__ = ['RigModel', 'alike', 'common_cameras']
 
 Array = NDArray[np.float64]
 
@@ -167,7 +167,7 @@ class RigModel:
             self, cameras=tuple(names[v] for v in order),
             geometry=Cameras(both(a.R, b.R), both(a.t, b.t), both(a.focal, b.focal), both(a.centre, b.centre)),
             image_size=np.concatenate([self.image_size, other.image_size[more]])[order],
-            distortion=both(*_alike(self.distortion, other.distortion)), aspect=both(self.aspect, other.aspect),
+            distortion=both(*alike(self.distortion, other.distortion)), aspect=both(self.aspect, other.aspect),
             rotation_sigma_deg=both(self.rotation_sigma_deg, other.rotation_sigma_deg),
             clock_offset_s=both(self.clock_offset_s, other.clock_offset_s),
             focal_sigma=both(self.focal_sigma, other.focal_sigma),
@@ -193,7 +193,7 @@ class RigModel:
                    self.clock_offset_s, self.frames, self.stamp, self.focal_sigma, self.centre_sigma_m)
 
 
-def _alike(a: Array, b: Array) -> tuple[Array, Array]:
+def alike(a: Array, b: Array) -> tuple[Array, Array]:
     """Both with as many coefficients as the longer one has."""
     n = max(a.shape[1], b.shape[1])
     return np.pad(a, ((0, 0), (0, n - a.shape[1]))), np.pad(b, ((0, 0), (0, n - b.shape[1])))

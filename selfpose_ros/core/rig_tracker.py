@@ -22,6 +22,7 @@ from .rig import NotSolved, Rig, SolveFailed
 from .rig.largest import TRUSTED_DEG
 from .rig.sightings import Sightings, SightingsLog
 from .rig.solver import Solution, SolverConfig, Tracks, evenly
+from .rig_glide import Glide
 from .rig_model import RigModel, common_cameras
 from .rig_state import TRANSITIONS, Change, Explanation, Reason, RigState, not_joined
 from .rig_watch import RigWatch
@@ -78,7 +79,7 @@ class RigTracker:
         self.fault = ''
         self.late: dict[str, float] = {}
         self._saved = SavedRig(self._file)
-        self._watch = RigWatch()
+        self._watch, self._glide = RigWatch(), Glide()
         self._pace = SolvePace()
         self._next_lifted = 1
         self._lifted_from: tuple[str, ...] = ()
@@ -166,6 +167,7 @@ class RigTracker:
                 return self.forget(Explanation(Reason.OTHER_PICTURE, {'camera': view.camera, 'before': before,
                                                                       'now': after}))
             self._worker.cancel()                               # what it looks at are the old pixels
+            self._glide.clear()
             self.model, change = now, Change.CAMERAS
         return change
 
@@ -237,13 +239,17 @@ class RigTracker:
                             known.noise if known and known.noise.measured else None)
 
     def collect(self, now: float, history: History) -> Change:
-        """Take the result of a solve, once it is there."""
+        """Take the result of a solve, once it is there, or the next step on the way to it."""
         result, change = self._worker.poll(now), Change.NOTHING
         if result is None:
-            return change
+            step = self._glide.step(now)
+            if step is None:
+                return change
+            self.model = step
+            return Change.CAMERAS
         if isinstance(result, Solution):
             try:
-                change = self._adopt(result, history)
+                change = self._adopt(result, history, now)
             except (np.linalg.LinAlgError, ValueError) as error:
                 self.not_placed(now, history, error)
                 return change
@@ -276,7 +282,7 @@ class RigTracker:
         self._go(RigState.EMPTY, None)
         return Change.LOST
 
-    def _adopt(self, solution: Solution, history: History) -> Change:
+    def _adopt(self, solution: Solution, history: History, now: float) -> Change:
         old, cameras = self.model if self.state is not RigState.LIFTED else None, solution.tracks.cameras
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
@@ -301,8 +307,11 @@ class RigTracker:
             solution, level, height_m=self.config.person_height_m, baseline_m=self.config.baseline_m,
             baseline_pair=self.config.baseline_pair(cameras), keep=old if same else None,
             hold=history.seen > SETTLED_ROWS)
+        self._glide.clear()
         if same and old is not None and not self._doubted:
             model = model.with_cameras_of(old)
+            if level >= 3:
+                model = self._glide.begin(old, model, now)
         self._go(RigState.TRUSTED if level >= 3 else RigState.PROVISIONAL, model)
         if level >= 3:
             self.why = Explanation(Reason.NONE)
@@ -362,6 +371,7 @@ class RigTracker:
         found = self._watch.update(detections, self.model, people, history)
         if found is None:
             return Change.NOTHING
+        self._glide.clear()
         if found.alone:
             return self.forget(Explanation(Reason.MOVED, {'cameras': ', '.join(found.moved)}))
         if found.doubted:
