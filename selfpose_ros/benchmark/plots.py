@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .cases import Outcome
 from .errors import BenchmarkError
 from .growth import PEOPLE, VIEWS, Growth
+from .lenses import Placed
 from .load import Loaded
 from .longer import Watched
 from .pixels import CAMERAS, PARTS, Pixels
@@ -62,6 +63,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
         drawn.append(('tick_parts', _ticks(parts)))
     if any(len(w.stamp) for w in report.watched):
         drawn.append(('longer', _longer(report.watched)))
+    if any(report.placed.values()):
+        drawn.append(('quality', _quality(report.placed)))
     if report.growth is not None:
         drawn.append(('growth', _growth(report.growth)))
     if report.load is not None:
@@ -225,6 +228,29 @@ def _longer(found: Sequence[Watched]) -> Any:
     axis.set_ylabel('degrees')
     axis.set_title(f'Rotations between cameras, one person in a room, causal, {len(found)} scenes', loc='left')
     axis.legend(frameon=False)
+    return figure
+
+
+def _quality(placed: Mapping[str, Sequence[Placed]]) -> Any:
+    """Quality against errors, and errors against what they were expected to be, of each rig."""
+    figure, (upper, lower) = _axes((7.5, 7.5), 2)
+    for kind, found in placed.items():
+        error = np.array([p.worst_deg for p in found])
+        upper.plot(error, [p.errors.quality for p in found], 'o', ms=5, alpha=.8, label=f'{kind} ({len(found)})')
+        rotation = np.array([p.errors.ae for p in found])
+        lower.plot(rotation / [float(p.ratios[0].mean()) for p in found], rotation, 'o', ms=5, alpha=.8)
+    ends = np.array(lower.axis()).reshape(2, 2)
+    line = np.array([max(ends.min(), 1e-2), ends.max()])
+    lower.plot(line, line, color=_GREY, lw=1, label='as expected')
+    for axis in (upper, lower):
+        axis.set_xscale('log')
+        axis.legend(frameon=False)
+    lower.set_yscale('log')
+    upper.set_ylabel('quality')
+    upper.set_xlabel('error of rotations, or a third of that of fields of view, degrees')
+    lower.set_ylabel('error of rotations, degrees')
+    lower.set_xlabel('expected, degrees')
+    upper.set_title('Self-calibrated rigs in rooms, 30 s, off line', loc='left')
     return figure
 
 

@@ -22,7 +22,7 @@ from ..synthetic.clips import chosen
 from .cases import Outcome, Task
 from .errors import BenchmarkError
 from .growth import Growth, growth_row
-from .lenses import LENSES, lens_rows
+from .lenses import LENSES, Placed, lens_rows
 from .load import Fusion, Loaded, load_rows
 from .longer import LONGER, Watched, longer_rows
 from .motion import MOTION, motion_rows
@@ -74,8 +74,8 @@ class Report:
     """What was measured.
 
     Attributes:
-        rows: of the table.  outcomes: by case.  ticks: by row group.  watched: by scene.  pixels, growth, load: None =
-            not measured.
+        rows: of the table.  outcomes: by case.  ticks: by row group.  watched: by scene.
+        placed: rigs by kind of scene.  pixels, growth, load: None = not measured.
         failed: (clip or row, trace) of each on which the estimator broke.
     """
 
@@ -84,6 +84,7 @@ class Report:
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     ticks: dict[str, Ticks] = field(default_factory=dict)
     watched: list[Watched] = field(default_factory=list)
+    placed: dict[str, list[Placed]] = field(default_factory=dict)
     pixels: Pixels | None = None
     growth: Growth | None = None
     load: dict[tuple[int, int], Loaded] | None = None
@@ -113,6 +114,7 @@ class Report:
             'growth_s': self.growth and {'people': self.growth.people, 'views': self.growth.views},
             'load': self.load and [{'cameras': v, 'people': p, **asdict(x)} for (v, p), x in self.load.items()],
             'longer': [asdict(w) for w in self.watched],
+            'placed': {kind: [asdict(p) for p in found] for kind, found in self.placed.items()},
             'pixel_parts_s': self.pixels and self.pixels.parts,
             'failed': [{'what': what, 'trace': trace} for what, trace in self.failed]})
 
@@ -178,8 +180,9 @@ def run_benchmark(options: Options, progress: Progress) -> Report:
     lenses = [n for n in names if n in LENSES]
     if lenses and options.motion is not None:
         with _kept(report, 'lenses'):
-            report.rows += lens_rows(read_motion(options.motion), options.seed, options.lifter.open(), lenses,
-                                     lambda done, total: progress('lenses', done, total))
+            rows, report.placed = lens_rows(read_motion(options.motion), options.seed, options.lifter.open(), lenses,
+                                            lambda done, total: progress('lenses', done, total))
+            report.rows += rows
     place = [n for n in names if n in PLACE]
     if place and options.motion is not None:
         with _kept(report, 'rooms'):
