@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from problems import exact
 from scenes import scene, tracks_of
@@ -159,17 +160,17 @@ def test_principal_points_off_the_middle_are_found_and_others_stay() -> None:
         assert (error < 2 * expected).all()
 
 
-def test_how_far_principal_points_are_off_is_the_likeliest_of_what_is_compared() -> None:
+def test_how_far_principal_points_are_off_is_the_mean_of_what_is_likely() -> None:
     """With the gradient that points as far off as that have, in equations that hold nothing else."""
     n, sigma, temper = 8, 1000., 4.
     rng = np.random.default_rng(4)
-    for share, want in ((.0, .0015), (.006, .006), (.03, .012)):
-        told = rng.uniform(.5, 2., 2 * n)
+    for share, sure, want in ((.0, 1., .0015), (.006, 1., .006), (.03, 1., .012), (.006, 1e-5, .0069)):
+        told = sure * rng.uniform(.5, 2., 2 * n)
         prior = np.full(2 * n, temper / (CENTRE_SHARE * sigma) ** 2)
         off = share * sigma * rng.choice([-1., 1.], 2 * n)
         g = -told * off + rng.normal(0., 1., 2 * n) * np.sqrt(temper * told)
         e = Reduced(np.diag(told + prior), g, np.zeros(0, bool), np.ones(2 * n, bool), np.zeros(2 * n), prior)
-        assert centre_share(e, temper, CENTRE_SHARE) == want
+        assert centre_share(e, temper, CENTRE_SHARE) == pytest.approx(want, rel=.15)   # nothing told: all of them
 
 
 def test_a_step_moves_principal_points_to_the_least_of_the_cost() -> None:

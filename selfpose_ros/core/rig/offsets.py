@@ -49,7 +49,7 @@ _USUAL_CONSTANT, _USUAL_BY_SIDE = .012, .006
 #: and phones lie up to 2 % off the middle
 CENTRE_SHARE = .012
 #: those that are compared: cameras are made with care, or not
-_CENTRE_SHARES = (.0015, .003, .006, .012)
+_CENTRE_SHARES = np.array([.0015, .003, .006, .012])
 #: directions of the offsets that are told of less than this, relative to the best one, tell nothing
 _TOLD = 1e-6
 
@@ -121,8 +121,8 @@ def centre_sigma(p: BundleProblem, share: float = CENTRE_SHARE) -> Array:
 
 
 def centre_share(e: Reduced, temper: float, share: float) -> float:
-    """Standard deviation of principal points, as a share of the longer side, that is the most likely one of those that
-    there are. share: with which the equations were made.
+    """Standard deviation of principal points, as a share of the longer side: of those that there are, averaged over
+    what the residuals leave open. share: with which the equations were made.
     """
     n, at = e.held, e.centre
     taken = np.linalg.pinv(e.H[:n, :n], hermitian=True) @ np.concatenate([e.H[:n, at], e.g[:n, None]], 1)
@@ -134,10 +134,10 @@ def centre_share(e: Reduced, temper: float, share: float) -> float:
     good = told > _TOLD * max(told[-1], 1e-300)
     y, told = (U.T @ (side * g))[good], told[good]
 
-    def log_p(x: float) -> float:
-        v = temper * told + (x * told) ** 2
-        return float(-.5 * (y * y / v + np.log(v)).sum())
-    return max(_CENTRE_SHARES, key=log_p)
+    v = temper * told + (_CENTRE_SHARES[:, None] * told) ** 2
+    log_p = -.5 * (y * y / v + np.log(v)).sum(1)
+    weight = np.exp(log_p - log_p.max())
+    return float(np.sqrt(weight @ _CENTRE_SHARES ** 2 / weight.sum()))
 
 
 def reduced(s: BundleState, p: BundleProblem, scale: float, kind: str, share: float = CENTRE_SHARE,
