@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.store import Model
-from .pose2d.decode.boxes import STRIDES
-from .pose2d.image_tensors import ImageTensors
 from .session import InferenceSession
+from .tensors.decode.boxes import STRIDES
+from .tensors.image_tensors import ImageTensors
 from .trial import trial_inputs
 
 __all__ = ['Agreement', 'MOST_MM', 'MOST_PX', 'MOST_SCORE', 'compare']

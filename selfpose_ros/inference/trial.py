@@ -17,8 +17,8 @@ from ..models.store import Model
 from ..synthetic import ring_rig, walker
 from ..synthetic.figure import drawn_joints
 from ..synthetic.renderer import VirtualCamera
-from .pose2d.image_tensors import ImageTensors
 from .session import InferenceSession
+from .tensors.image_tensors import ImageTensors
 
 __all__ = ['rendered', 'trial_inputs']
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.camera import Intrinsics
-from ..inference.pose2d.contract import MIN_SIDE_PX
+from ..inference.checked_image import MIN_SIDE_PX
 from ..io.errors import BadMessage
 from ..io.ros_messages.camera_info import intrinsics_of
 from ..io.ros_messages.images import MAX_MEGAPIXELS, ImageDecoder

@@ -109,8 +109,8 @@ def _call(model: Model) -> Callable[[], object]:
         pose = np.concatenate([rng.normal(scale=.2, size=(17, 2)), np.ones((17, 1))], 1)
         batch = pose[None] if lifter.frames == 1 else np.repeat(pose[None, None], lifter.frames, 1)
         return lambda: lifter.lift(batch)
-    from selfpose_ros.inference.pose2d.geometry import Placement
     from selfpose_ros.inference.pose2d.network import VisionNetwork
+    from selfpose_ros.inference.tensors.geometry import Placement
     network = VisionNetwork(model)
     w, h = network.vision.size
     image, place = np.full((h, w, 3), 127, np.uint8), Placement(np.eye(2, 3))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from selfpose_ros.core.relative_depth import pose_with_depth
 from selfpose_ros.core.skeleton import joint_map
-from selfpose_ros.inference.pose2d import decode
-from selfpose_ros.inference.pose2d.geometry import Placement
 from selfpose_ros.inference.pose2d.network import VisionNetwork
+from selfpose_ros.inference.tensors import decode
+from selfpose_ros.inference.tensors.geometry import Placement
 
 from .. import metrics
 from ..data.arrays import Sampling

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selfpose_ros.inference.pose2d.geometry import person_crop
+from selfpose_ros.inference.tensors.geometry import person_crop
 
 from . import scenes
 

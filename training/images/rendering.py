@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfpose_ros.core.camera import project
-from selfpose_ros.inference.pose2d.geometry import letterbox
+from selfpose_ros.inference.tensors.geometry import letterbox
 
 from ..data.held_out import split_data
 from ..data.motion import Poses

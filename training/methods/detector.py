@@ -73,7 +73,7 @@ class Detector(ImageMethod):
     @torch.no_grad()
     def figures(self, network: nn.Module, batch: ImageBatch) -> dict[str, float]:
         """Recall and precision at an overlap of 0.5, percent."""
-        from selfpose_ros.inference.pose2d.decode import yolox
+        from selfpose_ros.inference.tensors.decode import yolox
         raw = BoxGraph(network)((batch.image - MEAN) / STD)
         right = found = people = 0
         for i, (boxes, _) in enumerate(yolox(raw.numpy(), self.task.size, .4, .5)):

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..tensors.decode import blazepose as blazepose_decode
+from ..tensors.geometry import Placement
 from .contract import People2D, no_people
-from .decode import blazepose as blazepose_decode
-from .geometry import Placement
 from .network import VisionNetwork
 from .network_pose2d import FollowingPose2D
 from .outside import faded_outside

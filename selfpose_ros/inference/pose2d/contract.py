@@ -5,20 +5,17 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.noise import Accuracy
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 
-__all__ = ['MIN_SIDE_PX', 'BatchingPose2D', 'People2D', 'Pose2D', 'accuracy_of', 'checked_image', 'no_people']
+__all__ = ['BatchingPose2D', 'People2D', 'Pose2D', 'accuracy_of', 'no_people']
 
 Array = NDArray[np.float64]
-
-#: no person can be told apart in a smaller image; it is a sign of a broken driver, not of an empty room
-MIN_SIDE_PX = 32
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Pose2D(Protocol):
         """People in a (H, W, 3) uint8 BGR image.
 
         Raises:
-            InputError: not such an image, or smaller than `MIN_SIDE_PX` a side.
+            InputError: see `checked_image`.
             InferenceError: the network failed; the instance may be used further.
         """
         ...
@@ -134,22 +131,3 @@ def accuracy_of(network: Pose2D) -> Accuracy | None:
 def no_people(joints: int) -> People2D:
     """Nobody, for a network with this number of joints."""
     return People2D(np.zeros((0, joints, 2)), np.zeros((0, joints)))
-
-
-def checked_image(image_bgr: Any) -> NDArray[np.uint8]:
-    """The image, C-contiguous, if it is (H, W, 3) uint8 with sides of at least `MIN_SIDE_PX`.
-
-    Raises:
-        InputError: anything else.
-    """
-    if not isinstance(image_bgr, np.ndarray):
-        raise InputError(f'image: expected a numpy array (H, W, 3) uint8 BGR, got {type(image_bgr).__name__}; '
-                         'decode the image first')
-    if image_bgr.dtype != np.uint8 or image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
-        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}; convert '
-                         'it first, for instance with cv2.cvtColor')
-    h, w = image_bgr.shape[:2]
-    if min(h, w) < MIN_SIDE_PX:
-        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side); '
-                         'check the camera driver')
-    return np.ascontiguousarray(image_bgr)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ...core.noise import Accuracy
 from ...core.skeleton import MEDIAPIPE33
+from ..checked_image import checked_image
 from ..errors import BackendUnavailable, InferenceError, InputError
 from ..native_log import without_native_noise
-from .contract import People2D, checked_image, no_people
+from .contract import People2D, no_people
 from .outside import faded_outside
 
 __all__ = ['MediaPipePose']

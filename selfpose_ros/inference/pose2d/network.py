@@ -16,9 +16,9 @@ from ...models.store import Model
 from ..backend import ON_CPU, Backend, open_session
 from ..batching import shared_run
 from ..session import InferenceSession, TensorSpec
-from . import decode
-from .geometry import Placement
-from .image_tensors import ImageTensors
+from ..tensors import decode
+from ..tensors.geometry import Placement
+from ..tensors.image_tensors import ImageTensors
 
 __all__ = ['Found', 'VisionNetwork', 'check_layout']
 

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checked_image import checked_image
 from ..errors import InferenceError, InputError
 from ..session import InferenceSession
-from .contract import People2D, checked_image
+from .contract import People2D
 from .network import VisionNetwork
 from .tiles import TiledSearch
 

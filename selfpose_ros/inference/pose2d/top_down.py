@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tensors.geometry import box_of
 from .contract import People2D, no_people
-from .geometry import box_of
 from .network_pose2d import FollowingPose2D
 
 __all__ = ['TopDown']

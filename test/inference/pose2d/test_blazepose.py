@@ -14,10 +14,10 @@ import yaml
 from selfpose_ros.inference.errors import InferenceError, InputError, OutputError
 from selfpose_ros.inference.pose2d import of_network
 from selfpose_ros.inference.pose2d.blazepose import BlazePose
-from selfpose_ros.inference.pose2d.decode import blazepose as blazepose_decode
-from selfpose_ros.inference.pose2d.geometry import warp
 from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.inference.session import BackendReport, TensorSpec
+from selfpose_ros.inference.tensors.decode import blazepose as blazepose_decode
+from selfpose_ros.inference.tensors.geometry import warp
 from selfpose_ros.models.store import open_model
 from selfpose_ros.models.vision import EDGE, PRESETS
 

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from selfpose_ros.inference.checked_image import checked_image
 from selfpose_ros.inference.errors import BackendUnavailable, InputError, OutputError
 from selfpose_ros.inference.pose2d import POSE2D_NAMES, People2D, make_pose2d, no_people
-from selfpose_ros.inference.pose2d.contract import checked_image
 
 
 @pytest.mark.parametrize('keypoints, confidence, person', [

@@ -17,10 +17,10 @@ import colour_networks as nets
 from colour_networks import FAMILIES, body
 
 from selfpose_ros.inference.pose2d import make_pose2d
-from selfpose_ros.inference.pose2d.geometry import letterbox
 from selfpose_ros.inference.pose2d.importing import Request, import_model
 from selfpose_ros.inference.pose2d.network import VisionNetwork
 from selfpose_ros.inference.session import TensorSpec
+from selfpose_ros.inference.tensors.geometry import letterbox
 from selfpose_ros.models.card import parse_card
 from selfpose_ros.models.store import Model, open_model
 from selfpose_ros.models.vision import EDGE, FAMILIES as VISION_FAMILIES, PRESETS

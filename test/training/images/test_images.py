@@ -12,8 +12,8 @@ import torch
 
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.inference.pose2d.decode import yolox
 from selfpose_ros.inference.pose2d.network import VisionNetwork
+from selfpose_ros.inference.tensors.decode import yolox
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.figure import Cone

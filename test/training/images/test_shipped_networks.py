@@ -9,8 +9,8 @@ import pytest
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.inference.pose2d import make_pose2d
-from selfpose_ros.inference.pose2d.decode import yolox
 from selfpose_ros.inference.pose2d.network import VisionNetwork
+from selfpose_ros.inference.tensors.decode import yolox
 from selfpose_ros.models.store import open_model, shipped
 from selfpose_ros.synthetic import ring_rig, walker
 from selfpose_ros.synthetic.figure import drawn_joints

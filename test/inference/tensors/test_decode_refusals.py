@@ -8,7 +8,7 @@ import pytest
 from decode_outputs import SIZE, yolox_raw
 
 from selfpose_ros.inference.errors import InputError, OutputError
-from selfpose_ros.inference.pose2d.decode import (
+from selfpose_ros.inference.tensors.decode import (
     BOXES,
     PEOPLE,
     POSES,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from decode_outputs import SIZE, UDP, bins, centres, maps
 
-from selfpose_ros.inference.pose2d.decode import heatmap, simcc
+from selfpose_ros.inference.tensors.decode import heatmap, simcc
 
 
 def test_simcc_by_hand() -> None:

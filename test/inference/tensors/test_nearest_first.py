@@ -9,7 +9,7 @@ import pytest
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.inference.errors import InputError, OutputError
 from selfpose_ros.inference.pose2d.contract import People2D
-from selfpose_ros.inference.pose2d.decode import movenet
+from selfpose_ros.inference.tensors.decode import movenet
 from selfpose_ros.inference.views import ViewMap
 
 SHAPE = np.random.default_rng(5).uniform(0, 1, (len(JOINTS), 2))

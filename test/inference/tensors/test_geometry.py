@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfpose_ros.inference.errors import InputError
-from selfpose_ros.inference.pose2d.geometry import Placement, box_of, letterbox, person_crop, warp, whole_pixels
+from selfpose_ros.inference.tensors.geometry import Placement, box_of, letterbox, person_crop, warp, whole_pixels
 
 PLACEMENTS = {
     'classic': person_crop([100, 50, 180, 290], (192, 256)),

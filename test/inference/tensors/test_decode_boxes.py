@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from decode_outputs import yolox_raw
 
-from selfpose_ros.inference.pose2d.decode import boxes_of, nms, rtmdet, yolox
+from selfpose_ros.inference.tensors.decode import boxes_of, nms, rtmdet, yolox
 
 
 def test_nms_by_hand() -> None:

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checked_image import checked_image
 from ..errors import InputError
-from .contract import checked_image
 
 __all__ = ['CROP_MODES', 'LETTERBOX_MODES', 'Placement', 'box_of', 'checked_size', 'letterbox', 'person_crop', 'warp',
            'whole_pixels']

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from decode_outputs import SIZE, UDP, bins, maps, people_of_yolo, raw_of_yolo, ready_of_yolo, yolox_raw
 
-from selfpose_ros.inference.pose2d.decode import boxes_of, heatmap, rtmdet, rtmo, simcc, yolo_pose, yolox
-from selfpose_ros.inference.pose2d.geometry import Placement, letterbox, person_crop
+from selfpose_ros.inference.tensors.decode import boxes_of, heatmap, rtmdet, rtmo, simcc, yolo_pose, yolox
+from selfpose_ros.inference.tensors.geometry import Placement, letterbox, person_crop
 
 
 def test_rtmo_by_hand() -> None:
