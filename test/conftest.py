@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).resolve().parent))  # `raising`, for tests of all folders
+
 # Before any test imports rclpy, and for the processes that tests start: a whole robot may be running on this
 # machine. Linux hands out the ports of domains above 101 to anybody. `make test` has chosen a domain already.
 for _name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):

@@ -44,14 +44,14 @@ def load(path: Path) -> dict[str, Any]:
         TrainingError: there is none, it is damaged, or it is of another version.
     """
     if not path.is_file():
-        raise TrainingError(f'{path}: no checkpoint here; leave out --resume, or name the folder of a run')
+        raise TrainingError('no checkpoint here', 'leave out --resume, or name the folder of a run', place=path)
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:                             # torch raises a dozen classes for bad files
-        raise TrainingError(f'{path}: not a readable checkpoint ({" ".join(str(error).split())[:120]}); start '
-                            'the training again') from error
+        raise TrainingError(f'not a readable checkpoint ({" ".join(str(error).split())[:120]})',
+                            'start the training again', place=path) from error
     if not isinstance(state, dict) or state.get('format') != FORMAT:
-        raise TrainingError(f'{path}: written by another version of the trainer; start the training again')
+        raise TrainingError('written by another version of the trainer', 'start the training again', place=path)
     return {_RENAMED.get(str(k), str(k)): v for k, v in state.items()}
 
 

@@ -82,9 +82,9 @@ def train(request: Request, display: Display) -> Outcome:
     device_of(request.device)
     there = {p.name for p in request.folder.iterdir()} if request.folder.is_dir() else set()
     if there - {*_LABELS, *_RIGS, *_PICTURES, *_PICTURES_OF_BEFORE} and not request.resume:
-        raise TrainingError(f'{request.folder}: is not empty; go on with --resume, or choose another folder')
+        raise TrainingError('is not empty', 'go on with --resume, or choose another folder', place=request.folder)
     if request.folder.exists() and not request.folder.is_dir():
-        raise TrainingError(f'{request.folder}: is a file; name a folder')
+        raise TrainingError('is a file', 'name a folder', place=request.folder)
     data, val = _opened(method, request, display)
     second = method.second_source
     if second:
@@ -103,10 +103,11 @@ def _opened(method: Method, request: Request, display: Display) -> tuple[Data, D
     """Data to train on and held-out data, of the kind that the method needs."""
     if method.settings.widen and (isinstance(method, ImageMethod) or method.data is DataKind.KNOWN_CAMERAS
                                   and (method.settings.rig != 'true' or kind_of(request.data) != 'motion')):
-        raise TrainingError(f'{method.name}: what it learns from here cannot be widened; leave out widen')
+        raise TrainingError('what it learns from here cannot be widened', 'leave out widen', place=method.name)
     if isinstance(method, ImageMethod):
         if request.views is not None or request.travel:
-            raise TrainingError(f'{method.name}: pictures have cameras of their own; leave out --views and --travel')
+            raise TrainingError('pictures have cameras of their own', 'leave out --views and --travel',
+                                place=method.name)
         return open_pictures(method.make_pictures, request.data, request.val, method.settings.pictures,
                              method.settings.seed, _pictures_of(request.folder), display.note)
     if method.data is DataKind.PSEUDO_LABELS:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from .errors import TrainingError
+from .errors import SettingError
 
 __all__ = ['RENAMED', 'Settings', 'configured', 'current_names', 'parsed']
 
@@ -33,7 +33,7 @@ class Settings:
     """What the trainer needs to know; methods add their own. A value is checked against the kind of its default.
 
     Raises:
-        TrainingError: a value of another kind, or out of its range.
+        SettingError: a value of another kind, or out of its range.
     """
 
     #: passes over the data
@@ -109,19 +109,19 @@ class Settings:
                 (self.shares, lambda v: 0 <= v <= 1, 'from 0 to 1')):
             for name in names:
                 if not holds(self.__dict__[name]):
-                    raise TrainingError(f'setting {name} must be {text}, got {self.__dict__[name]}')
+                    raise SettingError(f'must be {text}, got {self.__dict__[name]}', setting=name)
         if not self.lr > 0 or not math.isfinite(self.lr):
-            raise TrainingError(f'lr must be a number above 0, got {self.lr!r}')
+            raise SettingError(f'must be a number above 0, got {self.lr!r}', setting='lr')
         self.one_of('keep', ('best', 'last'))
 
     def one_of(self, name: str, allowed: tuple[str, ...]) -> None:
         """Check a setting that is one of these words.
 
         Raises:
-            TrainingError: it is another one.
+            SettingError: it is another one.
         """
         if self.__dict__[name] not in allowed:
-            raise TrainingError(f'setting {name} must be one of {", ".join(allowed)}, got {self.__dict__[name]!r}')
+            raise SettingError(f'must be one of {", ".join(allowed)}, got {self.__dict__[name]!r}', setting=name)
 
 
 def configured(kind: type[S], changes: Mapping[str, Any], method: str = '') -> S:
@@ -133,15 +133,15 @@ def configured(kind: type[S], changes: Mapping[str, Any], method: str = '') -> S
         method: its name, for messages.
 
     Raises:
-        TrainingError: an unknown name, or a value of another kind or out of its range.
+        SettingError: an unknown name, or a value of another kind or out of its range.
     """
     known = {f.name for f in fields(kind)}
     changes = current_names(changes)
     for name in changes:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            raise TrainingError(f'setting {name!r} is not known to {method or "this method"}; '
-                                + (f'did you mean {near[0]}?' if near else f'choose from {", ".join(sorted(known))}'))
+            raise SettingError(f'is not known to {method or "this method"}', f'did you mean {near[0]}?' if near else
+                               f'choose from {", ".join(sorted(known))}', setting=name)
     return kind(**changes)
 
 
@@ -149,12 +149,12 @@ def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of `--set`, a run's folder, a checkpoint or a card with the names that they have now.
 
     Raises:
-        TrainingError: one is given by both of its names.
+        SettingError: one is given by both of its names.
     """
     old = [name for name in given if name in RENAMED]
     for name in old:
         if RENAMED[name] in given:
-            raise TrainingError(f'setting {RENAMED[name]} is given twice, {name} is its old name; leave that out')
+            raise SettingError(f'is given twice, {name} is its old name', 'leave that out', setting=RENAMED[name])
     if old:
         logging.getLogger(__name__).warning('note: settings have new names, the old ones are read until the next '
                                             'release: %s', ', '.join(f'{name} is {RENAMED[name]}' for name in old))
@@ -165,13 +165,13 @@ def parsed(texts: Iterable[str]) -> dict[str, Any]:
     """Settings as typed, `name=value`: values are JSON, and text where they are not.
 
     Raises:
-        TrainingError: a text without a name or without '='.
+        SettingError: a text without a name or without '='.
     """
     out: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition('=')
         if not equals or not name.strip():
-            raise TrainingError(f'setting {text!r} must look like name=value')
+            raise SettingError('must look like name=value', setting=repr(text))
         try:
             out[name.strip()] = json.loads(value)
         except ValueError:
@@ -196,5 +196,5 @@ def _like(name: str, default: Any, value: Any) -> Any:
         fits = isinstance(value, list | tuple)
     if not fits:
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
-        raise TrainingError(f'setting {name} must be {kinds.get(type(default), "a JSON list")}, got {value!r}')
+        raise SettingError(f'must be {kinds.get(type(default), "a JSON list")}, got {value!r}', setting=name)
     return value

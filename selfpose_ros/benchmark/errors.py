@@ -3,8 +3,10 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['BenchmarkError']
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(SelfposeError, ValueError):
     """The benchmark cannot be run as asked."""

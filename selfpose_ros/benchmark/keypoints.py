@@ -64,7 +64,7 @@ def compare_keypoints(found: Recording, reference: Recording) -> Agreement:
     """
     if len(found.cameras) != len(reference.cameras):
         raise BenchmarkError(f'{found.name} has {len(found.cameras)} cameras, {reference.name} '
-                             f'{len(reference.cameras)}; give recordings of the same cameras in the same order')
+                             f'{len(reference.cameras)}', 'give recordings of the same cameras in the same order')
     begin = [min(v.stamp for v in r.views) for r in (found, reference)]
     other: dict[int, list[View2D]] = {}
     for view in found.views:
@@ -97,7 +97,7 @@ def compare_keypoints(found: Recording, reference: Recording) -> Agreement:
         offs.append(off)
     if not matched:
         raise BenchmarkError(f'{found.name} and {reference.name}: no image of the one has the stamp of an image of the '
-                             'other; give recordings of the same images that begin together')
+                             'other', 'give recordings of the same images that begin together')
     d = np.concatenate(offs)
     both = d[np.isfinite(d[:, 1]), 1]
     return Agreement(images, seen / images, float(100 * (d[:, 0] < .1).mean()), float(100 * (d[:, 0] < .2).mean()),

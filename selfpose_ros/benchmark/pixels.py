@@ -113,7 +113,7 @@ def _by_itself(camera: str, network: Pose2D) -> tuple[Callable[[bytes, float], A
         jpeg, stamp = given
         image = decoded(jpeg)
         if image is None:
-            raise BenchmarkError('a JPEG image of our own cannot be decoded; install OpenCV again')
+            raise BenchmarkError('a JPEG image of our own cannot be decoded', 'install OpenCV again')
         return views.view(network.infer(image), camera, stamp, (image.shape[1], image.shape[0]))
 
     return lambda jpeg, stamp: (jpeg, stamp), view

@@ -36,14 +36,14 @@ _BIN_S, _DPI, _FEWEST = .4, 140, 5
 def check_plots(folder: Path) -> None:
     """Raises: BenchmarkError: plots cannot be drawn, or not be written there."""
     if importlib.util.find_spec('matplotlib') is None:
-        raise BenchmarkError('-o: plots need matplotlib, which is not installed; pip install matplotlib, or leave '
-                             'out -o')
+        raise BenchmarkError('-o: plots need matplotlib, which is not installed',
+                             'pip install matplotlib, or leave out -o')
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BenchmarkError(f'{folder}: cannot be made ({error.strerror}); choose another folder') from error
+        raise BenchmarkError(f'cannot be made ({error.strerror})', 'choose another folder', place=folder) from error
     if not os.access(folder, os.W_OK):
-        raise BenchmarkError(f'{folder}: cannot be written; choose another folder')
+        raise BenchmarkError('cannot be written', 'choose another folder', place=folder)
 
 
 def write_plots(report: Report, folder: Path) -> list[Path]:

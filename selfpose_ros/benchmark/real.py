@@ -50,7 +50,7 @@ def read_real(path: Path) -> RealClip:
     """
     recording = read_keypoints(path)
     if any(v.intrinsics is not None for v in recording.views):
-        raise BenchmarkError(f'{path}: its cameras are known (K); leave K out, the benchmark is for unknown ones')
+        raise BenchmarkError('its cameras are known (K)', 'leave K out, the benchmark is for unknown ones', place=path)
     clip = _clip(path)
     common_joints(clip.truth.names)
     return RealClip(recording, clip)
@@ -60,7 +60,8 @@ def _clip(path: Path) -> Clip:
     with NpzReader(path) as z:
         lacking = [n for n in _TRUTH if n not in z]
         if lacking:
-            raise BenchmarkError(f'{path}: {", ".join(lacking)} missing; a recording for the benchmark needs its truth')
+            raise BenchmarkError(f'{", ".join(lacking)} missing', 'a recording for the benchmark needs its truth',
+                                 place=path)
         keypoints, confidence = z.array('keypoints', 'T V J 2'), z.array('confidence', 'T V J')
         stamp = z.array('stamp', 'T', 'T V')
         stamp = np.repeat(stamp[:, None], keypoints.shape[1], 1) if stamp.ndim == 1 else stamp
@@ -68,7 +69,7 @@ def _clip(path: Path) -> Clip:
         stamp = stamp if unit is None else stamp / unit.per_s
         names = tuple(str(n) for n in z.array('truth_joint_names', 'J', text=True))
         if tuple(str(n) for n in z.array('joint_names', 'J', text=True)) != names:
-            raise BenchmarkError(f'{path}: truth_joint_names differ from joint_names; bring them to one order')
+            raise BenchmarkError('truth_joint_names differ from joint_names', 'bring them to one order', place=path)
         truth = Truth(z.array('truth_joints', 'T J 3'), names, z.array('truth_K', 'V 3 3'), z.array('truth_R', 'V 3 3'),
                       z.array('truth_t', 'V 3'),
                       z.array('truth_distortion', 'V N') if 'truth_distortion' in z else np.zeros((0, 5)))

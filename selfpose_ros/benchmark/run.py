@@ -142,7 +142,7 @@ def wanted(options: Options) -> tuple[str, ...]:
     """
     unknown = [r for r in options.rows if r not in ROWS]
     if unknown:
-        raise BenchmarkError(f'--rows {", ".join(unknown)}: not known; choose from {", ".join(ROWS)}')
+        raise BenchmarkError(f'--rows {", ".join(unknown)}: not known', f'choose from {", ".join(ROWS)}')
     moved = (*ACCURACY, 'people', *LENSES, *PLACE, *LONGER, *MOTION)
     able = [r for r in ROWS if (r not in moved or options.motion) and (r != 'real' or options.real)]
     if not options.rows:

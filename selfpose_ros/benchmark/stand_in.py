@@ -135,8 +135,8 @@ def write_stand_in(path: Path) -> int:
         import onnx
         from onnx import TensorProto, helper
     except ImportError as error:
-        raise BenchmarkError('the stand-in for a 2D network is written with onnx, which is not installed; pip install '
-                             'onnx') from error
+        raise BenchmarkError('the stand-in for a 2D network is written with onnx, which is not installed',
+                             'pip install onnx') from error
     g, joints, (w, h) = _Graph(), len(COCO17), SIZE
     x = g.conv(g.conv(g.conv('input', 3, 12, 3, 2), 12, 12, 3), 12, 24, 3)
     for i, (given, made) in enumerate(zip(_STAGES[:-1], _STAGES[1:], strict=True)):

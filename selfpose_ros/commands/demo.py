@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit status."""
     from ..demo.errors import DemoError
     if importlib.util.find_spec('rclpy') is None:
-        raise DemoError("demo: ROS 2's Python package rclpy is not installed; source your ROS, or pip install "
-                        "'selfpose_ros[ros,cpu]'")
+        raise DemoError("demo: ROS 2's Python package rclpy is not installed",
+                        "source your ROS, or pip install 'selfpose_ros[ros,cpu]'")
     from ..demo.show import Options, show
     from ..demo.table import final_table
     from ..inference.backend import Backend

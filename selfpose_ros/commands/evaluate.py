@@ -106,14 +106,14 @@ def run(args: argparse.Namespace) -> int:
     if args.people is not None:
         return _in_rooms(args)
     if args.far is not None:
-        raise InputError('evaluate: --far moves the cameras of --people N away; give both')
+        raise InputError('evaluate: --far moves the cameras of --people N away', 'give both')
     _check(args)
     try:
         from selfpose_training.evaluation.lifter import evaluate
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] != 'selfpose_training':
             raise
-        raise BackendUnavailable('the package selfpose_training, which measures, is not part of this installation; '
+        raise BackendUnavailable('the package selfpose_training, which measures, is not part of this installation',
                                  'install selfpose_ros with pip from its source') from error
     model = open_model(args.model)
     if args.data is not None:
@@ -134,20 +134,21 @@ def _check(args: argparse.Namespace) -> None:
     """Raises InputError: neither motion nor recordings, both, or options of the other one."""
     from ..inference.errors import InputError
     if args.output is not None and args.output.suffix.lower() not in _IMAGES:
-        raise InputError(f'{args.output}: is to become an image; give it a name that ends in {" or ".join(_IMAGES)}')
+        raise InputError('is to become an image', f'give it a name that ends in {" or ".join(_IMAGES)}',
+                         place=args.output)
     if args.motion is None and args.data is None:
-        raise InputError('evaluate: --motion FILE or --data PATH is missing; or let a 2D network look for --people N, '
-                         'or compare keypoint archives with --reference FILE')
+        raise InputError('evaluate: --motion FILE or --data PATH is missing',
+                         'or let a 2D network look for --people N, or compare keypoint archives with --reference FILE')
     if args.motion is not None and args.data is not None:
-        raise InputError('evaluate: --motion and --data are two things to measure on; give one of them')
+        raise InputError('evaluate: --motion and --data are two things to measure on', 'give one of them')
     if args.data is not None:
         given = [f'--{name}' for name, there in (('views', args.views is not None), ('travel', args.travel), (
             'noise', args.noise is not None), ('correction', args.correction)) if there]
         if given:
-            raise InputError(f'{args.data}: recordings have cameras and 2D errors of their own, and are measured as '
-                             f'they are; leave out {", ".join(given)}')
+            raise InputError('recordings have cameras and 2D errors of their own, and are measured as they are',
+                             f'leave out {", ".join(given)}', place=args.data)
     elif args.every is not None:
-        raise InputError(f'{args.motion}: all frames of a motion count; leave out --every, which is for --data')
+        raise InputError('all frames of a motion count', 'leave out --every, which is for --data', place=args.motion)
 
 
 def _without_pictures(model: Model, args: argparse.Namespace) -> None:
@@ -164,8 +165,8 @@ def _on_data(model: Model, args: argparse.Namespace) -> int:
     from ..inference.lifter import Lifter
     for name in ('torch', 'h5py'):
         if importlib.util.find_spec(name) is None:
-            raise BackendUnavailable(f'{args.data}: the Python package {name}, which reading data sets takes, is not '
-                                     "installed; pip install 'selfpose_ros[training]'")
+            raise BackendUnavailable(f'the Python package {name}, which reading data sets takes, is not installed',
+                                     "pip install 'selfpose_ros[training]'", place=args.data)
     from selfpose_training.data.people import poses_of, upright
     from selfpose_training.evaluation.recorded import evaluate_recorded, measured
     every = args.every or 1
@@ -187,7 +188,7 @@ def _recordings(args: argparse.Namespace) -> list[Any]:
 
     from ..inference.errors import InputError
     if kind_of(args.data) == 'motion':
-        raise InputError(f'{args.data}: is motion capture, which no camera saw; give it with --motion')
+        raise InputError('is motion capture, which no camera saw', 'give it with --motion', place=args.data)
     found = read_data(args.data, split='held out', truth=True)
     assert isinstance(found, list)
     return found
@@ -219,7 +220,7 @@ def _in_rooms(args: argparse.Namespace) -> int:
     given = [f'--{n}' for n in ('motion', 'data', 'every', 'views', 'noise', 'output') if getattr(args, n) is not None]
     given += [f'--{n}' for n in ('travel', 'correction') if getattr(args, n)]
     if given:
-        raise InputError(f'{args.model}: --people has rooms and people of its own; leave out {", ".join(given)}')
+        raise InputError('--people has rooms and people of its own', f'leave out {", ".join(given)}', place=args.model)
     make = partial(make_pose2d, args.model, **options_of(args.model_option))
     network = make()                                       # what is wrong with it is told before anything is rendered
     accuracy, far = accuracy_of(network), 1. if args.far is None else args.far
@@ -248,8 +249,8 @@ def _of_images(model: Model, joints: Any, args: argparse.Namespace) -> int:
     from ..inference.errors import InputError
     from ..inference.pose2d.network import VisionNetwork
     if args.views is not None or args.travel or args.correction or args.noise is not None:
-        raise InputError(f'{args.model}: is a 2D pose network, which sees pictures one by one; leave out --views, '
-                         '--travel, --noise and --correction')
+        raise InputError('is a 2D pose network, which sees pictures one by one',
+                         'leave out --views, --travel, --noise and --correction', place=args.model)
     shown: list[LiftedPicture] = []
 
     def show(image: Any, points: Any, pose: Any, true: Any) -> None:
@@ -284,7 +285,7 @@ def _draw(file: Path, image: Any) -> None:
     except (OSError, cv2.error):
         written = False
     if not written:
-        raise IoError(f'{file}: cannot be written; choose another place with -o')
+        raise IoError('cannot be written', 'choose another place with -o', place=file)
 
 
 def _text_of_images(card: Card, report: dict[str, Any]) -> str:

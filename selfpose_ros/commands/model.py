@@ -205,7 +205,7 @@ def _tried(name: str) -> tuple[str, bool]:
         network.look(np.full((h, w, 3), 114, np.uint8))
         return model.card.sha256, check_reference(model, network.session)
     except (InputError, OutputError) as error:             # that the graph refuses its own inputs counts, too
-        raise ModelError(str(error)) from error
+        raise ModelError.of(error) from error
 
 
 def _import(args: argparse.Namespace) -> int:
@@ -264,7 +264,7 @@ def _picture(path: Path | None) -> Any:
         return film.image(0)
     image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if image is None:
-        raise ModelError(f'{path}: no image that can be read; name a JPEG or PNG file with a person in it')
+        raise ModelError('no image that can be read', 'name a JPEG or PNG file with a person in it', place=path)
     return image
 
 

@@ -48,15 +48,15 @@ def calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         found = score_in_rooms(make, args.people, args.pictures, args.seed, progress, bins=_KNOTS)
     accuracy = found.accuracy
     if accuracy is None:
-        raise ModelError(f'{args.model}: found {found.recall:.0f} % of the people in {found.pictures} rendered ones: '
-                         'too few joints to measure errors on; give more --pictures, or leave the card without: the '
-                         'noise is then measured in each recording alone')
+        raise ModelError(f'found {found.recall:.0f} % of the people in {found.pictures} rendered ones: too few joints '
+                         'to measure errors on', 'give more --pictures, or leave the card without: the noise is then '
+                         'measured in each recording alone', place=args.model)
     with ProgressDisplay(quiet=args.quiet, prefix='check: ') as progress:
         other = score_in_rooms(make, args.people, args.pictures, args.seed + 1, progress, accuracy=accuracy)
     check = other.check
     if check is None:
-        raise ModelError(f'{args.model}: found too few joints in {other.pictures} other rendered pictures to check '
-                         'what was measured; give more --pictures')
+        raise ModelError(f'found too few joints in {other.pictures} other rendered pictures to check what was measured',
+                         'give more --pictures', place=args.model)
     entry = {
         'confidence': list(accuracy.confidence), 'sigma': list(accuracy.sigma),
         'measured': f'rendered rooms, {args.people} people, {found.pictures} pictures, seed {args.seed}'
@@ -70,8 +70,8 @@ def calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         try:
             set_on_card(folder, 'accuracy', entry)
         except OSError as error:
-            raise ModelError(f'{folder}: cannot be written ({error.strerror or error}); copy the model folder to where '
-                             'you may write, and calibrate it there') from error
+            raise ModelError(f'cannot be written ({error.strerror or error})', 'copy the model folder to where you may '
+                             'write, and calibrate it there', place=folder) from error
         open_model(folder.absolute())
     rows = ''.join(f'{c:10.2f}{100 * s:26.2f}\n' for c, s in zip(accuracy.confidence, accuracy.sigma, strict=True))
     return ({'model': args.model, 'accuracy': entry, 'recall': found.recall, 'size_px': found.size_px},

@@ -48,8 +48,8 @@ def build(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     models = [open_model(name) for name in args.model]
     for model in models:
         if model.lite:
-            raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; build '
-                             'engines of networks that were imported from ONNX files')
+            raise ModelError('is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone',
+                             'build engines of networks that were imported from ONNX files', place=model.file)
     factory = EngineFactory.here(Backend('tensorrt', str(args.engines or ''), args.batch))
     content, text = [], []
     for model in models:

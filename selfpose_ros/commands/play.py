@@ -63,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
     cameras = _cameras(args.videos, args.cameras and args.cameras.split(','))
     for path in args.videos:
         if not path.is_file():
-            raise IoError(f'{path}: no such file; check the path')
+            raise IoError('no such file', 'check the path', place=path)
     if importlib.util.find_spec('rclpy') is None:
-        raise IoError("play: ROS 2's Python package rclpy is not installed; source your ROS, or pip install "
-                      "'selfpose-ros[ros]'")
+        raise IoError("play: ROS 2's Python package rclpy is not installed",
+                      "source your ROS, or pip install 'selfpose-ros[ros]'")
     from ..nodes.fastdds_profile import use_profile
     from ..nodes.parameters import camera_names
     from ..nodes.video_publisher import PlayOptions, VideoPublisher
@@ -94,13 +94,13 @@ def run(args: argparse.Namespace) -> int:
 def _cameras(videos: Sequence[Path], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is not None:
         if len(names) != len(videos):
-            raise IoError(f'{len(names)} names for {len(videos)} videos; give one name for each')
+            raise IoError(f'{len(names)} names for {len(videos)} videos', 'give one name for each')
         return tuple(names)
     # a file may be called anything, a topic not
     plain = [re.sub(r'\W+', '_', n, flags=re.ASCII).strip('_') for n in names_of(videos)]
     found = tuple(n if n[:1].isalpha() else f'cam{n and "_"}{n}' for n in plain)
     if len(set(found)) != len(found):
-        raise IoError(f'cameras would be called {", ".join(found)}; name them with --cameras')
+        raise IoError(f'cameras would be called {", ".join(found)}', 'name them with --cameras')
     return found
 
 

@@ -188,22 +188,22 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
                              baseline_cameras=args.baseline_cameras, max_people=args.max_people,
                              correction=args.correction, same_lens=tuple(args.same_lens))
     if args.correction and args.offline:
-        raise IoError('--correction: what --offline makes knows all instants already; leave one of the two out')
+        raise IoError('--correction: what --offline makes knows all instants already', 'leave one of the two out')
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:
         raise IoError(f'--baseline-cameras {",".join(args.baseline_cameras)}: name two cameras, as in cam1,cam2')
     for group in args.same_lens:
         if len(set(group)) < 2:
             raise IoError(f'--same-lens {",".join(group)}: name two cameras or more, as in cam1,cam2')
     if args.keypoints_out is not None and len(sources) > 1:
-        raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings; run them '
-                      'one at a time')
+        raise IoError(f'--keypoints-out {args.keypoints_out}: one file for {len(sources)} recordings',
+                      'run them one at a time')
     lifter = LifterChoice(args.lifter, backend)
     lifter.open()                                          # before an hour of work, not after it
     stems, formats = _outputs(args.output, [s.name for s in sources], args.format)
     inputs = {p.resolve() for s in sources for p in s.paths}
     for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
         if path is not None and path.resolve() in inputs:
-            raise IoError(f'{path}: the result would overwrite a source; choose another place with -o')
+            raise IoError('the result would overwrite a source', 'choose another place with -o', place=path)
     return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter,
                 args.sync == 'auto', args.hold_feet)
             for source, stem in zip(sources, stems, strict=True)]
@@ -217,9 +217,9 @@ def _outputs(out: str, names: Sequence[str], asked: tuple[str, ...] | None) -> t
     if path.is_dir() or out.endswith('/') or not suffix:
         return [path / name for name in names], asked or ('npz',)
     if suffix not in FORMATS:
-        raise IoError(f'{out}: results are {", ".join(FORMATS)}; give such a file, or a folder ending with /')
+        raise IoError(f'results are {", ".join(FORMATS)}', 'give such a file, or a folder ending with /', place=out)
     if len(names) > 1:
-        raise IoError(f'{out}: one file for {len(names)} recordings; give a folder ending with /')
+        raise IoError(f'one file for {len(names)} recordings', 'give a folder ending with /', place=out)
     return [path.with_suffix('')], asked or (suffix,)
 
 

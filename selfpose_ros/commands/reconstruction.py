@@ -175,8 +175,8 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
     recording = read_source(job.source, job.options, progress)
     for name in (c for group in job.config.same_lens for c in group):
         if name not in recording.cameras:
-            raise IoError(f'{recording.name}: --same-lens names {name!r}, its cameras are '
-                          f'{", ".join(recording.cameras)}')
+            raise IoError(f'--same-lens names {name!r}, its cameras are {", ".join(recording.cameras)}',
+                          place=recording.name)
     if job.keypoints_out is not None:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)

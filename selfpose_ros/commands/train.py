@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     for name in ('torch', 'selfpose_training'):
         if importlib.util.find_spec(name) is None:
-            raise IoError(f"train: the Python package {name} is not installed; pip install 'selfpose_ros[training]'")
+            raise IoError(f'train: the Python package {name} is not installed', "pip install 'selfpose_ros[training]'")
     if args.list:
         return _list()
     for name, value in (('METHOD', args.method), ('--data', args.data), ('-o DIR', args.output)):
@@ -120,5 +120,5 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     others = parsed(args.settings)
     twice = sorted(changes.keys() & others.keys())
     if twice:
-        raise IoError(f'train: {twice[0]} is given twice, by --{twice[0]} and by --set; leave one out')
+        raise IoError(f'train: {twice[0]} is given twice, by --{twice[0]} and by --set', 'leave one out')
     return changes | others

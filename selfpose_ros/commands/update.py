@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     for name in ('torch', 'selfpose_training'):
         if importlib.util.find_spec(name) is None:
-            raise IoError(f"update: the Python package {name} is not installed; pip install 'selfpose_ros[training]'")
+            raise IoError(f'update: the Python package {name} is not installed', "pip install 'selfpose_ros[training]'")
     from selfpose_training.trainer.display import Display
     from selfpose_training.update.update import LEFT, Request, update
     given = _given(args)
@@ -103,12 +103,12 @@ def _given(args: argparse.Namespace) -> list[Any]:
     sources = [s for path in args.recordings for s in find_sources([path])]
     for s in sources:
         if s.kind not in ('bag', 'archive'):
-            raise IoError(f'{s.paths[0]}: {s.kind} are not learned from directly; write an archive with selfpose '
-                          'reconstruct --keypoints-out FILE.npz, and give that')
+            raise IoError(f'{s.kind} are not learned from directly', 'write an archive with selfpose reconstruct '
+                          '--keypoints-out FILE.npz, and give that', place=s.paths[0])
     paths = [s.paths[0].resolve() for s in sources]
     double = next((p for p in paths if paths.count(p) > 1), None)
     if double is not None:
-        raise IoError(f'{double}: given twice; name every recording once')
+        raise IoError('given twice', 'name every recording once', place=double)
     return [Given(str(s.paths[0]), s.paths, partial(read_source, s, options)) for s in sources]
 
 
@@ -119,7 +119,7 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     others = parsed(args.settings)
     twice = sorted(named.keys() & others.keys())
     if twice:
-        raise IoError(f'update: {twice[0]} is given twice, by --{twice[0]} and by --set; leave one out')
+        raise IoError(f'update: {twice[0]} is given twice, by --{twice[0]} and by --set', 'leave one out')
     return named | others
 
 

@@ -50,11 +50,11 @@ class Intrinsics:
         d = np.zeros(5) if self.distortion is None else np.array(self.distortion, float).ravel()
         if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
             raise CameraError('K must be a finite 3x3 matrix with positive focal lengths, got '
-                              f'{K.tolist() if K.size <= 9 else f"{K.size} numbers"}; '
+                              f'{K.tolist() if K.size <= 9 else f"{K.size} numbers"}',
                               'leave it out (or K[0] = 0 in CameraInfo) for an uncalibrated camera')
         if np.abs(K[2] - [0, 0, 1]).max() > 1e-9:
-            raise CameraError(f'the last row of K must be 0 0 1, got {K[2].tolist()}; K is [fx 0 cx, 0 fy cy, '
-                              '0 0 1] in pixels, row by row')
+            raise CameraError(f'the last row of K must be 0 0 1, got {K[2].tolist()}',
+                              'K is [fx 0 cx, 0 fy cy, 0 0 1] in pixels, row by row')
         if d.size <= 14:                                   # OpenCV knows these sizes only
             full = next(n for n in (5, 8, 12, 14) if n >= d.size)
             d = np.pad(d, (0, full - d.size))
@@ -78,13 +78,13 @@ class Intrinsics:
         focal = self.K[0, 0], self.K[1, 1]
         if not all(_FOCAL_RANGE[0] * longer <= f <= _FOCAL_RANGE[1] * longer for f in focal):
             raise CameraError(f'K has focal lengths of {focal[0]:g} and {focal[1]:g} px in an image of '
-                              f'{image_size[0]}x{image_size[1]} px, which no lens has; give K in px of that image')
+                              f'{image_size[0]}x{image_size[1]} px, which no lens has', 'give K in px of that image')
         if np.abs(self.K[:2, 2]).max() > _FAR * longer or abs(self.K[0, 1]) + abs(self.K[1, 0]) > max(focal):
             raise CameraError(f'K has its principal point at {self.K[0, 2]:g}, {self.K[1, 2]:g} px (skew '
-                              f'{self.K[0, 1]:g}) in an image of {image_size[0]}x{image_size[1]} px; K is [fx 0 cx, '
-                              '0 fy cy, 0 0 1] in pixels, row by row')
+                              f'{self.K[0, 1]:g}) in an image of {image_size[0]}x{image_size[1]} px',
+                              'K is [fx 0 cx, 0 fy cy, 0 0 1] in pixels, row by row')
         if np.abs(self.distortion).max() > _MOST_DISTORTION:
-            raise CameraError(f'a distortion coefficient is {np.abs(self.distortion).max():g}, which no lens has; '
+            raise CameraError(f'a distortion coefficient is {np.abs(self.distortion).max():g}, which no lens has',
                               'calibrate the camera anew, or leave K out')
         return self
 

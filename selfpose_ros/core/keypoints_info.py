@@ -51,17 +51,18 @@ def read_keypoints_text(text: str) -> KeypointsText:
         CoreError: too long, no JSON, a field is missing, or holds what it cannot hold.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise ObservationError(f'{len(text)} characters are more than the {_MOST_CHARACTERS} that may be sent; {_ASK}')
+        raise ObservationError(f'{len(text)} characters are more than the {_MOST_CHARACTERS} that may be sent',
+                               f'{_ASK}')
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         # that of an integer with too many digits speaks of a function of Python
         why = 'lists within lists without end' if isinstance(error, RecursionError) else (
             str(error) if isinstance(error, json.JSONDecodeError) else 'a number with too many digits')
-        raise ObservationError(f'cannot read {text[:60]!r} ({why}); {_ASK}') from error
+        raise ObservationError(f'cannot read {text[:60]!r} ({why})', f'{_ASK}') from error
     missing = [n for n in ('joint_names', 'image_size') if not isinstance(data, Mapping) or n not in data]
     if missing:
-        raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}; {_ASK}')
+        raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}', f'{_ASK}')
     size = _size(data['image_size'])
     model, device = (v[:_LONGEST_NAME] if isinstance(v, str) else '' for v in (data.get('model'), data.get('device')))
     return KeypointsText(_names(data['joint_names']), size, _intrinsics(data, size), model, device,
@@ -72,20 +73,21 @@ def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) and len(value) <= _LONGEST_NAME:               # the name of a set
         return named_joints(value)
     if not isinstance(value, list) or not all(isinstance(n, str) for n in value):
-        raise ObservationError(f'joint_names is {_shown(value)}, must be a list of names, or the name of a set; {_ASK}')
+        raise ObservationError(f'joint_names is {_shown(value)}, must be a list of names, or the name of a set',
+                               f'{_ASK}')
     if len(value) > _MOST_JOINTS or any(len(n) > _LONGEST_NAME for n in value):
-        raise ObservationError(f'{len(value)} joint names of up to {max(map(len, value))} characters; at most '
-                               f'{_MOST_JOINTS} of {_LONGEST_NAME} can be used')
+        raise ObservationError(f'{len(value)} joint names of up to {max(map(len, value))} characters',
+                               f'at most {_MOST_JOINTS} of {_LONGEST_NAME} can be used')
     return named_joints(value)
 
 
 def _size(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2 or not all(_is_number(x) for x in value):
-        raise ObservationError(f'image_size is {_shown(value)}, must be [width, height] of the image in px; {_ASK}')
+        raise ObservationError(f'image_size is {_shown(value)}, must be [width, height] of the image in px', f'{_ASK}')
     w, h = value
     if not (1 <= w <= _MOST_PX and 1 <= h <= _MOST_PX):                       # NaN is not, either
-        raise ObservationError(f'image_size is {_digits(w)}x{_digits(h)}; send the size of the image in px, 1 to '
-                               f'{_MOST_PX} a side')
+        raise ObservationError(f'image_size is {_digits(w)}x{_digits(h)}',
+                               f'send the size of the image in px, 1 to {_MOST_PX} a side')
     return int(w), int(h)
 
 
@@ -101,8 +103,8 @@ def _intrinsics(data: Mapping[str, Any], size: tuple[int, int]) -> Intrinsics | 
     try:
         return Intrinsics(np.array(K, float), np.array(distortion or np.zeros(5), float)).checked(size)
     except OverflowError as error:
-        raise ObservationError('K or distortion holds a number with hundreds of digits; send what the camera was '
-                               'calibrated to, or null') from error
+        raise ObservationError('K or distortion holds a number with hundreds of digits',
+                               'send what the camera was calibrated to, or null') from error
 
 
 def _accuracy(value: Any) -> Accuracy | None:
@@ -114,8 +116,8 @@ def _accuracy(value: Any) -> Accuracy | None:
     try:
         return Accuracy(tuple(lists[0] or ()), tuple(lists[1] or ()))
     except OverflowError as error:
-        raise ObservationError('accuracy holds a number with hundreds of digits; send what the network was measured '
-                               'to have, or null') from error
+        raise ObservationError('accuracy holds a number with hundreds of digits',
+                               'send what the network was measured to have, or null') from error
 
 
 def _is_number(value: Any) -> bool:

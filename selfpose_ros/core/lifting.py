@@ -170,7 +170,7 @@ def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array
     joints, sigma = (np.asarray(a, float) for a in lifter.lift(pose))
     M = len(kp)
     if joints.shape != (M, 17, 3) or sigma.shape != (M, 17):
-        raise ObservationError(f'the lifter gave joints {joints.shape} and sigma {sigma.shape} for {M} poses; '
+        raise ObservationError(f'the lifter gave joints {joints.shape} and sigma {sigma.shape} for {M} poses',
                                f'({M}, 17, 3) and ({M}, 17) are needed: it is none for these 17 joints')
     if not (np.isfinite(joints).all() and np.isfinite(sigma).all()):
         raise ObservationError('the lifter gave numbers that are not finite: its model file is damaged')

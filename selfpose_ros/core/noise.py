@@ -49,8 +49,8 @@ class Accuracy:
     def __post_init__(self) -> None:
         c, s = np.array(self.confidence, float), np.array(self.sigma, float)
         if not (c.ndim == s.ndim == 1 and 1 <= len(c) == len(s) <= _MOST_KNOTS):
-            raise ObservationError(f'accuracy: {c.shape} confidences and {s.shape} sigmas; give as many of one as of '
-                                   f'the other, 1 to {_MOST_KNOTS}')
+            raise ObservationError(f'accuracy: {c.shape} confidences and {s.shape} sigmas',
+                                   f'give as many of one as of the other, 1 to {_MOST_KNOTS}')
         if not (c[0] >= 0 and c[-1] <= 1 and (np.diff(c) > 0).all()):
             raise ObservationError('accuracy: confidences must rise, from 0 or more to 1 or less')
         if not (s.min() >= LEAST_SHARE and s.max() <= _MOST_SHARE and (np.diff(s) <= 0).all()):

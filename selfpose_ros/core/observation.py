@@ -54,9 +54,8 @@ class View2D:
         if kp.size == 0:
             kp, conf = np.zeros((0, 17, 2)), np.zeros((0, 17))
         if kp.ndim != 3 or kp.shape[1:] != (17, 2) or conf.shape != kp.shape[:2]:
-            raise ObservationError(f'camera {self.camera!r}: expected keypoints (P, 17, 2) and confidence '
-                                   f'(P, 17), got {kp.shape} and {conf.shape}; map other joint sets with '
-                                   'core.skeleton.joint_map')
+            raise ObservationError(f'camera {self.camera!r}: expected keypoints (P, 17, 2) and confidence (P, 17), got '
+                                   f'{kp.shape} and {conf.shape}', 'map other joint sets with core.skeleton.joint_map')
         if not np.isfinite(self.stamp):
             raise ObservationError(f'camera {self.camera!r}: stamp is {self.stamp}, must be finite seconds')
         w, h = self.image_size

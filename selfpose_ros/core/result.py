@@ -54,7 +54,8 @@ class Skeletons:
             ObservationError: not one list of people for each stamp.
         """
         if len(stamps) != len(people):
-            raise ObservationError(f'result: {len(stamps)} stamps but {len(people)} lists of people; give one for each')
+            raise ObservationError(f'result: {len(stamps)} stamps but {len(people)} lists of people',
+                                   'give one for each')
         columns = _columns(people)
         T, P = len(stamps), max([1, *(c + 1 for c in columns.values())])
         level, person = np.zeros((T, P), np.int64), np.zeros((T, P), np.int64)

@@ -105,9 +105,9 @@ class JointMap:
         keypoints, confidence = np.asarray(keypoints, float), np.asarray(confidence, float)
         n = len(self.source)
         if keypoints.shape[-2:] != (n, 2) or confidence.shape[-1:] != (n,):
-            raise SkeletonError(
-                f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got {keypoints.shape} '
-                f'and {confidence.shape}; check that joint_names belongs to these keypoints')
+            raise SkeletonError(f'joints: expected (..., {n}, 2) and (..., {n}) for the {n} names given, got '
+                                f'{keypoints.shape} and {confidence.shape}',
+                                'check that joint_names belongs to these keypoints')
         seen = np.isfinite(keypoints).all(-1) & (confidence > 0)             # which a NaN is not
         conf, points = np.minimum(confidence, 1.), keypoints
         if not seen.all():
@@ -131,7 +131,7 @@ def set_name(text: str) -> str:
     key = _set_key(text)
     if key not in JOINT_SETS:
         names = sorted(JOINT_SETS, key=lambda n: [int(p) if p.isdigit() else p for p in re.split(r'(\d+)', n)])
-        raise SkeletonError(f'joint set {text!r} is not known; choose one of: {", ".join(names)}')
+        raise SkeletonError(f'joint set {text!r} is not known', f'choose one of: {", ".join(names)}')
     return key
 
 
@@ -164,13 +164,13 @@ def joint_map(names: Sequence[str]) -> JointMap:
     count = Counter(plain)
     double = sorted(n for n in _USED if count[n] > 1)
     if double:
-        raise SkeletonError(f'joint names: {", ".join(double)} given twice; every joint needs a name of its own')
+        raise SkeletonError(f'joint names: {", ".join(double)} given twice', 'every joint needs a name of its own')
     at = {n: plain.index(n) for n in count}
     missing = [f'{s}_{limb}' for limb in _LIMBS for s in 'lr' if f'{s}_{limb}' not in at]
     if missing:
-        raise SkeletonError(
-            f'joint names: {", ".join(missing)} missing among {len(source)} names ({", ".join(source[:6])}, ...); '
-            'hips, knees, ankles, shoulders, elbows and wrists of both sides are needed')
+        raise SkeletonError(f'joint names: {", ".join(missing)} missing among {len(source)} names '
+                            f'({", ".join(source[:6])}, ...)',
+                            'hips, knees, ankles, shoulders, elbows and wrists of both sides are needed')
     weights, factor = np.zeros((17, len(source))), np.ones(17)
     approximate = np.zeros(17, bool)
 

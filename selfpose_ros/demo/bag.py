@@ -34,7 +34,7 @@ def write_bag(path: Path, messages: Iterable[tuple[str, str, int, bytes]]) -> No
     from rosbags.typesys import Stores, get_typestore
     if path.exists():
         if not (path / 'metadata.yaml').is_file():
-            raise DemoError(f'demo: {path} exists and is no bag; move it away or choose another -o DIR')
+            raise DemoError(f'demo: {path} exists and is no bag', 'move it away or choose another -o DIR')
         shutil.rmtree(path)
     store = get_typestore(Stores.ROS2_JAZZY)
     ever = QosTime(2147483647, 4294967295)
@@ -54,4 +54,4 @@ def write_bag(path: Path, messages: Iterable[tuple[str, str, int, bytes]]) -> No
                                                                offered_qos_profiles=[qos(topic)])
                 writer.write(connections[topic], stamp_ns, data)
     except (OSError, WriterError) as error:
-        raise DemoError(f'demo: cannot write the bag {path} ({error}); choose another -o DIR') from error
+        raise DemoError(f'demo: cannot write the bag {path} ({error})', 'choose another -o DIR') from error

@@ -68,8 +68,8 @@ class Child:
             DemoError: it has ended.
         """
         if self.status is not None:
-            raise DemoError(f'demo: {self.name} ended with status {self.status} ({self.last_words()}); see '
-                            f'{self.log}')
+            raise DemoError(f'demo: {self.name} ended with status {self.status} ({self.last_words()})',
+                            f'see {self.log}')
 
     def last_words(self) -> str:
         """The last line of its log that says something."""

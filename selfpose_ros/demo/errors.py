@@ -3,8 +3,10 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['DemoError']
 
 
-class DemoError(RuntimeError):
+class DemoError(SelfposeError, RuntimeError):
     """The demo cannot start, or one of its processes failed."""

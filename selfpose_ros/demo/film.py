@@ -108,12 +108,12 @@ def make_film(cameras: int = 4, seconds: float = 25., seed: int = 0, rate_hz: fl
         DemoError: numbers out of range, or a process that renders died.
     """
     if not 1 <= cameras <= 16 or seconds < 1 or not 1 <= rate_hz <= 60:
-        raise DemoError(f'demo: {cameras} cameras, {seconds:g} s at {rate_hz:g} Hz; use 1 to 16 cameras, 1 s or '
-                        'more, 1 to 60 Hz')
+        raise DemoError(f'demo: {cameras} cameras, {seconds:g} s at {rate_hz:g} Hz',
+                        'use 1 to 16 cameras, 1 s or more, 1 to 60 Hz')
     if not 1 <= people <= MOST_PEOPLE:
-        raise DemoError(f'demo: {people} people; use 1 to {MOST_PEOPLE}')
+        raise DemoError(f'demo: {people} people', f'use 1 to {MOST_PEOPLE}')
     if not .5 <= far <= 8:
-        raise DemoError(f'demo: cameras {far:g} times as far away; use 0.5 to 8 times')
+        raise DemoError(f'demo: cameras {far:g} times as far away', 'use 0.5 to 8 times')
     near = (3.2, 4.5) if people == 1 else (4., 5.)
     # several people take more room than one
     rig = ring_rig(cameras, seed=seed, image_size=size, focal_px=(.75 * size[0], 1.1 * size[0]),
@@ -153,7 +153,7 @@ def _rendered(pieces: list[_Piece], workers: int | None):  # type: ignore[no-unt
             for job in as_completed([pool.submit(_render, p) for p in pieces]):
                 yield job.result()
         except (OSError, RuntimeError) as error:
-            raise DemoError(f'demo: a process that renders failed ({error}); is there memory left?') from error
+            raise DemoError(f'demo: a process that renders failed ({error})', 'is there memory left?') from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -170,6 +170,6 @@ def _render(piece: _Piece) -> tuple[int, int, list[bytes]]:
         picture = eye.image([p.at(time_s) for p in people], LOOKS)
         ok, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not ok:
-            raise DemoError('demo: OpenCV cannot write JPEG; install opencv-python-headless')
+            raise DemoError('demo: OpenCV cannot write JPEG', 'install opencv-python-headless')
         out.append(data.tobytes())
     return c, seed[2], out

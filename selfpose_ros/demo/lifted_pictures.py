@@ -46,7 +46,7 @@ def page(pictures: Sequence[LiftedPicture], columns: int = 3) -> Image:
         DemoError: there is none.
     """
     if not pictures:
-        raise DemoError('no picture to draw; give at least one')
+        raise DemoError('no picture to draw', 'give at least one')
     cells = [_cell(p) for p in pictures]
     wide = max(c.shape[1] for c in cells)
     blank = np.full((_HEIGHT, wide, 3), _GROUND, np.uint8)

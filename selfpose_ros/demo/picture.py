@@ -250,7 +250,7 @@ def write_video(path: Path, sheet: Sheet, duration_s: float, rate_hz: float = 10
     size = width, 2 * round(width * first.shape[0] / first.shape[1] / 2)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), rate_hz, size)
     if not writer.isOpened():
-        raise DemoError(f'demo: OpenCV cannot write {path}; use --no-video, or an OpenCV with video support')
+        raise DemoError(f'demo: OpenCV cannot write {path}', 'use --no-video, or an OpenCV with video support')
     try:
         for k in range(count):
             writer.write(cv2.resize(sheet.at(k / rate_hz), size, interpolation=cv2.INTER_AREA))

@@ -94,13 +94,13 @@ def show(options: Options, out: TextIO,
         DemoError: it cannot run here.
     """
     if options.people > 1 and options.model == 'mediapipe':
-        raise DemoError(f'demo: mediapipe finds one person in an image, not {options.people}; use --people 1, or '
-                        f'--model {_OURS}')
+        raise DemoError(f'demo: mediapipe finds one person in an image, not {options.people}',
+                        f'use --people 1, or --model {_OURS}')
     folder = options.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoError(f'demo: cannot make the folder {folder} ({error}); choose another -o DIR') from error
+        raise DemoError(f'demo: cannot make the folder {folder} ({error})', 'choose another -o DIR') from error
     with progress() as display:
         film = make_film(options.cameras, options.seconds, options.seed, options.camera_rate_hz, progress=display,
                          people=options.people)
@@ -159,10 +159,9 @@ def _started(cameras: Child, nodes: Child) -> float:
         return float(line[1])
     time.sleep(.2)                                         # the process is about to end: its status tells why
     if cameras.status == NOBODY:
-        raise DemoError(f'demo: the nodes did not subscribe to the cameras ({nodes.last_words()}); see '
-                        f'{nodes.log}')
+        raise DemoError(f'demo: the nodes did not subscribe to the cameras ({nodes.last_words()})', f'see {nodes.log}')
     cameras.check()
-    raise DemoError('demo: the cameras did not start; try again')
+    raise DemoError('demo: the cameras did not start', 'try again')
 
 
 def _parameters(film: Film, options: Options) -> str:

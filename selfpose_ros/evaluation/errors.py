@@ -3,8 +3,10 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['EvaluationError']
 
 
-class EvaluationError(ValueError):
+class EvaluationError(SelfposeError, ValueError):
     """A result and a truth that cannot be compared."""

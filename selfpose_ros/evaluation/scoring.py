@@ -139,8 +139,8 @@ def common_joints(true_names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray
     pairs = [(JOINTS.index(_short(n)), i) for i, n in enumerate(true_names)
              if _short(n) in JOINTS and n not in _INVENTED]
     if len(pairs) < LEAST_JOINTS:
-        raise EvaluationError(f'the truth names {len(pairs)} joints that can be compared, of {", ".join(true_names)}; '
-                             f'at least {LEAST_JOINTS} are needed')
+        raise EvaluationError(f'the truth names {len(pairs)} joints that can be compared, of {", ".join(true_names)}',
+                              f'at least {LEAST_JOINTS} are needed')
     ours, true = np.array(pairs).T
     return ours, true
 

@@ -65,7 +65,8 @@ def _new(model: Model, threads: int, backend: Backend) -> InferenceSession:
     if model.lite:
         if backend.name == 'tensorrt':
             raise BackendUnavailable(f'backend tensorrt: {model.file}: is a TensorFlow Lite graph, which runs on '
-                                     'LiteRT on the CPU alone; choose backend onnxruntime or auto, or another network')
+                                     'LiteRT on the CPU alone',
+                                     'choose backend onnxruntime or auto, or another network')
         return LiteRtSession(model.file, threads, model.card.name, backend.name)
     if backend.name == 'onnxruntime':
         return OrtSession(model.file, threads, model.card.name)

@@ -37,7 +37,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.name not in BACKENDS:
-            raise InputError(f'backend {self.name!r} is not known; choose one of: {", ".join(BACKENDS)}')
+            raise InputError(f'backend {self.name!r} is not known', f'choose one of: {", ".join(BACKENDS)}')
 
 
 #: what everybody has

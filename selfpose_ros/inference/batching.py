@@ -141,7 +141,7 @@ class SharedRun:
             while not all(r.done for r in mine):
                 if self._closed:
                     self._waiting = [r for r in self._waiting if r not in mine]
-                    raise InferenceError('the network was closed while an image waited for it; open the model again')
+                    raise InferenceError('the network was closed while an image waited for it', 'open the model again')
                 if self._running or not self._waiting:
                     self._changed.wait()
                     continue
@@ -157,7 +157,7 @@ class SharedRun:
                 finally:
                     for r in together:                     # whatever broke off here, nobody waits for ever
                         if not r.done:
-                            r.error = InferenceError('the run of the network was broken off; try again')
+                            r.error = InferenceError('the run of the network was broken off', 'try again')
                     self._running = False
                     self._changed.notify_all()
 

@@ -23,13 +23,13 @@ def checked_image(image_bgr: Any) -> NDArray[np.uint8]:
         InputError: anything else.
     """
     if not isinstance(image_bgr, np.ndarray):
-        raise InputError(f'image: expected a numpy array (H, W, 3) uint8 BGR, got {type(image_bgr).__name__}; '
+        raise InputError(f'image: expected a numpy array (H, W, 3) uint8 BGR, got {type(image_bgr).__name__}',
                          'decode the image first')
     if image_bgr.dtype != np.uint8 or image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
-        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}; convert '
-                         'it first, for instance with cv2.cvtColor')
+        raise InputError(f'image: expected (H, W, 3) uint8 BGR, got {image_bgr.shape} {image_bgr.dtype}',
+                         'convert it first, for instance with cv2.cvtColor')
     h, w = image_bgr.shape[:2]
     if min(h, w) < MIN_SIDE_PX:
-        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side); '
+        raise InputError(f'image: {w}x{h} px is too small to hold a person (at least {MIN_SIDE_PX} px a side)',
                          'check the camera driver')
     return np.ascontiguousarray(image_bgr)

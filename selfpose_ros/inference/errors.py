@@ -3,11 +3,13 @@
 """The error classes of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['BackendUnavailable', 'BuildCancelled', 'EngineBuildError', 'EngineStale', 'ExecutionError', 'GraphRefused',
            'InferenceError', 'InputError', 'OutputError']
 
 
-class InferenceError(RuntimeError):
+class InferenceError(SelfposeError, RuntimeError):
     """Base of everything that this room raises."""
 
 

@@ -33,8 +33,8 @@ def write_half(model: Model) -> Agreement:
         ModelError: it cannot be converted, sees something else, or the folder cannot be written; it is as before then.
     """
     if model.lite:
-        raise ModelError(f'{model.file}: is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone; half '
-                         'precision is for engines of networks that were imported from ONNX files')
+        raise ModelError('is a TensorFlow Lite graph, which runs on LiteRT on the CPU alone', 'half precision is for '
+                         'engines of networks that were imported from ONNX files', place=model.file)
     target = model.folder / HALF
     part = target.with_name(f'.{HALF}.{os.getpid()}.part')
     try:
@@ -45,8 +45,8 @@ def write_half(model: Model) -> Agreement:
         set_on_card(model.folder, _KEY, digest)
         verify(open_model(model.folder.absolute()))
     except OSError as error:
-        raise ModelError(f'{model.folder}: cannot be written ({error.strerror or error}); copy the model folder to '
-                         'where you may write, and convert it there') from error
+        raise ModelError(f'cannot be written ({error.strerror or error})', 'copy the model folder to where you may '
+                         'write, and convert it there', place=model.folder) from error
     finally:
         with suppress(OSError):
             part.unlink()
@@ -57,11 +57,11 @@ def _compared(model: Model, file: Path) -> Agreement:
     try:
         whole, half = OrtSession(model.file), OrtSession(file)
     except ModelError as error:
-        raise ModelError(str(error).replace(str(file), f'{model.file} in half precision')) from error
+        raise error.at(f'{model.file} in half precision' if error.place == str(file) else error.place) from error
     agreement = compare(model, whole, half)
     if not agreement.good:
-        raise ModelError(f'{model.file}: in half precision it does not see the same, {agreement.sentence}; it stays as '
-                         'it is')
+        raise ModelError(f'in half precision it does not see the same, {agreement.sentence}', 'it stays as it is',
+                         place=model.file)
     return agreement
 
 
@@ -70,8 +70,8 @@ def _converted(file: Path) -> bytes:
         import onnx
         convert_float_to_float16 = onnx_runtime('transformers.float16').convert_float_to_float16
     except ImportError as error:
-        raise BackendUnavailable(f'the converter cannot be loaded ({plain(error)}); pip install onnx onnxruntime, on '
-                                 'the machine that converts') from error
+        raise BackendUnavailable(f'the converter cannot be loaded ({plain(error)})',
+                                 'pip install onnx onnxruntime, on the machine that converts') from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')                # of weights that are rounded, which is what is wanted
@@ -79,8 +79,8 @@ def _converted(file: Path) -> bytes:
             _sort(model.graph)
             onnx.checker.check_model(model)
     except Exception as error:                             # of any layer, of any class
-        raise ModelError(f'{file}: cannot be converted to half precision ({plain(error)}); leave it as it '
-                         'is') from error
+        raise ModelError(f'cannot be converted to half precision ({plain(error)})', 'leave it as it is',
+                         place=file) from error
     return bytes(model.SerializeToString(deterministic=True))
 
 

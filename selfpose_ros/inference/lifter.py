@@ -50,7 +50,7 @@ class Lifter:
             ModelError: the graph cannot be loaded, or is not the one that the card describes.
         """
         if model.card.kind != 'lifter':
-            raise ModelError(f'{model.folder}: is a {model.card.kind}, not a lifter; name a model of kind lifter')
+            raise ModelError(f'is a {model.card.kind}, not a lifter', 'name a model of kind lifter', place=model.folder)
         self.model, self.frames = model, model.card.frames
         self.session = open_session(model, self, 1, backend)
         for what, has, needs in (('input', self.session.inputs, lifter_inputs(self.frames)),
@@ -83,17 +83,18 @@ class Lifter:
         pose = np.ascontiguousarray(pose, np.float32)
         wanted = (_J, 3) if self.frames == 1 else (self.frames, _J, 3)
         if pose.shape[1:] != wanted:
-            raise InputError(f'lifter: pose must have shape (N, {", ".join(map(str, wanted))}), got {pose.shape}; '
+            raise InputError(f'lifter: pose must have shape (N, {", ".join(map(str, wanted))}), got {pose.shape}',
                              f'{self.model.card.name} takes {self.frames} frame{"s"[:self.frames - 1]} at a time')
         if not np.isfinite(pose).all():
-            raise InputError('lifter: pose is not finite; put 0 where a joint is not seen')
+            raise InputError('lifter: pose is not finite', 'put 0 where a joint is not seen')
         if len(pose) == 0:
             return np.zeros((0, _J, 3)), np.zeros((0, _J))
         joints, log_sigma = self._infer(pose)
         with np.errstate(over='ignore'):
             sigma = np.exp(log_sigma.astype(float))
         if not (np.isfinite(joints).all() and np.isfinite(sigma).all()):
-            raise OutputError(f'{self.model.file}: the network gave numbers that are not finite; use another model')
+            raise OutputError('the network gave numbers that are not finite', 'use another model',
+                              place=self.model.file)
         return joints.astype(float), sigma
 
     def _infer(self, pose: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -107,19 +108,19 @@ class Lifter:
             try:
                 joints, log_sigma = self._infer(np.repeat(one[None], n, 0))
             except InferenceError as error:
-                raise ModelError(f'{error}: it does not take {n} poses in the tensor pose') from error
+                raise ModelError(f'it does not take {n} poses in the tensor pose', place=error) from error
             for name, value, shape in (('joints', joints, (n, _J, 3)), ('log_sigma', log_sigma, (n, _J))):
                 if value.shape != shape:
-                    raise ModelError(f'{self.model.file}: {name} has shape {value.shape} for {n} poses, expected '
-                                     f'{shape}; export the model again')
+                    raise ModelError(f'{name} has shape {value.shape} for {n} poses, expected {shape}',
+                                     'export the model again', place=self.model.file)
                 if not np.isfinite(value).all():
-                    raise ModelError(f'{self.model.file}: {name} is not finite for a standing person; export the model '
-                                     'again')
+                    raise ModelError(f'{name} is not finite for a standing person', 'export the model again',
+                                     place=self.model.file)
         size = np.sqrt((joints.astype(float)**2).sum(-1).mean(-1))
         if np.abs(joints[:, 0]).max() > _TOLERANCE or np.abs(size - 1).max() > _TOLERANCE:
-            raise ModelError(f'{self.model.file}: joints must be relative to the pelvis with root mean square distance '
-                             f'1, got the pelvis at {np.abs(joints[:, 0]).max():.3g} and {size[0]:.3g}; export the '
-                             'model again')
+            raise ModelError('joints must be relative to the pelvis with root mean square distance 1, got the pelvis '
+                             f'at {np.abs(joints[:, 0]).max():.3g} and {size[0]:.3g}', 'export the model again',
+                             place=self.model.file)
 
 
 def open_lifter(name_or_path: str | Path, backend: Backend = ON_CPU) -> Lifter:
@@ -137,11 +138,11 @@ def _compare(file: Path, what: str, has: Sequence[TensorSpec], needs: Sequence[T
         shape = f'({", ".join(map(str, t.shape))})'
         found = by_name.pop(t.name, None)
         if found is None:
-            raise ModelError(f'{file}: the graph has no {what} {t.name} {shape}, only '
-                             f'{", ".join(x.name for x in has) or "none"}; export the model again')
+            raise ModelError(f'the graph has no {what} {t.name} {shape}, only '
+                             f'{", ".join(x.name for x in has) or "none"}', 'export the model again', place=file)
         if found.dtype != DTYPE or not same_shape(found.shape, t.shape):
-            raise ModelError(f'{file}: {what} {t.name} must be {shape} {DTYPE}, the graph has '
-                             f'{found.text[len(t.name) + 1:]}; export the model again')
+            raise ModelError(f'{what} {t.name} must be {shape} {DTYPE}, the graph has {found.text[len(t.name) + 1:]}',
+                             'export the model again', place=file)
     if what == 'input' and by_name:
-        raise ModelError(f'{file}: nothing is known to give to the input {", ".join(by_name)}; a lifter takes '
-                         f'{", ".join(t.name for t in needs)} alone')
+        raise ModelError(f'nothing is known to give to the input {", ".join(by_name)}',
+                         f'a lifter takes {", ".join(t.name for t in needs)} alone', place=file)

@@ -48,7 +48,7 @@ class LifterChoice:
             return
         card = _named(self.name).card
         if card.kind != 'lifter':
-            raise ModelError(f'lifter {self.name!r}: is a {card.kind}, not a lifter; name a model of kind lifter')
+            raise ModelError(f'lifter {self.name!r}: is a {card.kind}, not a lifter', 'name a model of kind lifter')
 
     def fresh(self) -> tuple[Lifter | None, str]:
         """A lifter that nobody else keeps open, and the sentence on it; see `open`."""
@@ -62,7 +62,7 @@ class LifterChoice:
 
 def _named(name: str) -> Model:
     if not name:
-        raise ModelError("lifter: the name is empty; give a shipped name, a model folder, 'auto' or 'none'")
+        raise ModelError('lifter: the name is empty', "give a shipped name, a model folder, 'auto' or 'none'")
     return open_model(name)
 
 

@@ -58,7 +58,7 @@ class LiteRtSession:
         """See `InferenceSession.run`."""
         with self._lock:
             if self._closed:
-                raise InferenceError(f'{self.file}: this session was closed; open the model again')
+                raise InferenceError('this session was closed', 'open the model again', place=self.file)
             mine = self._idle.pop() if self._idle else None
         if mine is None:
             mine = _Interpreter(self.file, self._threads)
@@ -82,8 +82,8 @@ class _Interpreter:
         try:
             package = lite_rt()
         except ImportError as error:
-            raise BackendUnavailable(f'{file}: LiteRT cannot be loaded ({plain(error)}); install it with '
-                                     f'{_INSTALL}') from error
+            raise BackendUnavailable(f'LiteRT cannot be loaded ({plain(error)})', f'install it with {_INSTALL}',
+                                     place=file) from error
         self._file = file
         try:
             with without_native_noise(LITERT_NOISE):
@@ -91,8 +91,8 @@ class _Interpreter:
                 self._inner.allocate_tensors()
             given, made = self._inner.get_input_details(), self._inner.get_output_details()
         except Exception as error:
-            raise ModelError(f'{file}: LiteRT cannot load it ({plain(error)}); it is damaged, or uses operators that '
-                             'this version does not know: fetch, copy or export the model again') from error
+            raise ModelError(f'LiteRT cannot load it ({plain(error)})', 'it is damaged, or uses operators that this '
+                             'version does not know: fetch, copy or export the model again', place=file) from error
         self.inputs, self.outputs = tuple(map(_spec, given)), tuple(map(_spec, made))
         self._shapes = {d['name']: tuple(map(int, d['shape'])) for d in given}
         self._given = {d['name']: d['index'] for d in given}
@@ -102,7 +102,8 @@ class _Interpreter:
         """See `InferenceSession.run`."""
         unknown = [n for n in names if n not in self._made]
         if unknown:
-            raise InferenceError(f'{self._file}: has no output {", ".join(unknown)}; it has {", ".join(self._made)}')
+            raise InferenceError(f'has no output {", ".join(unknown)}', f'it has {", ".join(self._made)}',
+                                 place=self._file)
         arrays = {t.name: self._checked(t, feeds) for t in self.inputs}
         try:
             resized = [n for n, a in arrays.items() if a.shape != self._shapes[n]]
@@ -117,16 +118,16 @@ class _Interpreter:
             self._inner.invoke()
             return [self._inner.get_tensor(self._made[n]) for n in names]
         except Exception as error:
-            raise InferenceError(f'{self._file}: LiteRT failed ({plain(error)})') from error
+            raise InferenceError(f'LiteRT failed ({plain(error)})', place=self._file) from error
 
     def _checked(self, spec: TensorSpec, feeds: Arrays) -> NDArray[Any]:
         """What is given for an input, if the graph takes it."""
         if spec.name not in feeds:
-            raise InputError(f'{self._file}: nothing was given for the input {spec.name}')
+            raise InputError(f'nothing was given for the input {spec.name}', place=self._file)
         a = np.ascontiguousarray(feeds[spec.name])
         if _type(a.dtype) != spec.dtype or a.ndim != len(spec.shape) or any(
                 s is not None and s != d for s, d in zip(spec.shape, a.shape, strict=True)):
-            raise InputError(f'{self._file}: the input {spec.text} was given {a.shape} {a.dtype}')
+            raise InputError(f'the input {spec.text} was given {a.shape} {a.dtype}', place=self._file)
         return a
 
 

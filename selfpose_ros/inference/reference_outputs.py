@@ -56,12 +56,12 @@ def check_reference(model: Model, session: InferenceSession) -> bool:
         with np.load(file) as z:
             kept = {name: z[name] for name in z.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ModelError(f'{file}: cannot be read ({" ".join(str(error).split())}); import the model again, or remove '
-                         'this file') from error
+        raise ModelError(f'cannot be read ({" ".join(str(error).split())})',
+                         'import the model again, or remove this file', place=file) from error
     inputs = [t.name for t in session.inputs]
     lacking = [n for n in inputs if n not in kept]
     if lacking:
-        raise ModelError(f'{file}: holds no {", ".join(lacking)}; import the model again, or remove this file')
+        raise ModelError(f'holds no {", ".join(lacking)}', 'import the model again, or remove this file', place=file)
     count = max((1 + int(n.rpartition('.')[2]) for n in kept if n.rpartition('.')[2].isdigit()), default=0)
     for i in range(min(count, *(len(kept[n]) for n in inputs))):
         now = _run(model, session, {n: kept[n][i:i + 1] for n in inputs})

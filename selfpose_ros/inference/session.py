@@ -133,10 +133,10 @@ class OrtSession:
         """See `InferenceSession.run`."""
         session = self._session
         if session is None:
-            raise InferenceError(f'{self.file}: this session was closed; open the model again')
+            raise InferenceError('this session was closed', 'open the model again', place=self.file)
         lacking = [t.name for t in self.inputs if t.name not in feeds]
         if lacking:
-            raise InputError(f'{self.file}: nothing was given for the input {", ".join(lacking)}')
+            raise InputError(f'nothing was given for the input {", ".join(lacking)}', place=self.file)
         try:
             return list(session.run(list(names), dict(feeds)))
         except Exception as error:
@@ -153,8 +153,8 @@ def _load(file: Path, threads: int) -> tuple[Any, str]:
     try:
         onnxruntime = onnx_runtime()
     except ImportError as error:
-        raise BackendUnavailable(f'{file}: ONNX Runtime cannot be loaded ({plain(error)}); install it with '
-                                 f'{_INSTALL}') from error
+        raise BackendUnavailable(f'ONNX Runtime cannot be loaded ({plain(error)})', f'install it with {_INSTALL}',
+                                 place=file) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     # threads that wait for the next image must leave the cores to those that decode it
@@ -163,8 +163,8 @@ def _load(file: Path, threads: int) -> tuple[Any, str]:
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
     except Exception as error:                             # ONNX Runtime has a dozen classes without a base
-        raise ModelError(f'{file}: ONNX Runtime cannot load it ({plain(error)}); it is damaged, or uses operators that '
-                         'this version does not know: copy or export the model again') from error
+        raise ModelError(f'ONNX Runtime cannot load it ({plain(error)})', 'it is damaged, or uses operators that this '
+                         'version does not know: copy or export the model again', place=file) from error
     return session, f'CPU (ONNX Runtime {onnxruntime.__version__})'
 
 

@@ -73,14 +73,14 @@ def _stored(model: Model, session: InferenceSession) -> dict[str, NDArray[Any]] 
                 return None                                # of an import: enough to verify, too few for batches
             feeds = {t.name: z[t.name] for t in session.inputs}
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f'{file}: cannot be read ({error}); it must hold an array for each input '
-                         f'({", ".join(t.text for t in session.inputs)})') from error
+        raise ModelError(f'cannot be read ({error})', 'it must hold an array for each input '
+                         f'({", ".join(t.text for t in session.inputs)})', place=file) from error
     for t in session.inputs:
         a = feeds[t.name]
         if a.dtype != np.float32 or a.ndim != len(t.shape) or len(a) < max(_BATCHES) or any(
                 s is not None and s != d for s, d in zip(t.shape[1:], a.shape[1:], strict=True)):
-            raise ModelError(f'{file}: {t.name} is {a.shape} {a.dtype}, the graph takes {t.text}; {max(_BATCHES)} rows '
-                             'or more are needed')
+            raise ModelError(f'{t.name} is {a.shape} {a.dtype}, the graph takes {t.text}',
+                             f'{max(_BATCHES)} rows or more are needed', place=file)
     return feeds
 
 

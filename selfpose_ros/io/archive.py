@@ -51,7 +51,7 @@ def joint_set(name: str) -> tuple[str, ...]:
     try:
         return named_joints(name)
     except CoreError as error:
-        raise IoError(str(error)) from error
+        raise IoError.of(error) from error
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_keypoints(path: Path, joints: str | None = None) -> Recording:
     try:
         points, certainty = joint_map(a.names).apply(a.keypoints, a.confidence)
     except CoreError as error:
-        raise IoError(f'{path}: {error}') from error
+        raise IoError(f'{error}', place=path) from error
     instants: list[MultiView] = []
     for first, end in zip(a.starts, [*a.starts[1:], len(points)], strict=True):
         here = []
@@ -120,10 +120,10 @@ def _load(path: Path, joints: str | None) -> _Arrays:
     rows, views, _, count = keypoints.shape[:4]
     if not rows or not views:
         empty = 'cameras' if rows else 'rows'
-        raise IoError(f'{path}: keypoints has no {empty}: its shape is {keypoints.shape}; nothing to do')
+        raise IoError(f'keypoints has no {empty}: its shape is {keypoints.shape}', 'nothing to do', place=path)
     if len(names) != count:
-        raise IoError(f'{path}: keypoints has {count} joints, but the joint set {joints or "that is named"} has '
-                      f'{len(names)}; name the right one')
+        raise IoError(f'keypoints has {count} joints, but the joint set {joints or "that is named"} has {len(names)}',
+                      'name the right one', place=path)
     _check_values(path, keypoints, confidence, size)
     stamps = np.repeat(stamp[:, None], views, 1) if stamp.ndim == 1 else stamp
     unit = unit_of(stamps)
@@ -149,20 +149,21 @@ def _names(path: Path, z: NpzReader) -> tuple[str, ...]:
     try:
         return named_joints(str(names)) if names.ndim == 0 else tuple(map(str, names))
     except CoreError as error:
-        raise IoError(f'{path}: {error}') from error
+        raise IoError(f'{error}', place=path) from error
 
 
 def _check_values(path: Path, keypoints: Array, confidence: Array, size: Array) -> None:
     if not np.isfinite(size).all() or size.min() < 1:
-        raise IoError(f'{path}: image_size must be at least 1x1 px, got {size.tolist()}; give width, height in px')
+        raise IoError(f'image_size must be at least 1x1 px, got {size.tolist()}', 'give width, height in px',
+                      place=path)
     for v in range(len(size)):
         low, high = extent(keypoints[:, v], confidence[:, v])
         if not in_pixels(low, high, size[v]):
-            raise IoError(f'{path}: keypoints lie between {low:.2f} and {high:.2f} in camera {v + 1}, not in pixels; '
-                          'multiply them by the image size')
+            raise IoError(f'keypoints lie between {low:.2f} and {high:.2f} in camera {v + 1}, not in pixels',
+                          'multiply them by the image size', place=path)
     c = confidence[np.isfinite(confidence)]
     if c.size and (c.max() > 2 or c.min() < -1):           # some networks overshoot 1 a little; 87 is another unit
-        raise IoError(f'{path}: confidence must lie in 0..1, got {c.min():.3g} to {c.max():.3g}; scale it')
+        raise IoError(f'confidence must lie in 0..1, got {c.min():.3g} to {c.max():.3g}', 'scale it', place=path)
 
 
 def _instants(path: Path, stamps: Array, people: bool) -> tuple[int, ...]:
@@ -170,19 +171,19 @@ def _instants(path: Path, stamps: Array, people: bool) -> tuple[int, ...]:
     wrong = np.isinf(stamps).any(1) | ~np.isfinite(stamps).any(1)
     if wrong.any():
         bad = int(np.argmax(wrong))
-        raise IoError(f'{path}: stamp of row {bad} is {stamps[bad].tolist()}; give finite seconds for one camera '
-                      'at least')
+        raise IoError(f'stamp of row {bad} is {stamps[bad].tolist()}', 'give finite seconds for one camera at least',
+                      place=path)
     same = ((stamps[1:] == stamps[:-1]) | (np.isnan(stamps[1:]) & np.isnan(stamps[:-1]))).all(1)
     mean = np.nanmean(stamps, 1)
     back = (np.diff(mean) <= 0) & ~same
     if back.any():
         bad = int(np.argmax(back)) + 1
-        raise IoError(f'{path}: stamp goes back from {mean[bad - 1]:.6f} s in row {bad - 1} to {mean[bad]:.6f} s '
-                      f'in row {bad}; sort the rows by time or cut the file there')
+        raise IoError(f'stamp goes back from {mean[bad - 1]:.6f} s in row {bad - 1} to {mean[bad]:.6f} s in row {bad}',
+                      'sort the rows by time or cut the file there', place=path)
     if same.any() and not people:
         bad = int(np.argmax(same))
-        raise IoError(f'{path}: rows {bad} and {bad + 1} have the same stamp {mean[bad]:.6f} s; leave one out, or '
-                      'give person (T, V) if they are two people')
+        raise IoError(f'rows {bad} and {bad + 1} have the same stamp {mean[bad]:.6f} s',
+                      'leave one out, or give person (T, V) if they are two people', place=path)
     return (0, *(np.nonzero(~same)[0] + 1).tolist())
 
 
@@ -192,7 +193,7 @@ def _intrinsics(path: Path, camera: str, K: Array | None, distortion: Array | No
     try:
         return Intrinsics(K, np.zeros(5) if distortion is None else np.nan_to_num(distortion))
     except CoreError as error:
-        raise IoError(f'{path}: camera {camera}: {error}') from error
+        raise IoError(f'camera {camera}: {error}', place=path) from error
 
 
 def _accuracy(path: Path, camera: str, rows: Array) -> Accuracy | None:
@@ -202,7 +203,7 @@ def _accuracy(path: Path, camera: str, rows: Array) -> Accuracy | None:
     try:
         return Accuracy(tuple(rows[:, 0]), tuple(rows[:, 1]))
     except CoreError as error:
-        raise IoError(f'{path}: camera {camera}: {error}') from error
+        raise IoError(f'camera {camera}: {error}', place=path) from error
 
 
 def write_keypoints(path: Path, recording: Recording) -> None:

@@ -77,8 +77,8 @@ class _Reading:
         """Of cameras by topic."""
         notes = [*self.notes, *(n for t in sorted(self.trouble) for n in self.trouble[t].notes(t))]
         if not views:
-            raise IoError(f'{self.bag.path}: no message of {", ".join(cameras.values())} can be used'
-                          f'{f" ({notes[0]})" if notes else ""}; check what was recorded')
+            raise IoError(f'no message of {", ".join(cameras.values())} can be used{f" ({notes[0]})" if notes else ""}',
+                          'check what was recorded', place=self.bag.path)
         times = {camera: np.array(self.times[topic]).reshape(-1, 2).T for topic, camera in cameras.items()}
         clocks = clock_findings({camera: (stamp, recorded) for camera, (stamp, recorded) in times.items()})
         return Recording.of(self.bag.name, list(cameras.values()), views, joint_names=names, notes=notes,
@@ -105,7 +105,7 @@ def read_bag(
     reading = _Reading(bag, list(bag.notes), max_megapixels)
     strange = [t for t in topics if t not in bag.topics]
     if strange:
-        raise IoError(f'{path}: no topic {", ".join(strange)} in it, but {_listed(bag.counts)}; check --topics')
+        raise IoError(f'no topic {", ".join(strange)} in it, but {_listed(bag.counts)}', 'check --topics', place=path)
     wanted = topics or sorted(bag.topics)
     clouds = [t for t in wanted if bag.topics[t] == _CLOUD and is_keypoints(reading.first(t))]
     unusable = {t: why for t in wanted if bag.counts[t] and (why := unusable_kind(t, bag.topics[t])) is not None}
@@ -113,15 +113,16 @@ def read_bag(
     useless = [t for t in topics if t not in (*clouds, *images)]
     if useless:
         why = unusable.get(useless[0])
-        raise IoError(f'{path}: {", ".join(useless)} holds {why}' if why is not None else
-                      f'{path}: {", ".join(useless)} holds neither images nor keypoints; check --topics')
+        raise IoError(f'{", ".join(useless)} holds {"neither images nor keypoints" if why is None else why.what}',
+                      'check --topics' if why is None else why.remedy, place=path)
     if topics and clouds and images:
-        raise IoError(f'{path}: {clouds[0]} holds keypoints and {images[0]} images; choose one kind with --topics')
+        raise IoError(f'{clouds[0]} holds keypoints and {images[0]} images', 'choose one kind with --topics',
+                      place=path)
     if clouds:
         return _from_keypoints(reading, clouds, progress)
     if not images and not unusable:
-        raise IoError(f'{path}: neither images nor keypoints in it, but {_listed(bag.counts)}; record '
-                      '<camera>/image_raw, or <camera>/keypoints and <camera>/keypoints_info')
+        raise IoError(f'neither images nor keypoints in it, but {_listed(bag.counts)}',
+                      'record <camera>/image_raw, or <camera>/keypoints and <camera>/keypoints_info', place=path)
     return _from_images(reading, images, unusable, bool(topics), make, progress)
 
 
@@ -157,8 +158,8 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
             reading.trouble[topic].count(error)
     used = [t for t in topics if infos[t]]
     if not used:
-        raise IoError(f'{bag.path}: no {topics[0]}_info that can be read; it tells joints and image size: '
-                      'record it with the keypoints')
+        raise IoError(f'no {topics[0]}_info that can be read',
+                      'it tells joints and image size: record it with the keypoints', place=bag.path)
     reading.notes += [f'{t}: left out, no {t}_info tells its joints and image size'
                       for t in topics if t not in used]
     views: list[View2D] = []
@@ -183,14 +184,14 @@ def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str
     for topic in sorted(topics, key=lambda t: _rank(reading, t)):
         taken = best.get(_source(topic))
         if taken and chosen:
-            raise IoError(f'{bag.path}: {topic} and {taken[0]} are of the same camera; choose one with --topics')
+            raise IoError(f'{topic} and {taken[0]} are of the same camera', 'choose one with --topics', place=bag.path)
         if taken:
             continue
         found = _image_size(reading, topic)
         if isinstance(found, BadMessage):
             if chosen:
-                raise IoError(f'{bag.path}: {topic} holds no image that can be used ({found.why}); '
-                              f'{found.remedy or "check --topics"}')
+                raise IoError(f'{topic} holds no image that can be used ({found.what})',
+                              found.remedy or 'check --topics', place=bag.path)
             left[topic] = found
         elif is_depth(topic) and not chosen:               # of 8 bits: distances as grey values or colours
             left[topic] = BadMessage('a depth image, as its name says', 'name it in --topics if it shows people')
@@ -198,7 +199,7 @@ def _from_images(reading: _Reading, topics: Sequence[str], unusable: Mapping[str
             best[_source(topic)] = topic, found
     sentences = _left_out({t: why for t, why in left.items() if _source(t) not in best or isinstance(why, NoPicture)})
     if not best:
-        raise IoError(f'{bag.path}: no image topic can be used: {"; ".join(sentences)}')
+        raise IoError(f'no image topic can be used: {"; ".join(sentences)}', place=bag.path)
     reading.notes += sentences
     sizes = dict(sorted(best.values()))
     cameras = _cameras(list(sizes))
@@ -281,5 +282,5 @@ def _intrinsics(reading: _Reading, topic: str, size: tuple[int, int]) -> Intrins
     try:
         return intrinsics_of(message, size, is_rectified(topic))
     except BadMessage as error:
-        reading.notes.append(f'{info_topic(topic)}: not used ({error.why}); the camera is calibrated from people')
+        reading.notes.append(f'{info_topic(topic)}: not used ({error.what}); the camera is calibrated from people')
         return None

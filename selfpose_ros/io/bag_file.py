@@ -69,13 +69,13 @@ def _opened(path: Path) -> Storage:
         with path.open('rb') as file:
             begin = file.read(16)
     except OSError as error:
-        raise IoError(f'{path}: the bag cannot be opened ({error.strerror}); check the path') from error
+        raise IoError(f'the bag cannot be opened ({error.strerror})', 'check the path', place=path) from error
     if begin.startswith(MCAP):
         return McapStorage(path)
     if begin == SQLITE:
         return SqliteStorage(path)
     what = 'it is empty' if not begin else 'it is neither mcap nor sqlite3'
-    raise IoError(f'{path}: the bag cannot be opened ({what}); copy or record it again')
+    raise IoError(f'the bag cannot be opened ({what})', 'copy or record it again', place=path)
 
 
 class BagFile:
@@ -95,7 +95,7 @@ class BagFile:
             IoError: no bag, or none of its files can be opened.
         """
         if not path.exists():
-            raise IoError(f'{path}: no such bag; check the path')
+            raise IoError('no such bag', 'check the path', place=path)
         self.path = path
         parts, self.notes = bag_files(path)
         self._room: Any = None
@@ -123,7 +123,7 @@ class BagFile:
         try:
             packed = is_zstd(part)
         except OSError as error:
-            raise IoError(f'{part}: the bag cannot be opened ({error.strerror}); check the path') from error
+            raise IoError(f'the bag cannot be opened ({error.strerror})', 'check the path', place=part) from error
         if not packed:
             return _opened(part)
         if self._room is None:                             # removed with this object, or at the end of the process
@@ -134,7 +134,7 @@ class BagFile:
         try:
             return _opened(file)
         except IoError as error:
-            raise IoError(f'{part}: unpacked, but {str(error).removeprefix(f"{file}: ")}') from error
+            raise IoError(f'unpacked, but {error.what}', error.remedy, place=part) from error
 
     @property
     def name(self) -> str:

@@ -51,14 +51,14 @@ def bag_files(path: Path) -> tuple[list[Path], list[str]]:
     metadata = path / _METADATA
     if not metadata.is_file():
         if not lying:
-            raise IoError(f'{path}: no bag in it, neither metadata.yaml nor .db3 or .mcap; check the path')
+            raise IoError('no bag in it, neither metadata.yaml nor .db3 or .mcap', 'check the path', place=path)
         return lying, [f'{path}: metadata.yaml is missing, the recording was not closed; its files are read one by one']
     try:
         named = _named(metadata)
     except Exception as error:
         if not lying:
-            raise IoError(f'{path}: metadata.yaml cannot be read ({_plain(error)}), and there is no .db3 or .mcap '
-                          'beside it; copy the whole folder again') from error
+            raise IoError(f'metadata.yaml cannot be read ({_plain(error)}), and there is no .db3 or .mcap beside it',
+                          'copy the whole folder again', place=path) from error
         return lying, [f'{path}: metadata.yaml cannot be read ({_plain(error)}); the files beside it are read one by '
                        'one']
     there = [path / n for n in named if (path / n).is_file()]
@@ -67,7 +67,8 @@ def bag_files(path: Path) -> tuple[list[Path], list[str]]:
         return there, []
     names = f'{", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}'
     if not lying and not there:
-        raise IoError(f'{path}: the bag cannot be opened (its files are missing: {names}); copy the whole folder again')
+        raise IoError(f'the bag cannot be opened (its files are missing: {names})', 'copy the whole folder again',
+                      place=path)
     if there:
         return there, [f'{path}: {names} of metadata.yaml are missing; the others are read']
     return lying, [f'{path}: {names} of metadata.yaml are missing; the files that lie there are read one by one']

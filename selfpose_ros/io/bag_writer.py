@@ -19,7 +19,7 @@ from ..core.camera import Intrinsics
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
 from .bag_file import typestore
-from .errors import IoError
+from .errors import IoError, UnknownType
 from .recording import Recording
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class BagWriter:
         """
         from rosbags.rosbag2 import StoragePlugin, Writer
         if storage not in STORAGES:
-            raise IoError(f'{path}: storage {storage!r} is not known; choose one of: {", ".join(STORAGES)}')
+            raise IoError(f'storage {storage!r} is not known', f'choose one of: {", ".join(STORAGES)}', place=path)
         if path.exists():
-            raise IoError(f'{path}: exists already; remove it or choose another place')
+            raise IoError('exists already', 'remove it or choose another place', place=path)
         self.path = path
         self._types: Any = typestore()
         self._connections: dict[str, Any] = {}
@@ -82,8 +82,8 @@ class BagWriter:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise IoError(f'{self.path}: cannot be written ({error}); choose another place or free the '
-                          'space') from error
+            raise IoError(f'cannot be written ({error})', 'choose another place or free the space',
+                          place=self.path) from error
 
     def cdr(self, topic: str, kind: str, data: bytes, stamp_s: float, *, latched: bool = False) -> None:
         """A message as it comes from a raw subscription: its type, such as 'std_msgs/msg/String', and its bytes.
@@ -97,7 +97,8 @@ class BagWriter:
         """
         if topic not in self._connections:
             if kind not in self._types.types:
-                raise IoError(f'{self.path}: message type {kind!r} of {topic} is not known; leave the topic out')
+                raise UnknownType(f'message type {kind!r} of {topic} is not known', 'leave the topic out',
+                                  place=self.path)
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._types, offered_qos_profiles=[_quality(latched)])
         with self._checked():

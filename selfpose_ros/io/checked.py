@@ -35,7 +35,7 @@ def checked(recording: Recording, *, keep_cameras: bool = False, in_step: bool =
         findings += step_findings(v for v in recording.views if v.camera not in off)
     refused = [f.text for f in findings if f.verdict is Verdict.REFUSE]
     if refused:
-        raise IoError(f'{recording.name}: {"; ".join(refused)}')
+        raise IoError(f'{"; ".join(refused)}', place=recording.name)
     out = {c for f in findings if f.verdict is Verdict.LEAVE_OUT for c in f.cameras}
     if keep_cameras or len(set(recording.image_size) - out) < 2:
         out = set()

@@ -3,23 +3,21 @@
 """The error classes of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
-__all__ = ['BadMessage', 'IoError', 'NoPicture']
+from ..core.errors import SelfposeError
+
+__all__ = ['BadMessage', 'IoError', 'NoPicture', 'UnknownType']
 
 
-class IoError(ValueError):
+class IoError(SelfposeError, ValueError):
     """A file, folder, bag or video cannot be read or written, or does not hold what it should."""
 
 
-class BadMessage(Exception):
-    """One message cannot be used; the others can.
+class UnknownType(IoError):
+    """A bag cannot be written with messages of a type whose definition is not at hand."""
 
-    Attributes:
-        why: in a few words.  remedy: '' or what to do next.
-    """
 
-    def __init__(self, why: str, remedy: str = '') -> None:
-        super().__init__(f'{why}; {remedy}' if remedy else why)
-        self.why, self.remedy = why, remedy
+class BadMessage(SelfposeError):
+    """One message cannot be used; the others can."""
 
 
 class NoPicture(BadMessage):

@@ -85,15 +85,15 @@ def _numbered(folder: Path, numbers: dict[Path, list[str]], place: int, nameless
     for path, found in numbers.items():
         number = int(found[place])
         if number in files:
-            raise IoError(f'{path}: frame {number} is also {files[number].name}; use one folder per camera')
+            raise IoError(f'frame {number} is also {files[number].name}', 'use one folder per camera', place=path)
         files[number] = path
     files = dict(sorted(files.items()))
     if len(files) > 2:
         step = float(np.median(np.diff(np.array(list(files), float))))
         if step > _LARGEST_STEP:
             first = next(iter(files.values()))
-            raise IoError(f'{folder}: the numbers in the names go up by {step:.6g}, as times do and frames do not, the '
-                          f'first is {first.name}; number the files by frame')
+            raise IoError(f'the numbers in the names go up by {step:.6g}, as times do and frames do not, the first is '
+                          f'{first.name}', 'number the files by frame', place=folder)
     note = ''
     if place < -1 and files:
         path = next(iter(files.values()))

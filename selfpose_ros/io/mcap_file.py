@@ -89,7 +89,7 @@ class McapStorage:
                 _walk(file, path.stat().st_size, found)
                 self._complete(file, found)
         except OSError as error:
-            raise IoError(f'{path}: the bag cannot be opened ({error}); check the path') from error
+            raise IoError(f'the bag cannot be opened ({error})', 'check the path', place=path) from error
         self._spans = [s for s in found.spans if s.counts]
         counts: Counter[int] = Counter()
         for span in self._spans:
@@ -100,8 +100,8 @@ class McapStorage:
         self.notes: tuple[str, ...] = tuple(found.damaged)
         if found.ended:
             if not counts:
-                raise IoError(f'{path}: the bag cannot be opened ({found.ended}, and there is no message in what is '
-                              'left); try mcap recover, or record it again')
+                raise IoError(f'the bag cannot be opened ({found.ended}, and there is no message in what is left)',
+                              'try mcap recover, or record it again', place=path)
             self.notes += (f'{path.name}: {found.ended}, the recording was not closed or the file is damaged; the '
                            f'{sum(counts.values())} messages that are whole are read',)
 

@@ -29,17 +29,16 @@ def read_motion(path: Path) -> Motion:
         fps = float(z.array('fps', ''))
         order = tuple(str(n) for n in z.array('joints', '17', text=True)) if 'joints' in z else JOINTS
     if order != JOINTS:
-        raise IoError(f'{path}: its joints are {", ".join(order)}; bring them to the order '
-                             f'{", ".join(JOINTS)}')
+        raise IoError(f'its joints are {", ".join(order)}', f'bring them to the order {", ".join(JOINTS)}', place=path)
     if not np.isfinite(joints).all():
         bad = int(np.argmax(~np.isfinite(joints).all((1, 2))))
-        raise IoError(f'{path}: pos of frame {bad} is not finite; cut the sequence there')
+        raise IoError(f'pos of frame {bad} is not finite', 'cut the sequence there', place=path)
     if not (np.isfinite(fps) and fps > 0):
-        raise IoError(f'{path}: fps is {fps:g}; give the frames a second')
+        raise IoError(f'fps is {fps:g}', 'give the frames a second', place=path)
     rising = len(start) > 1 and start[0] == 0 and start[-1] == len(joints) and (np.diff(start) > 0).all()
     if not rising or len(start) != len(name) + 1:
-        raise IoError(f'{path}: seq_start must rise from 0 to {len(joints)} in {len(name)} steps, one for '
-                             f'each seq_name, got {len(start)} numbers ({_ends(start)}); write it again')
+        raise IoError(f'seq_start must rise from 0 to {len(joints)} in {len(name)} steps, one for each seq_name, got '
+                      f'{len(start)} numbers ({_ends(start)})', 'write it again', place=path)
     return Motion(joints, start.astype(np.int64), name, fps)
 
 

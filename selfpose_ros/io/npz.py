@@ -38,8 +38,8 @@ def atomically(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise IoError(f'{path}: cannot be written ({error.strerror or error}); choose another place or free the '
-                      'space') from error
+        raise IoError(f'cannot be written ({error.strerror or error})', 'choose another place or free the space',
+                      place=path) from error
     finally:
         with suppress(OSError):
             part.unlink()
@@ -67,13 +67,13 @@ class NpzReader:
         self.path = path
         self.sizes: dict[str, int] = {}
         if not path.is_file():
-            raise IoError(f'{path}: no such file; check the path')
+            raise IoError('no such file', 'check the path', place=path)
         try:
             loaded = np.load(path, mmap_mode='r', allow_pickle=False)    # a single array is not read at all
         except Exception as error:
-            raise IoError(f'{path}: not a readable npz ({_plain(error)}); write or copy it again') from error
+            raise IoError(f'not a readable npz ({_plain(error)})', 'write or copy it again', place=path) from error
         if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise IoError(f'{path}: a single array, not an npz of named arrays; save it with numpy.savez')
+            raise IoError('a single array, not an npz of named arrays', 'save it with numpy.savez', place=path)
         self._file = loaded
 
     def __enter__(self) -> Self:
@@ -99,22 +99,22 @@ class NpzReader:
         """
         if key not in self:
             names = ', '.join(self._file.files) or 'nothing'
-            raise IoError(f'{self.path}: {key} is missing, expected with shape {self._any(shapes)} '
-                          f'(the file holds {names})')
+            raise IoError(f'{key} is missing, expected with shape {self._any(shapes)} (the file holds {names})',
+                          place=self.path)
         try:
             actual, kind = self._declared(key)
         except Exception as error:
             raise self._unreadable(key, error) from error
         if kind.hasobject:
-            raise IoError(f'{self.path}: {key} cannot be read (it holds Python objects); save plain arrays')
+            raise IoError(f'{key} cannot be read (it holds Python objects)', 'save plain arrays', place=self.path)
         if kind.kind not in ('US' if text else 'fiub'):
-            raise IoError(f'{self.path}: {key} must hold {"text" if text else "numbers"}, got {kind}')
+            raise IoError(f'{key} must hold {"text" if text else "numbers"}, got {kind}', place=self.path)
         sizes = next((s for s in (self._match(shape.split(), actual) for shape in shapes) if s is not None), None)
         if sizes is None:
-            raise IoError(f'{self.path}: {key} must have shape {self._any(shapes)}, got {actual}')
+            raise IoError(f'{key} must have shape {self._any(shapes)}, got {actual}', place=self.path)
         count = math.prod(actual)
         if count > _MOST_NUMBERS or (text and count * kind.itemsize > _MOST_TEXT_B):
-            raise IoError(f'{self.path}: {key} is too large, {actual} of {kind}; cut the recording into parts')
+            raise IoError(f'{key} is too large, {actual} of {kind}', 'cut the recording into parts', place=self.path)
         try:
             value = self._file[key].astype(str if text else float)
         except Exception as error:
@@ -141,7 +141,7 @@ class NpzReader:
         return tuple(int(s) for s in shape), kind
 
     def _unreadable(self, key: str, error: Exception) -> IoError:
-        return IoError(f'{self.path}: {key} cannot be read ({_plain(error)}); write or copy the file again')
+        return IoError(f'{key} cannot be read ({_plain(error)})', 'write or copy the file again', place=self.path)
 
     def _match(self, shape: Sequence[str], actual: tuple[int, ...]) -> dict[str, int] | None:
         if len(shape) != len(actual):

@@ -58,14 +58,15 @@ def read_openpose(
         IoError: nothing to read, or files that are not what OpenPose writes.
     """
     if not (np.isfinite(fps) and fps > 0):
-        raise IoError(f'frame rate {fps} is none; give the frames a second of the cameras')
+        raise IoError(f'frame rate {fps} is none', 'give the frames a second of the cameras')
     sizes = list(image_size) * (len(folders) if len(image_size) == 1 else 1)
     if len(sizes) != len(folders):
-        raise IoError(f'{len(image_size)} image sizes for {len(folders)} folders; give one, or one for each')
+        raise IoError(f'{len(image_size)} image sizes for {len(folders)} folders', 'give one, or one for each')
     found = frame_files(folders)
     for camera in found:
         if not camera.files and not camera.nameless:
-            raise IoError(f'{camera.folder}: no OpenPose JSON files in it; expected NAME_000000000012_keypoints.json')
+            raise IoError('no OpenPose JSON files in it', 'expected NAME_000000000012_keypoints.json',
+                          place=camera.folder)
     cameras = names_of(folders)
     read = _read_all(found, progress)
     sets = _sets(read, joints)
@@ -166,8 +167,8 @@ def _read_all(found: Sequence[FrameFiles], progress: Progress | None) -> list[_C
     if not any(c.people for c in cameras):
         first = cameras[0]
         examples = ', '.join(dict.fromkeys((first.damaged[0], first.damaged[-1])))
-        raise IoError(f'{first.folder}: none of {first.total} files can be read, for instance {examples}; run OpenPose '
-                      'with --write_json again')
+        raise IoError(f'none of {first.total} files can be read, for instance {examples}',
+                      'run OpenPose with --write_json again', place=first.folder)
     return cameras
 
 
@@ -219,16 +220,16 @@ def _sets(cameras: Sequence[_Camera], joints: str | None) -> list[tuple[str, ...
         names = joint_set(joints)
         if 3 * len(names) not in every:
             right = f', as in --joints {USUAL_SETS[most // 3]}' if most in usual else ''
-            raise IoError(f'{path}: {most} numbers for a person, expected 3 for each of {len(names)} joints; name the '
-                          f'right set with --joints{right}')
+            raise IoError(f'{most} numbers for a person, expected 3 for each of {len(names)} joints',
+                          f'name the right set with --joints{right}', place=path)
         return [names] * len(cameras)
     if most % 3:
-        raise IoError(f'{path}: {most} numbers for a person, expected 3 for each joint; run OpenPose with --write_json '
-                      'again')
+        raise IoError(f'{most} numbers for a person, expected 3 for each joint', 'run OpenPose with --write_json again',
+                      place=path)
     if most not in usual:
         known = ', '.join(map(str, sorted(USUAL_SETS)))
-        raise IoError(f'{path}: {most // 3} joints belong to no set that is known by its number ({known}); name it '
-                      f'with --joints ({", ".join(JOINT_SETS)})')
+        raise IoError(f'{most // 3} joints belong to no set that is known by its number ({known})',
+                      f'name it with --joints ({", ".join(JOINT_SETS)})', place=path)
     out = []
     for camera in cameras:
         own = [length for length, _ in camera.lengths().most_common() if length in usual]
@@ -253,8 +254,8 @@ def _in_pixels(
     between = normalised_range(low, high)
     where = ', '.join(cameras[i] for i in normalised)
     if between is None:
-        raise IoError(f'{where}: keypoints lie between {low:.2f} and {high:.2f}, not in pixels; multiply them by the '
-                      'image size, or run OpenPose with --keypoint_scale 0')
+        raise IoError(f'keypoints lie between {low:.2f} and {high:.2f}, not in pixels',
+                      'multiply them by the image size, or run OpenPose with --keypoint_scale 0', place=where)
     out = [{n: np.concatenate([to_pixels(b[..., :2], between, sizes[i]), b[..., 2:]], -1) for n, b in frames.items()}
            if i in normalised else frames for i, frames in enumerate(bodies)]
     return out, [f'{where}: keypoints lie between {low:.2f} and {high:.2f}, not in pixels (--keypoint_scale '

@@ -51,8 +51,8 @@ def _drawable(points: Array) -> NDArray[np.bool_]:
 def _pixels(points: ArrayLike, what: str) -> Array:
     px = np.asarray(points, float)
     if px.shape != (17, 2):
-        raise IoError(f'overlay: expected {what} (17, 2) px, got {px.shape}; map other joint sets with '
-                        'core.skeleton.joint_map')
+        raise IoError(f'overlay: expected {what} (17, 2) px, got {px.shape}',
+                      'map other joint sets with core.skeleton.joint_map')
     return px
 
 
@@ -116,7 +116,7 @@ def draw_text(image: Image, text: str, at: tuple[int, int], size: float = 18., c
     """
     share = {'left': 0., 'middle': .5, 'right': 1.}
     if anchor not in share:
-        raise IoError(f'overlay: anchor {anchor!r} is unknown; use {", ".join(share)}')
+        raise IoError(f'overlay: anchor {anchor!r} is unknown', f'use {", ".join(share)}')
     font, scale = (cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX), size / 30.
     width = cv2.getTextSize(text, font, scale, 1)[0][0]
     cv2.putText(image, text, (round(at[0] - share[anchor] * width), at[1]), font, scale, colour, 1, cv2.LINE_AA)

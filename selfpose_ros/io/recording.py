@@ -65,23 +65,23 @@ class Recording:
         doubles = 0
         views = tuple(views)
         if len(order) != len(cameras):
-            raise IoError(f'{name}: cameras {", ".join(cameras)}: every camera needs a name of its own')
+            raise IoError(f'cameras {", ".join(cameras)}: every camera needs a name of its own', place=name)
         strange = sorted({v.camera for v in views} - set(order))
         if strange:
-            raise IoError(f'{name}: views of {", ".join(strange)}, but the cameras are {", ".join(cameras)}; name '
-                          'them all')
+            raise IoError(f'views of {", ".join(strange)}, but the cameras are {", ".join(cameras)}', 'name them all',
+                          place=name)
         for view in sorted(views, key=lambda v: (v.stamp, order[v.camera])):
             if kept and (kept[-1].stamp, kept[-1].camera) == (view.stamp, view.camera):
                 doubles += 1
                 continue
             size = sizes.setdefault(view.camera, view.image_size)
             if size != view.image_size:
-                raise IoError(f'{name}: the image of {view.camera} changes from {size[0]}x{size[1]} to '
-                              f'{view.image_size[0]}x{view.image_size[1]} px at {view.stamp:.3f} s; '
-                              'cut the recording there')
+                raise IoError(f'the image of {view.camera} changes from {size[0]}x{size[1]} to '
+                              f'{view.image_size[0]}x{view.image_size[1]} px at {view.stamp:.3f} s',
+                              'cut the recording there', place=name)
             kept.append(view)
         if not kept:
-            raise IoError(f'{name}: holds no view of any camera; check the source')
+            raise IoError('holds no view of any camera', 'check the source', place=name)
         if doubles:
             notes.append(f'{name}: {doubles} views had the stamp of another view of their camera and are left out')
         for camera in cameras:

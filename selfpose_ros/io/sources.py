@@ -63,12 +63,12 @@ def find_sources(paths: Sequence[Path], each_alone: bool = False) -> list[Source
         IoError: nothing there, nothing of these kinds, kinds mixed, or two with the same name.
     """
     if not paths:
-        raise IoError('no source; give a bag, videos, keypoint archives or OpenPose folders')
+        raise IoError('no source', 'give a bag, videos, keypoint archives or OpenPose folders')
     found = [s for p in paths for s in _kind(p)]
     kinds = sorted({s.kind for s in found})
     if len(kinds) > 1:
         examples = ' and '.join(f'{next(s for s in found if s.kind == k).paths[0]} ({k})' for k in kinds)
-        raise IoError(f'sources of different kinds, {examples}; give one kind at a time')
+        raise IoError(f'sources of different kinds, {examples}', 'give one kind at a time')
     if kinds[0] in ('videos', 'openpose') and not each_alone:
         cameras = tuple(p for s in found for p in s.paths)
         name = found[0].name if len(cameras) == 1 or len(found) == 1 else cameras[0].resolve().parent.name
@@ -83,17 +83,17 @@ def _different(sources: Sequence[Source]) -> None:
     paths = [p.resolve() for s in sources for p in s.paths]
     double = next((p for p in paths if paths.count(p) > 1), None)
     if double is not None:
-        raise IoError(f'{double}: given twice; name every source once')
+        raise IoError('given twice', 'name every source once', place=double)
     names = [s.name for s in sources]
     double_name = next((n for n in names if names.count(n) > 1), None)
     if double_name is not None:
         both = ' and '.join(str(s.paths[0]) for s in sources if s.name == double_name)
-        raise IoError(f'{both}: both results would be called {double_name}; run them one at a time')
+        raise IoError(f'both results would be called {double_name}', 'run them one at a time', place=both)
 
 
 def _kind(path: Path) -> list[Source]:
     if not path.exists():
-        raise IoError(f'{path}: no such file or folder; check the path')
+        raise IoError('no such file or folder', 'check the path', place=path)
     if path.is_dir():
         return _folder(path)
     suffix = path.suffix.lower()
@@ -104,9 +104,9 @@ def _kind(path: Path) -> list[Source]:
     if is_bag_file(path):
         return [Source('bag', bag_name(path), (path,))]
     if suffix == '.json':
-        raise IoError(f'{path}: a single JSON file; give the folder that holds one for each frame')
-    raise IoError(f'{path}: neither an archive (.npz), a video, a bag (.mcap, .db3, also with .zstd behind) nor a '
-                  'folder; check the path')
+        raise IoError('a single JSON file', 'give the folder that holds one for each frame', place=path)
+    raise IoError('neither an archive (.npz), a video, a bag (.mcap, .db3, also with .zstd behind) nor a folder',
+                  'check the path', place=path)
 
 
 def _folder(path: Path) -> list[Source]:
@@ -122,8 +122,9 @@ def _folder(path: Path) -> list[Source]:
     if inside:
         return [Source('openpose', name, tuple(inside))]
     if any(p.suffix.lower() in VIDEO_SUFFIXES for p in path.iterdir()):
-        raise IoError(f'{path}: a folder of videos; name the files of one recording, for instance {path}/cam*.mp4')
-    raise IoError(f'{path}: a folder without bag, archives (.npz) or OpenPose JSON files; check the path')
+        raise IoError('a folder of videos', f'name the files of one recording, for instance {path}/cam*.mp4',
+                      place=path)
+    raise IoError('a folder without bag, archives (.npz) or OpenPose JSON files', 'check the path', place=path)
 
 
 def read_source(source: Source, options: ReadOptions, progress: Progress | None = None) -> Recording:
@@ -142,8 +143,8 @@ def read_source(source: Source, options: ReadOptions, progress: Progress | None 
     if source.kind == 'openpose':
         from .openpose import read_openpose
         if options.fps is None or not options.image_size:
-            raise IoError(f'{source.paths[0]}: OpenPose files tell neither frame rate nor image size; give --fps '
-                          'and --image-size, for instance --fps 30 --image-size 1920x1080')
+            raise IoError('OpenPose files tell neither frame rate nor image size', 'give --fps and --image-size, for '
+                          'instance --fps 30 --image-size 1920x1080', place=source.paths[0])
         return read_openpose(source.paths, options.fps, options.image_size, joints=options.joints,
                              name=source.name, progress=progress)
     from .bag import read_bag

@@ -43,8 +43,8 @@ class SqliteStorage:
                 rows = base.execute('SELECT id, name, type, serialization_format FROM topics ORDER BY id').fetchall()
             counts = self._counts()
         except sqlite3.Error as error:
-            raise IoError(f'{path}: the bag cannot be opened ({error}); try `sqlite3 {path.name} .recover | sqlite3 '
-                          'new.db3`, or record it again') from error
+            raise IoError(f'the bag cannot be opened ({error})', f'try `sqlite3 {path.name} .recover | sqlite3 '
+                          'new.db3`, or record it again', place=path) from error
         self._channels = {i: Channel(str(topic), str(kind), str(encoding), counts[i])
                           for i, topic, kind, encoding in rows}
         self.channels = tuple(self._channels.values())

@@ -94,11 +94,11 @@ def unpacked_file(path: Path, folder: Path) -> tuple[Path, bool]:
         with path.open('rb') as packed, target.open('wb') as out:
             whole = _unpack(packed, out, limit)
     except _TooMuch as error:
-        raise IoError(f'{path}: unpacks to more than {limit >> 20} MB, more than there is room for in {folder.parent}; '
-                      'unpack it with `unzstd` where there is room, and read that file') from error
+        raise IoError(f'unpacks to more than {limit >> 20} MB, more than there is room for in {folder.parent}',
+                      'unpack it with `unzstd` where there is room, and read that file', place=path) from error
     except Exception as error:                             # the decoder raises many kinds, the disk others
-        raise IoError(f'{path}: cannot be unpacked ({" ".join(str(error).split())}); unpack it with `unzstd`, or copy '
-                      'it again') from error
+        raise IoError(f'cannot be unpacked ({" ".join(str(error).split())})',
+                      'unpack it with `unzstd`, or copy it again', place=path) from error
     return target, whole
 
 

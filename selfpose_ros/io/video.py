@@ -54,19 +54,19 @@ class VideoReader:
             IoError: no such file, no video, too large images, or a frame rate that is none.
         """
         if not path.is_file():
-            raise IoError(f'{path}: no such file; check the path')
+            raise IoError('no such file', 'check the path', place=path)
         if fps is not None and not (math.isfinite(fps) and fps > 0):
-            raise IoError(f'{path}: frame rate {fps} is none; give the frames a second of the camera')
+            raise IoError(f'frame rate {fps} is none', 'give the frames a second of the camera', place=path)
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')   # else FFmpeg writes to stderr about broken files
         self.path = path
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            raise IoError(f'{path}: not a video that can be opened; convert it to mp4 or copy it again')
+            raise IoError('not a video that can be opened', 'convert it to mp4 or copy it again', place=path)
         width, height = (int(self._capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > 1e6 * max_megapixels:
             self.close()
-            raise IoError(f'{path}: its images of {width}x{height} px are more than the {max_megapixels:g} million '
-                          'that are allowed; shrink them, or raise --max-megapixels')
+            raise IoError(f'its images of {width}x{height} px are more than the {max_megapixels:g} million that are '
+                          'allowed', 'shrink them, or raise --max-megapixels', place=path)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         told = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps or (told if math.isfinite(told) and 0 < told <= 1000 else math.nan)
@@ -103,7 +103,7 @@ class VideoReader:
             if not stamp > self._last:                     # some containers hold no stamps, or wrong ones
                 stamp = self._last + 1 / self.fps
         if not math.isfinite(stamp):
-            raise IoError(f'{self.path}: tells neither stamps nor a frame rate; give it with --fps')
+            raise IoError('tells neither stamps nor a frame rate', 'give it with --fps', place=self.path)
         self.read += 1
         self._last = stamp
         return stamp
@@ -142,7 +142,7 @@ def read_videos(
         with VideoReader(path, fps, max_megapixels) as video:
             yield from video
             if not video.read:
-                raise IoError(f'{path}: holds no image that can be decoded; copy or convert it again')
+                raise IoError('holds no image that can be decoded', 'copy or convert it again', place=path)
             if video.count - video.read > max(2, .02 * video.count):
                 notes[str(path)] = f'{path.name}: ends after {video.read} of {video.count} images: damaged?'
 

@@ -117,9 +117,11 @@ def sha256_of(path: Path) -> str:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except FileNotFoundError:
-        raise ModelError(f'{path}: no such file; a model folder holds {MODEL} and {CARD}, copy it again') from None
+        raise ModelError('no such file', f'a model folder holds {MODEL} and {CARD}, copy it again',
+                         place=path) from None
     except OSError as error:
-        raise ModelError(f'{path}: cannot be read ({error.strerror or error}); check it and its permissions') from error
+        raise ModelError(f'cannot be read ({error.strerror or error})', 'check it and its permissions',
+                         place=path) from error
     return digest.hexdigest()
 
 
@@ -131,17 +133,18 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD
     if not folder.is_dir():
-        raise ModelError(f'{folder}: no such model folder; check the path, or see selfpose model list')
+        raise ModelError('no such model folder', 'check the path, or see selfpose model list', place=folder)
     try:
         text = path.read_text(encoding='utf-8')
     except FileNotFoundError:
-        raise ModelError(f'{path}: no such file; a model folder holds {MODEL} and {CARD}, copy it again') from None
+        raise ModelError('no such file', f'a model folder holds {MODEL} and {CARD}, copy it again',
+                         place=path) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f'{path}: cannot be read ({error}); copy the folder again') from error
+        raise ModelError(f'cannot be read ({error})', 'copy the folder again', place=path) from error
     try:
         raw = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:       # a date that is none, lists without end
-        raise ModelError(f'{path}: not YAML ({" ".join(str(error).split())}); copy the folder again') from error
+        raise ModelError(f'not YAML ({" ".join(str(error).split())})', 'copy the folder again', place=path) from error
     return parse_card(raw, str(path))
 
 
@@ -154,10 +157,10 @@ class _Fields:
     def get(self, key: str, kind: type, wanted: str, fits: Callable[[Any], bool] = lambda value: True) -> Any:
         """The value of a key, if it is of that type and fits; `wanted` says what would."""
         if key not in self.raw:
-            raise ModelError(f'{self.where}: {key} is missing, expected {wanted}; export the model again')
+            raise ModelError(f'{key} is missing, expected {wanted}', 'export the model again', place=self.where)
         value = self.raw[key]
         if not isinstance(value, kind) or isinstance(value, bool) or not fits(value):
-            raise ModelError(f'{self.where}: {key} must be {wanted}, got {_short(value)}')
+            raise ModelError(f'{key} must be {wanted}, got {_short(value)}', place=self.where)
         return value
 
     def part(self, key: str, wanted: str) -> _Fields:
@@ -168,8 +171,8 @@ class _Fields:
         """Nothing stands under a key that nobody would read."""
         more = sorted(has - known)
         if more:
-            raise ModelError(f'{self.where}: {key}: {", ".join(map(str, more))} not known here; it has '
-                             f'{", ".join(sorted(known))}')
+            raise ModelError(f'{key}: {", ".join(map(str, more))} not known here', f'it has {", ".join(sorted(known))}',
+                             place=self.where)
 
     def one_of(self, key: str, known: tuple[str, ...]) -> str:
         wanted = ' or '.join(known)
@@ -187,7 +190,7 @@ def parse_card(raw: Any, where: str) -> Card:
         ModelError: something is missing or wrong; the message names it.
     """
     if not isinstance(raw, Mapping):
-        raise ModelError(f'{where}: expected a mapping with name, kind, task, ..., got {_short(raw)}')
+        raise ModelError(f'expected a mapping with name, kind, task, ..., got {_short(raw)}', place=where)
     f = _Fields(raw, where)
     name = f.get('name', str, 'letters, digits, ".", "_" and "-"', lambda v: bool(_NAME.fullmatch(v)))
     kind = f.one_of('kind', KINDS)
@@ -207,8 +210,8 @@ def parse_card(raw: Any, where: str) -> Card:
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
     joints = tuple(f.get('joints', list, f'the {len(JOINTS)} joint names'))
     if joints != JOINTS:
-        raise ModelError(f'{where}: joints are {_difference(joints)}; the order of this version is '
-                         f'{", ".join(JOINTS)}: export the model again in that order')
+        raise ModelError(f'joints are {_difference(joints)}', f'the order of this version is {", ".join(JOINTS)}: '
+                         'export the model again in that order', place=where)
     normalisation = f.one_of('normalisation', NORMALISATIONS)
     inputs, outputs = _tensors(f, 'inputs'), _tensors(f, 'outputs')
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
@@ -224,7 +227,7 @@ def _named(f: _Fields) -> tuple[str, ...]:
     try:
         joint_map(joints)
     except SkeletonError as error:
-        raise ModelError(f'{f.where}: {error}') from error
+        raise ModelError(f'{error}', place=f.where) from error
     return joints
 
 
@@ -238,7 +241,7 @@ def _accuracy(f: _Fields) -> Accuracy | None:
     try:
         return Accuracy(tuple(lists[0]), tuple(lists[1]))
     except CoreError as error:
-        raise ModelError(f'{f.where}: {error}; measure it again: selfpose model calibrate') from error
+        raise ModelError(f'{error}', 'measure it again: selfpose model calibrate', place=f.where) from error
 
 
 def _tensors(f: _Fields, key: str) -> tuple[Tensor, ...]:
@@ -258,15 +261,16 @@ def _contract(where: str, key: str, has: tuple[Tensor, ...], needs: tuple[Tensor
     by_name = {t.name: t for t in has}
     for t in needs:
         if t.name not in by_name:
-            raise ModelError(f'{where}: {key} lack the tensor {t.name} {_shape(t.shape)}; a lifter of this version has '
-                             f'{", ".join(n.name for n in needs)}, this model {", ".join(by_name) or "none"}')
+            raise ModelError(f'{key} lack the tensor {t.name} {_shape(t.shape)}',
+                             f'a lifter of this version has {", ".join(n.name for n in needs)}, this model '
+                             f'{", ".join(by_name) or "none"}', place=where)
         if not same_shape(by_name[t.name].shape, t.shape):
-            raise ModelError(f'{where}: {key}: {t.name} must have shape {_shape(t.shape)}, got '
-                             f'{_shape(by_name[t.name].shape)}; export the model again')
+            raise ModelError(f'{key}: {t.name} must have shape {_shape(t.shape)}, got {_shape(by_name[t.name].shape)}',
+                             'export the model again', place=where)
     more = sorted(set(by_name) - {t.name for t in needs})
     if exact and more:
-        raise ModelError(f'{where}: {key}: nothing is known to give to {", ".join(more)}; a lifter takes '
-                         f'{", ".join(t.name for t in needs)} alone')
+        raise ModelError(f'{key}: nothing is known to give to {", ".join(more)}',
+                         f'a lifter takes {", ".join(t.name for t in needs)} alone', place=where)
 
 
 def same_shape(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

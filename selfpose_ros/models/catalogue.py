@@ -115,8 +115,8 @@ def entry(name: str) -> Entry:
         ModelError: there is none.
     """
     if name not in CATALOGUE:
-        raise ModelError(f'{name!r} is not in the catalogue; choose one of: {", ".join(CATALOGUE)}; or make a model '
-                         'folder of a file that you have with selfpose model import')
+        raise ModelError(f'{name!r} is not in the catalogue; choose one of: {", ".join(CATALOGUE)}',
+                         'or make a model folder of a file that you have with selfpose model import')
     return CATALOGUE[name]
 
 

@@ -3,11 +3,17 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
-__all__ = ['ModelError', 'ModelNotHere']
+from ..core.errors import SelfposeError
+
+__all__ = ['ModelError', 'ModelNotHere', 'NoModel']
 
 
-class ModelError(ValueError):
+class ModelError(SelfposeError, ValueError):
     """A model folder or a store of them is missing, damaged, or not what it says it is."""
+
+
+class NoModel(ModelError):
+    """What was named is neither a model folder nor a shipped model."""
 
 
 class ModelNotHere(ModelError):

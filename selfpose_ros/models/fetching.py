@@ -89,10 +89,10 @@ def fetch(entry: Entry, work: Path, *, mirror: str = '', offline: Path | None = 
                 else:
                     _download(entry.source, archive, progress)
         except (_Unreachable, _Absent) as error:
-            raise ModelError(
-                f'{entry.name}: cannot be fetched ({error}); try again with a network, or run "{entry.command}" on a '
-                f'machine that has one, copy {entry.archive} (or {entry.file}) into a folder here, and name it: '
-                f'selfpose model get {asked or entry.name} --from FOLDER') from error
+            raise ModelError(f'cannot be fetched ({error})',
+                             f'try again with a network, or run "{entry.command}" on a machine that has one, copy '
+                             f'{entry.archive} (or {entry.file}) into a folder here, and name it: selfpose model get '
+                             f'{asked or entry.name} --from FOLDER', place=entry.name) from error
         return Fetched(_member(entry, archive, work), entry.source)
 
 
@@ -121,8 +121,8 @@ def _from_folder(entry: Entry, work: Path, folder: Path) -> Fetched:
     start = entry.archive.split('-cp')[0]
     archives = sorted(p for p in folder.glob(f'{start}*') if p.suffix == Path(entry.archive).suffix)
     if not archives:
-        raise ModelError(f'{entry.name}: neither {entry.archive} nor {entry.file} is in {folder}; copy one of them '
-                         f'there: "{entry.command}" brings the first on a machine with a network')
+        raise ModelError(f'neither {entry.archive} nor {entry.file} is in {folder}', 'copy one of them there: '
+                         f'"{entry.command}" brings the first on a machine with a network', place=entry.name)
     with _writing(entry, work):
         work.mkdir(parents=True, exist_ok=True)
         return Fetched(_member(entry, archives[0], work), archives[0].name)
@@ -131,8 +131,8 @@ def _from_folder(entry: Entry, work: Path, folder: Path) -> Fetched:
 def _from_mirror(entry: Entry, work: Path, mirror: str, progress: Progress) -> Fetched:
     base = mirror if mirror.endswith('/') else f'{mirror}/'
     if urllib.parse.urlsplit(base).scheme not in ('http', 'https'):
-        raise ModelError(f'mirror {mirror}: is no address that begins with http:// or https://; for a folder use '
-                         '--from')
+        raise ModelError(f'mirror {mirror}: is no address that begins with http:// or https://',
+                         'for a folder use --from')
     file = work / entry.file
     try:
         _download(urllib.parse.urljoin(base, entry.file), file, progress)
@@ -255,8 +255,8 @@ def _member(entry: Entry, archive: Path, work: Path) -> Path:
         part.unlink(missing_ok=True)
         if own:
             archive.unlink(missing_ok=True)
-        raise ModelError(f'{archive}: is no sound archive with one {entry.member.lstrip("/")} in it '
-                         f'({" ".join(str(error).split())}); {again}') from error
+        raise ModelError(f'is no sound archive with one {entry.member.lstrip("/")} in it '
+                         f'({" ".join(str(error).split())})', f'{again}', place=archive) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -293,8 +293,8 @@ def _check(entry: Entry, file: Path, then: str, *, remove: bool = False, source:
     if found != entry.sha256:
         if remove:
             file.unlink(missing_ok=True)
-        raise ModelError(f'{entry.name}: {source or file}: the sha256 of {entry.file} is {found[:12]}..., it must be '
-                         f'{entry.sha256[:12]}...: damaged, or another file; {then}')
+        raise ModelError(f'{source or file}: the sha256 of {entry.file} is {found[:12]}..., it must be '
+                         f'{entry.sha256[:12]}...: damaged, or another file', f'{then}', place=entry.name)
 
 
 @contextmanager
@@ -304,8 +304,8 @@ def _writing(entry: Entry, work: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         then = f'free {3 * entry.size_mb:.0f} MB there, or' if full else 'make it writable, or'
-        raise ModelError(f'{entry.name}: {work} cannot be written ({error.strerror or error}); {then} choose another '
-                         'folder with --folder or SELFPOSE_MODELS') from error
+        raise ModelError(f'{work} cannot be written ({error.strerror or error})',
+                         f'{then} choose another folder with --folder or SELFPOSE_MODELS', place=entry.name) from error
 
 
 def _last(text: str) -> str:

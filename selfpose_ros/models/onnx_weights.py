@@ -67,7 +67,7 @@ def write_whole(source: Path, target: Path) -> None:
     """
     content = memoryview(_content(source))
     if not content:
-        raise ModelError(f'{source}: is empty; copy or export the model again')
+        raise ModelError('is empty', 'copy or export the model again', place=source)
     taken = len(content)
 
     def take(entries: dict[str, str]) -> bytes:
@@ -81,8 +81,8 @@ def write_whole(source: Path, target: Path) -> None:
     try:
         whole = _whole(content, _MODEL, take)
     except _Damaged as error:
-        raise ModelError(f'{source}: is no ONNX file, or a damaged one ({error}); name the ONNX file of the network, '
-                         'or copy or export it again') from error
+        raise ModelError(f'is no ONNX file, or a damaged one ({error})',
+                         'name the ONNX file of the network, or copy or export it again', place=source) from error
     target.write_bytes(whole)
 
 
@@ -90,16 +90,17 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f'{file}: no such file; name the ONNX file of the network') from None
+        raise ModelError('no such file', 'name the ONNX file of the network', place=file) from None
     except IsADirectoryError:
-        raise ModelError(f'{file}: is a folder; name the ONNX file in it') from None
+        raise ModelError('is a folder', 'name the ONNX file in it', place=file) from None
     except OSError as error:
-        raise ModelError(f'{file}: cannot be read ({error.strerror or error}); check it and its permissions') from error
+        raise ModelError(f'cannot be read ({error.strerror or error})', 'check it and its permissions',
+                         place=file) from error
 
 
 def _too_large(source: Path) -> ModelError:
-    return ModelError(f'{source}: its weights, which are in other files, are more than the {LARGEST / 1e9:.1f} GB that '
-                      'one ONNX file can hold; export a smaller network')
+    return ModelError(f'its weights, which are in other files, are more than the {LARGEST / 1000000000.0:.1f} GB that '
+                      'one ONNX file can hold', 'export a smaller network', place=source)
 
 
 def _read(source: Path, entries: dict[str, str]) -> bytes:
@@ -107,13 +108,14 @@ def _read(source: Path, entries: dict[str, str]) -> bytes:
     location, what = entries.get('location', ''), f'{source}: has weights in the file {entries.get("location")!r}'
     place = PurePosixPath(location)
     if not location or '\0' in location or '\\' in location or place.is_absolute() or '..' in place.parts:
-        raise ModelError(f'{what}, which is not beside it; export the model again, with its weights in the same folder')
+        raise ModelError(f'{what}, which is not beside it',
+                         'export the model again, with its weights in the same folder')
     file = source.parent / place
     try:
         real = file.resolve(strict=True)
         # a download cache keeps both as links into one other folder
         if not any(real.is_relative_to(p) for p in (source.parent.resolve(), source.resolve().parent)):
-            raise ModelError(f'{what}, a link to {real}; put the file itself beside it')
+            raise ModelError(f'{what}, a link to {real}', 'put the file itself beside it')
         offset = int(entries.get('offset', 0))
         length = int(entries['length']) if 'length' in entries else real.stat().st_size - offset
         if offset < 0 or length < 0:
@@ -126,15 +128,15 @@ def _read(source: Path, entries: dict[str, str]) -> bytes:
     except ValueError as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f'{what}, at a place that is none ({error}); export the model again') from error
+        raise ModelError(f'{what}, at a place that is none ({error})', 'export the model again') from error
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f'{what}, and there is no {file}; copy it there, or export the model again in one '
-                         'file') from None
+        raise ModelError(f'{what}, and there is no {file}',
+                         'copy it there, or export the model again in one file') from None
     except OSError as error:
-        raise ModelError(f'{what}, and {file} cannot be read ({error.strerror or error}); check it and its '
-                         'permissions') from error
+        raise ModelError(f'{what}, and {file} cannot be read ({error.strerror or error})',
+                         'check it and its permissions') from error
     if len(data) != length:
-        raise ModelError(f'{what}, and {file} is too short: {real.stat().st_size} bytes, {offset + length} are needed; '
+        raise ModelError(f'{what}, and {file} is too short: {real.stat().st_size} bytes, {offset + length} are needed',
                          'copy it again')
     return data
 

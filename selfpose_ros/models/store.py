@@ -27,7 +27,7 @@ import yaml
 
 from .card import CARD, GOLDEN, HALF, LITE, Card, read_card, sha256_of
 from .catalogue import CATALOGUE, how_to_get, models_folder
-from .errors import ModelError, ModelNotHere
+from .errors import ModelError, ModelNotHere, NoModel
 from .onnx_weights import outside_files
 
 __all__ = ['Model', 'VERSIONS', 'history', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
@@ -87,8 +87,8 @@ def open_model(name_or_path: str | Path) -> Model:
             if text in CATALOGUE:
                 raise ModelNotHere(how_to_get(text))
             names = ', '.join(shipped()) or 'none'
-            raise ModelError(f'{text or "(empty)"}: neither a model folder nor a shipped model; check the path, or '
-                             f'take one that is shipped: {names}')
+            raise NoModel('neither a model folder nor a shipped model',
+                          f'check the path, or take one that is shipped: {names}', place=text or '(empty)')
         if (folder / VERSIONS).is_file():
             folder = folder / _read_versions(folder)['current'][-1]
     model = Model(folder, read_card(folder))
@@ -106,12 +106,12 @@ def verify(model: Model) -> None:
     for file, wanted in ((model.file, model.card.sha256), *half):
         found = sha256_of(file)
         if found != wanted:
-            raise ModelError(f'{file}: its sha256 is {found[:12]}..., the card says {wanted[:12]}...: the file is '
-                             'damaged or another one; copy the model folder again')
+            raise ModelError(f'its sha256 is {found[:12]}..., the card says {wanted[:12]}...: the file is damaged or '
+                             'another one', 'copy the model folder again', place=file)
     outside = () if model.lite else outside_files(model.file)
     if outside:
-        raise ModelError(f'{model.file}: has weights in other files ({", ".join(outside)}), which no hash covers and '
-                         'no copy takes along; make the folder with selfpose model import, which takes them in')
+        raise ModelError(f'has weights in other files ({", ".join(outside)}), which no hash covers and no copy takes '
+                         'along', 'make the folder with selfpose model import, which takes them in', place=model.file)
 
 
 def versions(entry: Path) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def versions(entry: Path) -> dict[str, Any]:
         ModelError: it is no store entry, or its file is damaged.
     """
     if not (entry / VERSIONS).is_file():
-        raise ModelError(f'{entry}: no {VERSIONS} in it, so it is not an entry of a model store; check the path')
+        raise ModelError(f'no {VERSIONS} in it, so it is not an entry of a model store', 'check the path', place=entry)
     return _read_versions(entry)
 
 
@@ -175,13 +175,13 @@ def _read_versions(entry: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ModelError(f'{path}: cannot be read ({" ".join(str(error).split())}); give a version folder below '
-                         f'{entry} instead') from error
+        raise ModelError(f'cannot be read ({" ".join(str(error).split())})',
+                         f'give a version folder below {entry} instead', place=path) from error
     current = raw.get('current') if isinstance(raw, dict) else None
     if not (isinstance(current, list) and current and all(isinstance(v, str) and v.isdigit() for v in current)
             and isinstance(raw.get('events'), list)):
-        raise ModelError(f'{path}: expected a list current of version folders and a list of events; give a version '
-                         f'folder below {entry} instead')
+        raise ModelError('expected a list current of version folders and a list of events',
+                         f'give a version folder below {entry} instead', place=path)
     return dict(raw)
 
 
@@ -201,7 +201,7 @@ def promote(child: Path, store: Path, name: str) -> Model:
             as before then.
     """
     if not _NAME.fullmatch(name):
-        raise ModelError(f'{name!r}: not a name for a model; use letters, digits, ".", "_" and "-"')
+        raise ModelError(f'{name!r}: not a name for a model', 'use letters, digits, ".", "_" and "-"')
     given = Model(child, read_card(child))
     verify(given)
     entry = store / name
@@ -237,8 +237,8 @@ def rollback(store: Path, name: str) -> Model:
     with _changing(entry):
         state = _read_versions(entry)
         if len(state['current']) < 2:
-            raise ModelError(f'{entry}: version {state["current"][-1]} is the first, there is none to go back to; '
-                             'promote another model instead')
+            raise ModelError(f'version {state["current"][-1]} is the first, there is none to go back to',
+                             'promote another model instead', place=entry)
         state['current'].pop()
         folder = entry / state['current'][-1]
         model = Model(folder, read_card(folder))
@@ -256,8 +256,8 @@ def _changing(entry: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     except OSError as error:
-        raise ModelError(f'{entry}: cannot be written ({error.strerror or error}); choose another store or free the '
-                         'space') from error
+        raise ModelError(f'cannot be written ({error.strerror or error})', 'choose another store or free the space',
+                         place=entry) from error
 
 
 def _note(entry: Path, state: dict[str, Any], action: str, model: Model) -> None:

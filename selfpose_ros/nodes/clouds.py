@@ -59,26 +59,27 @@ def columns_of(cloud: PointCloud2, names: Sequence[str], topic: str,
             table of people has.
     """
     if len(cloud.data) > MOST_BYTES or len(cloud.fields) > MOST_FIELDS:
-        raise MessageError(f'{topic}: a cloud of {len(cloud.data)} bytes and {len(cloud.fields)} fields is no table of '
-                           f'people (at most {MOST_BYTES} bytes, {MOST_FIELDS} fields); publish the fields '
-                           f'{", ".join(names)}')
+        raise MessageError(f'a cloud of {len(cloud.data)} bytes and {len(cloud.fields)} fields is no table of people '
+                           f'(at most {MOST_BYTES} bytes, {MOST_FIELDS} fields)',
+                           f'publish the fields {", ".join(names)}', place=topic)
     fields = {f.name: f for f in cloud.fields}
     missing = [n for n in names if n not in fields]
     if missing:
-        raise MessageError(f'{topic}: no field {", ".join(missing)} in the cloud (it has: '
-                           f'{", ".join(n[:20] for n in fields) or "none"}); publish the fields {", ".join(names)}')
+        raise MessageError(f'no field {", ".join(missing)} in the cloud (it has: '
+                           f'{", ".join(n[:20] for n in fields) or "none"})',
+                           f'publish the fields {", ".join(names)}', place=topic)
     h, w, step = cloud.height, cloud.width, cloud.point_step
     order = '>' if cloud.is_bigendian else '<'
     for n in names:
         kind = _TYPES.get(fields[n].datatype)
         if kind is None or fields[n].offset + int(kind[1]) > step:
-            raise MessageError(f'{topic}: field {n} of the cloud has datatype {fields[n].datatype} at offset '
-                               f'{fields[n].offset} of a {step} byte point; publish float32 fields inside of it')
+            raise MessageError(f'field {n} of the cloud has datatype {fields[n].datatype} at offset {fields[n].offset} '
+                               f'of a {step} byte point', 'publish float32 fields inside of it', place=topic)
     if not h * w:
         return {n: np.zeros((h, w))[rows] for n in names}
     if cloud.row_step < w * step or len(cloud.data) < cloud.row_step * (h - 1) + w * step:
-        raise MessageError(f'{topic}: {len(cloud.data)} bytes are too few for {h} x {w} points of {step} bytes; '
-                           'the message is cut off')
+        raise MessageError(f'{len(cloud.data)} bytes are too few for {h} x {w} points of {step} bytes',
+                           'the message is cut off', place=topic)
     # a field of its own each: one dtype of them all would have the size of a point, which may be of any size
     data = np.frombuffer(cloud.data, np.uint8)
     with np.errstate(invalid='ignore'):                    # a NaN of a kind of its own is still one

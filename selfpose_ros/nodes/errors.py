@@ -3,10 +3,12 @@
 """The error classes of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['NodeError', 'ParameterError', 'ImageError', 'MessageError', 'StuckThread']
 
 
-class NodeError(RuntimeError):
+class NodeError(SelfposeError, RuntimeError):
     """Base of everything that this room raises."""
 
 

@@ -75,8 +75,8 @@ def stamp_of(header: Header, topic: str) -> float:
     """
     sec, nanosec = header.stamp.sec, header.stamp.nanosec
     if not (0 <= sec < _LAST_SECOND and nanosec < 1_000_000_000):
-        raise MessageError(f'{topic}: the stamp {sec} s + {nanosec} ns is no time; set header.stamp to the time at '
-                           'which the image was taken')
+        raise MessageError(f'the stamp {sec} s + {nanosec} ns is no time',
+                           'set header.stamp to the time at which the image was taken', place=topic)
     return sec + 1e-9 * nanosec
 
 
@@ -135,7 +135,7 @@ class KeypointsInfo:
             return cls(camera, told.joint_names, told.image_size, told.intrinsics, told.model, told.device,
                        told.accuracy)
         except CoreError as error:
-            raise MessageError(f'{topic}: {error}') from error
+            raise MessageError(f'{error}', place=topic) from error
 
 
 def keypoints_from(view: View2D, header: Header) -> PointCloud2:
@@ -156,8 +156,8 @@ def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str, most_people: in
             joint names.
     """
     if cloud.width != len(info.joint_names) and cloud.height * cloud.width:
-        raise MessageError(f'{topic}: {cloud.width} columns, but {topic}_info names {len(info.joint_names)} '
-                           'joints; publish both from the same network')
+        raise MessageError(f'{cloud.width} columns, but {topic}_info names {len(info.joint_names)} joints',
+                           'publish both from the same network', place=topic)
     stamp = stamp_of(cloud.header, topic)
     deep = {f.name for f in cloud.fields[:MOST_FIELDS]}.issuperset(DEPTH_FIELDS)
     names = KEYPOINT_FIELDS + DEPTH_FIELDS if deep else KEYPOINT_FIELDS
@@ -185,7 +185,7 @@ def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str, most_people: in
                       person.astype(np.int64), info.intrinsics,
                       None if told is None else told[..., 0], None if told is None else told[..., 1], info.accuracy)
     except CoreError as error:
-        raise MessageError(f'{topic}: {error}') from error
+        raise MessageError(f'{error}', place=topic) from error
 
 
 def _surest(cloud: PointCloud2, most: int, topic: str) -> NDArray[np.int64]:
@@ -220,8 +220,8 @@ def skeletons_of(cloud: PointCloud2, topic: str = 'skeletons') -> list[Skeleton3
     """
     c = columns_of(cloud, SKELETON_FIELDS, topic)
     if cloud.height and cloud.width != len(JOINTS):
-        raise MessageError(f'{topic}: {cloud.width} columns instead of {len(JOINTS)} joints; read the topic of '
-                           'fusion_node')
+        raise MessageError(f'{cloud.width} columns instead of {len(JOINTS)} joints', 'read the topic of fusion_node',
+                           place=topic)
     return [Skeleton3D(int(c['person'][i, 0]), seconds(cloud.header.stamp), np.stack([c[a][i] for a in 'xyz'], -1),
                        c['sigma'][i], c['confidence'][i], c['views'][i].astype(np.int64), int(c['level'][i, 0]))
             for i in range(cloud.height)]

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..io.bag_writer import BagWriter
-from ..io.errors import IoError
+from ..io.errors import IoError, UnknownType
 from .thread_end import stuck
 
 __all__ = ['Recorder']
@@ -118,9 +118,7 @@ class Recorder(Node):
                         self._bytes -= len(data)
                     try:
                         bag.cdr(topic, self._kinds[topic], data, at, latched=latched)
-                    except IoError as error:
-                        if 'is not known' not in str(error):
-                            raise
+                    except UnknownType:
                         self.strange.add(topic)
                         continue
                     self.written[topic] = self.written.get(topic, 0) + 1

@@ -109,7 +109,7 @@ class _Film:
                 yield at, lambda at=at: self._message(at, video)     # type: ignore[misc]
         self._times = times
         if not times:
-            raise IoError(f'{self._path}: holds no image that can be decoded; copy or convert it again')
+            raise IoError('holds no image that can be decoded', 'copy or convert it again', place=self._path)
 
     def _message(self, at: float, video: VideoReader) -> Any:
         if at in self._kept:
@@ -201,7 +201,7 @@ class VideoPublisher:
             played.published += 1
             fed = time.monotonic()
         if not started:
-            raise IoError(f'{played.topic}: all images of its video are damaged; copy or convert it again')
+            raise IoError('all images of its video are damaged', 'copy or convert it again', place=played.topic)
 
     def _message(self, camera: str, image: NDArray[np.uint8]) -> Any:
         h, w = image.shape[:2]

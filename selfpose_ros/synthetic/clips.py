@@ -45,7 +45,7 @@ class Conditions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.views <= _RIGS.drawn:
-            raise SyntheticError(f'{self.views} views; the protocol has 1 to {_RIGS.drawn} cameras')
+            raise SyntheticError(f'{self.views} views', f'the protocol has 1 to {_RIGS.drawn} cameras')
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def chosen(motion: Motion, every: int = 1) -> list[Piece]:
     """
     out = [p for p in pieces(motion)[::every] if len(p) >= SHORTEST_CLIP]
     if not out:
-        raise SyntheticError(f'no clip of {SHORTEST_CLIP} frames or more among {len(pieces(motion)[::every])}; '
+        raise SyntheticError(f'no clip of {SHORTEST_CLIP} frames or more among {len(pieces(motion)[::every])}',
                              'give a motion file with longer sequences, or a smaller --every')
     return out
 

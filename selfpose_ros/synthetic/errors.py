@@ -3,8 +3,10 @@
 """The error class of this room. Messages say what, where and what to do next in one sentence."""
 from __future__ import annotations
 
+from ..core.errors import SelfposeError
+
 __all__ = ['SyntheticError']
 
 
-class SyntheticError(ValueError):
+class SyntheticError(SelfposeError, ValueError):
     """A scene, a rig or a clip that cannot be simulated as asked."""

@@ -141,8 +141,8 @@ def body_parts(joints: ArrayLike, look: Look | None = None) -> tuple[list[Cone],
     """
     j = np.asarray(joints, float)
     if j.shape != (17, 3) or not np.isfinite(j).all():
-        raise ObservationError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}; draw '
-                        'whole people')
+        raise ObservationError(f'renderer: expected finite joints (17, 3) in metres, got shape {j.shape}',
+                               'draw whole people')
     look = look or Look()
     f = _frames(j)
     cones: list[Cone] = []

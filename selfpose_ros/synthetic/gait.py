@@ -82,7 +82,7 @@ def walker(
         ObservationError: an unknown style, or a duration, fps or height that is not positive.
     """
     if style not in STYLES:
-        raise ObservationError(f'walker: style {style!r} is unknown; choose one of {", ".join(STYLES)}')
+        raise ObservationError(f'walker: style {style!r} is unknown', f'choose one of {", ".join(STYLES)}')
     if not (duration_s > 0 and fps > 0 and height_m > 0):
         raise ObservationError(f'walker: duration {duration_s} s, {fps} fps and height {height_m} m must be '
                                'positive')

@@ -83,14 +83,14 @@ class VirtualCamera:
         self.K, self.R, self.t = np.array(K, float), np.array(R, float), np.array(t, float)
         self.size = int(size[0]), int(size[1])
         if min(self.size) < 32:
-            raise CameraError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing; use at least '
-                            '32 px a side')
+            raise CameraError(f'renderer: an image of {size[0]}x{size[1]} px shows nothing',
+                              'use at least 32 px a side')
         w, h = self.size
         self._x = ((np.arange(w) - self.K[0, 2]) / self.K[0, 0]).astype(np.float32)
         self._y = ((np.arange(h) - self.K[1, 2]) / self.K[1, 1]).astype(np.float32)
         if background is not None and (background[0].shape != (h, w, 3) or background[1].shape != (h, w)):
-            raise CameraError(f'renderer: a background of shape {background[0].shape} for an image of {w}x{h} px; give '
-                              f'({h}, {w}, 3) and ({h}, {w})')
+            raise CameraError(f'renderer: a background of shape {background[0].shape} for an image of {w}x{h} px',
+                              f'give ({h}, {w}, 3) and ({h}, {w})')
         self._background, self._floor = background or _empty_room(
             *(a.tobytes() for a in (self.K, self.R, self.t)), self.size)
         self._light = light or Light()

@@ -49,7 +49,7 @@ class RigRange:
     def __post_init__(self) -> None:
         if self.drawn < 1 or self.drawn * self.apart_deg >= 300:
             raise SyntheticError(f'rigs of {self.drawn} cameras at least {self.apart_deg:g} degrees apart: they hardly '
-                                'fit on a circle; take fewer cameras or a smaller angle')
+                                 'fit on a circle', 'take fewer cameras or a smaller angle')
 
     def longest_focal_px(self, centre: Array, target: Array) -> Array:
         """(...) px: the longest focal length of cameras at (..., 3) m that look at (..., 3) m."""
@@ -162,8 +162,8 @@ def ring_rig(
         ObservationError: n below 1, or cameras inside the room.
     """
     if n < 1 or distance_m[0] <= room_radius_m:
-        raise ObservationError(f'ring_rig: {n} cameras from {distance_m[0]} m on; at least one camera is needed, '
-                               f'outside the room of {room_radius_m} m radius')
+        raise ObservationError(f'ring_rig: {n} cameras from {distance_m[0]} m on',
+                               f'at least one camera is needed, outside the room of {room_radius_m} m radius')
     rng = np.random.default_rng([int(seed), 21])
     gap = np.deg2rad(min(min_separation_deg, 360. / n / 2))
     free = 2 * np.pi - n * gap                             # uniform with least gaps: spread what the gaps leave

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 from model_folder import lifter_graph, weights, write_lifter, write_model
+from raising import raises
 
 from selfpose_ros.core import lifting
 from selfpose_ros.inference.backend import Backend
@@ -108,18 +109,19 @@ def test_an_answer_that_is_not_finite_does_not_leave_this_room(lifter: Lifter):
     ({'factor': float('nan')}, 'joints is not finite for a standing person'),
 ])
 def test_a_wrong_graph_is_refused_and_its_tensor_named(tmp_path: Path, graph: dict, words: str):
-    with pytest.raises(ModelError, match=words) as error:
+    with raises(ModelError, words, place=tmp_path / 'm/model.onnx') as error:
         open_lifter(write_lifter(tmp_path / 'm', graph=graph))
     assert str(error.value).startswith(str(tmp_path / 'm' / 'model.onnx'))
 
 
 def test_a_temporal_graph_with_the_card_of_a_frame_lifter_is_refused(tmp_path: Path):
-    with pytest.raises(ModelError, match=r'input pose must be \(N, 17, 3\) .* has \(N, 9, 17, 3\)'):
+    with raises(ModelError, r'input pose must be \(N, 17, 3\) .* has \(N, 9, 17, 3\)',
+                place=tmp_path / 'm/model.onnx'):
         open_lifter(write_model(tmp_path / 'm', lifter_graph(9), frames=1))
 
 
 def test_a_file_that_is_no_graph_is_one_sentence(tmp_path: Path, capfd):
-    with pytest.raises(ModelError, match='ONNX Runtime cannot load it'):
+    with raises(ModelError, 'ONNX Runtime cannot load it', place=tmp_path / 'm/model.onnx'):
         open_lifter(write_model(tmp_path / 'm', b'no graph at all'))
     assert capfd.readouterr().err == ''
 
@@ -138,7 +140,7 @@ def test_a_failure_inside_the_engine_is_an_error_of_this_room(tmp_path: Path, mo
 
 def test_without_onnx_runtime_the_line_that_installs_it_is_said(tmp_path: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    with pytest.raises(BackendUnavailable, match="pip install 'onnxruntime>=1.17'"):
+    with raises(BackendUnavailable, "pip install 'onnxruntime>=1.17'", place=tmp_path / 'lifter/model.onnx'):
         open_lifter(write_lifter(tmp_path / 'lifter'))
 
 
@@ -158,7 +160,7 @@ def test_a_session_that_nobody_uses_is_closed(tmp_path: Path):
     lifter = open_lifter(write_lifter(tmp_path / 'm'))
     session = lifter.session
     del lifter
-    with pytest.raises(InferenceError, match='was closed'):
+    with raises(InferenceError, 'was closed', place=tmp_path / 'm/model.onnx'):
         session.run({'pose': poses(1)}, ['joints'])
 
 

@@ -15,6 +15,7 @@ import yaml
 
 pytest.importorskip('ai_edge_litert', reason='LiteRT is not installed: pip install ai-edge-litert')
 import lite_graphs
+from raising import raises
 
 from selfpose_ros.inference import litert_session
 from selfpose_ros.inference.backend import Backend, open_session
@@ -58,17 +59,17 @@ def test_whole_numbers_stay_whole(tmp_path: Path):
 ])
 def test_what_the_graph_does_not_take_is_refused_and_the_next_is_run(tmp_path: Path, feeds, words):
     session = LiteRtSession(lite_graphs.scaled(tmp_path / 'a.tflite'))
-    with pytest.raises(InputError, match=words):
+    with raises(InputError, words, place=tmp_path / 'a.tflite'):
         session.run(feeds, ['scaled'])
     assert (session.run({'image': ONES}, ['scaled'])[0] == 2).all()
 
 
 def test_an_output_that_is_none_and_a_closed_session(tmp_path: Path):
     session = LiteRtSession(lite_graphs.scaled(tmp_path / 'a.tflite'))
-    with pytest.raises(InferenceError, match='has no output pose; it has scaled'):
+    with raises(InferenceError, 'has no output pose; it has scaled', place=tmp_path / 'a.tflite'):
         session.run({'image': ONES}, ['pose'])
     session.close()
-    with pytest.raises(InferenceError, match='this session was closed; open the model again'):
+    with raises(InferenceError, 'this session was closed; open the model again', place=tmp_path / 'a.tflite'):
         session.run({'image': ONES}, ['scaled'])
 
 
@@ -80,7 +81,7 @@ def test_a_file_that_is_no_graph_is_refused_in_one_sentence(tmp_path: Path, cont
     elif content == 'noise':
         content = good[:8] + np.random.default_rng(0).bytes(len(good))
     (tmp_path / 'b.tflite').write_bytes(content)
-    with pytest.raises(ModelError, match=r'b\.tflite: LiteRT cannot load it \(.*copy or export the model again$'):
+    with raises(ModelError, r'LiteRT cannot load it \(.*copy or export the model again$', place=tmp_path / 'b.tflite'):
         LiteRtSession(tmp_path / 'b.tflite')
 
 
@@ -106,7 +107,8 @@ def test_where_the_package_is_missing_the_sentence_says_what_brings_it(tmp_path:
     def missing():
         raise ImportError("No module named 'ai_edge_litert'")
     monkeypatch.setattr(litert_session, 'lite_rt', missing)
-    with pytest.raises(BackendUnavailable, match="LiteRT cannot be loaded .*; install it with pip install 'ai-edge"):
+    with raises(BackendUnavailable, "LiteRT cannot be loaded .*; install it with pip install 'ai-edge",
+                place=tmp_path / 'a.tflite'):
         LiteRtSession(lite_graphs.scaled(tmp_path / 'a.tflite'))
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import recorded
+from raising import raises
 
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.skeleton import JOINTS
@@ -120,7 +121,8 @@ def test_keypoints_are_taken_before_images(tmp_path):
             bag.view(view)
     assert len(read_bag(tmp_path / 'b', Network).views) == 24
     assert len(read_bag(tmp_path / 'b', Network, topics=['/cam1/image_raw']).views) == 6
-    with pytest.raises(IoError, match='cam1/keypoints holds keypoints and /cam1/image_raw images; choose one'):
+    with raises(IoError, 'cam1/keypoints holds keypoints and /cam1/image_raw images; choose one',
+                place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/cam1/image_raw', '/cam1/keypoints'])
 
 
@@ -131,7 +133,7 @@ def test_of_two_images_of_a_camera_the_raw_one_is_taken(tmp_path):
         images(bag, 'lab/cam1', n=2)
     r = read_bag(tmp_path / 'b', Network)
     assert r.cameras == ('lab/cam1', 'robot/cam1') and len(r.views) == 8
-    with pytest.raises(IoError, match='are of the same camera'):
+    with raises(IoError, 'are of the same camera', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/robot/cam1/image_raw', '/robot/cam1/image_raw/compressed'])
 
 
@@ -180,7 +182,7 @@ def test_keypoints_without_description(tmp_path):
     assert r.cameras == ('cam1',) and r.notes[0].startswith('/cam2/keypoints: left out, no /cam2/keypoints_info')
     with BagWriter(tmp_path / 'd') as out:
         copy(source, out, leave_out='_info')
-    with pytest.raises(IoError, match='no /cam1/keypoints_info that can be read'):
+    with raises(IoError, 'no /cam1/keypoints_info that can be read', place=tmp_path / 'd'):
         read_bag(tmp_path / 'd', Network)
 
 
@@ -279,7 +281,7 @@ def test_bag_that_is_damaged_half_way_gives_what_lies_before(tmp_path):
 def test_storage_file_is_gone(tmp_path):
     write_bag(tmp_path / 'b', keypoints(1))
     next((tmp_path / 'b').glob('*.mcap')).unlink()
-    with pytest.raises(IoError, match='the bag cannot be opened .*files are missing'):
+    with raises(IoError, 'the bag cannot be opened .*files are missing', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network)
 
 
@@ -289,11 +291,12 @@ def test_bag_of_something_else(tmp_path):
         cloud = message(bag, 'sensor_msgs/msg/PointCloud2', bag._header(1, 'lidar'), 0, 0, [], False, 0, 0,
                         np.zeros(0, np.uint8), True)
         bag._write('/lidar', cloud, 1.)
-    with pytest.raises(IoError, match=r'neither images nor keypoints in it, but /chatter \(1\), /lidar \(1\)'):
+    with raises(IoError, r'neither images nor keypoints in it, but /chatter \(1\), /lidar \(1\)',
+                place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network)
-    with pytest.raises(IoError, match='/lidar holds neither images nor keypoints'):
+    with raises(IoError, '/lidar holds neither images nor keypoints', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/lidar'])
-    with pytest.raises(IoError, match='no topic /cam9/image_raw in it, but /chatter'):
+    with raises(IoError, 'no topic /cam9/image_raw in it, but /chatter', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/cam9/image_raw'])
 
 
@@ -305,26 +308,27 @@ def test_depth_images_are_left_out(tmp_path):
         bag._write('/cam1/depth/image_raw', depth, 1.)
     r = read_bag(tmp_path / 'b', Network)
     assert r.cameras == ('cam1',) and '/cam1/depth/image_raw: left out, a depth image' in r.notes[0]
-    with pytest.raises(IoError, match='cam1/depth/image_raw holds no image that can be used'):
+    with raises(IoError, 'cam1/depth/image_raw holds no image that can be used', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/cam1/depth/image_raw'])
 
 
 def test_writer_does_not_touch_what_is_there(tmp_path):
     write_bag(tmp_path / 'b', keypoints(1))
-    with pytest.raises(IoError, match='exists already'):
+    with raises(IoError, 'exists already', place=tmp_path / 'b'):
         write_bag(tmp_path / 'b', keypoints(1))
-    with pytest.raises(IoError, match="storage 'bag1' is not known"):
+    with raises(IoError, "storage 'bag1' is not known", place=tmp_path / 'c'):
         write_bag(tmp_path / 'c', keypoints(1), 'bag1')
     (tmp_path / 'file').touch()
-    with pytest.raises(IoError, match='cannot be written'):
+    with raises(IoError, 'cannot be written', place=tmp_path / 'file/b'):
         write_bag(tmp_path / 'file' / 'b', keypoints(1))
-    with BagWriter(tmp_path / 'd') as bag, pytest.raises(IoError, match="'my_msgs/msg/Mine' of /x is not known"):
+    with BagWriter(tmp_path / 'd') as bag, raises(IoError, "'my_msgs/msg/Mine' of /x is not known",
+                                                  place=tmp_path / 'd'):
         bag.cdr('/x', 'my_msgs/msg/Mine', b'', 0.)
-    with pytest.raises(IoError, match='no such bag'):
+    with raises(IoError, 'no such bag', place=tmp_path / 'none'):
         read_bag(tmp_path / 'none', Network)
     shutil.rmtree(tmp_path / 'd')
     (tmp_path / 'd').mkdir()
-    with pytest.raises(IoError, match='no bag in it'):
+    with raises(IoError, 'no bag in it', place=tmp_path / 'd'):
         read_bag(tmp_path / 'd', Network)
 
 

@@ -11,6 +11,7 @@ import pytest
 import recorded
 from bag_files import channel, chunk, mcap, message, serialised, topics_of, zstd
 from hypothesis import given, settings, strategies as st
+from raising import raises
 
 from selfpose_ros.io import unpacking
 from selfpose_ros.io.bag import read_bag
@@ -62,7 +63,7 @@ def test_metadata_that_is_no_good_is_done_without(bag, change, words):
 
 def test_metadata_without_any_file(tmp_path):
     (tmp_path / 'metadata.yaml').touch()
-    with pytest.raises(IoError, match='metadata.yaml cannot be read .* no .db3 or .mcap beside it; copy'):
+    with raises(IoError, 'metadata.yaml cannot be read .* no .db3 or .mcap beside it; copy', place=tmp_path):
         read_bag(tmp_path, Network)
 
 
@@ -138,10 +139,10 @@ def test_a_compressed_file_that_ends_in_the_middle(tmp_path):
 
 def test_a_compressed_file_that_is_no_bag(tmp_path):
     (tmp_path / 'b.db3.zstd').write_bytes(zstd.compress(b'hello'))
-    with pytest.raises(IoError, match=r'b.db3.zstd: unpacked, but the bag cannot be opened \(it is neither'):
+    with raises(IoError, r'unpacked, but the bag cannot be opened \(it is neither', place=tmp_path / 'b.db3.zstd'):
         read_bag(tmp_path / 'b.db3.zstd', Network)
     (tmp_path / 'b.db3.zstd').write_bytes(zstd.compress(b'hello')[:6] + b'\xff' * 20)
-    with pytest.raises(IoError, match='cannot be unpacked .*; unpack it with `unzstd`'):
+    with raises(IoError, 'cannot be unpacked .*; unpack it with `unzstd`', place=tmp_path / 'b.db3.zstd'):
         read_bag(tmp_path / 'b.db3.zstd', Network)
 
 
@@ -149,7 +150,7 @@ def test_a_compressed_file_that_unpacks_to_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking, '_LEAST', 2**20)
     monkeypatch.setattr(unpacking, '_RATIO', 10)
     (tmp_path / 'b.mcap.zstd').write_bytes(zstd.compress(bytes(2**24)))
-    with pytest.raises(IoError, match='unpacks to more than 1 MB, .*; unpack it with `unzstd`'):
+    with raises(IoError, 'unpacks to more than 1 MB, .*; unpack it with `unzstd`', place=tmp_path / 'b.mcap.zstd'):
         read_bag(tmp_path / 'b.mcap.zstd', Network)
 
 

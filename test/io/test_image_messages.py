@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import recorded
 from hypothesis import given, settings, strategies as st
+from raising import raises
 
 from selfpose_ros.core.camera import project, undistort_px
 from selfpose_ros.io.bag import read_bag
@@ -178,7 +179,7 @@ def test_cameras_beside_depth_and_video(tmp_path):
     assert any('/cam1/depth/colours, /cam2/depth/colours: left out, a depth image, as its name' in n for n in notes)
     assert any('/cam1/video: left out, packets of a video' in n for n in notes)
     assert len(read_bag(tmp_path / 'b', Network, topics=['/cam1/depth/colours']).views) == 3
-    with pytest.raises(IoError, match='/cam1/video holds packets of a video .*; republish'):
+    with raises(IoError, '/cam1/video holds packets of a video .*; republish', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/cam1/video'])
 
 
@@ -239,12 +240,12 @@ def test_the_limit_can_be_set(tmp_path):
         assert ImageDecoder(max_megapixels=.004).bgr(message).shape == (48, 64, 3)
     with BagWriter(tmp_path / 'b') as bag:
         bag.image('cam1', 1., image)
-    with pytest.raises(IoError, match='64x48 px are more than the 0.001 million'):
+    with raises(IoError, '64x48 px are more than the 0.001 million', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, max_megapixels=.001)
     film = recorded.video(tmp_path / 'v.mp4')
-    with pytest.raises(IoError, match='64x48 px are more than the 0.001 million .*--max-megapixels'):
+    with raises(IoError, '64x48 px are more than the 0.001 million .*--max-megapixels', place=tmp_path / 'v.mp4'):
         VideoReader(film, max_megapixels=.001)
-    with pytest.raises(IoError, match='64x48 px'):
+    with raises(IoError, place=tmp_path / 'v.mp4'):
         read_videos([film], Network, max_megapixels=.001)
 
 

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import recorded
+from raising import raises
 
 from selfpose_ros.core.skeleton import BODY25, JOINT_SETS, JOINTS
 from selfpose_ros.io.errors import IoError
@@ -50,9 +51,11 @@ def test_joint_sets(tmp_path):
     b = read_openpose([recorded.openpose_folder(tmp_path / 'b', {0: [body(1)]})], 30, SIZE, joints='body25b')
     assert np.allclose(b.views[0].keypoints[0, 16], body(1)[10, :2])         # right wrist of BODY_25B
     odd = recorded.openpose_folder(tmp_path / 'odd', {0: [body(1, 21)]}, 21)
-    with pytest.raises(IoError, match='21 joints belong to no set .* name it with --joints'):
+    with raises(IoError, '21 joints belong to no set .* name it with --joints',
+                place=tmp_path / 'odd/clip_000000000000_keypoints.json'):
         read_openpose([odd], 30, SIZE)
-    with pytest.raises(IoError, match='54 numbers for a person, expected 3 for each of 25 joints.*--joints coco18'):
+    with raises(IoError, '54 numbers for a person, expected 3 for each of 25 joints.*--joints coco18',
+                place=tmp_path / '18/clip_000000000000_keypoints.json'):
         read_openpose([eighteen], 30, SIZE, joints='body25')
 
 
@@ -67,23 +70,23 @@ def test_file_cut_off_at_the_end_of_the_recording(tmp_path):
 def test_nothing_that_can_be_read(tmp_path):
     folder = tmp_path / 'a'
     folder.mkdir()
-    with pytest.raises(IoError, match='no OpenPose JSON files in it'):
+    with raises(IoError, 'no OpenPose JSON files in it', place=tmp_path / 'a'):
         read_openpose([folder], 30, SIZE)
     (folder / 'x_000000000001_keypoints.json').write_text('{')
-    with pytest.raises(IoError, match='none of 1 files can be read'):
+    with raises(IoError, 'none of 1 files can be read', place=tmp_path / 'a'):
         read_openpose([folder], 30, SIZE)
     (folder / 'x_000000000001_keypoints.json').write_text('{"images": []}')
-    with pytest.raises(IoError, match='no list of people with pose_keypoints_2d'):
+    with raises(IoError, 'no list of people with pose_keypoints_2d', place=tmp_path / 'a'):
         read_openpose([folder], 30, SIZE)
     (folder / 'annotations.json').write_text('{}')
-    with pytest.raises(IoError, match='annotations.json: no frame number'):
+    with raises(IoError, 'annotations.json: no frame number', place=tmp_path / 'a'):
         read_openpose([folder], 30, SIZE)
 
 
 def test_two_cameras_in_one_folder(tmp_path):
     folder = recorded.openpose_folder(tmp_path / 'a', {1: [body()]})
     (folder / 'other_000000000001_keypoints.json').write_text('{"people": []}')
-    with pytest.raises(IoError, match='frame 1 is also'):
+    with raises(IoError, 'frame 1 is also', place=tmp_path / 'a/other_000000000001_keypoints.json'):
         read_openpose([folder], 30, SIZE)
 
 
@@ -143,7 +146,8 @@ def test_cameras_agree_on_the_place_of_the_number(tmp_path):
 
 def test_times_in_place_of_frame_numbers(tmp_path):
     folder = named(tmp_path / 'a', *(f'{1714567000000 + 40000 * n}.json' for n in range(4)))
-    with pytest.raises(IoError, match='go up by 40000, as times do and frames do not, .* number the files by frame'):
+    with raises(IoError, 'go up by 40000, as times do and frames do not, .* number the files by frame',
+                place=tmp_path / 'a'):
         read_openpose([folder], 30, SIZE)
 
 

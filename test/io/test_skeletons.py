@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import recorded
+from raising import raises
 
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import Skeleton3D
@@ -93,7 +94,7 @@ def test_unequal_lists_are_refused():
 
 
 def test_keypoint_archive_is_no_result(tmp_path):
-    with pytest.raises(IoError, match='a.npz: joints is missing'):
+    with raises(IoError, 'joints is missing', place=tmp_path / 'a.npz'):
         read_skeletons(recorded.write_archive(tmp_path / 'a.npz'))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_folder import card, write_model
+from raising import raises
 
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.models.card import parse_card, read_card, same_shape, sha256_of
@@ -69,7 +70,7 @@ def test_more_outputs_are_welcome():
 def test_a_file_that_is_no_card_is_named(tmp_path: Path, text: str, words: str):
     folder = write_model(tmp_path / 'm')
     (folder / 'card.yaml').write_bytes(text.encode('latin-1'))
-    with pytest.raises(ModelError, match=words) as error:
+    with raises(ModelError, words, place=tmp_path / 'm/card.yaml') as error:
         read_card(folder)
     assert str(folder / 'card.yaml') in str(error.value)
 
@@ -77,17 +78,17 @@ def test_a_file_that_is_no_card_is_named(tmp_path: Path, text: str, words: str):
 def test_a_card_cannot_run_code(tmp_path: Path):
     folder = write_model(tmp_path / 'm')
     (folder / 'card.yaml').write_text(f'!!python/object/apply:os.mkdir [{tmp_path}/made]')
-    with pytest.raises(ModelError, match='not YAML'):
+    with raises(ModelError, 'not YAML', place=tmp_path / 'm/card.yaml'):
         read_card(folder)
     assert not (tmp_path / 'made').exists()
 
 
 def test_missing_folder_and_missing_files_are_named(tmp_path: Path):
-    with pytest.raises(ModelError, match='no such model folder'):
+    with raises(ModelError, 'no such model folder', place=tmp_path / 'no'):
         read_card(tmp_path / 'no')
-    with pytest.raises(ModelError, match=r'card\.yaml: no such file'):
+    with raises(ModelError, r'no such file', place=tmp_path / 'card.yaml'):
         read_card(tmp_path)
-    with pytest.raises(ModelError, match=r'model\.onnx: no such file'):
+    with raises(ModelError, r'no such file', place=tmp_path / 'model.onnx'):
         sha256_of(tmp_path / 'model.onnx')
 
 

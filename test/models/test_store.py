@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from model_folder import write_model
+from raising import raises
 
 from selfpose_ros.models import store
 from selfpose_ros.models.errors import ModelError
@@ -53,10 +54,10 @@ def test_every_model_that_is_shipped_is_sound():
 def test_a_file_other_than_the_one_on_the_card_is_refused(tmp_path: Path):
     folder = write_model(tmp_path / 'm')
     (folder / 'model.onnx').write_bytes(b'a graph!')
-    with pytest.raises(ModelError, match=r'model\.onnx: its sha256 is .*damaged'):
+    with raises(ModelError, r'its sha256 is .*damaged', place=tmp_path / 'm/model.onnx'):
         store.open_model(folder)
     (folder / 'model.onnx').unlink()
-    with pytest.raises(ModelError, match='no such file'):
+    with raises(ModelError, 'no such file', place=tmp_path / 'm/model.onnx'):
         store.open_model(folder)
 
 
@@ -74,7 +75,7 @@ def test_versions_are_promoted_and_rolled_back_one_after_the_other(tmp_path: Pat
     assert content(entry) == b'1'
     store.rollback(tmp_path / 'store', 'lifter')
     assert content(entry) == b'0'
-    with pytest.raises(ModelError, match='version 0001 is the first'):
+    with raises(ModelError, 'version 0001 is the first', place=tmp_path / 'store/lifter'):
         store.rollback(tmp_path / 'store', 'lifter')
     assert content(entry) == b'0'
     events = store.versions(entry)['events']
@@ -87,12 +88,12 @@ def test_versions_are_promoted_and_rolled_back_one_after_the_other(tmp_path: Pat
 def test_a_damaged_child_leaves_the_store_as_it_was(tmp_path: Path):
     good, bad = (write_model(tmp_path / n, n.encode()) for n in ('good', 'bad'))
     (bad / 'model.onnx').write_bytes(b'other')
-    with pytest.raises(ModelError, match='sha256'):
+    with raises(ModelError, place=tmp_path / 'bad/model.onnx'):
         store.promote(bad, tmp_path / 'store', 'lifter')
     assert not (tmp_path / 'store').exists()
     store.promote(good, tmp_path / 'store', 'lifter')
     before = snapshot(tmp_path / 'store')
-    with pytest.raises(ModelError, match='sha256'):
+    with raises(ModelError, place=tmp_path / 'bad/model.onnx'):
         store.promote(bad, tmp_path / 'store', 'lifter')
     assert snapshot(tmp_path / 'store') == before
 
@@ -107,7 +108,7 @@ def test_a_machine_that_stops_half_way_leaves_the_current_version(tmp_path: Path
 
     with monkeypatch.context() as m:
         m.setattr(store.shutil if where == 'copyfile' else os, where, full)
-        with pytest.raises(ModelError, match='No space left on device'):
+        with raises(ModelError, 'No space left on device', place=tmp_path / 'store/lifter'):
             store.promote(second, tmp_path / 'store', 'lifter')
     entry = tmp_path / 'store' / 'lifter'
     assert content(entry) == b'first'
@@ -134,7 +135,7 @@ def test_a_damaged_earlier_version_is_not_rolled_back_to(tmp_path: Path):
         store.promote(write_model(tmp_path / name, name.encode()), tmp_path / 'store', 'lifter')
     entry = tmp_path / 'store' / 'lifter'
     (entry / '0001' / 'model.onnx').write_bytes(b'other')
-    with pytest.raises(ModelError, match='sha256'):
+    with raises(ModelError, place=tmp_path / 'store/lifter/0001/model.onnx'):
         store.rollback(tmp_path / 'store', 'lifter')
     assert content(entry) == b'second'
 
@@ -152,13 +153,13 @@ def test_a_damaged_entry_is_named(tmp_path: Path, text: str):
     entry = tmp_path / 'store' / 'lifter'
     (entry / store.VERSIONS).write_text(text)
     for ask in (lambda: store.open_model(entry), lambda: store.rollback(tmp_path / 'store', 'lifter')):
-        with pytest.raises(ModelError, match=r'versions\.yaml: .*give a version folder'):
+        with raises(ModelError, r'.*give a version folder', place=tmp_path / 'store/lifter/versions.yaml'):
             ask()
     assert content(entry / '0001')
 
 
 def test_rolling_back_what_is_no_entry_makes_no_folder(tmp_path: Path):
-    with pytest.raises(ModelError, match='not an entry of a model store'):
+    with raises(ModelError, 'not an entry of a model store', place=tmp_path / 'store/lifter'):
         store.rollback(tmp_path / 'store', 'lifter')
     assert not (tmp_path / 'store').exists()
 

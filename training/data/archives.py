@@ -48,7 +48,7 @@ def read_archives(path: Path, *, truth: bool = False) -> list[Recorded]:
     """
     files = sorted(path.glob('*.npz')) if path.is_dir() else [path]
     if not files:
-        raise TrainingError(f'{path}: no archive (.npz) in this folder; check the path')
+        raise TrainingError('no archive (.npz) in this folder', 'check the path', place=path)
     return [_read(f, truth) for f in files]
 
 
@@ -59,7 +59,7 @@ def _read(path: Path, truth: bool) -> Recorded:
             subject = str(z.array('subject', '', text=True)) if 'subject' in z else ''
             known = _truth(z) if truth and 'truth_joints' in z else None
     except (IoError, CoreError) as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError.of(error) from error
     return recorded(recording, str(path), subject, known)
 
 
@@ -85,14 +85,15 @@ def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveT
     try:
         recording = checked(recording, keep_cameras=truth is not None)
     except IoError as error:
-        raise TrainingError(f'{name}: {error}') from error
+        raise TrainingError(f'{error}', place=name) from error
     instants = recording.frames()
     cameras = [c for c in recording.cameras if c in recording.image_size]
     column = {c: v for v, c in enumerate(cameras)}
     T, V = len(instants), len(cameras)
     if truth is not None and (len(truth.X), len(truth.R)) != (T, len(recording.cameras)):
-        raise TrainingError(f'{name}: its truth is of {len(truth.X)} instants and {len(truth.R)} cameras, but there '
-                            f'are {T} instants of {len(recording.cameras)}; write the truth of one person in each row')
+        raise TrainingError(f'its truth is of {len(truth.X)} instants and {len(truth.R)} cameras, but there are {T} '
+                            f'instants of {len(recording.cameras)}', 'write the truth of one person in each row',
+                            place=name)
     kp, conf = np.full((T, V, 17, 2), np.nan, np.float32), np.zeros((T, V, 17), np.float32)
     K = np.full((V, 3, 3), np.nan)
     crowded = total = 0
@@ -112,9 +113,9 @@ def recorded(recording: Recording, name: str, subject: str = '', truth: ArchiveT
     if crowded:
         notes.append(f'{name}: {crowded} of {total} views hold several people and are left out; record one person')
     if not use.any():
-        raise TrainingError(f'{name}: nobody to learn from in {T} instants'
-                            f'{f" ({crowded} of {total} views hold several people)" if crowded else ""}; record one '
-                            'person before the cameras')
+        raise TrainingError(f'nobody to learn from in {T} '
+                            f'instants{f" ({crowded} of {total} views hold several people)" if crowded else ""}',
+                            'record one person before the cameras', place=name)
     size = np.array([recording.image_size[c] for c in cameras], float)
     known = None if np.isnan(K).all() else K
     at = [recording.cameras.index(c) for c in cameras]

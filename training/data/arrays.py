@@ -56,11 +56,11 @@ class Sampling:
     def __post_init__(self) -> None:
         for name in ('drop_views', 'drop_joints', 'mirror'):
             if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f'{name} is {getattr(self, name):g}; give a number from 0 to 1')
+                raise TrainingError(f'{name} is {getattr(self, name):g}', 'give a number from 0 to 1')
         if self.per_rig < 1:
-            raise TrainingError(f'per_rig is {self.per_rig}; give 1 or more frames of a rig')
+            raise TrainingError(f'per_rig is {self.per_rig}', 'give 1 or more frames of a rig')
         if self.frame_gap < 1:
-            raise TrainingError(f'frame_gap is {self.frame_gap}; give 1 or more frames')
+            raise TrainingError(f'frame_gap is {self.frame_gap}', 'give 1 or more frames')
 
 
 @dataclass
@@ -120,8 +120,8 @@ class EpochArrays:
         """
         sampling = sampling or Sampling()
         if size < 1 or frames < 0 or pad not in ('repeat', 'empty'):
-            raise TrainingError(f'batches of {size} samples with {frames} frames, padded by {pad!r}; give 1 or more '
-                                "samples, 0 or more frames, and 'repeat' or 'empty'")
+            raise TrainingError(f'batches of {size} samples with {frames} frames, padded by {pad!r}',
+                                "give 1 or more samples, 0 or more frames, and 'repeat' or 'empty'")
         rng = np.random.default_rng([*self.seed, 1])
         order = np.arange(len(self)) if sampling.ordered else self._shuffled(rng, sampling.per_rig)
         # a mirrored camera stands elsewhere: where frames of a rig are to have the same cameras, all are mirrored

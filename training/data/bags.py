@@ -33,11 +33,11 @@ def read_training_bag(path: Path, make: NetworkMaker | None = None, *, topics: S
         TrainingError: no bag, nothing in it to learn from, or images without a network.
     """
     def none() -> Network:
-        raise TrainingError(f'{path}: holds images, no keypoints, and no 2D network was given; run '
-                            f'selfpose reconstruct {path}, or record the keypoints topics')
+        raise TrainingError('holds images, no keypoints, and no 2D network was given',
+                            f'run selfpose reconstruct {path}, or record the keypoints topics', place=path)
 
     try:
         recording = read_bag(path, make or none, topics=topics, progress=progress)
     except IoError as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError.of(error) from error
     return recorded(recording, str(path), subject)

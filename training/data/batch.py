@@ -130,7 +130,7 @@ class Batch:
         """
         if self.past_px is None or self.past_conf is None:
             raise TrainingError('batch: a temporal lifter needs the frames before, and this data source gives single '
-                                'frames; set frames in the data source to the T of the network')
+                                'frames', 'set frames in the data source to the T of the network')
         conf = (self.past_conf * self.view_mask[:, None, :, None]).transpose(1, 2)
         K = self.pinhole[:, :, None].expand(-1, -1, conf.shape[2], -1, -1)
         w2d = norm2d(self.past_px.transpose(1, 2), conf, K).w2d
@@ -147,8 +147,8 @@ class Batch:
             TrainingError: the batch has no X or no R.
         """
         if self.X is None or self.R is None:
-            raise TrainingError('batch: the 3D pose in camera axes needs X and R, and this data source has none; take '
-                                'motion capture, or a method that needs no 3D (canonpose, cross_view)')
+            raise TrainingError('batch: the 3D pose in camera axes needs X and R, and this data source has none',
+                                'take motion capture, or a method that needs no 3D (canonpose, cross_view)')
         return torch.einsum('bvik,bjk->bvji', self.ray_rot.mT @ self.R, self.X - self.X[:, :1])
 
     def to(self, device: torch.device | str) -> Batch:

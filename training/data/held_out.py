@@ -38,10 +38,10 @@ def open_data(path: Path, val: Path | None, views: int | None = None, travel: bo
     given = read_data(path, split='train')
     held_out = None if val is None else read_data(val, split='held out')
     if (views is not None or travel) and not isinstance(given, Poses):
-        raise TrainingError(f'{path}: recordings have cameras of their own; leave out --views and --travel')
+        raise TrainingError('recordings have cameras of their own', 'leave out --views and --travel', place=path)
     if widen and not isinstance(given, Poses):
-        raise TrainingError(f'{path}: what real cameras saw cannot be widened; leave out widen, or take a method that '
-                            'learns from poses (system)')
+        raise TrainingError('what real cameras saw cannot be widened',
+                            'leave out widen, or take a method that learns from poses (system)', place=path)
     if held_out is None:
         given, held_out = split_data(given)
 

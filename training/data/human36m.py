@@ -60,7 +60,7 @@ def read_human36m(path: Path, keypoints: str | None = None, subjects: Sequence[s
         joints_3d = table(file_3d, 'positions_3d', read_dicts(file_3d, 'positions_3d')['positions_3d'])
     strange = [s for s in subjects if s not in joints_2d]
     if strange:
-        raise TrainingError(f'{file}: no subject {", ".join(strange)} in it, but {", ".join(joints_2d)}')
+        raise TrainingError(f'no subject {", ".join(strange)} in it, but {", ".join(joints_2d)}', place=file)
     out: list[Recorded] = []
     for subject in subjects or joints_2d:
         placed = _placed(folder / 'cameras.h5', subject)
@@ -68,7 +68,7 @@ def read_human36m(path: Path, keypoints: str | None = None, subjects: Sequence[s
             X = joints_3d.get(subject, {}).get(action)
             out.append(_recording(f'{file}: {subject} {action}', subject, views, X, placed))
     if not out:
-        raise TrainingError(f'{file}: no action of any subject; download or convert it again')
+        raise TrainingError('no action of any subject', 'download or convert it again', place=file)
     return out
 
 
@@ -79,9 +79,11 @@ def _keypoint_file(folder: Path, keypoints: str | None) -> Path:
     if len(files) == 1:
         return files[0]
     if not files:
-        raise TrainingError(f'{folder}: no data_2d_h36m_*.npz in this folder; the 2D joints are needed for training')
+        raise TrainingError('no data_2d_h36m_*.npz in this folder', 'the 2D joints are needed for training',
+                            place=folder)
     names = ', '.join(f.stem.removeprefix('data_2d_h36m_') for f in files)
-    raise TrainingError(f'{folder}: 2D joints of several kinds ({names}); name the file, for instance {files[0]}')
+    raise TrainingError(f'2D joints of several kinds ({names})', f'name the file, for instance {files[0]}',
+                        place=folder)
 
 
 def _check_layout(file: Path, metadata: Any) -> None:
@@ -89,13 +91,14 @@ def _check_layout(file: Path, metadata: Any) -> None:
         joints = metadata.get('num_joints', 17)
         layout = str(metadata.get('layout_name', 'h36m'))
         if joints != 17 or layout != 'h36m':
-            raise TrainingError(f'{file}: its layout is {layout} with {joints} joints; take the files with the 17 '
-                                'joints of h36m')
+            raise TrainingError(f'its layout is {layout} with {joints} joints',
+                                'take the files with the 17 joints of h36m', place=file)
 
 
 def _recording(name: str, subject: str, views: Any, X: Any, placed: dict[str, Array] | None) -> Recorded:
     if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(CAMERAS):
-        raise TrainingError(f'{name}: 2D joints must be {len(CAMERAS)} arrays, one for each camera; convert it again')
+        raise TrainingError(f'2D joints must be {len(CAMERAS)} arrays, one for each camera', 'convert it again',
+                            place=name)
     arrays = [_array(f'{name} camera {v}', x, (17,), (2, 3)) for v, x in enumerate(views)]
     T = min(map(len, arrays))
     if X is not None:
@@ -104,7 +107,7 @@ def _recording(name: str, subject: str, views: Any, X: Any, placed: dict[str, Ar
         T = min(T, len(X))
         X = X[:T]
     if not T:
-        raise TrainingError(f'{name}: no frame; convert it again')
+        raise TrainingError('no frame', 'convert it again', place=name)
     kp = np.stack([a[:T, :, :2] for a in arrays], 1)
     conf = np.stack([a[:T, :, 2] if a.shape[-1] == 3 else np.ones((T, 17)) for a in arrays], 1)
     facts = np.array(list(CAMERAS.values()))
@@ -127,7 +130,8 @@ def _array(name: str, value: Any, joints: tuple[int, ...], axes: tuple[int, ...]
     numbers = isinstance(value, np.ndarray) and value.dtype.kind in 'fiu'
     if not numbers or len(shape) != 3 or shape[1] not in joints or shape[2] not in axes:
         wanted = f'(T, {" or ".join(map(str, joints))}, {" or ".join(map(str, axes))})'
-        raise TrainingError(f'{name}: expected numbers {wanted}, got {shape or type(value).__name__}; convert it again')
+        raise TrainingError(f'expected numbers {wanted}, got {shape or type(value).__name__}', 'convert it again',
+                            place=name)
     return np.asarray(value, float)
 
 
@@ -166,6 +170,6 @@ def _placed(path: Path, subject: str) -> dict[str, Array] | None:
                 R.append(rotation)
                 t.append(-rotation @ place)
     except (OSError, KeyError, ValueError) as error:
-        raise TrainingError(f'{path}: no cameras of {subject} in it ({" ".join(str(error).split())}); make it again, '
-                            'or move it away') from error
+        raise TrainingError(f'no cameras of {subject} in it ({" ".join(str(error).split())})',
+                            'make it again, or move it away', place=path) from error
     return {'K': np.array(K), 'R': np.array(R), 't': np.array(t)}

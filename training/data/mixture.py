@@ -83,7 +83,8 @@ class Mixture:
     def _counts(self, size: int) -> list[int]:
         """Samples of each part: at least one each."""
         if size < len(self.parts):
-            raise TrainingError(f'batches of {size} samples cannot hold {len(self.parts)} kinds; give a larger --batch')
+            raise TrainingError(f'batches of {size} samples cannot hold {len(self.parts)} kinds',
+                                'give a larger --batch')
         whole = sum(p.share for p in self.parts)
         counts = [max(1, round(size * p.share / whole)) for p in self.parts[1:]]
         return [max(1, size - sum(counts)), *counts]

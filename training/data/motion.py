@@ -54,18 +54,18 @@ class Poses:
     def __post_init__(self) -> None:
         joints, start = np.asarray(self.joints, np.float32), np.asarray(self.start, np.int64)
         if joints.ndim != 3 or joints.shape[1:] != (17, 3):
-            raise TrainingError(f'poses: joints must have shape (N, 17, 3), got {joints.shape}; map them to the 17 '
-                                'joints of core.skeleton first')
+            raise TrainingError(f'poses: joints must have shape (N, 17, 3), got {joints.shape}',
+                                'map them to the 17 joints of core.skeleton first')
         rising = len(start) > 1 and start[0] == 0 and start[-1] == len(joints) and (np.diff(start) > 0).all()
         if not rising:
-            raise TrainingError(f'poses: start must rise from 0 to {len(joints)}, got {start[:6].tolist()}...; leave '
-                                'empty sequences out')
+            raise TrainingError(f'poses: start must rise from 0 to {len(joints)}, got {start[:6].tolist()}...',
+                                'leave empty sequences out')
         sigma = None if self.sigma is None else np.asarray(self.sigma, np.float32)
         if sigma is not None and sigma.shape != joints.shape[:2]:
             raise TrainingError(f'poses: sigma must have shape {joints.shape[:2]}, got {sigma.shape}')
         subject = np.asarray(self.subject, np.int64) if len(self.subject) else np.arange(len(start) - 1)
         if subject.shape != (len(start) - 1,):
-            raise TrainingError(f'poses: {len(subject)} subjects for {len(start) - 1} sequences; give one for each')
+            raise TrainingError(f'poses: {len(subject)} subjects for {len(start) - 1} sequences', 'give one for each')
         for name, value in (('joints', joints), ('start', start), ('sigma', sigma), ('subject', subject)):
             object.__setattr__(self, name, value)
 
@@ -84,9 +84,9 @@ def read_poses(path: Path) -> Poses:
         with NpzReader(path) as z:
             named = tuple(z.array('subject', 'S', text=True)) if 'subject' in z else motion.name
     except IoError as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError.of(error) from error
     if len(named) != len(motion.name):
-        raise TrainingError(f'{path}: {len(named)} subjects for {len(motion.name)} sequences; write one for each')
+        raise TrainingError(f'{len(named)} subjects for {len(motion.name)} sequences', 'write one for each', place=path)
     subject = np.unique(named, return_inverse=True)[1]
     return Poses(motion.joints.astype(np.float32), motion.start, motion.fps, subject=subject)
 
@@ -140,7 +140,7 @@ class MotionViews(Epochs):
         if isinstance(motion, Motion):
             motion = Poses(motion.joints.astype(np.float32), motion.start, motion.fps)
         if views < 1:
-            raise TrainingError(f'{views} views; give 1 or more')
+            raise TrainingError(f'{views} views', 'give 1 or more')
         self.views, self.seed = views, seed
         self.recentre = recentre and not travel
         self.noise: NoiseSource = noise or Network2D()
@@ -159,7 +159,7 @@ class MotionViews(Epochs):
                     frames.append(index)
                     subject.append(motion.subject[s])
         if not frames:
-            raise TrainingError(f'motion: none of {len(motion.start) - 1} sequences has {shortest} frames or more; '
+            raise TrainingError(f'motion: none of {len(motion.start) - 1} sequences has {shortest} frames or more',
                                 'give longer sequences, or ask for shorter clips')
         index = np.concatenate(frames)
         self.start: Int = np.cumsum([0, *map(len, frames)]).astype(np.int64)

@@ -63,8 +63,8 @@ def read_3dhp(path: Path, cameras: Sequence[int] = CHEST) -> list[Recorded]:
     """
     files = find_annotations(path)
     if not files:
-        raise TrainingError(f'{path}: neither annot.mat (training) nor annot_data.mat (test) of MPI-INF-3DHP there; '
-                            'check the path')
+        raise TrainingError('neither annot.mat (training) nor annot_data.mat (test) of MPI-INF-3DHP there',
+                            'check the path', place=path)
     return [_train(f, cameras) if f.name == 'annot.mat' else _test(f) for f in files]
 
 
@@ -75,13 +75,13 @@ def _train(path: Path, cameras: Sequence[int]) -> Recorded:
         cells = {k: [np.asarray(c, float) for c in mat[k].ravel()] for k in ('annot2', 'annot3')}
         numbers = [int(np.asarray(c).item()) for c in np.asarray(mat['cameras']).ravel()] if 'cameras' in mat else []
     except _DAMAGED as error:
-        raise TrainingError(f'{path}: cannot be read as an annot.mat ({" ".join(str(error).split())}); download it '
-                            'again') from error
+        raise TrainingError(f'cannot be read as an annot.mat ({" ".join(str(error).split())})', 'download it again',
+                            place=path) from error
     numbers = numbers or list(range(len(cells['annot2'])))
     missing = sorted(set(cameras) - set(numbers))
     if missing or len(numbers) != len(cells['annot2']) or len(numbers) != len(cells['annot3']):
-        raise TrainingError(f'{path}: its {len(cells["annot2"])} cells are of cameras {numbers}, wanted are '
-                            f'{list(cameras)}; name cameras that are there')
+        raise TrainingError(f'its {len(cells["annot2"])} cells are of cameras {numbers}, wanted are {list(cameras)}',
+                            'name cameras that are there', place=path)
     at = [numbers.index(c) for c in cameras]
     px = [_joints(f'{path}: annot2 of camera {c}', cells['annot2'][i], 2) for c, i in zip(cameras, at, strict=True)]
     mm = [_joints(f'{path}: annot3 of camera {c}', cells['annot3'][i], 3) for c, i in zip(cameras, at, strict=True)]
@@ -103,14 +103,14 @@ def _test(path: Path) -> Recorded:
             px, mm = (np.asarray(file[k], float) for k in ('annot2', 'annot3'))
             valid = np.asarray(file['valid_frame']).ravel() > 0
     except _DAMAGED as error:
-        raise TrainingError(f'{path}: cannot be read as an annot_data.mat ({" ".join(str(error).split())}); download '
-                            'it again') from error
+        raise TrainingError(f'cannot be read as an annot_data.mat ({" ".join(str(error).split())})',
+                            'download it again', place=path) from error
     T = len(valid)
     if px.shape != (T, 1, 17, 2) or mm.shape != (T, 1, 17, 3):
-        raise TrainingError(f'{path}: expected annot2 ({T}, 1, 17, 2) and annot3 ({T}, 1, 17, 3) for the {T} frames of '
-                            f'valid_frame, got {px.shape} and {mm.shape}; download it again')
+        raise TrainingError(f'expected annot2 ({T}, 1, 17, 2) and annot3 ({T}, 1, 17, 3) for the {T} frames of '
+                            f'valid_frame, got {px.shape} and {mm.shape}', 'download it again', place=path)
     if not valid.any():
-        raise TrainingError(f'{path}: no valid frame; download it again')
+        raise TrainingError('no valid frame', 'download it again', place=path)
     kp, X = px[valid][:, :, list(JOINTS_OF_TEST)], mm[valid, 0][:, list(JOINTS_OF_TEST)] / 1000
     subject = path.resolve().parent.name
     size = np.array([_OUTDOORS_PX if subject in _OUTDOORS else (_SIDE_PX, _SIDE_PX)])
@@ -123,8 +123,8 @@ def _test(path: Path) -> Recorded:
 def _joints(name: str, value: Array, axes: int) -> Array:
     """(T, 28 * axes) -> (T, 17, axes)."""
     if value.ndim != 2 or value.shape[1] != 28 * axes or not len(value):
-        raise TrainingError(f'{name}: expected (T, {28 * axes}) numbers for 28 joints, got {value.shape}; download it '
-                            'again')
+        raise TrainingError(f'expected (T, {28 * axes}) numbers for 28 joints, got {value.shape}', 'download it again',
+                            place=name)
     return value.reshape(len(value), 28, axes)[:, list(JOINTS_OF_28)]
 
 

@@ -41,7 +41,7 @@ def up_of(recordings: Sequence[Recorded]) -> Array:
     """
     poses = np.concatenate([_whole(r) for r in recordings])
     if not len(poses):
-        raise TrainingError(f'{recordings[0].name}: no instant with all 17 joints; give recordings with more')
+        raise TrainingError('no instant with all 17 joints', 'give recordings with more', place=recordings[0].name)
     body = poses[:, _NECK] - poses[:, _ANKLES].mean(1)
     body = (body / np.maximum(np.linalg.norm(body, axis=-1, keepdims=True), 1e-9)).mean(0)
     body /= max(float(np.linalg.norm(body)), 1e-9)
@@ -63,9 +63,9 @@ def upright(recordings: Sequence[Recorded]) -> list[Recorded]:
     posed = [r for r in recordings if r.X is not None and len(_whole(r))]
     if not posed:
         what = 'all 17 joints in 3D' if any(r.X is not None for r in recordings) else '3D joints'
-        raise TrainingError(f'{recordings[0].name}: its recordings have the 2D of people, but not {what}, so that '
-                            'there is nobody to render; give motion capture (.npz with pos, seq_start, seq_name, fps), '
-                            'or Human3.6M, MPI-INF-3DHP or SkiPose-PTZ with their 3D joints')
+        raise TrainingError(f'its recordings have the 2D of people, but not {what}, so that there is nobody to render',
+                            'give motion capture (.npz with pos, seq_start, seq_name, fps), or Human3.6M, MPI-INF-3DHP '
+                            'or SkiPose-PTZ with their 3D joints', place=recordings[0].name)
     worlds: dict[str, list[Recorded]] = {}
     for r in posed:
         worlds.setdefault(r.rig or r.name, []).append(r)

@@ -58,7 +58,7 @@ def read_dicts(path: Path, *names: str) -> dict[str, Any]:
             numbers, texts, lists and dicts.
     """
     if not path.is_file():
-        raise TrainingError(f'{path}: no such file; check the path')
+        raise TrainingError('no such file', 'check the path', place=path)
     out: dict[str, Any] = {}
     try:
         with zipfile.ZipFile(path) as z:
@@ -69,12 +69,12 @@ def read_dicts(path: Path, *names: str) -> dict[str, Any]:
                     with z.open(f'{key}.npy') as file:
                         out[key] = _member(file)
                 elif key == name:
-                    raise TrainingError(f'{path}: {key} is missing, it holds {", ".join(there) or "nothing"}; check '
-                                        'that it is the right file')
+                    raise TrainingError(f'{key} is missing, it holds {", ".join(there) or "nothing"}',
+                                        'check that it is the right file', place=path)
     except (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, OSError, EOFError, ValueError, KeyError, TypeError,
             AttributeError, IndexError, ImportError, MemoryError, NotImplementedError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
-        raise TrainingError(f'{path}: cannot be read ({reason}); download or copy it again') from error
+        raise TrainingError(f'cannot be read ({reason})', 'download or copy it again', place=path) from error
     return out
 
 
@@ -85,6 +85,6 @@ def table(path: Path, key: str, value: Any) -> dict[str, dict[str, Any]]:
         TrainingError: it is something else.
     """
     if not isinstance(value, Mapping) or not value or not all(isinstance(v, Mapping) for v in value.values()):
-        raise TrainingError(f'{path}: {key} must be a dict subject -> action -> arrays, got {type(value).__name__}; '
-                            'check that it is the right file')
+        raise TrainingError(f'{key} must be a dict subject -> action -> arrays, got {type(value).__name__}',
+                            'check that it is the right file', place=path)
     return {str(s): {str(a): x for a, x in actions.items()} for s, actions in value.items()}

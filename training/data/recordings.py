@@ -66,14 +66,14 @@ class Recorded:
         for key, allowed in shapes.items():
             value = getattr(self, key)
             if value is not None and value.shape not in allowed:
-                raise TrainingError(f'{self.name}: {key} must have shape {" or ".join(map(str, allowed))}, got '
-                                    f'{value.shape}')
+                raise TrainingError(f'{key} must have shape {" or ".join(map(str, allowed))}, got {value.shape}',
+                                    place=self.name)
         if not T or not V:
-            raise TrainingError(f'{self.name}: {T} instants of {V} cameras; nothing to learn from')
+            raise TrainingError(f'{T} instants of {V} cameras', 'nothing to learn from', place=self.name)
         if (np.diff(self.stamp) <= 0).any() or not np.isfinite(self.stamp).all():
-            raise TrainingError(f'{self.name}: stamps must rise; sort the instants by time')
+            raise TrainingError('stamps must rise', 'sort the instants by time', place=self.name)
         if (self.R is None) != (self.t is None):
-            raise TrainingError(f'{self.name}: R without t or t without R; give both')
+            raise TrainingError('R without t or t without R', 'give both', place=self.name)
         seen = np.isfinite(self.kp).all(-1) & (np.nan_to_num(self.conf) > 0)
         conf = np.where(seen, np.clip(np.nan_to_num(self.conf), 0, 1), 0)
         object.__setattr__(self, 'conf', conf.astype(np.float32))
@@ -96,7 +96,7 @@ class Recorded:
         T = len(self)
         a, b = round(first * T), round(last * T)
         if not 0 <= a < b <= T:
-            raise TrainingError(f'{self.name}: nothing between {first:g} and {last:g} of its {T} instants')
+            raise TrainingError(f'nothing between {first:g} and {last:g} of its {T} instants', place=self.name)
         return self.at(slice(a, b))
 
     def at(self, index: slice) -> Recorded:
@@ -122,7 +122,7 @@ class RecordedViews(Epochs):
             TrainingError: none given.
         """
         if not recordings:
-            raise TrainingError('no recording to learn from; check what --data names')
+            raise TrainingError('no recording to learn from', 'check what --data names')
         self.recordings, self.seed = tuple(recordings), seed
         self.notes = tuple(n for r in recordings for n in r.notes)
         self.views = max(r.views for r in recordings)

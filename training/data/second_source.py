@@ -88,8 +88,8 @@ def with_second(first: Source, second: str, views: int = 4, travel: bool = False
     seed = getattr(first, 'seed', 0) + _SEEDS
     if second == SHIFTED:
         if not isinstance(first, MotionViews):
-            raise TrainingError(f'source2: {SHIFTED} needs a motion file to look at; give the path of 2D joints of '
-                                'another network')
+            raise TrainingError(f'source2: {SHIFTED} needs a motion file to look at',
+                                'give the path of 2D joints of another network')
         other = copy.copy(first)
         other.noise, other.seed = ShiftedNoise(), seed
     else:

@@ -43,7 +43,7 @@ def read_skipose(path: Path) -> list[Recorded]:
     """
     files = find_labels(path)
     if not files:
-        raise TrainingError(f'{path}: no labels.h5 there, nor in train/ or test/; check the path')
+        raise TrainingError('no labels.h5 there, nor in train/ or test/', 'check the path', place=path)
     return [r for f in files for r in _sequences(f)]
 
 
@@ -63,20 +63,21 @@ def _rows(path: Path) -> dict[str, Array]:
         with h5py.File(path, 'r') as file:
             missing = [k for k in _KEYS if k not in file]
             if missing:
-                raise TrainingError(f'{path}: {", ".join(missing)} missing, it holds {", ".join(file) or "nothing"}; '
-                                    'check that it is the labels.h5 of SkiPose-PTZ')
+                raise TrainingError(f'{", ".join(missing)} missing, it holds {", ".join(file) or "nothing"}',
+                                    'check that it is the labels.h5 of SkiPose-PTZ', place=path)
             rows = {k: np.asarray(file[k], float) for k in _KEYS}
     except (OSError, ValueError, TypeError) as error:
-        raise TrainingError(f'{path}: cannot be read ({" ".join(str(error).split())}); download it again') from error
+        raise TrainingError(f'cannot be read ({" ".join(str(error).split())})', 'download it again',
+                            place=path) from error
     N = len(rows['seq']) if rows['seq'].ndim else 0
     for key, width in _KEYS.items():
         if not N or rows[key].size != N * width:
-            raise TrainingError(f'{path}: {key} must hold {width} numbers for each of {N} images, got '
-                                f'{rows[key].shape}; download it again')
+            raise TrainingError(f'{key} must hold {width} numbers for each of {N} images, got {rows[key].shape}',
+                                'download it again', place=path)
     rows = {k: x.reshape(N, -1) for k, x in rows.items()}
     name = np.stack([rows[k][:, 0] for k in ('subj', 'seq', 'frame', 'cam')], 1)
     if len(np.unique(name, axis=0)) < N:
-        raise TrainingError(f'{path}: the same image (seq, cam, frame) occurs twice; download it again')
+        raise TrainingError('the same image (seq, cam, frame) occurs twice', 'download it again', place=path)
     return rows
 
 

@@ -56,7 +56,7 @@ def kind_of(path: Path) -> str:
         TrainingError: nothing there, or nothing of these kinds.
     """
     if not path.exists():
-        raise TrainingError(f'{path}: no such file or folder; check the path')
+        raise TrainingError('no such file or folder', 'check the path', place=path)
     if path.is_dir():
         return _folder(path)
     suffix = path.suffix.lower()
@@ -68,7 +68,7 @@ def kind_of(path: Path) -> str:
         return 'mpi_inf_3dhp'
     if suffix in ('.h5', '.hdf5'):
         return 'skipose'
-    raise TrainingError(f'{path}: not known as data to learn from; give {_all_kinds()}')
+    raise TrainingError('not known as data to learn from', f'give {_all_kinds()}', place=path)
 
 
 def _all_kinds() -> str:
@@ -80,15 +80,15 @@ def _npz(path: Path) -> str:
         with zipfile.ZipFile(path) as z:
             names = {n.removesuffix('.npy') for n in z.namelist()}
     except (zipfile.BadZipFile, OSError) as error:
-        raise TrainingError(f'{path}: not a readable npz ({" ".join(str(error).split())}); write or copy it '
-                            'again') from error
+        raise TrainingError(f'not a readable npz ({" ".join(str(error).split())})', 'write or copy it again',
+                            place=path) from error
     for key, kind in (('pos', 'motion'), ('keypoints', 'archive'), ('positions_2d', 'human36m')):
         if key in names:
             return kind
     if 'positions_3d' in names:
-        raise TrainingError(f'{path}: only 3D joints; give its folder, with a data_2d_h36m_*.npz beside it')
-    raise TrainingError(f'{path}: holds {", ".join(sorted(names)) or "nothing"}, neither motion (pos), keypoints nor '
-                        'Human3.6M (positions_2d); give another file')
+        raise TrainingError('only 3D joints', 'give its folder, with a data_2d_h36m_*.npz beside it', place=path)
+    raise TrainingError(f'holds {", ".join(sorted(names)) or "nothing"}, neither motion (pos), keypoints nor Human3.6M '
+                        '(positions_2d)', 'give another file', place=path)
 
 
 def _folder(path: Path) -> str:
@@ -105,11 +105,11 @@ def _folder(path: Path) -> str:
         kinds = {_npz(p) for p in npz}
         if kinds == {'archive'}:
             return 'archive'
-        raise TrainingError(f'{path}: its {len(npz)} npz files are not all keypoint archives '
-                            f'({", ".join(sorted(kinds))}); name one file')
+        raise TrainingError(f'its {len(npz)} npz files are not all keypoint archives ({", ".join(sorted(kinds))})',
+                            'name one file', place=path)
     if find_annotations(path):
         return 'mpi_inf_3dhp'
-    raise TrainingError(f'{path}: nothing in this folder is known as data to learn from; give {_all_kinds()}')
+    raise TrainingError('nothing in this folder is known as data to learn from', f'give {_all_kinds()}', place=path)
 
 
 def read_data(path: Path, *, split: str = '', truth: bool = False) -> Poses | list[Recorded]:
@@ -134,8 +134,8 @@ def read_data(path: Path, *, split: str = '', truth: bool = False) -> Poses | li
         return found
     if not kept:
         splits = ', '.join(sorted({r.split for r in found}))
-        raise TrainingError(f'{path}: none of its {len(found)} recordings belongs to {split}, but to {splits}; give '
-                            'the other subjects too')
+        raise TrainingError(f'none of its {len(found)} recordings belongs to {split}, but to {splits}',
+                            'give the other subjects too', place=path)
     return kept
 
 
@@ -156,7 +156,7 @@ def open_data(spec: str | Path, seed: int = 0, *, split: str = '', **options: An
     maker = MotionViews if isinstance(found, Poses) else RecordedViews
     strange = sorted(set(options) - set(inspect.signature(maker).parameters))
     if strange:
-        raise TrainingError(f'{path}: {kind_of(path)} data has no option {", ".join(strange)}; leave it out')
+        raise TrainingError(f'{kind_of(path)} data has no option {", ".join(strange)}', 'leave it out', place=path)
     return maker(found, seed=seed, **options)                   # type: ignore[arg-type]
 
 

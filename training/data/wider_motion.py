@@ -57,7 +57,7 @@ class Widening:
 
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and 0 <= self.blend <= 1 and min(self.turn_rad, self.lean_rad, self.stretch) >= 0):
-            raise TrainingError(f'{self}: share and blend must be from 0 to 1, the others not negative')
+            raise TrainingError('share and blend must be from 0 to 1, the others not negative', place=self)
 
     @classmethod
     def times(cls, factor: float) -> Widening | None:

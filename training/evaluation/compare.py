@@ -73,10 +73,10 @@ def read_run(folder: Path) -> Finished:
     try:
         minutes = float(json.loads((folder / 'history.json').read_text())[-1]['minutes'])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise TrainingError(f'{folder}: no training lies there ({error}); name the folder that was given to selfpose '
-                            'train -o') from error
+        raise TrainingError(f'no training lies there ({error})', 'name the folder that was given to selfpose train -o',
+                            place=folder) from error
     if not (folder / 'model').is_dir():
-        raise TrainingError(f'{folder}: the training has no model; let it end (--resume), see its messages')
+        raise TrainingError('the training has no model', 'let it end (--resume), see its messages', place=folder)
     return Finished(method.name, _changes(asdict(method.settings), settings), int(settings['seed']), minutes,
                     open_model(folder / 'model'))
 
@@ -127,7 +127,7 @@ def _measured(model: Model, motion: Motion, seed: int) -> Figures:
     from .images import evaluate_images
     single = evaluate_images(VisionNetwork(model), motion.joints, seed, jobs=os.cpu_count() or 1).single
     if single is None:
-        raise TrainingError(f'{model.folder}: gives no 3D; leave it out')
+        raise TrainingError('gives no 3D', 'leave it out', place=model.folder)
     return single
 
 

@@ -77,11 +77,11 @@ def evaluate_images(network: VisionNetwork, joints: Array, seed: int, pictures: 
         TrainingError: the network looks at whole images, or there are no whole poses.
     """
     if not network.vision.about.top_down:
-        raise TrainingError(f'{network.model.folder}: looks at whole images; only networks that look at one person are '
-                            'measured here')
+        raise TrainingError('looks at whole images', 'only networks that look at one person are measured here',
+                            place=network.model.folder)
     joints = joints[np.isfinite(joints).all((1, 2))]
     if not len(joints):
-        raise TrainingError('the motion has no pose with all joints; give another one')
+        raise TrainingError('the motion has no pose with all joints', 'give another one')
     task = Task('pose2d', network.vision.size, network.vision.padding)
     groups = make_groups(joints, task, 1, pictures, seed, None, jobs,
                          None if progress is None else lambda done, of: progress('pictures rendered', done, of))

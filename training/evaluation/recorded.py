@@ -101,7 +101,7 @@ def evaluate_recorded(lifter: Lifter, recordings: Sequence[Recorded], *, every: 
             progress('recordings lifted', i + 1, len(recordings))
     if not parts:
         raise TrainingError(f'none of {len(recordings)} recordings has an instant with {_KNOWN} joints known in 3D, '
-                            f'the pelvis among them, and {_SEEN} seen in a view; give others, or a smaller --every')
+                            f'the pelvis among them, and {_SEEN} seen in a view', 'give others, or a smaller --every')
     poses = sum(p.poses for p in parts)
     honest = SigmaCalibration.of_all([p.sigma_calibration for p in parts])
     fused = [p for p in parts if p.fused is not None]
@@ -172,9 +172,9 @@ def measured(found: Sequence[Recorded], name: str) -> tuple[list[Recorded], list
     """
     kept = [r for r in found if r.X is not None and r.R is not None]
     if not kept:
-        raise TrainingError(f'{name}: none of its {len(found)} recordings has 3D joints to compare with; give '
-                            'Human3.6M (with data_3d_h36m.npz), MPI-INF-3DHP, SkiPose-PTZ or keypoint archives with '
-                            'truth_joints, or motion capture with --motion')
+        raise TrainingError(f'none of its {len(found)} recordings has 3D joints to compare with',
+                            'give Human3.6M (with data_3d_h36m.npz), MPI-INF-3DHP, SkiPose-PTZ or keypoint archives '
+                            'with truth_joints, or motion capture with --motion', place=name)
     notes = []
     if len(kept) < len(found):
         notes.append(f'{len(found) - len(kept)} of {len(found)} recordings have no 3D joints and are left out')

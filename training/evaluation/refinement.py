@@ -73,15 +73,15 @@ def open_run(folder: Path) -> tuple[CrossView, Lifter]:
     name, settings = read_settings(folder)
     method = get(name)
     if not isinstance(method, CrossView):
-        raise TrainingError(f'{folder}: a training of {method.name}, which does not refine 2D joints; name a run of '
-                            'cross_view or cvsf')
+        raise TrainingError(f'a training of {method.name}, which does not refine 2D joints',
+                            'name a run of cross_view or cvsf', place=folder)
     network = method.configure(settings).build()
     state = checkpoint.load(folder / checkpoint.CHECKPOINT)
     try:
         network.load_state_dict(state['average'] or state['network'])
     except (RuntimeError, KeyError) as error:
-        raise TrainingError(f'{folder}: the checkpoint holds another network than config.json describes; train '
-                            'again') from error
+        raise TrainingError('the checkpoint holds another network than config.json describes', 'train again',
+                            place=folder) from error
     return method, network.eval()
 
 

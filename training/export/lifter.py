@@ -74,7 +74,7 @@ def _card(network: nn.Module, frames: int, card: Mapping[str, Any], sha256: str)
     }
     for key in _OURS:
         if card.get(key) not in (None, ours[key]):
-            raise TrainingError(f'card: {key} is given as {card[key]!r}, but the exported graph has {ours[key]!r}; '
+            raise TrainingError(f'card: {key} is given as {card[key]!r}, but the exported graph has {ours[key]!r}',
                                 'leave it out')
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     head = {'name': card.get('name'), 'kind': 'lifter', 'method': card.get('method', 'unknown'), 'task': ours['task'],

@@ -48,15 +48,15 @@ def new_folder(folder: Path, network: nn.Module) -> Iterator[Path]:
     modes = {module: module.training for module in network.modules()}
     folder = Path(folder)
     if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TrainingError(f'{folder}: exists and is no model folder; choose another place for the model')
+        raise TrainingError('exists and is no model folder', 'choose another place for the model', place=folder)
     part = _beside(folder)
     try:
         network.to('cpu').eval()
         yield part
         _replace(part, folder)
     except OSError as error:
-        raise TrainingError(f'{folder}: the model cannot be written ({error.strerror or error}); choose another place '
-                            'or free the space') from error
+        raise TrainingError(f'the model cannot be written ({error.strerror or error})',
+                            'choose another place or free the space', place=folder) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         network.to(device)
@@ -104,8 +104,8 @@ def write_graph(graph: nn.Module, example: Tensor, inputs: str, outputs: Sequenc
         assert program is not None                         # without dynamo it would be
         proto = program.model_proto
     except Exception as error:                             # from any layer of the exporter, of any class
-        raise TrainingError(f'the network cannot be written as ONNX ({_first(error)}); its forward must be free of '
-                            'branches on values') from error
+        raise TrainingError(f'the network cannot be written as ONNX ({_first(error)})',
+                            'its forward must be free of branches on values') from error
     _save(proto, part / MODEL)
 
 
@@ -131,11 +131,11 @@ def check_graph(graph: nn.Module, example: Callable[[int], Tensor], inputs: str,
                 off = float(np.abs(a - b).max()) if a.shape == b.shape else float('inf')
                 if not off <= TOLERANCE * max(1., float(np.abs(a).max())):     # NaN, too
                     raise TrainingError(f'the exported network differs from PyTorch: {name} by {off:.3g} for a batch '
-                                        f'of {n} (allowed {TOLERANCE:g}); it was not kept, check the network for '
+                                        f'of {n} (allowed {TOLERANCE:g})', 'it was not kept, check the network for '
                                         'chance and for numbers that are not finite')
     except (ModelError, InferenceError) as error:
-        raise TrainingError(f'ONNX Runtime cannot run the exported network ({_first(error)}); it was not '
-                            'kept') from error
+        raise TrainingError(f'ONNX Runtime cannot run the exported network ({_first(error)})',
+                            'it was not kept') from error
 
 
 def _beside(folder: Path) -> Path:
@@ -145,7 +145,8 @@ def _beside(folder: Path) -> Path:
         part.chmod(0o755)                                  # mkdtemp's is for its owner alone
         return part
     except OSError as error:
-        raise TrainingError(f'{folder}: cannot be made ({error.strerror or error}); choose another place') from error
+        raise TrainingError(f'cannot be made ({error.strerror or error})', 'choose another place',
+                            place=folder) from error
 
 
 def _replace(part: Path, folder: Path) -> None:

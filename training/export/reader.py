@@ -41,8 +41,8 @@ def config_of(model: Model) -> dict[str, Any]:
     card = model.card.everything
     config = card.get('network', card.get('settings'))
     if not isinstance(config, Mapping) or 'body' not in config or 'head' not in config:
-        raise TrainingError(f'{model.folder}: its card does not hold what the network is made of (network, settings), '
-                            'so it cannot be trained on; export it again with this version')
+        raise TrainingError('its card does not hold what the network is made of (network, settings), so it cannot be '
+                            'trained on', 'export it again with this version', place=model.folder)
     # batch normalisation is part of the layers before it once a network is exported
     return {**config, **({'norm': False} if 'norm' in config else {})}
 
@@ -58,15 +58,15 @@ def read_network(model: Model) -> Lifter:
     try:
         network = network_of(config)
     except (TypeError, ValueError) as error:
-        raise TrainingError(f'{model.folder}: its card describes a network that cannot be made ({error}); export it '
-                            'again with this version') from error
+        raise TrainingError(f'its card describes a network that cannot be made ({error})',
+                            'export it again with this version', place=model.folder) from error
     found = _weights(model.file)
     wanted = dict(network.named_parameters())
     lost = sorted(n for n, p in wanted.items() if n not in found or found[n].shape != tuple(p.shape))
     if lost or network.frames != model.card.frames:
         what = f'without {lost[0]} {tuple(wanted[lost[0]].shape)}' if lost else f'of {model.card.frames} frames'
-        raise TrainingError(f'{model.file}: a network {what}, not the one that its card describes; export it again '
-                            'with this version')
+        raise TrainingError(f'a network {what}, not the one that its card describes',
+                            'export it again with this version', place=model.file)
     state = {n: torch.from_numpy(np.array(found[n], np.float32)) for n in wanted}
     network.load_state_dict(state, strict=False)
     network.eval()
@@ -77,9 +77,8 @@ def read_network(model: Model) -> Lifter:
         if off[-1] <= TOLERANCE:
             return network
         network.flip()
-    raise TrainingError(f'{model.file}: the weights read from it do not compute what it computes '
-                        f'(off by {min(off):.3g}): it was exported from another network than its card describes; '
-                        'export it again')
+    raise TrainingError(f'the weights read from it do not compute what it computes (off by {min(off):.3g}): it was '
+                        'exported from another network than its card describes', 'export it again', place=model.file)
 
 
 def _weights(file: Path) -> dict[str, NDArray[Any]]:
@@ -89,8 +88,8 @@ def _weights(file: Path) -> dict[str, NDArray[Any]]:
     try:
         graph = onnx.load(str(file)).graph
     except Exception as error:                             # protobuf's own classes
-        raise TrainingError(f'{file}: cannot be read ({" ".join(str(error).split())}); copy the model folder '
-                            'again') from error
+        raise TrainingError(f'cannot be read ({" ".join(str(error).split())})', 'copy the model folder again',
+                            place=file) from error
     values = {i.name: i for i in graph.initializer}
     out = {n.removeprefix(_PREFIX): numpy_helper.to_array(i) for n, i in values.items() if n.startswith(_PREFIX)}
     products = {n.output[0]: n.input[1] for n in graph.node if n.op_type == 'MatMul' and n.input[1] in values}

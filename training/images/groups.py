@@ -20,7 +20,7 @@ from selfpose_ros.core.camera import project
 from selfpose_ros.io.npz import atomically
 
 from ..data.arrays import Sampling
-from ..errors import TrainingError
+from ..errors import SettingError
 from . import scenes
 from .boxes import Task, person_window, torso_px
 from .pictures import PictureSet, jpegs_of, read_arrays
@@ -202,7 +202,7 @@ class Groups(PictureSet):
         if self.varied and len(known) and len(others):
             half, count = size if n < self.alone else size // 2, len(self) // size
             if not half:
-                raise TrainingError('a batch of one group cannot be half labelled; set batch=2 or more')
+                raise SettingError('must be 2 or more: a batch of one group cannot be half labelled', setting='batch')
             a, b = _rounds(rng, known, half * count), _rounds(rng, others, (size - half) * count)
             order = np.concatenate([a.reshape(count, -1), b.reshape(count, -1)], 1).ravel()
         else:

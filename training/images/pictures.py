@@ -18,7 +18,7 @@ from selfpose_ros.core.skeleton import MIRROR
 from selfpose_ros.io.npz import atomically
 
 from ..data.arrays import Sampling
-from ..errors import TrainingError
+from ..errors import SettingError, TrainingError
 from . import scenes
 from .boxes import MARGIN, Task, body_box, torso_px
 
@@ -62,11 +62,11 @@ def read_arrays(file: Path, names: Sequence[str], made_of: Sequence[str]) -> dic
         with np.load(file, allow_pickle=False) as z:
             a = {k: z[k] for k in ('made_of', *names)}
     except Exception as error:                             # zip, numpy and the file system, each with its own
-        raise TrainingError(f'{file}: no readable pictures ({" ".join(str(error).split())[:100]}); delete it, it is '
-                            'rendered again') from error
+        raise TrainingError(f'no readable pictures ({" ".join(str(error).split())[:100]})',
+                            'delete it, it is rendered again', place=file) from error
     if a['made_of'].tolist() != list(made_of):
-        raise TrainingError(f'{file}: pictures of {" ".join(a["made_of"].tolist())}, wanted is {" ".join(made_of)}; '
-                            'delete it, or choose another folder')
+        raise TrainingError(f'pictures of {" ".join(a["made_of"].tolist())}, wanted is {" ".join(made_of)}',
+                            'delete it, or choose another folder', place=file)
     return a
 
 
@@ -142,7 +142,7 @@ class PictureSet:
         Raises:
             TrainingError: always.
         """
-        raise TrainingError('pictures have no time: set frames=1')
+        raise SettingError('must be 1: pictures have no time', setting='frames')
 
     def _sample(self, index: int, rng: np.random.Generator) -> tuple[Pixels, Array, Array]:
         """Picture (H, W, 3) RGB of the network's size, points (P, 17, 2), weights (P, 17)."""

@@ -63,7 +63,7 @@ def open_pictures(make: Callable[[Any, int, int, Path, int, bool], PictureSet], 
     else:
         trained, held_out = (_joints(part) for part in split_data(given))
     if not len(trained) or not len(held_out):
-        raise TrainingError(f'{data}: too few poses with all joints; give more motion')
+        raise TrainingError('too few poses with all joints', 'give more motion', place=data)
     sets: list[PictureSet] = []
     for joints, n, s, file in ((trained, count, seed, files[0]),
                                (held_out, max(count // _FEWER, _FEWEST), seed + 1_000_000, files[1])):
@@ -116,7 +116,7 @@ def jpeg(rng: np.random.Generator, image: Pixels) -> bytes:
     """
     ok, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))])
     if not ok:
-        raise TrainingError('OpenCV cannot write JPEG; install opencv-python-headless')
+        raise TrainingError('OpenCV cannot write JPEG', 'install opencv-python-headless')
     return data.tobytes()
 
 

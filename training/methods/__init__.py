@@ -33,6 +33,6 @@ def get(name: str) -> Method:
     """
     if name not in METHODS:
         near = difflib.get_close_matches(name, METHODS, 1)
-        raise TrainingError(f"method '{name}' is not known; "
-                            + (f'did you mean {near[0]}?' if near else f'choose one of {", ".join(METHODS)}'))
+        raise TrainingError(f'method {name!r} is not known',
+                            f'did you mean {near[0]}?' if near else f'choose one of {", ".join(METHODS)}')
     return METHODS[name]()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..losses.agreement import procrustes_rotation, unit_pose
 from ..losses.likelihood import gaussian_nll
 from ..losses.reprojection import mix_of, pair_errors, rep_of
@@ -187,7 +187,7 @@ def rotations_of(lifted: Lifted, method: str) -> tuple[Tensor, Tensor]:
         TrainingError: the network's head has none.
     """
     if lifted.x_can is None or lifted.R is None:
-        raise TrainingError(f'{method} needs canonical poses and rotations; set head=canon_rot')
+        raise SettingError(f'must be canon_rot: {method} needs canonical poses and rotations', setting='head')
     return lifted.x_can, lifted.R
 
 

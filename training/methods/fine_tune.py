@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..losses.likelihood import pose_distance
 from ..networks import Lifter
 from ..settings import Settings
@@ -54,8 +54,8 @@ class FineTuningSettings(Settings):
         super().__post_init__()
         shares = [m for m in self.mix if isinstance(m, int | float) and m >= 0]
         if not len(shares) == len(self.mix) == 3 or not shares[0]:
-            raise TrainingError('setting mix must be three shares: virtual views (above 0), real views, rehearsal; got '
-                                f'{self.mix}')
+            raise SettingError('must be three shares, of virtual views (above 0), real views and rehearsal, got '
+                               f'{self.mix}', setting='mix')
 
 
 class FineTuning(System):

@@ -202,8 +202,8 @@ def _take_tower(network: HeatMap25D, folder: Path) -> None:
     try:
         network.tower.load_state_dict(tower)
     except RuntimeError as error:
-        raise TrainingError(f'{folder}: has another tower than these settings make; set stages and depth as in its '
-                            'config.json') from error
+        raise TrainingError('has another tower than these settings make', 'set stages and depth as in its config.json',
+                            place=folder) from error
 
 
 class PointsGraph(nn.Module):

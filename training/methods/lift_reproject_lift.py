@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..losses.adversarial import critic_loss, generator_loss, gradient_penalty
 from ..losses.anatomy import bone_lengths, chirality, depth_elongation, limb_len, symmetry
 from ..losses.cycle import camera_distance, framed, seen_from, turns_between
@@ -134,7 +134,7 @@ class LiftReprojectLift(Method):
         s = self.settings
         network: Lifter = super().build()
         if network.frames > 1:
-            raise TrainingError(f'{self.name} lifts single frames; set body=frame_mlp or body=res_mlp')
+            raise SettingError(f'must be frame_mlp or res_mlp: {self.name} lifts single frames', setting='body')
         width = s.critic_width
         self.auxiliary = nn.ModuleDict({'tilt': Tilt(start=s.initial_tilt)})
         if s.adv_2d:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..losses.anatomy import bone_vec
 from ..losses.likelihood import laplace_nll, pose_distance
 from ..losses.squared import p3d_mse, proj2d_mse
@@ -73,14 +73,14 @@ class PoseMachine(Method):
         """The network; the projector is auxiliary.
 
         Raises:
-            TrainingError: another head, or steps out of order.
+            SettingError: another head, or steps out of order.
         """
         s = self.settings
         if s.head != 'regressed':
-            raise TrainingError(f'pose_machine needs head=regressed, got {s.head}; leave head as it is')
+            raise SettingError(f'must be regressed for {self.name}, got {s.head!r}', setting='head')
         if not 0 <= s.step_iii <= s.step_iv <= 1:
-            raise TrainingError(f'pose_machine: step_iii={s.step_iii} and step_iv={s.step_iv} are shares of the '
-                                'training, 0 to 1, the first not above the second')
+            raise SettingError(f'must be a share of the training, not above step_iv, got {s.step_iii} and {s.step_iv}',
+                               setting='step_iii')
         network: Lifter = super().build()
         self.auxiliary = Projector(s.projector) if s.projector else None
         return network

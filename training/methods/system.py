@@ -17,7 +17,7 @@ from torch import Tensor
 from selfpose_ros.models.store import open_model
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..export.reader import read_network
 from ..losses.agreement import unit_pose
 from ..losses.likelihood import laplace_nll, pose_distance
@@ -65,8 +65,8 @@ class System(Method):
         if s.distil:
             wide = read_network(open_model(s.distil))
             if wide.frames not in (1, network.frames):
-                raise TrainingError(f'distil: {s.distil} sees {wide.frames} frames, the network that is to learn '
-                                    f'{network.frames}; give one of 1 frame, or of as many')
+                raise SettingError(f'is {s.distil}, which sees {wide.frames} frames, the network that is to learn '
+                                   f'{network.frames}', 'give one of 1 frame, or of as many', setting='distil')
             self._wide = wide.requires_grad_(False)
         return network
 

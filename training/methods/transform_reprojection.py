@@ -166,7 +166,7 @@ def _rig(batch: Batch) -> _Rig:
     """Raises TrainingError: the batch has no cameras."""
     if batch.R is None or batch.t is None or batch.rig_K is None:
         raise TrainingError('batch: transform re-projection needs the cameras (R, t and rig_K), and this data source '
-                            'has none; set rig=found to let our self-calibration find them')
+                            'has none', 'set rig=found to let our self-calibration find them')
     there = batch.view_mask[..., None, None]
     eye = torch.eye(3, dtype=batch.R.dtype, device=batch.R.device)
     K = torch.where(there, batch.rig_K, eye)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from ..data.batch import Batch
-from ..errors import TrainingError
+from ..errors import SettingError
 from .blocks import Residual
 from .causal_lstm import CausalLSTM, RegressedHead
 from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead
@@ -130,7 +130,7 @@ class TemporalConv(nn.Module):
         super().__init__()
         stages = {3: 1, 9: 2, 27: 3}.get(frames)
         if stages is None:
-            raise TrainingError(f'network: frames must be 3, 9 or 27 for a temporal lifter, got {frames}')
+            raise SettingError(f'must be 3, 9 or 27 for a temporal lifter, got {frames}', setting='frames')
         self.embed = nn.Linear(51, width)
         self.wide = nn.ModuleList([nn.Linear(3 * width, width) for _ in range(stages)])
         self.narrow = nn.ModuleList([nn.Linear(width, width) for _ in range(stages)])
@@ -160,13 +160,13 @@ def network_keys(config: Mapping[str, Any]) -> set[str]:
     """Keys that the body and the head named in `config` understand.
 
     Raises:
-        TrainingError: there is no such body or head.
+        SettingError: there is no such body or head.
     """
     body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
     if body not in BODIES:
-        raise TrainingError(f"network: body '{body}' is not one of {', '.join(BODIES)}")
+        raise SettingError(f'must be one of {", ".join(BODIES)}, got {body!r}', setting='body')
     if head not in HEADS:
-        raise TrainingError(f"network: head '{head}' is not one of {', '.join(HEADS)}")
+        raise SettingError(f'must be one of {", ".join(HEADS)}, got {head!r}', setting='head')
     return _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head'}
 
 
@@ -177,19 +177,19 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     `width`, `branch`, and what the body and head take (see their classes). Unnamed keys have the classes' defaults.
 
     Raises:
-        TrainingError: an unknown key or value.
+        SettingError: an unknown key or value.
     """
     body, head = str(config.get('body', 'frame_mlp')), str(config.get('head', 'canon_rot'))
     known = network_keys(config)
     if config.get('rotation', 'rotvec') not in ('rotvec', '6d'):
-        raise TrainingError(f"network: rotation '{config['rotation']}' is not one of rotvec, 6d")
+        raise SettingError(f'must be one of rotvec, 6d, got {config["rotation"]!r}', setting='rotation')
     alien = sorted(set(config) - known)
     if alien:
-        raise TrainingError(f'network: {", ".join(alien)} unknown for body {body} with head {head}; '
-                            f'known are {", ".join(sorted(known))}')
+        raise SettingError(f'is unknown for body {body} with head {head}', f'known are {", ".join(sorted(known))}',
+                           setting=', '.join(alien))
     width = int(config.get('width', 128 if body in ('temporal_conv', 'causal_lstm') else 256))
     if width < 1:
-        raise TrainingError(f'network: width must be at least 1, got {width}')
+        raise SettingError(f'must be 1 or more, got {width}', setting='width')
     made = BODIES[body](**{'width': width} | {k: config[k] for k in _BODY_KEYS[body] & set(config)})
     top = HEADS[head](width, **{k: config[k] for k in _HEAD_KEYS[head] & set(config)})
     return Lifter(made, top, config)                     # type: ignore[arg-type]

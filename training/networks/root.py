@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..errors import TrainingError
+from ..errors import SettingError
 from ..losses.transform import NEAREST_M
 from .blocks import Residual
 from .heads import Lifted, Pose3DHead
@@ -58,14 +58,14 @@ class RootedLifter(Lifter):
         root: the branch.
 
     Raises:
-        TrainingError: another head.
+        SettingError: another head.
     """
 
     head: Pose3DHead
 
     def __init__(self, lifter: Lifter, root: RootBranch) -> None:
         if not isinstance(lifter.head, Pose3DHead):
-            raise TrainingError('a root branch needs a lifter of poses in metres; set head=pose3d')
+            raise SettingError('must be pose3d: a root branch needs a lifter of poses in metres', setting='head')
         super().__init__(lifter.body, lifter.head, lifter.config)
         self.root = root
 

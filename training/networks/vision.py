@@ -159,6 +159,6 @@ def prepared(network: Network, run: str = '') -> Network:
         try:
             network.load_state_dict(checkpoint.load(file)['network'])
         except (RuntimeError, KeyError) as error:
-            raise TrainingError(f'{file}: holds another network than these settings make; set the same stages, depth, '
-                                'hidden and size') from error
+            raise TrainingError('holds another network than these settings make',
+                                'set the same stages, depth, hidden and size', place=file) from error
     return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]

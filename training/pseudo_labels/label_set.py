@@ -55,7 +55,7 @@ class PseudoLabelSet:
             write_npz(folder / 'poses.npz', joints=p.joints, sigma=p.sigma, start=p.start, fps=np.array(p.fps),
                       subject=p.subject, refused=np.array(self.refused, dtype=str))
         except (IoError, OSError) as error:
-            raise TrainingError(f'{folder}: cannot be written ({error}); choose another folder') from error
+            raise TrainingError(f'cannot be written ({error})', 'choose another folder', place=folder) from error
         self.errors.save(folder / 'errors.npz')
 
     @classmethod
@@ -72,7 +72,7 @@ class PseudoLabelSet:
                               z.array('subject', 'Q').astype(np.int64))
                 refused = tuple(str(r) for r in z.array('refused', 'K', text=True)) if 'refused' in z else ()
         except IoError as error:
-            raise TrainingError(str(error)) from error
+            raise TrainingError.of(error) from error
         return cls(poses, ErrorTracks.load(folder / 'errors.npz'), refused)
 
 
@@ -133,7 +133,7 @@ def _poses(recordings: Sequence[PseudoLabels]) -> Poses:
                 step.append(float(np.median(np.diff(labels.stamp[a:b]))))
     if not joints:
         raise TrainingError(f'none of {len(recordings)} recordings shows somebody for {_FEWEST_FRAMES} instants in a '
-                            'row; record longer')
+                            'row', 'record longer')
     own = max([s for s in subject if s >= 0], default=-1) + 1
     who = [s if s >= 0 else own + i for i, s in enumerate(subject)]
     return Poses(np.concatenate(joints), np.cumsum([0, *length]).astype(np.int64), 1 / float(np.median(step)),
@@ -150,7 +150,7 @@ def _errors(recordings: Sequence[PseudoLabels], seed: int) -> ErrorTracks:
 
     first = [(labels, e) for labels in recordings if (e := tracks(labels, None)) is not None]
     if not first:
-        raise TrainingError('no recording is long enough to measure the errors of the 2D network; record longer')
+        raise TrainingError('no recording is long enough to measure the errors of the 2D network', 'record longer')
     power = float(np.median([e.power for _, e in first]))
     chosen = np.random.default_rng(seed).permutation(len(first))
     kept: list[ErrorTracks] = []

@@ -71,9 +71,9 @@ class ErrorTracks:
             raise TrainingError(f'error tracks: expected (N, 17, 2) and (N, 17), got {self.error.shape} and '
                                 f'{self.conf.shape}')
         if len(self.start) < 2 or self.start[0] or self.start[-1] != N or (np.diff(self.start) <= 0).any():
-            raise TrainingError(f'error tracks: start must rise from 0 to {N}; measure them again')
+            raise TrainingError(f'error tracks: start must rise from 0 to {N}', 'measure them again')
         if not (np.isfinite(self.error).all() and np.isfinite(self.conf).all()):
-            raise TrainingError('error tracks: a number is not finite; measure them again')
+            raise TrainingError('error tracks: a number is not finite', 'measure them again')
 
     @classmethod
     def joined(cls, tracks: Sequence[ErrorTracks]) -> ErrorTracks:
@@ -83,11 +83,11 @@ class ErrorTracks:
             TrainingError: none given, or of different powers.
         """
         if not tracks:
-            raise TrainingError('error tracks: none to join; measure at least one recording')
+            raise TrainingError('error tracks: none to join', 'measure at least one recording')
         powers = sorted({t.power for t in tracks})
         if len(powers) > 1:
-            raise TrainingError(f'error tracks: powers from {powers[0]:g} to {powers[-1]:g}; measure all recordings '
-                                'with one power')
+            raise TrainingError(f'error tracks: powers from {powers[0]:g} to {powers[-1]:g}',
+                                'measure all recordings with one power')
         ends = np.cumsum([0, *(len(t.error) for t in tracks)])
         border = [t.border for t in tracks if np.isfinite(t.border)]
         return cls(np.concatenate([t.error for t in tracks]), np.concatenate([t.conf for t in tracks]),
@@ -104,7 +104,7 @@ class ErrorTracks:
             write_npz(path, error=self.error, conf=self.conf, start=self.start, border=self.border,
                       power=self.power)
         except IoError as error:
-            raise TrainingError(str(error)) from error
+            raise TrainingError.of(error) from error
 
     @classmethod
     def load(cls, path: Path) -> ErrorTracks:
@@ -119,7 +119,7 @@ class ErrorTracks:
                 start, border = z.array('start', 'S'), float(z.array('border', ''))
                 power = float(z.array('power', ''))
         except IoError as wrong:
-            raise TrainingError(str(wrong)) from wrong
+            raise TrainingError.of(wrong) from wrong
         return cls(error.astype(np.float32), conf.astype(np.float32), start.astype(np.int64), border, power)
 
 
@@ -156,8 +156,8 @@ def measure(observed: Float, expected: Float, conf: Float, image_size: NDArray[n
         clipped = ((observed <= _BORDER_PX - 1) | (observed >= last + 1 - _BORDER_PX)).any(-1) & (conf > 0)
     good = np.isfinite(error).all(-1) & (conf > 0) & ~clipped
     if good.sum((0, 1)).min() < 10:
-        raise TrainingError(f'errors: joint {int(good.sum((0, 1)).argmin())} was both seen and expected in fewer '
-                            'than 10 views; measure a longer recording')
+        raise TrainingError(f'errors: joint {int(good.sum((0, 1)).argmin())} was both seen and expected in fewer than '
+                            '10 views', 'measure a longer recording')
     power = _power(error, size, good) if power is None else power
     error = np.where(good[..., None], error / (size ** power)[..., None, None], 0).astype(np.float32)
     border = float('nan')

@@ -56,8 +56,8 @@ def with_cameras(path: Path, *, split: str = '', seed: int = 1, views: int = 4, 
         there = (r.conf > 0).any(-1) if r.moving else np.ones(r.views, bool)
         known = all(x is not None and np.isfinite(x[there]).all() for x in (r.K, r.R, r.t))
         if not known or (np.asarray(r.K)[there][..., 0, 0] <= 0).any():
-            raise TrainingError(f'{r.name}: does not hold where its cameras are; set rig=found to let our '
-                                'self-calibration find them')
+            raise TrainingError('does not hold where its cameras are',
+                                'set rig=found to let our self-calibration find them', place=r.name)
     return found
 
 
@@ -142,7 +142,7 @@ def save_rigs(recordings: Sequence[Recorded], folder: Path) -> None:
             subject=np.array([r.subject for r in recordings]), K=np.stack(wide((r.K for r in recordings), 0)),
             R=np.stack(wide((r.R for r in recordings), 0)), t=np.stack(wide((r.t for r in recordings), 0)))
     except (IoError, OSError) as error:
-        raise TrainingError(f'{folder}: cannot be written ({error}); choose another folder') from error
+        raise TrainingError(f'cannot be written ({error})', 'choose another folder', place=folder) from error
 
 
 def load_rigs(folder: Path) -> list[Recorded]:
@@ -159,9 +159,9 @@ def load_rigs(folder: Path) -> list[Recorded]:
                              (('image_size', '2'), ('K', '3 3'), ('R', '3 3'), ('t', '3')))
             name, subject = z.array('name', 'C', text=True), z.array('subject', 'C', text=True)
     except IoError as error:
-        raise TrainingError(str(error)) from error
+        raise TrainingError.of(error) from error
     if len(start) != len(views) + 1 or start[-1] != len(kp):
-        raise TrainingError(f'{folder / _FILE}: start does not fit its {len(views)} recordings; calibrate again')
+        raise TrainingError(f'start does not fit its {len(views)} recordings', 'calibrate again', place=folder / _FILE)
     out = []
     for i, n in enumerate(views):
         f = slice(start[i], start[i + 1])

@@ -54,8 +54,8 @@ def recorded_sources(recordings: Iterable[Recorded]) -> Iterator[Source]:
     names: dict[str, int] = {}
     for r in recordings:
         if r.moving:
-            raise TrainingError(f'{r.name}: its cameras move while they record, and self-calibration is for cameras '
-                                'that stand still; take a method without it, for instance canonpose')
+            raise TrainingError('its cameras move while they record, and self-calibration is for cameras that stand '
+                                'still', 'take a method without it, for instance canonpose', place=r.name)
         cameras = tuple(f'camera{v + 1}' for v in range(r.views))
         known = [_intrinsics(r, v) for v in range(r.views)]
         frames = [MultiView(float(at), tuple(

@@ -100,13 +100,13 @@ def device_of(name: str, local_rank: int = 0) -> torch.device:
         return torch.device('cpu')
     kind, _, number = name.partition(':')
     if kind != 'cuda' or (number and not number.isdigit()):
-        raise TrainingError(f'device {name!r} is not known; choose auto, cpu, cuda or cuda:N')
+        raise TrainingError(f'device {name!r} is not known', 'choose auto, cpu, cuda or cuda:N')
     index = int(number) if number else local_rank
     if not torch.cuda.is_available():
-        raise TrainingError(f'device {name}: this PyTorch sees no GPU; install a CUDA build, or use --device cpu')
+        raise TrainingError(f'device {name}: this PyTorch sees no GPU', 'install a CUDA build, or use --device cpu')
     if index >= torch.cuda.device_count():
-        raise TrainingError(f'device cuda:{index}: this host has {torch.cuda.device_count()} GPU(s); start fewer '
-                            'processes, or name one that exists')
+        raise TrainingError(f'device cuda:{index}: this host has {torch.cuda.device_count()} GPU(s)',
+                            'start fewer processes, or name one that exists')
     return torch.device('cuda', index)
 
 

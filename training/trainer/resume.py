@@ -26,16 +26,16 @@ def checked_state(path: Path, method: str, settings: Settings, processes: int, d
     """
     state = checkpoint.load(path)
     if state['method'] != method:
-        raise TrainingError(f'{path}: a training of {state["method"]}, not of {method}; name that method')
+        raise TrainingError(f'a training of {state["method"]}, not of {method}', 'name that method', place=path)
     then, now = current_names(state['settings']), asdict(settings)
     # a setting that the release before did not have had no effect
     other = sorted(k for k in then.keys() & now.keys() - _FREE if then[k] != now[k])
     if other:
-        raise TrainingError(f'{path}: was started with ' + ', '.join(f'{k}={then[k]!r}' for k in other)
-                            + '; leave these settings as they were, or start a new run')
+        raise TrainingError(f'was started with {", ".join(f"{k}={then[k]!r}" for k in other)}',
+                            'leave these settings as they were, or start a new run', place=path)
     if state['processes'] != processes:
-        raise TrainingError(f'{path}: was started with {state["processes"]} processes, now there are {processes}; '
-                            'start as many')
+        raise TrainingError(f'was started with {state["processes"]} processes, now there are {processes}',
+                            'start as many', place=path)
     if state['data'] != data_hash or state['samples'] != samples:
-        raise TrainingError(f'{path}: was trained on other data; give the same --data, or start a new run')
+        raise TrainingError('was trained on other data', 'give the same --data, or start a new run', place=path)
     return state

@@ -67,8 +67,8 @@ def read_settings(folder: Path) -> tuple[str, dict[str, Any]]:
         settings = json.loads((folder / _SETTINGS).read_text())
         return str(settings.pop('method')), current_names(settings)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise TrainingError(f'{folder}: not the folder of a run ({_SETTINGS} is missing or damaged); name the folder '
-                            'that was given to selfpose train -o') from error
+        raise TrainingError(f'not the folder of a run ({_SETTINGS} is missing or damaged)',
+                            'name the folder that was given to selfpose train -o', place=folder) from error
 
 
 def _finite(value: Any) -> Any:

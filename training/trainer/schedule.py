@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import TrainingError
+from ..errors import SettingError
 
 __all__ = ['KINDS', 'Patience', 'Schedule', 'pairs']
 
@@ -37,13 +37,13 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise TrainingError(f'schedule {self.kind!r} is not known; choose one of {", ".join(KINDS)}')
+            raise SettingError(f'must be one of {", ".join(KINDS)}, got {self.kind!r}', setting='schedule')
         if self.warmup < 0:
-            raise TrainingError(f'warmup must be 0 or more steps, got {self.warmup}')
+            raise SettingError(f'must be 0 or more steps, got {self.warmup}', setting='warmup')
         shares = [share for share, _ in self.decays]
         if shares != sorted(shares) or any(not 0 <= s <= 1 or f <= 0 for s, f in self.decays):
-            raise TrainingError('decays must be pairs (share of the training from 0 to 1, factor above 0) with rising '
-                                f'shares, got {list(map(list, self.decays))}')
+            raise SettingError('must be pairs (share of the training from 0 to 1, factor above 0) with rising shares, '
+                               f'got {list(map(list, self.decays))}', setting='decays')
 
     def factor(self, step: int) -> float:
         """Of a step, counted from 0."""
@@ -109,9 +109,9 @@ def pairs(value: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
     """Decays as read from a configuration.
 
     Raises:
-        TrainingError: not a list of pairs of numbers.
+        SettingError: not a list of pairs of numbers.
     """
     try:
         return tuple((float(a), float(b)) for a, b in value)
     except (TypeError, ValueError) as error:
-        raise TrainingError(f'decays must be a list of pairs [share, factor], got {value!r}') from error
+        raise SettingError(f'must be a list of pairs [share, factor], got {value!r}', setting='decays') from error

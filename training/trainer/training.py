@@ -66,7 +66,7 @@ class Training:
         self.settings: Settings = method.settings
         settings = self.settings
         if not len(data):
-            raise TrainingError('the training data is empty; check what --data names')
+            raise TrainingError('the training data is empty', 'check what --data names')
         self.epoch_steps = max(1, max(1, len(data) // settings.batch) // w.size)
         self.total = settings.steps or settings.epochs * self.epoch_steps
         self.schedule = Schedule(settings.schedule, self.total, settings.warmup, pairs(settings.decays), settings.floor)
@@ -96,8 +96,8 @@ class Training:
         if resume:
             self._restore()
         elif self.w.any((self.folder / checkpoint.CHECKPOINT).exists()):
-            raise TrainingError(f'{self.folder}: holds a training already; go on with --resume, or choose another '
-                                'folder')
+            raise TrainingError('holds a training already', 'go on with --resume, or choose another folder',
+                                place=self.folder)
         elif self.w.writes:
             (self.folder / checkpoint.BEST).unlink(missing_ok=True)    # of a run that never reached a checkpoint
         self.scheduler = scheduled(self.optimiser, self.schedule, self.settings.lr, self.step)
@@ -159,8 +159,8 @@ class Training:
                         break
                     self._save_now_and_then()
                 if not batches:
-                    raise TrainingError(f'the training data gave no batch of {self.settings.batch} samples in an '
-                                        'epoch; give more data or a smaller --batch')
+                    raise TrainingError(f'the training data gave no batch of {self.settings.batch} samples in an epoch',
+                                        'give more data or a smaller --batch')
         return self._end(reason)
 
     def _one_step(self, batch: Any) -> None:
@@ -224,7 +224,7 @@ class Training:
         bad = [k for k, v in values.items() if not math.isfinite(v)]
         if self.w.any(bool(bad)):
             raise TrainingError(f'the loss is no longer finite at step {self.step} ({", ".join(bad) or "elsewhere"}); '
-                                f'the checkpoint before lies in {self.folder}; lower --lr, or set clip=1')
+                                f'the checkpoint before lies in {self.folder}', 'lower --lr, or set clip=1')
 
     # -- evaluate ---------------------------------------------------------------------------------------------------
 
@@ -323,7 +323,8 @@ class Training:
                 self.average.module.load_state_dict(state['average'])
                 set_averages_taken(self.average, self.step)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f'{path}: holds another network than these settings make; start a new run') from error
+            raise TrainingError('holds another network than these settings make', 'start a new run',
+                                place=path) from error
         self.patience.restore(state['patience'])
         self.sign_flipped, self.minutes = state['sign_flipped'], state['minutes']
         self.history, self._count = state['history'], state['count']

@@ -150,7 +150,7 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     blocks = int(block.max(initial=-1)) + 1
     if blocks < _FEWEST_BLOCKS:
         raise TrainingError(f'held-out time: {len(frame)} poses that are seen and known, in {blocks} pieces of '
-                            f'{block_s:g} s; {_FEWEST_BLOCKS} are needed to compare: record longer')
+                            f'{block_s:g} s', f'{_FEWEST_BLOCKS} are needed to compare: record longer')
     rng = np.random.default_rng([seed, 41])
     draws = rng.integers(0, blocks, (_DRAWS, blocks))
     changes = {}

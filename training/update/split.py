@@ -101,8 +101,8 @@ def _labelled(labels: PseudoLabels, recording: Recorded, first: int) -> Labelled
     index = np.flatnonzero(known.any(1) & (labels.conf > 0).any((1, 2)))
     index = index[index >= first]
     if not len(index):
-        raise TrainingError(f'{recording.name}: nobody whose pose is known in '
-                            + ('its held-out time' if first else 'the time to learn from') + '; record longer')
+        part = 'its held-out time' if first else 'the time to learn from'
+        raise TrainingError(f'nobody whose pose is known in {part}', 'record longer', place=recording.name)
     K = None
     if recording.K is not None and recording.K.ndim == 3:
         column = [int(c.removeprefix('camera')) - 1 for c in labels.rig.cameras]      # names of `recorded_sources`

@@ -183,16 +183,16 @@ def update(request: Request, display: Display) -> Report:
 def _checked(request: Request) -> Model:
     """The parent; what can be found wrong at once is."""
     if not request.recordings:
-        raise TrainingError('update: no recording given; name a bag or a keypoint archive')
+        raise TrainingError('update: no recording given', 'name a bag or a keypoint archive')
     if (request.store is None) != (request.name is None):
-        raise TrainingError('update: --store and --name go together; give both or none')
+        raise TrainingError('update: --store and --name go together', 'give both or none')
     if request.folder is None and request.store is None:
-        raise TrainingError('update: nowhere to put the model; give -o DIR, or --store DIR and --name NAME')
+        raise TrainingError('update: nowhere to put the model', 'give -o DIR, or --store DIR and --name NAME')
     if not .1 <= request.held_out <= .6:
-        raise TrainingError(f'update: held-out share {request.held_out:g}; give a number from 0.1 to 0.6')
+        raise TrainingError(f'update: held-out share {request.held_out:g}', 'give a number from 0.1 to 0.6')
     folder = request.folder
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TrainingError(f'{folder}: exists and is not an empty folder; choose another one')
+        raise TrainingError('exists and is not an empty folder', 'choose another one', place=folder)
     model = open_model(request.parent)
     config_of(model)
     return model

@@ -81,8 +81,8 @@ def group_views(
     """
     P = np.asarray(projections, float)
     if P.shape != (len(views), 3, 4) or len(free) != len(views):
-        raise ObservationError(f'group_views: {len(views)} views, projections {P.shape} and {len(free)} lists of '
-                               'free detections do not belong together; give one of each per view')
+        raise ObservationError(f'group_views: {len(views)} views, projections {P.shape} and {len(free)} lists of free '
+                               'detections do not belong together', 'give one of each per view')
     index = [(v, int(d)) for v, ds in enumerate(free) for d in np.asarray(ds, np.int64).ravel()]
     if len({v for v, _ in index}) < 2:
         return []

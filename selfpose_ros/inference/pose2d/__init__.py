@@ -59,7 +59,7 @@ def make_pose2d(name: str = DEFAULT, backend: Backend = ON_CPU, **options: Any) 
     detector = options.pop('detector', named)
     network = VisionNetwork(model, threads, backend=backend)
     if not network.vision.about.top_down and detector is not None:
-        raise InputError(f'2D network {name!r}: finds people by itself; leave detector out')
+        raise InputError(f'2D network {name!r}: finds people by itself', 'leave detector out')
     if detector is not None and detector == named and (model.folder.parent / str(named) / CARD).is_file():
         detector = model.folder.parent / str(named)         # fetched together, wherever that was
     found_by = None if detector is None else VisionNetwork(open_model(detector), threads, backend=backend)
@@ -101,23 +101,21 @@ def check_pose2d(name: str, backend: Backend = ON_CPU, needed: bool = True) -> N
         if needed or name not in CATALOGUE:
             _model_of(name)
     elif backend.name == 'tensorrt':
-        raise InputError(f'2D network {name} runs on the CPU alone; for backend tensorrt name a model folder (selfpose '
-                         'model import)')
+        raise InputError(f'2D network {name} runs on the CPU alone',
+                         'for backend tensorrt name a model folder (selfpose model import)')
 
 
 def _model_of(name: str) -> Model:
-    from ...models.errors import ModelError
+    from ...models.errors import NoModel
     from ...models.store import open_model
     try:
         model = open_model(name)
-    except ModelError as error:
-        if 'neither a model folder' not in str(error):
-            raise
-        raise InputError(f'2D network {name!r} is not known; choose one of: {DEFAULT}, {", ".join(POSE2D_NAMES)}, or '
-                         'name a model folder') from error
+    except NoModel as error:
+        raise InputError(f'2D network {name!r} is not known',
+                         f'choose one of: {DEFAULT}, {", ".join(POSE2D_NAMES)}, or name a model folder') from error
     if model.card.kind != 'pose2d':
-        raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network; name a model of kind '
-                         'pose2d')
+        raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network',
+                         'name a model of kind pose2d')
     return model
 
 
@@ -137,8 +135,8 @@ def options_of(texts: Sequence[str]) -> dict[str, Any]:
         try:
             out[name.strip()] = yaml.safe_load(value)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InputError(f'option {text!r} of the 2D network: {value!r} is no value in YAML; put it into '
-                             'quotes') from error
+            raise InputError(f'option {text!r} of the 2D network: {value!r} is no value in YAML',
+                             'put it into quotes') from error
     return out
 
 
@@ -146,4 +144,4 @@ def _known(name: str, options: Mapping[str, Any], made: Callable[..., Any], *wit
     known = [k for k in inspect.signature(made).parameters if k not in without]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(f'2D network {name!r} has no option {", ".join(unknown)}; it has: {", ".join(known)}')
+        raise InputError(f'2D network {name!r} has no option {", ".join(unknown)}', f'it has: {", ".join(known)}')

@@ -78,8 +78,8 @@ class BlazePose(FollowingPose2D):
     @staticmethod
     def _check_detector(detector: VisionNetwork) -> None:
         if detector.vision.family != 'blazepose_detector':
-            raise InputError(f'{detector.model.folder}: is a {detector.vision.family}, which does not tell where the '
-                             'hips of a person are; name a model of family blazepose_detector')
+            raise InputError(f'is a {detector.vision.family}, which does not tell where the hips of a person are',
+                             'name a model of family blazepose_detector', place=detector.model.folder)
 
     def reset(self) -> None:
         """Forget everybody."""

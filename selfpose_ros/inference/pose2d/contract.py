@@ -43,16 +43,16 @@ class People2D:
         person = np.array(self.person, np.int64).ravel()
         if kp.ndim != 3 or kp.shape[2] != 2 or conf.shape != kp.shape[:2]:
             raise OutputError(f'people: expected keypoints (P, J, 2) and confidence (P, J), got {kp.shape} and '
-                              f'{conf.shape}; check the decoding of the network')
+                              f'{conf.shape}', 'check the decoding of the network')
         if person.size == 0:
             person = np.full(len(kp), -1, np.int64)
         if person.size != len(kp):
-            raise OutputError(f'people: {len(kp)} people but {person.size} identities; give one for each or none')
+            raise OutputError(f'people: {len(kp)} people but {person.size} identities', 'give one for each or none')
         seen = np.isfinite(kp).all(-1)
         # a NaN is not within
         if (conf.size and not (conf.min() >= 0 and conf.max() <= 1)) or (not seen.all() and np.isinf(kp).any()):
-            raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1; check the '
-                              'decoding of the network')
+            raise OutputError('people: keypoints must be finite or NaN and confidences in 0..1',
+                              'check the decoding of the network')
         if not seen.all():
             kp[~seen], conf[~seen] = np.nan, 0.
         for name, a in (('keypoints', kp), ('confidence', conf), ('person', person)):
@@ -61,8 +61,8 @@ class People2D:
         if self.depth is not None:
             depth = np.array(self.depth, float)
             if depth.shape != kp.shape:
-                raise OutputError(f'people: expected depth {kp.shape}, got {depth.shape}; check the decoding of the '
-                                  'network')
+                raise OutputError(f'people: expected depth {kp.shape}, got {depth.shape}',
+                                  'check the decoding of the network')
             depth.setflags(write=False)
             object.__setattr__(self, 'depth', depth)
 

@@ -68,8 +68,9 @@ def _sound(entry: Entry, folder: Path) -> Model:
     except ModelError as error:
         raise ModelError(f'{error} (or remove {folder}: selfpose model get {entry.name} brings it again)') from error
     if model.card.sha256 != entry.sha256:
-        raise ModelError(f'{folder}: is another model than the {entry.name} of the catalogue (sha256 '
-                         f'{model.card.sha256[:12]}..., not {entry.sha256[:12]}...); move it elsewhere, then try again')
+        raise ModelError(f'is another model than the {entry.name} of the catalogue (sha256 '
+                         f'{model.card.sha256[:12]}..., not {entry.sha256[:12]}...)',
+                         'move it elsewhere, then try again', place=folder)
     return model
 
 
@@ -80,8 +81,8 @@ def _alone(entry: Entry, root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         lock = os.open(root / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ModelError(f'{entry.name}: {root} cannot be written ({error.strerror or error}); make it writable, or '
-                         'choose another folder with --folder or SELFPOSE_MODELS') from error
+        raise ModelError(f'{root} cannot be written ({error.strerror or error})', 'make it writable, or choose another '
+                         'folder with --folder or SELFPOSE_MODELS', place=entry.name) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

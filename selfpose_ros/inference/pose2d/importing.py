@@ -80,14 +80,16 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
         BackendUnavailable: ONNX Runtime is missing.
     """
     if request.preset not in PRESETS:
-        raise ModelError(f'{request.preset!r} is no family that can be imported; choose one of: {", ".join(PRESETS)}')
+        raise ModelError(f'{request.preset!r} is no family that can be imported',
+                         f'choose one of: {", ".join(PRESETS)}')
     if request.folder.exists():
-        raise ModelError(f'{request.folder}: exists; choose another folder, or remove it')
+        raise ModelError('exists', 'choose another folder, or remove it', place=request.folder)
     if request.file.is_dir():
-        raise ModelError(f'{request.file}: is a folder; name the ONNX file of the network, or its TensorFlow Lite file')
+        raise ModelError('is a folder', 'name the ONNX file of the network, or its TensorFlow Lite file',
+                         place=request.file)
     if not request.file.exists():
-        raise ModelError(f'{request.file}: no such file; name the ONNX file of the network, or its TensorFlow Lite '
-                         'file')
+        raise ModelError('no such file', 'name the ONNX file of the network, or its TensorFlow Lite file',
+                         place=request.file)
     part = request.folder.with_name(f'.{request.folder.name}.{os.getpid()}.part')
     made = [p for p in part.parents if not p.exists()]
     try:
@@ -100,12 +102,12 @@ def import_model(request: Request, trial: Callable[[VisionNetwork, Path], None] 
             trial(network, part)
         os.rename(part, request.folder)
         made = []
-    except (ModelError, InferenceError) as error:
-        text = str(error).replace(str(part / MODEL), str(request.file)).replace(str(part / LITE), str(request.file))
-        raise type(error)(text if str(request.file) in text else f'{request.file}: {text}') from error
+    except (ModelError, InferenceError) as error:          # nobody has seen the copies
+        raise (error.at(request.file) if error.place in map(str, ('', part / MODEL, part / LITE, request.file)) else
+               type(error)(str(error), place=request.file)) from error
     except OSError as error:
-        raise ModelError(f'{request.folder}: cannot be written ({error.strerror or error}); choose another folder or '
-                         'free the space') from error
+        raise ModelError(f'cannot be written ({error.strerror or error})', 'choose another folder or free the space',
+                         place=request.folder) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         for folder in made:                                # parents of a folder that did not come about
@@ -149,8 +151,8 @@ def _card(request: Request, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
     family = FAMILIES[preset['family']]
     unknown = sorted(set(request.tensors) - {'image', *family.roles})
     if unknown:
-        raise ModelError(f'tensors {", ".join(unknown)}: not known; a {request.preset} network has image, '
-                         f'{", ".join(family.roles)}')
+        raise ModelError(f'tensors {", ".join(unknown)}: not known',
+                         f'a {request.preset} network has image, {", ".join(family.roles)}')
     image, names = preset['image'], preset['outputs']
     if len(inputs) == 1:
         image['tensor'] = inputs[0].name
@@ -188,6 +190,6 @@ def _joints(request: Request, count: int | None) -> tuple[str, ...]:
         return named_joints(given)
     usual = USUAL_SETS.get(count or 17)
     if usual is None:
-        raise ModelError(f'{request.file}: has {count} joints, and nobody says which; name them (--joints), as a set '
-                         f'({", ".join(JOINT_SETS)}) or one by one')
+        raise ModelError(f'has {count} joints, and nobody says which',
+                         f'name them (--joints), as a set ({", ".join(JOINT_SETS)}) or one by one', place=request.file)
     return tuple(JOINT_SETS[usual])

@@ -42,8 +42,8 @@ def _mediapipe() -> tuple[Any, Any, Any]:
         from mediapipe.python.solution_base import SolutionBase
         from mediapipe.python.solutions.pose import Pose
     except ImportError as error:
-        raise BackendUnavailable(f'the MediaPipe 2D network cannot be loaded ({error}); install it with: '
-                                 f"pip install 'mediapipe=={VERSION}' 'numpy<2'") from error
+        raise BackendUnavailable(f'the MediaPipe 2D network cannot be loaded ({error})',
+                                 f"install it with: pip install 'mediapipe=={VERSION}' 'numpy<2'") from error
     return mediapipe, SolutionBase, Pose
 
 
@@ -74,18 +74,17 @@ class MediaPipePose:
     def __init__(self, model_complexity: int = 1, min_detection_confidence: float = 0.5,
                  min_tracking_confidence: float = 0.5, smooth: bool = False) -> None:
         if model_complexity not in _FILES:
-            raise InputError(f'MediaPipe: model_complexity is {model_complexity!r}; choose 0, 1 or 2')
+            raise InputError(f'MediaPipe: model_complexity is {model_complexity!r}', 'choose 0, 1 or 2')
         for key, value in (('min_detection_confidence', min_detection_confidence),
                            ('min_tracking_confidence', min_tracking_confidence)):
             if not 0 <= value <= 1:
-                raise InputError(f'MediaPipe: {key} is {value!r}; choose a number in 0..1')
+                raise InputError(f'MediaPipe: {key} is {value!r}', 'choose a number in 0..1')
         with without_native_noise(NOISE):
             mediapipe, self._base, pose = _mediapipe()
             folder = Path(mediapipe.__file__).parent / 'modules' / 'pose_landmark'
             if not (folder / _FILES[model_complexity]).is_file():
-                raise BackendUnavailable(
-                    f'MediaPipe: the model of complexity {model_complexity} is not installed; put '
-                    f'{_FILES[model_complexity]} into {folder}, or use model_complexity 1')
+                raise BackendUnavailable(f'MediaPipe: the model of complexity {model_complexity} is not installed',
+                                         f'put {_FILES[model_complexity]} into {folder}, or use model_complexity 1')
             self._solution: Any = pose(
                 static_image_mode=False, model_complexity=model_complexity, smooth_landmarks=smooth,
                 min_detection_confidence=min_detection_confidence, min_tracking_confidence=min_tracking_confidence)
@@ -98,7 +97,7 @@ class MediaPipePose:
         """At most one person in a (H, W, 3) uint8 BGR image; see `Pose2D.infer`."""
         image = checked_image(image_bgr)
         if self._solution is None:
-            raise InferenceError('MediaPipe: this network was closed; make a new one with make_pose2d')
+            raise InferenceError('MediaPipe: this network was closed', 'make a new one with make_pose2d')
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         try:
             landmarks = self._landmarks(rgb)
@@ -107,7 +106,7 @@ class MediaPipePose:
                 self._following = False
                 landmarks = self._landmarks(rgb)
         except (RuntimeError, ValueError) as error:
-            raise InferenceError(f'MediaPipe failed on a {image.shape[1]}x{image.shape[0]} px image ({error}); '
+            raise InferenceError(f'MediaPipe failed on a {image.shape[1]}x{image.shape[0]} px image ({error})',
                                  'reset the network and go on') from error
         if landmarks is None:
             self._following = False

@@ -81,17 +81,17 @@ class VisionNetwork(ImageTensors):
         by_name = {t.name: t for t in self.session.inputs}
         image = by_name.pop(v.tensor, None)
         if image is None:
-            raise ModelError(f'{file}: the graph has no input {v.tensor}; it has {_list(self.session.inputs)}. Put the '
-                             'right name on the card (image: tensor)')
+            raise ModelError(f'the graph has no input {v.tensor}', f'it has {_list(self.session.inputs)}. Put the '
+                             'right name on the card (image: tensor)', place=file)
         if by_name:
-            raise ModelError(f'{file}: nothing is known to give to the input {_list(by_name.values())}; export the '
-                             'network without it')
+            raise ModelError(f'nothing is known to give to the input {_list(by_name.values())}',
+                             'export the network without it', place=file)
         w, h = v.size
         check_layout(file, image, v.layout, v.dtype)
         high, wide = image.shape[2:] if v.layout == 'nchw' else image.shape[1:3]
         if high not in (None, h) or wide not in (None, w):
-            raise ModelError(f'{file}: the card says {w} x {h} px (image: size), the graph takes {image.text}; put '
-                             f'[{wide}, {high}] on the card')
+            raise ModelError(f'the card says {w} x {h} px (image: size), the graph takes {image.text}',
+                             f'put [{wide}, {high}] on the card', place=file)
         outputs = {t.name: t for t in self.session.outputs}
         for role, name in v.outputs.items():
             self._check_output(role, name, outputs)
@@ -101,22 +101,23 @@ class VisionNetwork(ImageTensors):
         if name not in outputs:
             hint = ('; a graph with dets has its NMS inside: import it as such'
                     if 'dets' in outputs and v.family in ('yolox', 'yolo_pose') else '')
-            raise ModelError(f'{file}: the graph has no output {name}; it has {_list(outputs.values())}{hint}. Put the '
-                             f'right name on the card (outputs: {role})')
+            raise ModelError(f'the graph has no output {name}', f'it has {_list(outputs.values())}{hint}. Put the '
+                             f'right name on the card (outputs: {role})', place=file)
         t, rank = outputs[name], v.about.roles[role]
         if t.dtype not in (_LABELS if role == 'labels' else (_FLOAT,)):
-            raise ModelError(f'{file}: the output {t.text} must be {_FLOAT}; export the network with float32 outputs')
+            raise ModelError(f'the output {t.text} must be {_FLOAT}', 'export the network with float32 outputs',
+                             place=file)
         if t.shape and len(t.shape) != rank:
-            raise ModelError(f'{file}: the output {t.text} has {len(t.shape)} axes, a {v.family} network has {rank} '
-                             f'there (outputs: {role}); is it of another family?')
+            raise ModelError(f'the output {t.text} has {len(t.shape)} axes, a {v.family} network has {rank} there '
+                             f'(outputs: {role})', 'is it of another family?', place=file)
         axis = v.about.joints_at.get(role)
         if axis is not None and t.shape and t.shape[axis] not in (None, self.joints):
-            raise ModelError(f'{file}: the output {t.text} is for {t.shape[axis]} joints, the card names '
-                             f'{self.joints}; put the right joints on the card')
+            raise ModelError(f'the output {t.text} is for {t.shape[axis]} joints, the card names {self.joints}',
+                             'put the right joints on the card', place=file)
         wide = {'x': v.size[0], 'y': v.size[1]}.get(role)
         if wide is not None and t.shape and t.shape[2] not in (None, round(wide * v.decode['split'])):
-            raise ModelError(f'{file}: the output {t.text} has {t.shape[2]} bins for {wide} px, which is not the '
-                             f'split of {v.decode["split"]:g} that the card says (decode: split)')
+            raise ModelError(f'the output {t.text} has {t.shape[2]} bins for {wide} px, which is not the split of '
+                             f'{v.decode["split"]:g} that the card says (decode: split)', place=file)
 
     # -- running
 
@@ -195,15 +196,15 @@ def check_layout(file: Path, image: TensorSpec, layout: str = 'nchw', dtype: str
     if layout == 'nhwc':
         wanted = f'tensor({"float" if dtype == "float32" else dtype})'
         if len(shape) != 4 or shape[3] not in (None, 3) or image.dtype != wanted:
-            raise ModelError(f'{file}: the card says (N, H, W, 3) {wanted} (image: layout, dtype), the graph has '
-                             f'{image.text}; is it of another family?')
+            raise ModelError(f'the card says (N, H, W, 3) {wanted} (image: layout, dtype), the graph has {image.text}',
+                             'is it of another family?', place=file)
         return
     if len(shape) == 4 and shape[1] != 3 and (shape[3] == 3 or shape[1] is not None):
         layout = 'channels last (N, H, W, 3)' if shape[3] == 3 else f'{shape[1]} channels'
-        raise ModelError(f'{file}: the input {image.text} has {layout}; (N, 3, H, W) is needed: export it so')
+        raise ModelError(f'the input {image.text} has {layout}', '(N, 3, H, W) is needed: export it so', place=file)
     if image.dtype != _FLOAT or len(shape) != 4:
-        raise ModelError(f'{file}: the input must be (N, 3, H, W) {_FLOAT}, the graph has {image.text}; export it '
-                         'so')
+        raise ModelError(f'the input must be (N, 3, H, W) {_FLOAT}, the graph has {image.text}', 'export it so',
+                         place=file)
 
 
 def _list(tensors: object) -> str:

@@ -58,7 +58,7 @@ class NetworkPose2D(ABC):
         """See `Pose2D.infer`."""
         image = checked_image(image_bgr)
         if self._closed:
-            raise InferenceError(f'{self.name}: this network was closed; make a new one with make_pose2d')
+            raise InferenceError('this network was closed', 'make a new one with make_pose2d', place=self.name)
         return self._people_in(image)
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class FollowingPose2D(NetworkPose2D):
     def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None, *, detect_every: int = 10,
                  max_people: int = 6, min_score: float | None = None, tiles: int = 1) -> None:
         if detect_every < 1 or max_people < 1:
-            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}; give 1 or more')
+            raise InputError(f'detect_every is {detect_every}, max_people is {max_people}', 'give 1 or more')
         if detector is not None:
             self._check_detector(detector)
         self._search = None if detector is None else TiledSearch(detector, tiles)
@@ -119,8 +119,8 @@ class FollowingPose2D(NetworkPose2D):
             InputError: it is of another kind.
         """
         if detector.model.card.kind != 'detector':
-            raise InputError(f'{detector.model.folder}: is no detector but a {detector.model.card.kind}; name a model '
-                             'of kind detector')
+            raise InputError(f'is no detector but a {detector.model.card.kind}', 'name a model of kind detector',
+                             place=detector.model.folder)
 
     def _searched(self) -> None:
         """The detector has looked for more people in this image."""

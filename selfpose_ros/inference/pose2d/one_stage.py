@@ -31,7 +31,7 @@ class OneStage(NetworkPose2D):
 
     def __init__(self, network: VisionNetwork, *, max_people: int = 8, min_score: float | None = None) -> None:
         if max_people < 1:
-            raise InputError(f'max_people is {max_people}; give 1 or more')
+            raise InputError(f'max_people is {max_people}', 'give 1 or more')
         self._most, self._least = max_people, min_score or 0.
         super().__init__(network)
 

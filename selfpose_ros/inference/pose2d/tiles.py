@@ -38,7 +38,7 @@ class TiledSearch:
 
     def __init__(self, detector: VisionNetwork, side: int) -> None:
         if not 1 <= side <= MOST_TILES:
-            raise InputError(f'tiles is {side}; give 1 (the whole image alone) to {MOST_TILES}')
+            raise InputError(f'tiles is {side}', f'give 1 (the whole image alone) to {MOST_TILES}')
         self._detector, self._side = detector, side
         self.reset()
 

@@ -70,12 +70,12 @@ def build_engine(trt: TensorRT, graph: bytes, options: BuildOptions = USUAL, *, 
     try:
         builder = trt.Builder(messages.logger)
     except TypeError as error:                             # what the bindings make of a null pointer
-        raise BackendUnavailable(f'TensorRT does not start here ({messages.take()}; {plain(error)}); its libraries '
-                                 'must be of the version of its Python package') from error
+        raise BackendUnavailable(f'TensorRT does not start here ({messages.take()}; {plain(error)})',
+                                 'its libraries must be of the version of its Python package') from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(graph):
-        raise GraphRefused(f'{name}: TensorRT {trt.__version__} does not take it: {_complaints(parser, trt)}')
+        raise GraphRefused(f'TensorRT {trt.__version__} does not take it: {_complaints(parser, trt)}', place=name)
     _check_shapes(trt, network, name)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
@@ -83,8 +83,9 @@ def build_engine(trt: TensorRT, graph: bytes, options: BuildOptions = USUAL, *, 
     config.clear_flag(trt.BuilderFlag.TF32)                # float32 means float32
     profile = builder.create_optimization_profile()
     if _give_shapes(profile, network, options) and config.add_optimization_profile(profile) < 0:
-        raise GraphRefused(f'{name}: TensorRT does not take batches of 1 to {options.most}, tuned for {options.batch} '
-                           f'({messages.take()}); the batch must lie between the two, and the graph allow it')
+        raise GraphRefused(f'TensorRT does not take batches of 1 to {options.most}, tuned for {options.batch} '
+                           f'({messages.take()})', 'the batch must lie between the two, and the graph allow it',
+                           place=name)
     _give_timing(config, timing)
     stopped = progress_monitor(trt, config, progress) if progress is not None else None
     if last_word is not None:
@@ -92,9 +93,9 @@ def build_engine(trt: TensorRT, graph: bytes, options: BuildOptions = USUAL, *, 
     start = time.monotonic()
     plan = builder.build_serialized_network(network, config)
     if stopped is not None and stopped():
-        raise BuildCancelled(f'{name}: the build of its engine was cancelled')
+        raise BuildCancelled('the build of its engine was cancelled', place=name)
     if plan is None:
-        raise EngineBuildError(f'{name}: TensorRT {trt.__version__} could not build an engine: {messages.take()}')
+        raise EngineBuildError(f'TensorRT {trt.__version__} could not build an engine: {messages.take()}', place=name)
     return Built(bytes(memoryview(plan)), _timing_of(config), time.monotonic() - start)
 
 
@@ -117,23 +118,23 @@ def _complaint(error: ParserError, trt: TensorRT) -> str:
 def _check_shapes(trt: TensorRT, network: INetworkDefinition, name: str) -> None:
     """There is a network, and nothing but its batch is open."""
     if not network.num_inputs or not network.num_outputs:
-        raise GraphRefused(f'{name}: holds no network; is it an ONNX file?')
+        raise GraphRefused('holds no network', 'is it an ONNX file?', place=name)
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
         if any(d < 0 for d in tuple(tensor.shape)[1:]):
-            raise GraphRefused(f'{name}: the input {tensor.name} {tuple(tensor.shape)} is open in more than the batch; '
-                               'export it with fixed sizes, or use onnxruntime')
+            raise GraphRefused(f'the input {tensor.name} {tuple(tensor.shape)} is open in more than the batch',
+                               'export it with fixed sizes, or use onnxruntime', place=name)
     kinds = {getattr(trt.LayerType, kind): words for kind, words in _UNSIZED.items()}
     for i in range(network.num_layers):
         layer = network.get_layer(i)
         if layer.type in kinds:
-            raise GraphRefused(f'{name}: holds {kinds[layer.type]} (layer {layer.name}), whose result has no fixed '
-                               'size; export the network without it, or use onnxruntime')
+            raise GraphRefused(f'holds {kinds[layer.type]} (layer {layer.name}), whose result has no fixed size',
+                               'export the network without it, or use onnxruntime', place=name)
     for i in range(network.num_outputs):
         tensor = network.get_output(i)
         if any(d < 0 for d in tuple(tensor.shape)[1:]):
-            raise GraphRefused(f'{name}: the output {tensor.name} {tuple(tensor.shape)} has a size that depends on the '
-                               'image (a selection inside?); export the network without it, or use onnxruntime')
+            raise GraphRefused(f'the output {tensor.name} {tuple(tensor.shape)} has a size that depends on the image '
+                               '(a selection inside?)', 'export the network without it, or use onnxruntime', place=name)
 
 
 def _give_shapes(profile: Any, network: INetworkDefinition, options: BuildOptions) -> bool:

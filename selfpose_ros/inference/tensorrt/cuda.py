@@ -89,8 +89,8 @@ class CudaBindings:
         try:
             from cuda.bindings import runtime
         except Exception as error:                         # looks for the driver's library in ways of its own
-            raise BackendUnavailable(f'cuda-bindings cannot be loaded ({plain(error)}); install them with '
-                                     f'{_INSTALL}') from error
+            raise BackendUnavailable(f'cuda-bindings cannot be loaded ({plain(error)})',
+                                     f'install them with {_INSTALL}') from error
         self._runtime: Any = runtime
 
     def _done(self, result: tuple[Any, ...]) -> Any:
@@ -102,10 +102,10 @@ class CudaBindings:
         try:
             status, count = self._runtime.cudaGetDeviceCount()
         except Exception as error:                         # without the driver's library some versions raise
-            raise BackendUnavailable(f'no CUDA device can be used ({plain(error)}); install the NVIDIA '
-                                     'driver') from error
+            raise BackendUnavailable(f'no CUDA device can be used ({plain(error)})',
+                                     'install the NVIDIA driver') from error
         if int(status) or not count:
-            raise BackendUnavailable(f'no CUDA device can be used ({_words(status) if int(status) else "none found"}); '
+            raise BackendUnavailable(f'no CUDA device can be used ({_words(status) if int(status) else "none found"})',
                                      'check the NVIDIA driver with nvidia-smi, in a container its --gpus option')
         return int(count)
 

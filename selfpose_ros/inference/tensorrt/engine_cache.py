@@ -103,11 +103,11 @@ class EngineCache:
     def _private(self, path: Path) -> None:
         about = path.stat()
         if about.st_uid not in (os.geteuid(), 0):
-            raise EngineBuildError(f'{path}: belongs to another user, who could put engines of his own there; name '
-                                   'another folder in engine_cache')
+            raise EngineBuildError('belongs to another user, who could put engines of his own there',
+                                   'name another folder in engine_cache', place=path)
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise EngineBuildError(f'{path}: others may write there, and an engine is code that is run; chmod go-w '
-                                   f'{path}, or name another folder in engine_cache')
+            raise EngineBuildError('others may write there, and an engine is code that is run',
+                                   f'chmod go-w {path}, or name another folder in engine_cache', place=path)
 
     def holds(self, key: EngineKey) -> bool:
         """Whether there is an engine that looks right; it was not loaded."""
@@ -166,11 +166,11 @@ class EngineCache:
             record = json.loads(beside.read_text(encoding='utf-8'))
             plan = file.read_bytes()
         except (OSError, ValueError, EngineBuildError) as error:
-            raise EngineStale(f'{file}: cannot be used ({error})') from error
+            raise EngineStale(f'cannot be used ({error})', place=file) from error
         if not isinstance(record, Mapping) or record.get('key') != key.content:
-            raise EngineStale(f'{file}: {beside.name} speaks of another engine')
+            raise EngineStale(f'{beside.name} speaks of another engine', place=file)
         if record.get('sha256') != hashlib.sha256(plan).hexdigest():
-            raise EngineStale(f'{file}: is damaged, its hash is not that of {beside.name}')
+            raise EngineStale(f'is damaged, its hash is not that of {beside.name}', place=file)
         return plan
 
     def _write(self, key: EngineKey, built: Built) -> None:
@@ -248,8 +248,8 @@ class EngineCache:
         try:
             held.enter_context(_lock(self._file(key, 'lock'), waiting))
         except BlockingIOError:
-            raise BuildCancelled(f'{key.name}: was no longer waited for while another process builds its '
-                                 'engine') from None
+            raise BuildCancelled('was no longer waited for while another process builds its engine',
+                                 place=key.name) from None
         except OSError as error:
             self._warn(f'{self.folder}: the engine of {key.name} cannot be kept ({error.strerror or error}), so it is '
                        'built at every start; free space, or name another folder in engine_cache')
@@ -296,4 +296,4 @@ def _loaded(load: Callable[[bytes], T], plan: bytes) -> T:
     try:
         return load(plan)
     except EngineStale as error:
-        raise EngineBuildError(f'{error}, although it was built just now; use onnxruntime, and report it') from error
+        raise EngineBuildError(f'{error}, although it was built just now', 'use onnxruntime, and report it') from error

@@ -44,7 +44,7 @@ class EngineFactory:
             cuda.use(0)
             self.device: Device = cuda.device(0)
         except ExecutionError as error:
-            raise BackendUnavailable(f'the CUDA device cannot be used ({error}); check it with nvidia-smi') from error
+            raise BackendUnavailable(f'the CUDA device cannot be used ({error})', 'check it with nvidia-smi') from error
 
     @classmethod
     def here(cls, backend: Backend) -> EngineFactory:
@@ -104,7 +104,7 @@ class EngineFactory:
             try:
                 content = graph.read_bytes()
             except OSError as error:
-                raise EngineBuildError(f'{graph}: cannot be read ({error.strerror or error})') from error
+                raise EngineBuildError(f'cannot be read ({error.strerror or error})', place=graph) from error
             self.cuda.use(0)
             return build_engine(self.trt, content, self.options, name=f'{model.card.name} ({graph.name})',
                                 timing=timing, progress=lambda share: step('building', share))
@@ -116,7 +116,7 @@ class EngineFactory:
         session = cache.obtain(key, load, build, lambda: step('building', 0.))
         try:
             if not step('checking', 1.):
-                raise BuildCancelled(f'{model.card.name}: was closed before its engine was compared')
+                raise BuildCancelled('was closed before its engine was compared', place=model.card.name)
             session.warm_up([*range(1, self.options.batch + 1), session.most])
             agreement = compare(model, reference, session)
             if not agreement.good:

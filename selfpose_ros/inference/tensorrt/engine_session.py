@@ -80,7 +80,7 @@ class EngineSession:
                  graphs: bool = True) -> None:
         # before anything of TensorRT: without a driver its runtime ends the process
         if cuda.devices() <= index:
-            raise BackendUnavailable(f'there is no CUDA device {index}; the first is 0')
+            raise BackendUnavailable(f'there is no CUDA device {index}', 'the first is 0')
         cuda.use(index)
         self._cuda, self._index, self._name, self._use_graphs = cuda, index, name, graphs
         self._lock = threading.Lock()
@@ -95,20 +95,20 @@ class EngineSession:
         try:
             self._runtime: Any = trt.Runtime(self._messages.logger)
         except TypeError as error:                         # what the bindings make of a null pointer
-            raise BackendUnavailable(f'TensorRT does not start here ({self._messages.take()}; {plain(error)}); its '
-                                     'libraries must be of the version of its Python package') from error
+            raise BackendUnavailable(f'TensorRT does not start here ({self._messages.take()}; {plain(error)})',
+                                     'its libraries must be of the version of its Python package') from error
         engine: ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise EngineStale(f'{name}: the engine does not load with TensorRT {trt.__version__} here '
-                              f'({self._messages.take()}); it must be built again')
+            raise EngineStale(f'the engine does not load with TensorRT {trt.__version__} here '
+                              f'({self._messages.take()})', 'it must be built again', place=name)
         self._engine: Any = engine
         try:
             self._prepare(trt, engine)
         except InferenceError as error:
             self.close()
             if isinstance(error, ExecutionError):          # of the allocations: the session has never run
-                raise BackendUnavailable(f'{name}: no room on the device ({error}); close other programs that use '
-                                         'it') from error
+                raise BackendUnavailable(f'no room on the device ({error})', 'close other programs that use it',
+                                         place=name) from error
             raise
         self.inputs = tuple(t.spec for t in self._tensors.values() if t.is_input)
         self.outputs = tuple(t.spec for t in self._tensors.values() if not t.is_input)
@@ -132,8 +132,8 @@ class EngineSession:
         for t in self._tensors.values():
             shape = tuple(largest.get_tensor_shape(t.name))
             if any(d < 0 for d in shape):
-                raise GraphRefused(f'{self._name}: the output {t.name} {shape} has a size that depends on the image (a '
-                                   'selection inside?); export the network without it, or use onnxruntime')
+                raise GraphRefused(f'the output {t.name} {shape} has a size that depends on the image (a selection '
+                                   'inside?)', 'export the network without it, or use onnxruntime', place=self._name)
             t.device = self._cuda.memory(t.size(shape))
             t.host, t.view = self._cuda.pinned(t.size(shape))
         self._bind(largest)
@@ -143,15 +143,15 @@ class EngineSession:
         if batch not in self._contexts:
             context = self._engine.create_execution_context()
             if context is None:
-                raise BackendUnavailable(f'{self._name}: no room on the device for a batch of {batch} '
-                                         f'({self._messages.take()}); close other programs that use it')
+                raise BackendUnavailable(f'no room on the device for a batch of {batch} ({self._messages.take()})',
+                                         'close other programs that use it', place=self._name)
             for t in self._tensors.values():
                 if t.is_input and t.shape[0] < 0 and not context.set_input_shape(t.name, (batch, *t.shape[1:])):
-                    raise ExecutionError(f'{self._name}: the engine does not take a batch of {batch} in {t.name} '
-                                         f'({self._messages.take()})')
+                    raise ExecutionError(f'the engine does not take a batch of {batch} in {t.name} '
+                                         f'({self._messages.take()})', place=self._name)
             unknown = list(context.infer_shapes())
             if unknown:
-                raise ExecutionError(f'{self._name}: the shape of {", ".join(unknown)} stays open')
+                raise ExecutionError(f'the shape of {", ".join(unknown)} stays open', place=self._name)
             if bind:
                 self._bind(context)
             self._contexts[batch] = context
@@ -160,8 +160,8 @@ class EngineSession:
     def _bind(self, context: IExecutionContext) -> None:
         for t in self._tensors.values():
             if not context.set_tensor_address(t.name, t.device):
-                raise ExecutionError(f'{self._name}: TensorRT refuses the address of {t.name} '
-                                     f'({self._messages.take()})')
+                raise ExecutionError(f'TensorRT refuses the address of {t.name} ({self._messages.take()})',
+                                     place=self._name)
 
     # -- runs
 
@@ -195,16 +195,16 @@ class EngineSession:
                 continue
             given = feeds.get(t.name)
             if given is None:
-                raise InputError(f'{self._name}: nothing was given for the input {t.name}')
+                raise InputError(f'nothing was given for the input {t.name}', place=self._name)
             if (given.dtype != t.dtype or given.ndim != len(t.shape)
                     or any(d >= 0 and d != g for d, g in zip(t.shape, given.shape, strict=True))):
-                raise InputError(f'{self._name}: the input {t.spec.text} got {given.shape} {given.dtype}')
+                raise InputError(f'the input {t.spec.text} got {given.shape} {given.dtype}', place=self._name)
             sizes.add(given.shape[0])
         unknown = [n for n in names if n not in self._tensors]
         if unknown:
-            raise InputError(f'{self._name}: the graph has no output {", ".join(unknown)}')
+            raise InputError(f'the graph has no output {", ".join(unknown)}', place=self._name)
         if len(sizes) != 1:
-            raise InputError(f'{self._name}: the inputs have different batch sizes, {sorted(sizes)}')
+            raise InputError(f'the inputs have different batch sizes, {sorted(sizes)}', place=self._name)
         return int(sizes.pop())
 
     def _run(self, batch: int, feeds: Arrays, wanted: Sequence[_Tensor]) -> list[NDArray[Any]]:

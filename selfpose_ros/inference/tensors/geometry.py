@@ -50,8 +50,8 @@ class Placement:
         matrix = np.array(self.matrix, float)
         # by hand: this is done for every image, and LAPACK's way for two by two takes longer than the crop
         if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or not _determinant(matrix):
-            raise InputError(f'placement: expected a finite (2, 3) matrix that can be inverted, got '
-                             f'{matrix.tolist()}; make it with person_crop or letterbox')
+            raise InputError(f'placement: expected a finite (2, 3) matrix that can be inverted, got {matrix.tolist()}',
+                             'make it with person_crop or letterbox')
         matrix.setflags(write=False)
         object.__setattr__(self, 'matrix', matrix)
 
@@ -81,13 +81,13 @@ def person_crop(box: ArrayLike, size: tuple[int, int], padding: float = 1.25, mo
     edges = np.asarray(box, float)
     x1, y1, x2, y2 = edges.tolist() if edges.shape == (4,) else (np.nan,) * 4
     if not (np.isfinite(edges).all() and x1 < x2 and y1 < y2):
-        raise InputError(f'person_crop: expected a finite box x1 y1 x2 y2 with x1 < x2 and y1 < y2, got '
-                         f'{edges.tolist()}; leave this person out')
+        raise InputError('person_crop: expected a finite box x1 y1 x2 y2 with x1 < x2 and y1 < y2, got '
+                         f'{edges.tolist()}', 'leave this person out')
     width, height = checked_size('person_crop', size).tolist()
     if not (np.isfinite(padding) and padding > 0):
-        raise InputError(f'person_crop: padding is {padding!r}; choose a number above 0, usually 1.25')
+        raise InputError(f'person_crop: padding is {padding!r}', 'choose a number above 0, usually 1.25')
     if mode not in CROP_MODES:
-        raise InputError(f'person_crop: mode is {mode!r}; choose one of {", ".join(CROP_MODES)}')
+        raise InputError(f'person_crop: mode is {mode!r}', f'choose one of {", ".join(CROP_MODES)}')
     # the axis that needs more image for a pixel of the network decides for both: nothing of the box is cut off
     pixel = max((x2 - x1) * padding / width, (y2 - y1) * padding / height)
     inner = (width, height) if mode == 'classic' else (width - 1, height - 1)
@@ -110,7 +110,7 @@ def letterbox(image_size: tuple[int, int], size: tuple[int, int], mode: str = 'c
     """
     source, target = checked_size('letterbox', image_size), checked_size('letterbox', size)
     if mode not in LETTERBOX_MODES:
-        raise InputError(f'letterbox: mode is {mode!r}; choose one of {", ".join(LETTERBOX_MODES)}')
+        raise InputError(f'letterbox: mode is {mode!r}', f'choose one of {", ".join(LETTERBOX_MODES)}')
     scale = float((target / source).min())
     left, top = ((target - source * scale) / 2).tolist() if mode == 'centre' else (0., 0.)
     return _scaled((scale, scale), (left, top))
@@ -156,14 +156,14 @@ def warp(image_bgr: NDArray[np.uint8], placement: Placement, size: tuple[int, in
     image = checked_image(image_bgr)
     width, height = (int(n) for n in checked_size('warp', size))
     if border is not None and not 0 <= border <= 255:
-        raise InputError(f'warp: border is {border!r}; choose a grey value in 0..255')
+        raise InputError(f'warp: border is {border!r}', 'choose a grey value in 0..255')
     if out is None:
         out = np.empty((height, width, 3), np.uint8)
     elif out.shape != (height, width, 3) or out.dtype != np.uint8 or not (out.flags.c_contiguous
                                                                           and out.flags.writeable):
         # OpenCV would leave it alone and write into a new array
-        raise InputError(f'warp: expected out as a contiguous, writeable ({height}, {width}, 3) uint8, got '
-                         f'{out.shape} {out.dtype}; leave it out to have it made')
+        raise InputError(f'warp: expected out as a contiguous, writeable ({height}, {width}, 3) uint8, got {out.shape} '
+                         f'{out.dtype}', 'leave it out to have it made')
     x, y = (_whole(placement, axis, image.shape[1 - axis], n) for axis, n in ((0, width), (1, height)))
     if x is None or y is None or border is None or not (x.exact and y.exact):
         mode = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
@@ -237,13 +237,13 @@ def box_of(keypoints: ArrayLike, confidence: ArrayLike, image_size: tuple[int, i
     """
     points, conf = np.asarray(keypoints, float), np.asarray(confidence, float)
     if points.ndim != 2 or points.shape[1] != 2 or conf.shape != points.shape[:1]:
-        raise InputError(f'box_of: expected keypoints (J, 2) and confidence (J,), got {points.shape} and {conf.shape}; '
+        raise InputError(f'box_of: expected keypoints (J, 2) and confidence (J,), got {points.shape} and {conf.shape}',
                          'give one person at a time')
     limit = (checked_size('box_of', image_size) - 0.5).tolist()
     if not (np.isfinite(margin) and margin >= 0):
-        raise InputError(f'box_of: margin is {margin!r}; choose a share of 0 or more')
+        raise InputError(f'box_of: margin is {margin!r}', 'choose a share of 0 or more')
     if least < 1:
-        raise InputError(f'box_of: least is {least!r}; choose 1 joint or more')
+        raise InputError(f'box_of: least is {least!r}', 'choose 1 joint or more')
     # seventeen joints are looked at sooner in a loop than by a dozen calls of numpy
     seen = [(x, y) for (x, y), c in zip(points.tolist(), conf.tolist(), strict=True)
             if c > threshold and math.isfinite(x) and math.isfinite(y)]
@@ -266,8 +266,8 @@ def checked_size(where: str, size: Any) -> Array:
         return np.array(size, float)                       # as nearly always
     out = np.asarray(size, float)
     if out.shape != (2,) or not np.isfinite(out).all() or (out < 2).any() or (out != np.round(out)).any():
-        raise InputError(f'{where}: expected a size (width, height) in whole px of at least 2, got {size!r}; check it '
-                         "and the model's card")
+        raise InputError(f'expected a size (width, height) in whole px of at least 2, got {size!r}',
+                         "check it and the model's card", place=where)
     return out
 
 
@@ -279,7 +279,7 @@ def _determinant(matrix: Array) -> float:
 def _points(points: ArrayLike) -> Array:
     out = np.asarray(points, float)
     if out.ndim < 1 or out.shape[-1] != 2:
-        raise InputError(f'placement: expected points (..., 2), got {out.shape}; give x and y in the last axis')
+        raise InputError(f'placement: expected points (..., 2), got {out.shape}', 'give x and y in the last axis')
     return out
 
 

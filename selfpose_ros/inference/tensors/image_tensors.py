@@ -31,7 +31,7 @@ class ImageTensors:
 
     def __init__(self, model: Model) -> None:
         if model.card.vision is None:
-            raise ModelError(f'{model.folder}: is a {model.card.kind}, not a network that looks at images')
+            raise ModelError(f'is a {model.card.kind}, not a network that looks at images', place=model.folder)
         self.model, self.vision, self.joints = model, model.card.vision, len(model.card.joints)
         w, h = self.vision.size
         # (pixel * scale - mean) / std as one product and one sum
@@ -97,5 +97,5 @@ class ImageTensors:
         """Points (B, J, 2) in the network's image, and scores (B, J)."""
         points, score = decode.POSES[self.vision.family](tensors, self.vision)
         if points.shape[1] != self.joints:
-            raise OutputError(f'{self.model.file}: {points.shape[1]} joints came out, the card names {self.joints}')
+            raise OutputError(f'{points.shape[1]} joints came out, the card names {self.joints}', place=self.model.file)
         return points, score

@@ -42,7 +42,7 @@ def rational_of_fisheye(coefficients: Array) -> Array:
         got = r * np.polyval([*k[2::-1], 1], r ** 2) / np.polyval([*k[:2:-1], 1], r ** 2)
         if np.abs(got - seen).max() < _GOOD:
             return np.array([k[0], k[1], 0., 0., *k[2:]])
-    raise CameraError(f'no lens has the fisheye coefficients {d.tolist()} (it folds back); calibrate it anew')
+    raise CameraError(f'no lens has the fisheye coefficients {d.tolist()} (it folds back)', 'calibrate it anew')
 
 
 def _fit(r: Array, seen: Array) -> Array:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from raising import raises
 from wheels import ROOT, RTX, wheel
 
 from selfpose_ros.inference.errors import BuildCancelled, EngineBuildError, EngineStale
@@ -142,7 +143,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int)
     folder = tmp_path / 'e'
     folder.mkdir()
     folder.chmod(mode)
-    with pytest.raises(EngineBuildError, match=r'others may write there, .*chmod go-w'):
+    with raises(EngineBuildError, r'others may write there, .*chmod go-w', place=tmp_path / 'e'):
         EngineCache(folder)
 
 
@@ -151,7 +152,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch):
     (tmp_path / 'e').mkdir(mode=0o700)
     if (tmp_path / 'e').stat().st_uid == 0:                # what root made, root may change anyway
         os.chown(tmp_path / 'e', 1234, 1234)
-    with pytest.raises(EngineBuildError, match='belongs to another user'):
+    with raises(EngineBuildError, 'belongs to another user', place=tmp_path / 'e'):
         EngineCache(tmp_path / 'e')
 
 
@@ -227,7 +228,7 @@ OBTAIN = "say('has ' + str(len(EngineCache(folder).obtain(KEY, bytes, slow, lamb
 
 def _start(code: str, folder: Path, **env: str) -> subprocess.Popen[str]:
     here = str(Path(__file__).resolve().parent)
-    path = os.pathsep.join([env.pop('PYTHONPATH', ''), str(ROOT)])
+    path = os.pathsep.join([env.pop('PYTHONPATH', ''), str(ROOT), str(ROOT / 'test')])
     return subprocess.Popen([sys.executable, '-c', START.format(here=here) + code, str(folder)], text=True,
                             stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': path, **env})
 

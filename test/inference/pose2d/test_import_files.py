@@ -14,6 +14,7 @@ pytest.importorskip('onnxruntime')
 import colour_networks as nets
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from raising import raises
 
 from selfpose_ros import cli
 from selfpose_ros.inference.errors import InferenceError
@@ -145,7 +146,8 @@ def test_a_folder_made_by_hand_with_weights_outside_is_refused(tmp_path: Path):
     (tmp_path / 'out' / 'model.onnx').write_bytes(graph)
     (tmp_path / 'out' / 'net.onnx.data').write_bytes((tmp_path / 'in' / 'net.onnx.data').read_bytes())
     (tmp_path / 'out' / 'card.yaml').write_text(card.replace(before, sha256_of(tmp_path / 'out' / 'model.onnx')))
-    with pytest.raises(ModelError, match=r'weights in other files \(net.onnx.data\).*selfpose model import'):
+    with raises(ModelError, r'weights in other files \(net.onnx.data\).*selfpose model import',
+                place=tmp_path / 'out/model.onnx'):
         open_model(tmp_path / 'out')
 
 

@@ -18,6 +18,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 import colour_networks as nets
 from colour_networks import FAMILIES, SIZE, body
+from raising import raises
 
 from selfpose_ros.core.skeleton import JOINT_SETS
 from selfpose_ros.inference.errors import InferenceError, InputError
@@ -179,7 +180,7 @@ def test_halpe26_and_other_sizes(tmp_path: Path):
 ])
 def test_what_does_not_fit_is_a_sentence(tmp_path: Path, make, preset: str, more: dict, words: str):
     file = make(tmp_path / 'net.onnx')
-    with pytest.raises(ModelError, match=words) as error:
+    with raises(ModelError, words, place=tmp_path / 'net.onnx') as error:
         import_model(Request(file, tmp_path / 'out', preset, **more))
     assert '.part' not in str(error.value)
     assert not (tmp_path / 'out').exists() and not list(tmp_path.glob('.out*'))
@@ -191,7 +192,7 @@ def test_channels_last_is_named(tmp_path: Path):
     g('Identity', 'simcc_x', out='simcc_y')
     file = g.write(tmp_path / 'n.onnx', [('input', ['N', 256, 192, 3])],
                    [('simcc_x', nets.FLOAT, ['N', 3, 192]), ('simcc_y', nets.FLOAT, ['N', 3, 192])])
-    with pytest.raises(ModelError, match=r'channels last \(N, H, W, 3\)'):
+    with raises(ModelError, r'channels last \(N, H, W, 3\)', place=tmp_path / 'n.onnx'):
         import_model(Request(file, tmp_path / 'out', 'rtmpose', ('coco17',), (192, 256)))
 
 
@@ -202,7 +203,7 @@ def test_a_truncated_file_and_one_that_is_none(tmp_path: Path):
         with pytest.raises(ModelError, match=words):
             import_model(Request(tmp_path / name, tmp_path / 'out', 'rtmpose'))
     (tmp_path / 'out').mkdir()
-    with pytest.raises(ModelError, match='exists; choose another folder'):
+    with raises(ModelError, 'exists; choose another folder', place=tmp_path / 'out'):
         import_model(Request(tmp_path / 'net.onnx', tmp_path / 'out', 'rtmpose'))
 
 

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('onnxruntime')
 import torch
+from raising import raises
 from small_data import human36m, mpi_test_set, people, skipose, train_3dhp
 
 from selfpose_ros import cli
@@ -173,6 +174,7 @@ def test_recordings_without_3d_show_nobody(data, tmp_path):
     shutil.copytree(data['human36m'], copy)
     (copy / 'data_3d_h36m.npz').unlink()
     for method in PICTURES:
-        with pytest.raises(TrainingError, match='have the 2D of people, but not 3D joints, so that there is nobody'):
+        with raises(TrainingError, 'have the 2D of people, but not 3D joints, so that there is nobody',
+                    place=f'{tmp_path / "h36m/data_2d_h36m_gt.npz"}: S1 Walking'):
             images.open_pictures(METHODS[method]().make_pictures, copy, None, 6, 3, (tmp_path / 'a', tmp_path / 'b'),
                                  lambda text: None)

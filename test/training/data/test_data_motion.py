@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip('torch')
 from bodies import walk
+from raising import raises
 
 from selfpose_ros.core.skeleton import MIRROR
 from selfpose_training.data.arrays import Sampling
@@ -148,10 +149,10 @@ def test_motion_file(tmp_path):
     np.savez(path, subject=np.array(['9', '7', '9']), **arrays)
     assert read_poses(path).subject.tolist() == [1, 0, 1] and read_poses(path).fps == 25
     np.savez(path, subject=np.array(['9']), **arrays)
-    with pytest.raises(TrainingError, match='1 subjects for 3 sequences'):
+    with raises(TrainingError, '1 subjects for 3 sequences', place=tmp_path / 'm.npz'):
         read_poses(path)
     path.write_bytes(b'no npz')
-    with pytest.raises(TrainingError, match='not a readable npz'):
+    with raises(TrainingError, place=tmp_path / 'm.npz'):
         MotionViews(path)
 
 

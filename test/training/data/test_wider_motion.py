@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 pytest.importorskip('torch')
+from raising import raises
+
 from selfpose_ros.core.skeleton import MIRROR, PARENTS
 from selfpose_ros.io.archive import write_keypoints
 from selfpose_ros.io.recording import Recording
@@ -145,7 +147,7 @@ def test_what_has_no_poses_to_be_widened_says_so(tmp_path: Path) -> None:
     rig = ring_rig(3, 1)
     views = observe(walker(3., 10., 1), rig, 10., 1)
     write_keypoints(tmp_path / 'a.npz', Recording.of('a', rig.cameras, views))
-    with pytest.raises(TrainingError, match='widen'):
+    with raises(TrainingError, 'widen', place=tmp_path / 'a.npz'):
         open_data(tmp_path / 'a.npz', None, widen=1.)
     for method in ('pose2d', 'transform_reprojection'):
         with pytest.raises(TrainingError, match=f'{method}.*widen'):

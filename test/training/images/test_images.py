@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from raising import raises
 
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.skeleton import MIRROR
@@ -17,7 +18,7 @@ from selfpose_ros.inference.tensors.decode import yolox
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.figure import Cone
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.export import images as exported
 from selfpose_training.export.images import export_vision
 from selfpose_training.images import rendering, scenes
@@ -131,12 +132,13 @@ def test_a_file_of_pictures_is_read_back_and_only_for_what_it_is(tmp_path: Path,
     read = make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
     assert read.jpegs == made.jpegs and all(np.allclose(a, b, atol=1e-3) for a, b in
                                             zip(read.points, made.points, strict=True))
-    with pytest.raises(TrainingError, match='pictures of detector 96 64 .*delete it, or choose another folder'):
+    with raises(TrainingError, 'pictures of detector 96 64 .*delete it, or choose another folder',
+                place=tmp_path / 'a.npz'):
         make_pictures(poses, BOXES, 9, 9, tmp_path / 'a.npz')
     (tmp_path / 'a.npz').write_bytes(b'no pictures')
-    with pytest.raises(TrainingError, match='no readable pictures .*delete it, it is rendered again'):
+    with raises(TrainingError, 'no readable pictures .*delete it, it is rendered again', place=tmp_path / 'a.npz'):
         make_pictures(poses, BOXES, 8, 9, tmp_path / 'a.npz')
-    with pytest.raises(TrainingError, match='pictures have no time'):
+    with raises(SettingError, 'pictures have no time', setting='frames'):
         made.windows(0, 8, 3)
 
 

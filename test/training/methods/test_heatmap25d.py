@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from bodies import articulated, cameras
+from raising import raises
 from small_data import human36m
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_training import checkpoint, losses
 from selfpose_training.data.arrays import Sampling
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.evaluation.images import evaluate_images
 from selfpose_training.images.boxes import Task
 from selfpose_training.images.groups import GroupBatch, Groups, make_groups
@@ -206,7 +207,7 @@ def test_groups_without_labels_tell_nothing_but_pictures(groups: Groups):
         assert float(batch.weight[2:].abs().max()) == float(batch.points[2:].abs().max()) == 0. < batch.weight[:2].max()
     for n, labelled in ((0, True), (1, False)):            # alone at first
         assert all(bool(b.labelled.all()) == labelled for b in groups.of(2, alone=1).batches(n, 4))
-    with pytest.raises(TrainingError, match='batch=2'):
+    with raises(SettingError, 'cannot be half labelled', setting='batch'):
         next(iter(part.batches(0, 1)))
     assert len(list(groups.batches(0, 3))) == 2
     assert len(list(groups.batches(0, 3, sampling=Sampling(partial=True)))) == 3

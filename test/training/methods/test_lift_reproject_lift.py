@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip('torch')
 import torch
 from bodies import bodies
+from raising import raises
 from small_training import people
 from torch import nn
 
@@ -20,7 +21,7 @@ from selfpose_ros.core.skeleton import JOINTS
 from selfpose_training import checkpoint
 from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.second_source import SHIFTED, ShiftedNoise, convention, with_second
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.losses.adversarial import critic_loss, generator_loss, gradient_penalty
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.losses.cycle import camera_distance, framed, seen_from, turns_between
@@ -388,7 +389,7 @@ def test_a_checkpoint_without_the_critics_is_refused(tmp_path):
 
 
 def test_temporal_lifters_are_refused():
-    with pytest.raises(TrainingError, match='lifts single frames; set body'):
+    with raises(SettingError, 'lifts single frames', setting='body'):
         made(body='temporal_conv', frames=3)
 
 

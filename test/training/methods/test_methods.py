@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from bodies import articulated, as_batch, bodies, cameras
+from raising import raises
 from small_training import people
 
 from selfpose_training.data.arrays import Sampling
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.losses.agreement import unit_pose
 from selfpose_training.methods import METHODS, get
 from selfpose_training.methods.base import sigma_term
@@ -168,7 +169,7 @@ def test_targets_of_the_supervised_run():
 def test_methods_that_need_rotations_say_so(batch):
     for name in WITHOUT_3D:
         method, network = made(name, head='pose3d')
-        with pytest.raises(TrainingError, match=f'{name} needs canonical poses and rotations'):
+        with raises(SettingError, f'{name} needs canonical poses and rotations', setting='head'):
             method.loss(network, batch, .5)
 
 

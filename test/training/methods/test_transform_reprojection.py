@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+from raising import raises
 
 from selfpose_ros.core.rotation import angle_deg
 from selfpose_ros.synthetic import walker
@@ -18,7 +19,7 @@ from selfpose_training import run
 from selfpose_training.data.arrays import Sampling
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded, RecordedViews
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.losses import transform as losses
 from selfpose_training.methods import get
 from selfpose_training.methods.collapse import detect, verdict
@@ -271,11 +272,11 @@ def test_the_network_does_not_see_the_intrinsics():
 
 
 def test_bad_settings_and_data_say_so():
-    with pytest.raises(TrainingError, match='root must be one of branch, none'):
+    with raises(SettingError, 'must be one of branch, none', setting='root'):
         made(root='x')
-    with pytest.raises(TrainingError, match='confidence must be one of product'):
+    with raises(SettingError, 'must be one of product', setting='confidence'):
         made(confidence='x')
-    with pytest.raises(TrainingError, match='set head=pose3d'):
+    with raises(SettingError, 'needs a lifter of poses in metres', setting='head'):
         made(head='canon_rot')
     method, network = made()
     with pytest.raises(TrainingError, match='set rig=found'):
@@ -349,6 +350,6 @@ def test_a_training_from_end_to_end_keeps_one_branch(tmp_path, rig):
 
 def test_a_rig_of_another_kind_is_refused(tmp_path):
     from selfpose_training.trainer.display import Display
-    with pytest.raises(TrainingError, match='rig must be one of true, standing, found'):
+    with raises(SettingError, 'must be one of true, standing, found', setting='rig'):
         run.train(run.Request(NAME, motion_file(tmp_path / 'm.npz'), tmp_path / 'run', changes={'rig': 'x'}),
                   Display(quiet=True))

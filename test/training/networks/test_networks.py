@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from raising import raises
 
 from selfpose_ros.core import rotation
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError
 from selfpose_training.networks import make_network
 from selfpose_training.networks.rotation import angle_deg, rodrigues, six_numbers
 
@@ -116,10 +117,10 @@ def test_six_numbers():
     assert angle_deg(six_numbers(six) @ R.mT).max() < .1
 
 
-@pytest.mark.parametrize(('config', 'text'), [
-    ({'body': 'transformer'}, "body 'transformer'"), ({'head': 'depth'}, "head 'depth'"),
-    ({'rotation': 'euler'}, "rotation 'euler'"), ({'frames': 27}, 'frames unknown for body frame_mlp'),
-    ({'body': 'temporal_conv', 'frames': 20}, 'frames must be 3, 9 or 27'), ({'width': 0}, 'width')])
-def test_what_no_network_is(config, text):
-    with pytest.raises(TrainingError, match=text):
+@pytest.mark.parametrize(('config', 'setting', 'text'), [
+    ({'body': 'transformer'}, 'body', 'must be one of frame_mlp'), ({'head': 'depth'}, 'head', 'must be one of canon'),
+    ({'rotation': 'euler'}, 'rotation', "rotvec, 6d, got 'euler'"), ({'frames': 27}, 'frames', 'is unknown for body'),
+    ({'body': 'temporal_conv', 'frames': 20}, 'frames', 'must be 3, 9 or 27'), ({'width': 0}, 'width', '1 or more')])
+def test_what_no_network_is(config, setting, text):
+    with raises(SettingError, text, setting=setting):
         make_network(config)

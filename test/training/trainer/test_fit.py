@@ -15,10 +15,11 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+from raising import raises
 from small_training import Reprojection, people
 
 from selfpose_training import checkpoint
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.methods import METHODS, base
 from selfpose_training.settings import RENAMED, Settings, configured, parsed
 from selfpose_training.trainer import training
@@ -273,11 +274,12 @@ def test_schedules():
     assert [cosine(0), cosine(4), cosine(10), cosine(60), cosine(110)] == pytest.approx([1 / 11, 5 / 11, 1, .55, .1])
     assert Schedule('constant', 10).factor(9) == 1.
     assert Schedule('constant', 10, warmup=100).factor(1) == pytest.approx(2 / 3)    # a short one: two steps rise
-    for bad in ({'kind': 'steps'}, {'warmup': -1}, {'decays': ((.5, .1), (.2, .1))}):
-        with pytest.raises(TrainingError):
+    for bad, setting in (({'kind': 'steps'}, 'schedule'), ({'warmup': -1}, 'warmup'),
+                         ({'decays': ((.5, .1), (.2, .1))}, 'decays'), ({'decays': ((.5, 0.),)}, 'decays')):
+        with raises(SettingError, setting=setting):
             Schedule(**{'kind': 'step', 'total': 100} | bad)
     for lr in (0, math.nan, -1):
-        with pytest.raises(TrainingError, match='lr must be a number above 0'):
+        with raises(SettingError, 'must be a number above 0', setting='lr'):
             Settings(lr=lr)
 
 
@@ -376,13 +378,13 @@ def test_settings():
     assert parsed(['lr=1e-3', 'keep=last', 'decays=[[0.5,0.1]]', 'use_intrinsics=true', 'own_text=a=b']) == {
         'lr': 1e-3, 'keep': 'last', 'decays': [[.5, .1]], 'use_intrinsics': True, 'own_text': 'a=b'}
     for change, message in (
-            ({'lrr': 1}, "'lrr' is not known to m; did you mean lr"), ({'batch': 0}, '1 or more'),
+            ({'lrr': 1}, 'is not known to m; did you mean lr'), ({'batch': 0}, '1 or more'),
             ({'batch': 'many'}, 'whole number'), ({'lr': 'x'}, 'a number'), ({'ema': 2.}, 'from 0 to 1'),
             ({'keep': 'worst'}, 'one of best, last'), ({'use_intrinsics': 1}, 'true or false'),
-            ({'decays': .5}, 'a JSON list')):
-        with pytest.raises(TrainingError, match=message):
+            ({'decays': .5}, 'a JSON list'), ({'steps': -1}, '0 or more')):
+        with raises(SettingError, message, setting=next(iter(change))):
             configured(Settings, change, 'm')
-    with pytest.raises(TrainingError, match='name=value'):
+    with pytest.raises(SettingError, match='name=value'):
         parsed(['lr'])
 
 
@@ -390,9 +392,9 @@ def test_settings_of_the_release_before_are_read_with_a_note(caplog):
     assert configured(Settings, {'give_k': True}) == Settings(use_intrinsics=True)
     assert [r.getMessage() for r in caplog.records] == [
         'note: settings have new names, the old ones are read until the next release: give_k is use_intrinsics']
-    with pytest.raises(TrainingError, match='use_intrinsics is given twice, give_k is its old name'):
+    with raises(SettingError, 'is given twice, give_k is its old name', setting='use_intrinsics'):
         configured(Settings, {'give_k': True, 'use_intrinsics': True})
-    with pytest.raises(TrainingError, match="'depth_elongation' is not known to m"):
+    with raises(SettingError, setting='depth_elongation'):
         configured(Settings, {'drawn_out': 1.}, 'm')       # another method's
 
 

@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
 import torch
 
+from selfpose_ros.core.errors import SelfposeError
 from selfpose_ros.core.skeleton import BONES, MIRROR
 from selfpose_ros.inference.lifter import open_lifter
 from selfpose_ros.io.recording import Recording
@@ -390,13 +391,13 @@ def test_a_mixture_holds_its_shares_and_repeats_itself() -> None:
     ({'held_out': .9}, 'held-out share'),
     ({'folder': Path(__file__).parent}, 'exists and is not an empty folder'),
     ({'parent': 'nosuch'}, 'neither a model folder nor a shipped model'),
-    ({'changes': {'width': 9}}, "setting 'width' is not known"),
-    ({'changes': {'mix': [0, 1, 1]}}, 'mix must be three shares'),
+    ({'changes': {'width': 9}}, 'setting width is not known to update'),
+    ({'changes': {'mix': [0, 1, 1]}}, 'setting mix must be three shares'),
 ])
 def test_what_does_not_fit_is_told_before_anything_is_read(change: dict, message: str, parents: dict[str, Path],
                                                            tmp_path: Path) -> None:
     request = Request([given(tmp_path)], parents['novice'], tmp_path / 'out')
-    with pytest.raises(Exception, match=message) as told:
+    with pytest.raises(SelfposeError, match=message) as told:
         update(dataclasses.replace(request, **change), QUIET)
     assert '\n' not in str(told.value) and not (tmp_path / 'out').exists()
 

@@ -83,7 +83,7 @@ def yolox(raw: ArrayLike, size: tuple[int, int], min_score: float, iou: float) -
     share('yolox', 'iou', iou)
     width, height = (int(n) for n in checked_size('yolox', size))
     if width % STRIDES[-1] or height % STRIDES[-1]:
-        raise InputError(f'yolox: the input is {width}x{height} px; choose multiples of {STRIDES[-1]}')
+        raise InputError(f'yolox: the input is {width}x{height} px', f'choose multiples of {STRIDES[-1]}')
     cells = np.concatenate([_cells(width // s, height // s, s) for s in STRIDES])
     (a,) = numbers('yolox', raw)
     if a.ndim != 3 or a.shape[1] != len(cells) or a.shape[2] < 6:

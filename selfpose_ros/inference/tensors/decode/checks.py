@@ -21,7 +21,7 @@ def numbers(where: str, *outputs: ArrayLike) -> list[NDArray[Any]]:
     arrays = [np.asarray(a) for a in outputs]
     for a in arrays:
         if a.dtype.kind not in 'fiu':
-            raise OutputError(f'{where}: expected numbers, got {a.dtype}; {_CARD}')
+            raise OutputError(f'expected numbers, got {a.dtype}', f'{_CARD}', place=where)
     return arrays
 
 
@@ -31,23 +31,24 @@ def finite(where: str, *arrays: NDArray[Any]) -> None:
         return                                             # the quick way: none that is not finite hides in a sum
     bad = sum(int(np.count_nonzero(~np.isfinite(a))) for a in arrays)
     if bad:
-        raise OutputError(f'{where}: expected finite numbers, got {bad} that are NaN or infinite; {_CARD}, and try '
-                          'full precision')
+        raise OutputError(f'expected finite numbers, got {bad} that are NaN or infinite',
+                          f'{_CARD}, and try full precision', place=where)
 
 
 def scores(where: str, score: NDArray[Any], least: float = -1.) -> None:
     """Refuse scores that are none; -1 is how some networks fill up their rows."""
     for extreme in (score.min(), score.max()) if score.size else ():
         if not least - 1e-3 <= extreme <= 1.001:           # what half precision may add
-            raise OutputError(f'{where}: expected scores in 0..1, got {float(extreme):.4g}; {_CARD}')
+            raise OutputError(f'expected scores in 0..1, got {float(extreme):.4g}', f'{_CARD}', place=where)
 
 
 def misshapen(where: str, expected: str, *arrays: NDArray[Any]) -> OutputError:
     """The error for tensors of other shapes than these words say."""
-    return OutputError(f'{where}: expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}; {_CARD}')
+    return OutputError(f'expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}', f'{_CARD}',
+                       place=where)
 
 
 def share(where: str, name: str, value: float) -> None:
     """InputError: the option is not in 0..1."""
     if not 0 <= value <= 1:
-        raise InputError(f'{where}: {name} is {value!r}; choose a number in 0..1')
+        raise InputError(f'{name} is {value!r}', 'choose a number in 0..1', place=where)

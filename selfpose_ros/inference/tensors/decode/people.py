@@ -71,7 +71,7 @@ def yolo_pose(output: ArrayLike, joints: int, min_score: float, iou: float) -> l
     share('yolo_pose', 'min_score', min_score)
     share('yolo_pose', 'iou', iou)
     if joints < 1:
-        raise InputError(f'yolo_pose: joints is {joints!r}; choose the number of joints of the network')
+        raise InputError(f'yolo_pose: joints is {joints!r}', 'choose the number of joints of the network')
     (a,) = numbers('yolo_pose', output)
     raw = a.ndim == 3 and a.shape[1] == 5 + 3 * joints
     ready = a.ndim == 3 and a.shape[2] == 6 + 3 * joints

@@ -48,9 +48,9 @@ def simcc(x: ArrayLike, y: ArrayLike, split: float, score: str = 'min') -> tuple
         InputError: an option is out of its range.
     """
     if not (np.isfinite(split) and split > 0):
-        raise InputError(f"simcc: split is {split!r}; choose the bins a px from the model's card, usually 2")
+        raise InputError(f'simcc: split is {split!r}', "choose the bins a px from the model's card, usually 2")
     if score not in SIMCC_SCORES:
-        raise InputError(f'simcc: score is {score!r}; choose one of {", ".join(SIMCC_SCORES)}')
+        raise InputError(f'simcc: score is {score!r}', f'choose one of {", ".join(SIMCC_SCORES)}')
     bx, by = numbers('simcc', x, y)
     if bx.ndim != 3 or by.ndim != 3 or bx.shape[:2] != by.shape[:2] or 0 in bx.shape[1:] + by.shape[1:]:
         raise misshapen('simcc', 'x (B, K, bins) and y (B, K, bins) of the same B and K', bx, by)
@@ -110,9 +110,9 @@ def heatmap(h: ArrayLike, size: tuple[int, int], method: str = 'quarter', kernel
         InputError: an option is out of its range.
     """
     if method not in HEATMAP_METHODS:
-        raise InputError(f'heatmap: method is {method!r}; choose one of {", ".join(HEATMAP_METHODS)}')
+        raise InputError(f'heatmap: method is {method!r}', f'choose one of {", ".join(HEATMAP_METHODS)}')
     if kernel < 1 or kernel % 2 != 1:
-        raise InputError(f'heatmap: kernel is {kernel!r}; choose an odd number, usually 11')
+        raise InputError(f'heatmap: kernel is {kernel!r}', 'choose an odd number, usually 11')
     target = checked_size('heatmap', size)
     (a,) = numbers('heatmap', h)
     if a.ndim != 4 or a.shape[1] == 0 or min(a.shape[2:]) < 2:
