@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.angle_trajectory import angle_trajectory
-from ..core.angles import AngleTracker, closed_form, wrapped
+from ..core.angles import AngleTracker, closed_form
 from ..core.causal import estimate_causally
 from ..core.contacts import everybody_held
 from ..core.estimator import EstimatorConfig
@@ -18,6 +18,7 @@ from ..core.kinematics import ANGLES, LIMBS
 from ..core.lifting import Lifter
 from ..core.observation import Skeleton3D
 from ..core.offline import reconstruct_offline
+from ..core.usual_poses import wrapped
 from ..synthetic.crowd import CrowdScene, seen_scene
 from ..synthetic.motion_capture import Motion
 from ..synthetic.rigs import ring_rig
@@ -49,13 +50,14 @@ _NAMES = tuple(dict.fromkeys(ANGLES[n].name[2:] for n in _LIMB))
 
 @dataclass
 class _Found:
-    """Of all scenes: errors of the angles (T, 21) deg, published standard deviations of the same, and the speeds of
-    standing feet without and with `hold_feet`, m/s; of each the ways `causal` and `off line`.
+    """Of all scenes: errors of the angles (T, 21) deg, published standard deviations of the same, errors as arcs, and
+    the speeds of standing feet without and with `hold_feet`, m/s; of each the ways `causal` and `off line`.
     """
 
     error: dict[str, list[Array]] = field(default_factory=dict)
     sigma: dict[str, list[Array]] = field(default_factory=dict)
     clear: dict[str, list[NDArray[np.bool_]]] = field(default_factory=dict)
+    arc: dict[str, list[Array]] = field(default_factory=dict)
     slide: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
 
 
@@ -87,10 +89,11 @@ def _measure(scene: CrowdScene, lifter: Lifter | None, found: _Found) -> None:
     for way, people in (('causal', estimate_causally(scene.frames, EstimatorConfig(rig_solver='inline'),
                                                      lifter=lifter)[0]),
                         ('off line', reconstruct_offline(scene.frames, lifter=lifter)[0])):
-        error, sigma, clear = angle_errors(scene, people, way == 'off line')
+        error, sigma, clear, arc = angle_errors(scene, people, way == 'off line')
         found.error.setdefault(way, []).append(error)
         found.sigma.setdefault(way, []).append(sigma)
         found.clear.setdefault(way, []).append(clear)
+        found.arc.setdefault(way, []).append(arc)
         held = everybody_held(people, way == 'off line')
         found.slide.setdefault(way, []).append((slides(scene, people), slides(scene, held)))
 
@@ -111,9 +114,11 @@ def _counts(scene: CrowdScene) -> NDArray[np.bool_]:
     return np.asarray((whole.sum(1) >= 2) & (scene.stamp >= _BEGUN_S))
 
 
-def angle_errors(scene: CrowdScene, people: People, offline: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Of the one person in a scene: absolute errors (T, 21) deg, the standard deviations that go with them, and where
-    an angle is one of its own (T, 21): not at a shoulder whose arm points sideways.
+def angle_errors(scene: CrowdScene, people: People, offline: bool) -> tuple[Array, Array, NDArray[np.bool_], Array]:
+    """Of the one person in a scene: absolute errors (T, 21) deg, the standard deviations that go with them, where an
+    angle is one of its own (T, 21): not at a shoulder whose arm points sideways, and the errors as arcs (T, 21) deg: by
+    how much each one turns the upper or lower part of its limb (all of flexion where the limb hangs, none where it
+    points sideways; all of a turn where elbow or knee have a right angle, none where they are straight).
 
     True angles are those of the true joints in closed form, instant by instant. NaN: not known, or the turn of a limb
     that is straight. offline: smoothed both ways, as files have them; else as they are published.
@@ -133,14 +138,17 @@ def angle_errors(scene: CrowdScene, people: People, offline: bool) -> tuple[Arra
     for t, a in enumerate(got):
         if a is not None and counts[t]:
             error[t], sigma[t] = np.rad2deg(np.abs(wrapped(a.angle - true[t]))), np.rad2deg(a.sigma)
+    arc, first = error.copy(), 5 + 4 * np.arange(4)
+    arc[:, first] *= np.cos(true[:, first + 1])
+    arc[:, first + 2] *= np.sin(np.abs(true[:, first + 3]))
     upper, lower = (X[:, LIMBS[:, k + 1]] - X[:, LIMBS[:, k]] for k in (0, 1))
     along = (upper * lower).sum(-1) / np.maximum(np.linalg.norm(upper, axis=-1) * np.linalg.norm(lower, axis=-1), 1e-9)
-    turns = 5 + 4 * np.arange(4) + 2
+    turns = first + 2
     error[:, turns] = np.where(np.arccos(np.clip(along, -1, 1)) < _STRAIGHT, np.nan, error[:, turns])
     clear = np.ones(true.shape, bool)
-    for first in (13, 17):
-        clear[:, [first, first + 2]] = np.abs(true[:, first + 1, None]) < _SINGULAR
-    return error, sigma, clear
+    for arm in first[2:]:
+        clear[:, [arm, arm + 2]] = np.abs(true[:, arm + 1, None]) < _SINGULAR
+    return error, sigma, clear, arc
 
 
 def _angle_row(way: str, found: _Found) -> Row:
@@ -151,11 +159,12 @@ def _angle_row(way: str, found: _Found) -> Row:
     table = ', '.join(f'{n.replace("_", " ")} {mean[i].mean():.1f}' for n, i in both.items())
     own = np.nanmean(np.where(clear, error, np.nan), 0)
     bends = [i for i in _LIMB if not ANGLES[i].name.endswith('rotation')]
+    arc = np.nanmean(np.concatenate(found.arc[way]), 0)[_LIMB].mean()
     ratio = float(np.sqrt(np.nanmean((error / sigma)[:, _LIMB] ** 2)))
     return Row('angles', f"error of the limbs' joint angles, {way}", float(mean[_LIMB].mean()), 'deg', (
         f'{table}; without arms that point sideways (within 30 deg) {own[_LIMB].mean():.1f}; without turns about the '
-        f'limb {mean[bends].mean():.1f}, both {own[bends].mean():.1f}, median {np.nanmedian(error[:, bends]):.1f}; '
-        f'errors {ratio:.1f} sigma'))
+        f'limb {mean[bends].mean():.1f}, both {own[bends].mean():.1f}, median {np.nanmedian(error[:, bends]):.1f}; as '
+        f'arcs {arc:.1f}; errors {ratio:.1f} sigma'))
 
 
 def slides(scene: CrowdScene, people: People) -> Array:

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joint angles of a person over a whole recording, smoothed both ways: maximum a posteriori over all instants at once.
 
-The joints are what is measured. Beside them is known: the body is one and the same (its measures are held), people do
-not accelerate their joints much (soft, heavy-tailed), poses are mostly usual ones, and an angle that the joints do not
-tell (the turn of a straight limb) goes on from before to after. Errors of joints that were filtered or smoothed
-themselves are alike for a while, and count for less therefore.
+The directions from joint to joint are what is measured (`JointDirections`). Beside them is known: people do not
+accelerate their joints much (soft, heavy-tailed), poses are mostly usual ones, and an angle that the joints do not tell
+(the turn of a straight limb) goes on from before to after. Errors of joints that were filtered or smoothed themselves
+are alike for a while, and count for less therefore.
 """
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from . import rotation
-from .angles import LEAST_SIGMA, MOST_STEP, PAUSE_S, WAY_ROUND, AngleTracker, JointAngles, drawn, wrapped
+from .angles import MOST_STEP, PAUSE_S, AngleTracker, JointAngles
 from .banded import Bands, inverse_diagonal, second_difference
-from .kinematics import DOF, FIRST, Body, forward
+from .joint_directions import JointDirections
+from .kinematics import FIRST, UNKNOWNS, Body
 from .observation import Skeleton3D
-from .robust import robust_weight
+from .usual_poses import WAY_ROUND, drawn, wrapped
 
 __all__ = ['angle_trajectory']
 
 Array = NDArray[np.float64]
 
-#: root mean square accelerations over steps of `_STEP_S` (motion capture, training split, left and right alike): place
-#: of the pelvis, m/s^2; its turn, waist and neck, leg, arm, rad/s^2. White, so they grow with the root of the rate
+#: root mean square accelerations over steps of `_STEP_S` (motion capture, training split, left and right alike):
+#: turn of the pelvis, waist and neck, leg, arm, rad/s^2. White, so they grow with the root of the rate
 _STEP_S = .04
-_ACCELERATION = np.array([2.2, 2.2, 2.2, 7.4, 7.4, 7.4, 14, 7.6, 11, 8.3, 7, *[17, 13, 16, 27] * 2,
-                          *[16, 13, 21, 20] * 2])
-#: on it; accelerations and joints beyond so many standard deviations hardly count (Cauchy)
-_SMOOTH, _TAIL, _OUTLIER = 1., 3., 3.
+_ACCELERATION = np.array([7.4, 7.4, 7.4, 14, 7.6, 11, 8.3, 7, *[17, 13, 16, 27] * 2, *[16, 13, 21, 20] * 2])
+#: accelerations and directions beyond so many standard deviations hardly count (Cauchy): people mostly move gently
+_TAIL, _OUTLIER = .7, 2.
 #: errors of joints are alike for so long, and so are poses, s
-_ALIKE_S, _POSE_S = .12, .3
-#: true spread of the errors over that of the smoother: measured against motion capture (validation split)
-_HONEST = 2.1
-_ROUNDS = 3
+_ALIKE_S, _POSE_S = .08, .15
+#: true spread of the errors over that of the smoother: measured against motion capture (training split)
+_HONEST = 2.2
+_ROUNDS = 6
 
 
 def angle_trajectory(skeletons: Sequence[Skeleton3D | None], body: Body) -> list[JointAngles | None]:
@@ -73,55 +73,42 @@ class _Piece:
     def __init__(self, found: Sequence[JointAngles | None], skeletons: Sequence[Skeleton3D | None],
                  body: Body) -> None:
         known = [a for a in found if a is not None]
-        people = [s for s in skeletons if s is not None]
         self.body = body
         self.stamp = np.array([a.stamp for a in known])
         self.place, self.pelvis = np.stack([a.place for a in known]), np.stack([a.pelvis for a in known])
         angle = np.stack([a.angle for a in known])
         self.angle = np.where(WAY_ROUND, np.unwrap(angle, axis=0), angle)
-        self.X = np.stack([p.joints for p in people])
-        self.seen = np.isfinite(self.X).all(-1)
-        sigma = np.maximum(np.nan_to_num(np.stack([p.sigma for p in people]), nan=1.), LEAST_SIGMA)
         period = max(float(np.median(np.diff(self.stamp))), 1e-3)
-        alike = max(_ALIKE_S / period, 1.)
-        self.weight = np.where(self.seen, 1 / (sigma * np.sqrt(alike)), 0.)
+        self.directions = JointDirections([s for s in skeletons if s is not None], max(_ALIKE_S / period, 1.))
         self.usual = min(period / _POSE_S, 1.)
         self.coef = second_difference(self.stamp)
         step = 2 / np.sqrt(-self.coef[1] * 2)
-        self.acceleration = _SMOOTH * _ACCELERATION * np.sqrt(_STEP_S / step)[:, None]
+        self.acceleration = _ACCELERATION * np.sqrt(_STEP_S / step)[:, None]
 
     def solved(self) -> list[JointAngles]:
         """The angles as smoothed."""
         for _ in range(_ROUNDS):
             bands, g = self._system()
             factor = cholesky_banded(bands.ab, lower=True, check_finite=False)
-            step = cho_solve_banded((factor, True), g.ravel(), check_finite=False).reshape(-1, DOF)
-            step[:, 3:] = np.clip(step[:, 3:], -MOST_STEP, MOST_STEP)
-            self.place = self.place + step[:, :3]
-            self.pelvis = rotation.exp(step[:, 3:FIRST]) @ self.pelvis
+            step = cho_solve_banded((factor, True), g.ravel(), check_finite=False).reshape(-1, UNKNOWNS)
+            step = np.clip(step, -MOST_STEP, MOST_STEP)
+            self.pelvis = rotation.exp(step[:, :FIRST]) @ self.pelvis
             self.angle = self.angle + step[:, FIRST:]
-        variance = inverse_diagonal(self._system()[0].ab, len(self.stamp), DOF).reshape(-1, DOF)[:, FIRST:]
+        variance = inverse_diagonal(self._system()[0].ab, len(self.stamp), UNKNOWNS).reshape(-1, UNKNOWNS)[:, FIRST:]
         sigma = _HONEST * np.sqrt(np.maximum(variance, 1e-8))
         angle = np.where(WAY_ROUND, wrapped(self.angle), self.angle)
         return [JointAngles(float(t), a, s, p, R, self.body) for t, a, s, p, R in zip(
             self.stamp, angle, sigma, self.place, self.pelvis, strict=True)]
 
     def _system(self) -> tuple[Bands, Array]:
-        """Normal equations, and the descent (N, DOF)."""
-        N = len(self.stamp)
-        H, g = np.empty((N, DOF, DOF)), np.empty((N, DOF))
-        for n in range(N):
-            posed = forward(self.body, self.place[n], self.pelvis[n], self.angle[n])
-            r = np.where(self.seen[n, :, None], self.X[n] - posed.joints, 0.) * self.weight[n, :, None]
-            root = np.sqrt(robust_weight((r * r).sum(-1), _OUTLIER, 'cauchy'))
-            J = posed.jacobian() * np.repeat(root * self.weight[n], 3)[:, None]
-            H[n], g[n] = J.T @ J, J.T @ (r * root[:, None]).ravel()
+        """Normal equations, and the descent (N, UNKNOWNS)."""
+        N, diagonal = len(self.stamp), np.arange(UNKNOWNS)
+        H, g = self.directions.equations(self.pelvis, self.angle, _OUTLIER)
         information, pull = drawn(self.angle, self.usual)
-        diagonal = np.arange(DOF)
-        H[:, diagonal[FIRST:], diagonal[FIRST:]] += information
+        H[:, FIRST:, FIRST:] += information
         H[:, diagonal, diagonal] += 1e-6
         g[:, FIRST:] += pull
-        bands = Bands(N, DOF)
+        bands = Bands(N, UNKNOWNS)
         bands.add_diagonal_blocks(H)
         acc = self._accelerations() / self.acceleration
         q = 1 / (1 + (acc / _TAIL) ** 2) / self.acceleration ** 2
@@ -132,11 +119,11 @@ class _Piece:
         return bands, g
 
     def _accelerations(self) -> Array:
-        """(N - 2, DOF) of place, turn of the pelvis (world) and angles."""
+        """(N - 2, UNKNOWNS) of the turn of the pelvis (world) and the angles."""
         N = len(self.stamp)
-        flat = np.concatenate([self.place, np.zeros((N, 3)), self.angle], 1)
+        flat = np.concatenate([np.zeros((N, FIRST)), self.angle], 1)
         acc: Array = sum(c[:, None] * flat[i:N - 2 + i] for i, c in enumerate(self.coef))       # type: ignore[assignment]
         turn = rotation.log(self.pelvis[1:] @ self.pelvis[:-1].swapaxes(-1, -2))
         h = np.diff(self.stamp)[:, None]
-        acc[:, 3:FIRST] = 2 * (turn[1:] / h[1:] - turn[:-1] / h[:-1]) / (h[1:] + h[:-1])
+        acc[:, :FIRST] = 2 * (turn[1:] / h[1:] - turn[:-1] / h[:-1]) / (h[1:] + h[:-1])
         return acc

@@ -1,10 +1,11 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Joint angles of a person, as a URDF has them, from the joints' places: closed form, then Gauss-Newton from there.
+"""Joint angles of a person, as a URDF has them, from the joints' places: closed form, then Gauss-Newton from there
+(`JointDirections`), drawn towards usual poses.
 
 17 points do not tell everything: the turn of an arm or a leg about itself is seen by the bend of its elbow or knee
-alone, and not at all while it is straight; that of the head not at all (it has no angle here). What is not seen keeps
-the value that it had, and its standard deviation grows.
+alone, and not at all while it is straight; that of the head not at all (it has no angle here). What is not seen goes
+from the value that it had to what usually goes with the rest of the pose, and its standard deviation grows.
 """
 from __future__ import annotations
 
@@ -14,31 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import rotation
-from .kinematics import ANGLES, DOF, FIRST, LIMBS, Body, forward
+from .joint_directions import JointDirections
+from .kinematics import ANGLES, FIRST, LIMBS, UNKNOWNS, Body
 from .observation import Skeleton3D
+from .usual_poses import HIGH, LOW, WAY_ROUND, drawn, wrapped
 
-__all__ = ['LEAST_SIGMA', 'MOST_STEP', 'PAUSE_S', 'WAY_ROUND', 'AngleTracker', 'JointAngles', 'closed_form', 'drawn',
-           'measured_body', 'wrapped']
+__all__ = ['MOST_STEP', 'PAUSE_S', 'AngleTracker', 'JointAngles', 'closed_form', 'measured_body']
 
 Array = NDArray[np.float64]
 
-_LOW, _HIGH = np.array([a.low for a in ANGLES]), np.array([a.high for a in ANGLES])
-#: angles of people in motion (motion capture, training split; left and right alike), mean and standard deviation, deg:
-#: waist and neck, leg, arm
-_USUAL = ((0, 10), (17, 10), (0, 6), (-3, 14), (0, 6)), ((15, 27), (3, 10), (1, 10), (42, 28)), (
-    (22, 50), (12, 18), (-5, 32), (52, 30))
-_MEAN, _SIGMA = np.deg2rad(np.array([*_USUAL[0], *_USUAL[1] * 2, *_USUAL[2] * 2], float)).T
-#: how fast angles change, rad in a step of `_STEP_S` (white, so it grows with the root of the step)
-_RATE, _STEP_S = 2.5, .04
-#: errors of joints go together, from joint to joint and in time: measured against motion capture (validation split)
-_HONEST = 2.
-#: spread of a limit, rad; the angles that have none, for they go all the way round
-_LIMIT_SIGMA = .05
-WAY_ROUND = _HIGH - _LOW > 6.
-#: poses further than this many standard deviations from the usual ones are hardly drawn towards them any more
-_UNUSUAL = 2.
-#: a joint's place is no surer than this, m: bodies are not rigid
-LEAST_SIGMA = .005
+#: how fast angles change, rad/s over a step of `_STEP_S` (white, so it grows with the root of the step); joints come
+#: filtered: more memory was no better
+_RATE, _STEP_S = 5., .04
+#: what usual poses count; directions that are further off than this count less and less, standard deviations
+_USUAL, _OUTLIER = .6, 5.
+#: errors of joints go together, from joint to joint and in time: measured against motion capture (training split)
+_HONEST = 1.6
 #: a pause after which nothing is known of how it went on, s
 PAUSE_S = 1.
 #: steps (one where the last instant is near); none turns by more than this, rad; joints that must be known
@@ -47,7 +39,7 @@ _ROUNDS, MOST_STEP, _FEWEST = 2, .6, 9
 _FAR, _STRAIGHT = .8, .35
 #: of the limbs, in the order of `LIMBS`: which way the lower part bends, which side of the body it is
 _FORWARDS, _SIDE = np.array([-1., -1, 1, 1]), np.array([1., -1, 1, -1])
-_DIAGONAL, _WEAK = np.arange(DOF), np.full(FIRST, 1e-6)
+_WEAK = 1e-6 * np.eye(UNKNOWNS)
 #: instants over which the body's measures are averaged: all of the first so many, then one in so many
 _MEASURED, _EVERY_UNTIL, _EVERY = 150, 60, 5
 
@@ -72,7 +64,7 @@ class JointAngles:
 
 
 class AngleTracker:
-    """Angles of one person from instant to instant. Some 0.5 ms for each."""
+    """Angles of one person from instant to instant. Some 0.8 ms for each."""
 
     def __init__(self) -> None:
         self.body = Body.average()
@@ -92,21 +84,21 @@ class AngleTracker:
         if found is None:
             return None
         place, pelvis, angle = found
-        angle = np.clip(angle, _LOW, _HIGH)
-        before, information, rounds = angle, np.zeros(len(ANGLES)), _ROUNDS
+        angle = np.clip(angle, LOW, HIGH)
+        before, known = angle, np.zeros((len(ANGLES), len(ANGLES)))
         if last is not None and 0 < stamp - last[0] <= PAUSE_S:
-            _, before, sigma = last
+            _, before, covariance = last
             # where the closed form is far away, an angle went round its singularity, or this was wrong: it begins anew
             near = _near(angle, before)
-            rounds = 1 if near.all() else _ROUNDS
-            angle = np.where(near, before, angle)
-            information = np.where(near, 1 / (sigma ** 2 + _RATE ** 2 * _STEP_S * (stamp - last[0])), 0.)
-        weight = np.repeat(np.where(seen, 1 / np.maximum(np.nan_to_num(person.sigma, nan=1.), LEAST_SIGMA), 0.), 3)
-        for _ in range(rounds):
-            place, pelvis, angle, covariance = self._step(X, weight, place, pelvis, angle, before, information)
-        sigma = np.sqrt(np.maximum(np.diagonal(covariance)[FIRST:], 1e-8))
+            angle = before = np.where(near, before, angle)
+            known = _information(covariance, near, _RATE ** 2 * _STEP_S * (stamp - last[0]))
+        seen_here = JointDirections([person])
+        for _ in range(_ROUNDS):
+            pelvis, angle, covariance = self._step(seen_here, pelvis, angle, before, known)
+        covariance = covariance[FIRST:, FIRST:]
         angle = np.where(WAY_ROUND, wrapped(angle), angle)
-        self._last = stamp, angle, sigma
+        self._last = stamp, angle, covariance
+        sigma = np.sqrt(np.maximum(np.diagonal(covariance), 1e-8))
         return JointAngles(stamp, angle, _HONEST * sigma, place, pelvis, self.body)
 
     def hold(self, body: Body | None = None) -> None:
@@ -124,47 +116,37 @@ class AngleTracker:
             self._measured = min(self._measured + 1, _MEASURED)
             self.body = self.body.blended(found, 1 / self._measured)
 
-    def _step(self, X: Array, weight: Array, place: Array, pelvis: Array, angle: Array, before: Array,
-              information: Array) -> tuple[Array, Array, Array, Array]:
-        """One step of Gauss and Newton; the covariance with it. weight: (51,) 1/m.  information: (21,) 1/rad^2 of the
-        angles `before`.
+    @staticmethod
+    def _step(directions: JointDirections, pelvis: Array, angle: Array, before: Array,
+              known: Array) -> tuple[Array, Array, Array]:
+        """One step of Gauss and Newton; the covariance (24, 24) before it with it. known: (21, 21) information,
+        1/rad^2, of the angles `before`.
         """
-        posed = forward(self.body, place, pelvis, angle)
-        J = posed.jacobian() * weight[:, None]
-        r = np.nan_to_num((X - posed.joints).reshape(51)) * weight
-        H, g = J.T @ J, J.T @ r
-        usual, pull = drawn(angle)
-        H[_DIAGONAL, _DIAGONAL] += np.concatenate([_WEAK, information + usual])
-        g[FIRST:] += information * (before - angle) + pull
+        H, g = (x[0] for x in directions.equations(pelvis[None], angle[None], _OUTLIER))
+        usual, pull = drawn(angle, _USUAL)
+        H = H + _WEAK
+        H[FIRST:, FIRST:] += known + usual
+        g[FIRST:] += known @ (before - angle) + pull
         covariance = np.linalg.inv(H)
-        step = covariance @ g
-        step[3:] = np.clip(step[3:], -MOST_STEP, MOST_STEP)
-        return place + step[:3], rotation.exp(step[3:6]) @ pelvis, angle + step[FIRST:], covariance
+        step = np.clip(covariance @ g, -MOST_STEP, MOST_STEP)
+        return rotation.exp(step[:FIRST]) @ pelvis, angle + step[FIRST:], covariance
 
 
-def wrapped(angle: Array) -> Array:
-    """The same angles, -pi <= angle < pi."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi
+def _information(covariance: Array, near: NDArray[np.bool_], change: float) -> Array:
+    """(21, 21) of the angles that stayed `near`, which since had this covariance have changed, by a variance; rad^2."""
+    out = np.zeros_like(covariance)
+    at = np.ix_(near, near)
+    out[at] = np.linalg.inv(covariance[at] + change * np.eye(int(near.sum())))
+    return out
 
 
-def drawn(angle: Array, share: float = 1.) -> tuple[Array, Array]:
-    """What is known of angles (..., 21) rad before anything is seen, usual poses (by a share of what they count) and
-    limits: information, 1/rad^2, and the gradient towards them, 1/rad, both (..., 21).
-    """
-    beyond = np.clip(angle, _LOW, _HIGH) - angle
-    limit = np.where((beyond != 0) & ~WAY_ROUND, _LIMIT_SIGMA ** -2, 0.)
-    off = np.where(WAY_ROUND, wrapped(_MEAN - angle), _MEAN - angle)
-    usual = share * _SIGMA ** -2. / (1 + (off / (_UNUSUAL * _SIGMA)) ** 2)
-    return usual + limit, usual * off + limit * beyond
-
-
-def _near(found: Array, before: Array) -> Array:
+def _near(found: Array, before: Array) -> NDArray[np.bool_]:
     """(21,) bool, alike for all angles of waist, neck and each limb: whether these are about the same."""
     away = np.abs(wrapped(found - before))
     limbs = away[5:].reshape(4, 4)
     limbs[:, 2] *= found[5:].reshape(4, 4)[:, 3] > _STRAIGHT
     near = np.concatenate([[away[:3].max()], [away[3:5].max()], limbs.max(1)]) < _FAR
-    return np.repeat(near, (3, 2, 4, 4, 4, 4))
+    return np.asarray(np.repeat(near, (3, 2, 4, 4, 4, 4)), bool)
 
 
 def _frame(up: Array, left: Array) -> Array | None:

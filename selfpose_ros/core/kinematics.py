@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The body as a tree of links and revolute joints, as a URDF has it: forward kinematics and its derivatives.
+"""The body as a tree of links and revolute joints, as a URDF has it: forward kinematics.
 
 Frames follow REP-103: x forward, y to the left, z up in every link while all angles are 0: somebody who stands, arms
 and legs hanging straight down. Limb order in all arrays here: left leg, right leg, left arm, right arm.
@@ -17,7 +17,7 @@ from .body import BONE_PRIOR_M
 from .rotation import cross_matrix
 from .skeleton import BONES, JOINTS
 
-__all__ = ['ANGLES', 'Angle', 'Body', 'DOF', 'FIRST', 'LIMBS', 'Posed', 'forward', 'link_rotations']
+__all__ = ['ANGLES', 'Angle', 'Body', 'FIRST', 'LIMBS', 'Turned', 'UNKNOWNS', 'forward', 'link_rotations', 'turned']
 
 Array = NDArray[np.float64]
 
@@ -67,11 +67,11 @@ def _angles() -> tuple[Angle, ...]:
 
 #: in the order of all arrays of angles
 ANGLES = _angles()
-#: unknowns of a pose: place and turn of the pelvis, then the angles, which begin at `FIRST`
-FIRST = 6
-DOF = FIRST + len(ANGLES)
+#: unknowns of a pose: the turn of the pelvis, then the angles, which begin at `FIRST`
+FIRST = 3
+UNKNOWNS = FIRST + len(ANGLES)
 _AXES = np.array([a.axis for a in ANGLES], float)
-_WAIST, _NECK, _LIMB = slice(0, 3), slice(3, 5), np.arange(5, 21).reshape(4, 4)
+_WAIST, _NECK, _LIMB = range(3), range(3, 5), np.arange(5, 21).reshape(4, 4)
 _CROSS = cross_matrix(_AXES)
 _SQUARE = _CROSS @ _CROSS
 
@@ -115,53 +115,31 @@ class Body:
                                 for n in self.__dataclass_fields__})
 
 
-class Posed(NamedTuple):
-    """A body in a pose.
+class Turned(NamedTuple):
+    """Links in the world.
 
     Attributes:
-        joints: (17, 3) m.
-        axes: (DOF - 3, 3) in the world, of the turn of the pelvis (x, y, z) and of the angles.
-        origins: (DOF - 3, 3) m, a point on each of them.
-        pelvis: (3, 3) its rotation.
+        pelvis, torso, head: (..., 3, 3) rotations.  upper, lower: (..., 4, 3, 3), of each limb.
+        axes: (..., UNKNOWNS, 3), of the turn of the pelvis (x, y, z) and of the angles.
     """
 
-    joints: Array
-    axes: Array
-    origins: Array
     pelvis: Array
-
-    def jacobian(self) -> Array:
-        """(51, DOF): the joints' derivatives by place and turn of the pelvis and by the angles."""
-        J = np.zeros((17, 3, DOF))
-        J[:, :, :3] = np.eye(3)
-        arm = self.joints[:, None] - self.origins
-        a = self.axes
-        J[:, 0, 3:] = (a[:, 1] * arm[..., 2] - a[:, 2] * arm[..., 1]) * _MOVES
-        J[:, 1, 3:] = (a[:, 2] * arm[..., 0] - a[:, 0] * arm[..., 2]) * _MOVES
-        J[:, 2, 3:] = (a[:, 0] * arm[..., 1] - a[:, 1] * arm[..., 0]) * _MOVES
-        return J.reshape(51, DOF)
+    torso: Array
+    head: Array
+    upper: Array
+    lower: Array
+    axes: Array
 
 
-def _moves() -> Array:
-    """(17, DOF - 3): 1 where an axis moves a joint."""
-    out = np.zeros((17, DOF - 3))
-    out[:, :3] = 1
-    upper = [8, 9, 10, *range(11, 17)]
-    out[upper, 3:6] = 1
-    out[[9, 10], 6:8] = 1
-    for limb, angles in zip(LIMBS, _LIMB, strict=True):
-        out[np.ix_(limb[1:], 3 + angles[:3])] = 1
-        out[limb[2], 3 + angles[3]] = 1
-    return out
-
-
-_MOVES = _moves()
+def _turns(angles: Array) -> Array:
+    """Rotation (..., 21, 3, 3) of each joint."""
+    return np.asarray(np.eye(3) + np.sin(angles)[..., None, None] * _CROSS
+                      + (1 - np.cos(angles))[..., None, None] * _SQUARE)
 
 
 def link_rotations(angles: Array) -> dict[str, Array]:
     """Rotation (3, 3) of each link that has a length, in the one before it: torso, head, thighs, shanks, arms."""
-    turns = np.eye(3) + np.sin(angles)[:, None, None] * _CROSS + (1 - np.cos(angles))[:, None, None] * _SQUARE
-    out: dict[str, Array] = {}
+    turns, out = _turns(angles), dict[str, Array]()
     R = np.eye(3)
     for angle, turn in zip(ANGLES, turns, strict=True):
         R = R @ turn
@@ -170,37 +148,38 @@ def link_rotations(angles: Array) -> dict[str, Array]:
     return out
 
 
-def forward(body: Body, place: Array, pelvis: Array, angles: Array) -> Posed:
-    """Where the joints are.
+def turned(pelvis: Array, angles: Array) -> Turned:
+    """How the links are turned. pelvis: (..., 3, 3).  angles: (..., 21) rad."""
+    turns, axes = _turns(angles), np.empty((*angles.shape[:-1], UNKNOWNS, 3))
+    axes[..., :FIRST, :] = np.eye(3)
+    R = pelvis
+    for n in _WAIST:
+        axes[..., FIRST + n, :] = R @ _AXES[n]
+        R = R @ turns[..., n, :, :]
+    torso = R
+    for n in _NECK:
+        axes[..., FIRST + n, :] = R @ _AXES[n]
+        R = R @ turns[..., n, :, :]
+    head = R
+    R = upper = np.stack([pelvis, pelvis, torso, torso], -3)
+    for at in _LIMB.T:
+        upper = R
+        axes[..., FIRST + at, :] = (R @ _AXES[at][..., None])[..., 0]
+        R = R @ turns[..., at, :, :]
+    return Turned(pelvis, torso, head, upper, R, axes)
+
+
+def forward(body: Body, place: Array, pelvis: Array, angles: Array) -> Array:
+    """Where the joints are, (17, 3) m.
 
     Args:
         place: (3,) m of the pelvis.  pelvis: (3, 3) its rotation.  angles: (21,) rad.
     """
-    turns = np.eye(3) + np.sin(angles)[:, None, None] * _CROSS + (1 - np.cos(angles))[:, None, None] * _SQUARE
-    axes, origins, X = np.empty((DOF - 3, 3)), np.empty((DOF - 3, 3)), np.empty((17, 3))
-    axes[:3], origins[:3] = np.eye(3), place
-    X[0] = place
-    hips, X[7] = place + body.hips @ pelvis.T, place + pelvis @ body.spine
-    R = pelvis
-    for k in range(3):
-        axes[3 + k], origins[3 + k] = R @ _AXES[k], X[7]
-        R = R @ turns[k]
-    torso = R
-    X[8] = X[7] + torso @ body.thorax
-    for k in range(3, 5):
-        axes[3 + k], origins[3 + k] = R @ _AXES[k], X[8]
-        R = R @ turns[k]
-    X[9], X[10] = X[8] + R @ body.neck, X[8] + R @ body.head
-    roots = np.concatenate([hips, X[8] + body.shoulders @ torso.T])
-    R = np.stack([pelvis, pelvis, torso, torso])
-    for k in range(4):
-        n = _LIMB[:, k]
-        if k == 3:
-            roots = roots - body.upper[:, None] * R[:, :, 2]
-            X[LIMBS[:, 1]] = roots
-        else:
-            X[LIMBS[:, 0]] = roots
-        axes[3 + n], origins[3 + n] = (R @ _AXES[n][..., None])[..., 0], roots
-        R = R @ turns[n]
-    X[LIMBS[:, 2]] = roots - body.lower[:, None] * R[:, :, 2]
-    return Posed(X, axes, origins, pelvis)
+    links, X = turned(pelvis, angles), np.empty((17, 3))
+    X[0], X[7] = place, place + pelvis @ body.spine
+    X[8] = X[7] + links.torso @ body.thorax
+    X[9], X[10] = X[8] + links.head @ body.neck, X[8] + links.head @ body.head
+    X[LIMBS[:2, 0]], X[LIMBS[2:, 0]] = place + body.hips @ pelvis.T, X[8] + body.shoulders @ links.torso.T
+    X[LIMBS[:, 1]] = X[LIMBS[:, 0]] - body.upper[:, None] * links.upper[:, :, 2]
+    X[LIMBS[:, 2]] = X[LIMBS[:, 1]] - body.lower[:, None] * links.lower[:, :, 2]
+    return X

@@ -50,8 +50,10 @@ def test_ways_are_those_of_the_feet() -> None:
 
 
 def test_the_truth_has_no_errors_and_noise_has_some() -> None:
-    error, _, clear = rows.angle_errors(scene(), seen(), False)
+    error, _, clear, arc = rows.angle_errors(scene(), seen(), False)
     assert np.nanmean(error[:, 5:]) < 2 and clear[:, 5:13].all()
+    known = np.isfinite(error)
+    assert (arc[known] <= error[known]).all() and np.isfinite(arc[:, 7]).sum() > np.isfinite(error[:, 7]).sum()
     noisy = rows.angle_errors(scene(), seen(.02), False)[0]
     smooth = rows.angle_errors(scene(), seen(.02), True)[0]
     assert np.nanmean(noisy[:, 5:]) > 3 and np.nanmean(smooth[:, 5:]) < np.nanmean(noisy[:, 5:])

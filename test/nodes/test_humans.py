@@ -30,7 +30,7 @@ def person(number: int = 3, stamp: float = 5., level: int = 3) -> Skeleton3D:
     angles = np.zeros(len(ANGLES))
     angles[[8, 12, 16, 20]] = .6
     turn = np.array([[0., -1, 0], [1, 0, 0], [0, 0, 1]])                   # looks along y
-    X = forward(Body.average(), np.array([1., 2, .9]), turn, angles).joints
+    X = forward(Body.average(), np.array([1., 2, .9]), turn, angles)
     return Skeleton3D(number, stamp, X, np.full(17, .01), np.full(17, .9), np.full(17, 4), level)
 
 
