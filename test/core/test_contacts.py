@@ -71,9 +71,18 @@ def test_off_line_the_slide_is_a_fifth_and_joints_stay() -> None:
 def test_causally_too_and_of_the_future_nothing_is_used() -> None:
     truth, estimate = scene()
     held = joints(everybody_held(people(estimate), False))
-    assert slide(held, truth) < slide(estimate, truth) / 3.7, 'measured a ratio of 4.1'
+    assert slide(held, truth) < slide(estimate, truth) / 5, 'measured a ratio of 5.5'
     assert np.linalg.norm(held - truth, axis=-1).mean() < 1.045 * np.linalg.norm(estimate - truth, axis=-1).mean()
     np.testing.assert_array_equal(joints(everybody_held(people(estimate)[:120], False)), held[:120])
+
+
+def test_feet_stand_again_soon_after_a_new_rig_has_moved_the_floor() -> None:
+    truth, estimate = scene()
+    half, later = len(truth) // 2, len(truth) // 2 + round(1.2 * FPS)
+    moved = estimate.copy()
+    moved[half:, :, 2] += .3
+    held = joints(everybody_held(people(moved), False))
+    assert slide(held[later:], truth[later:]) < slide(estimate[later:], truth[later:]) / 5
 
 
 def test_people_who_are_not_placed_and_gaps_are_left_alone() -> None:
@@ -101,7 +110,7 @@ def test_noisier_ankles_stand_too() -> None:
     noise = gaussian_filter1d(np.random.default_rng(2).normal(0, 1, truth.shape), 2., axis=0)
     rough = truth + .020 * noise / noise.std()
     unsure = [[replace(p, sigma=np.full(17, .02))] for p, in people(rough)]
-    for offline, least, more in ((True, 5., 1.01), (False, 3.5, 1.03)):
+    for offline, least, more in ((True, 5., 1.01), (False, 5., 1.03)):
         held = joints(everybody_held(unsure, offline))
         told_sure = joints(everybody_held(people(rough), offline)) if offline else rough
         assert slide(held, truth) < slide(rough, truth) / least
