@@ -25,6 +25,7 @@ from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import JOINT_SETS, JOINTS
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
+from selfpose_ros.io.ros_messages.keypoints import KEYPOINT_FIELDS
 from selfpose_ros.io.skeletons import write_skeletons
 from selfpose_ros.nodes.parameters import NODES, markdown_table, settings_from, unknown_names
 
@@ -181,7 +182,7 @@ def test_published_joints_fields_and_rig_keys() -> None:
     assert fields == list(messages.SKELETON_FIELDS)
     assert ', '.join(f'`{j}`' for j in JOINTS) in skeletons
     keypoints = _section('docs/interfaces.md', 'Keypoints')
-    assert all(f'`{f}`' in keypoints for f in messages.KEYPOINT_FIELDS)
+    assert all(f'`{f}`' in keypoints for f in KEYPOINT_FIELDS)
     keys = [k.replace('`', '').strip() for row in _rows(_section('docs/interfaces.md', '`~/rig`'))
             for k in row[0].split(',')]
     assert sorted(k.strip('`') for k in keys) == sorted(Rig.__dataclass_fields__)

@@ -134,8 +134,8 @@ class Observer:
             self.record.reason = str(values.get('reason', ''))
 
     def _keypoints_info(self, camera: str, text: Any) -> None:
-        from ..nodes.messages import KeypointsInfo
-        self._info[camera] = KeypointsInfo.parse(text.data, camera, f'/{camera}/keypoints_info')
+        from ..nodes.messages import info_of
+        self._info[camera] = info_of(text.data, camera, f'/{camera}/keypoints_info')
 
     def _keypoints(self, camera: str, cloud: Any) -> None:
         from ..nodes.messages import view_of

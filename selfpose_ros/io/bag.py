@@ -23,13 +23,13 @@ from ..core.camera import Intrinsics
 from ..core.check import Finding, clock_findings
 from ..core.observation import View2D
 from .bag_file import BagFile, Trouble
-from .bag_messages import KeypointsInfo, info_of, is_keypoints, view_of
 from .detect import ImageStream, NetworkMaker, detect_people
 from .errors import BadMessage, IoError, NoPicture
 from .recording import Progress, Recording
 from .ros_messages.camera_info import intrinsics_of
 from .ros_messages.image_topics import COMPRESSED, RAW, info_topic, is_depth, is_rectified, unusable_kind
 from .ros_messages.images import MAX_MEGAPIXELS, ImageDecoder
+from .ros_messages.keypoints import KeypointsInfo, is_keypoints, view_of
 
 __all__ = ['read_bag']
 
@@ -153,7 +153,8 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
     infos: dict[str, list[tuple[float, KeypointsInfo]]] = {t: [] for t in topics}
     for topic, recorded, message in reading.messages(list(described)):
         try:
-            infos[described[topic]].append((recorded, info_of(message.data)))
+            infos[described[topic]].append(
+                (recorded, KeypointsInfo.parse(message.data, cameras[described[topic]])))
         except BadMessage as error:
             reading.trouble[topic].count(error)
     used = [t for t in topics if infos[t]]
@@ -168,7 +169,7 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
         sent = infos[topic]                                # sent again when it changes: the newest before this one
         info = next((k for s, k in reversed(sent) if s <= recorded), sent[0][1])
         try:
-            views.append(view_of(message, info, cameras[topic], reading.stamp(topic, message, recorded)))
+            views.append(view_of(message, info, reading.stamp(topic, message, recorded)))
         except BadMessage as error:
             reading.trouble[topic].count(error)
         if progress is not None and (i % 200 == 0 or i == total):

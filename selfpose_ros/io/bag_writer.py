@@ -3,7 +3,6 @@
 """rosbag2 recordings written without ROS; `ros2 bag play` plays them with the qualities of service they name."""
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ..core.skeleton import JOINTS
 from .bag_file import typestore
 from .errors import IoError, UnknownType
 from .recording import Recording
+from .ros_messages.keypoints import KeypointsInfo, keypoints_table
 
 if TYPE_CHECKING:
     from typing import Self
@@ -136,21 +136,16 @@ class BagWriter:
     def view(self, view: View2D) -> None:
         """The people in one image as keypoints, and what describes them when it changes."""
         t = self._types.types
-        k = view.intrinsics
-        info = json.dumps({
-            'camera': view.camera, 'joint_names': list(JOINTS), 'image_size': list(view.image_size),
-            'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
-            'model': '', 'device': ''})
+        info = KeypointsInfo(view.camera, JOINTS, view.image_size, view.intrinsics, accuracy=view.accuracy).text()
         if self._infos.get(view.camera) != info:
             self._infos[view.camera] = info
             self._write(f'/{view.camera}/keypoints_info', t['std_msgs/msg/String'](info), view.stamp, latched=True)
-        person = np.broadcast_to(view.person[:, None], view.confidence.shape)
-        table = np.stack([view.keypoints[..., 0], view.keypoints[..., 1], view.confidence, person], -1)
+        names, table = keypoints_table(view)
         data = np.frombuffer(table.astype('<f4').tobytes(), np.uint8)
-        fields = [t['sensor_msgs/msg/PointField'](name, 4 * i, 7, 1)      # 7 = float32
-                  for i, name in enumerate(('u', 'v', 'confidence', 'person'))]
+        step = 4 * len(names)
+        fields = [t['sensor_msgs/msg/PointField'](name, 4 * i, 7, 1) for i, name in enumerate(names)]  # 7 = float32
         message = t['sensor_msgs/msg/PointCloud2'](
-            self._header(view.stamp, view.camera), len(table), len(JOINTS), fields, False, 16, 16 * len(JOINTS),
+            self._header(view.stamp, view.camera), len(table), len(JOINTS), fields, False, step, step * len(JOINTS),
             data, bool(np.isfinite(table).all()))
         self._write(f'/{view.camera}/keypoints', message, view.stamp)
 

@@ -18,7 +18,7 @@ from ..core.observation import View2D
 from .errors import MessageError
 from .freshness import Rhythm, received_at
 from .graph import beside, offers, rivals
-from .messages import MOST_PEOPLE, KeypointsInfo, view_of
+from .messages import MOST_PEOPLE, KeypointsInfo, info_of, view_of
 from .meters import Meter
 
 __all__ = ['INFO_TYPE', 'KeypointsInput', 'LOCAL']
@@ -146,7 +146,7 @@ class KeypointsInput:
 
     def _on_info(self, message: String) -> None:
         try:
-            self.info, self.error = KeypointsInfo.parse(message.data, self.name, f'{self.topic}_info'), ''
+            self.info, self.error = info_of(message.data, self.name, f'{self.topic}_info'), ''
         except MessageError as error:
             self.info = None
             self._refuse(str(error))

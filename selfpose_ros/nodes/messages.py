@@ -15,50 +15,35 @@ Keypoints of a camera travel on two topics, so that bags and other hosts have al
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Transform, TransformStamped, Twist
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
 from std_msgs.msg import Header
 
-from ..core.camera import Intrinsics
-from ..core.errors import CoreError
-from ..core.keypoints_info import read_keypoints_text
-from ..core.noise import Accuracy
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
-from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS, JointMap, joint_map
-from .clouds import MOST_FIELDS, cloud_from, columns_of, table_cloud
+from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS
+from ..io.errors import BadMessage
+from ..io.ros_messages import keypoints
+from ..io.ros_messages.keypoints import MOST_PEOPLE, KeypointsInfo, keypoints_table
+from .clouds import cloud_from, table_cloud
 from .errors import MessageError
 
 __all__ = [
-    'DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'MOST_PEOPLE', 'SKELETON_FIELDS', 'camera_info_from_rig',
-    'joint_state_from', 'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text',
-    'skeletons_from', 'skeletons_of', 'stamp_of', 'time_from', 'transforms_from', 'view_of',
+    'KeypointsInfo', 'MOST_PEOPLE', 'SKELETON_FIELDS', 'camera_info_from_rig', 'info_of', 'joint_state_from',
+    'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from', 'skeletons_of',
+    'stamp_of', 'time_from', 'transforms_from', 'view_of',
 ]
 
-KEYPOINT_FIELDS = ('u', 'v', 'confidence', 'person')
-#: more of them where the 2D network tells depths
-DEPTH_FIELDS = ('depth', 'depth_sigma')
 SKELETON_FIELDS = ('x', 'y', 'z', 'confidence', 'sigma', 'views', 'person', 'level')
-#: a joint this many image sizes away from the image is a defect of whoever sent it, not an extrapolation
-_FAR = 10.
-#: so many rows of a cloud are used where nobody asks for fewer
-MOST_PEOPLE = 200
 #: stamps are signed 32 bits; an hour is left for what is computed from them
 _LAST_SECOND = 2**31 - 3600
-#: depths that are surer than this share of a torso are a defect, too
-_LEAST_SIGMA = 1e-3
-#: float32 counts up to this
-_MOST_IDENTITY = 2.**24
-#: rows of a cloud that are looked at together
-_AT_ONCE = 4096
 
 
 def seconds(stamp: Time) -> float:
@@ -91,109 +76,40 @@ def optical_frame(camera: str) -> str:
     return f'{camera.replace("/", "_")}_optical'
 
 
-@dataclass(frozen=True)
-class KeypointsInfo:
-    """What one camera's keypoints topic means.
+def info_of(text: str, camera: str, topic: str) -> KeypointsInfo:
+    """What the JSON of `topic` says, published for `camera`; see `KeypointsInfo.parse`.
 
-    Attributes:
-        joint_names: (J,) the columns of the cloud, in any spelling that `joint_map` knows.
-        image_size: (w, h) px.
-        accuracy: of the confidences, as in `View2D`.
-        joints: how the columns become the 17.
+    Raises:
+        MessageError: there is nothing usable in it.
     """
-
-    camera: str
-    joint_names: tuple[str, ...]
-    image_size: tuple[int, int]
-    intrinsics: Intrinsics | None = None
-    model: str = ''
-    device: str = ''
-    accuracy: Accuracy | None = None
-    joints: JointMap = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, 'joints', joint_map(self.joint_names))
-
-    def text(self) -> str:
-        """The JSON of `<camera>/keypoints_info`."""
-        k, a = self.intrinsics, self.accuracy
-        return json.dumps({
-            'camera': self.camera, 'joint_names': list(self.joint_names), 'image_size': list(self.image_size),
-            'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
-            'model': self.model, 'device': self.device,
-            'accuracy': None if a is None else {'confidence': a.confidence, 'sigma': a.sigma}})
-
-    @classmethod
-    def parse(cls, text: str, camera: str, topic: str) -> KeypointsInfo:
-        """Read the JSON of `topic`, published for `camera`.
-
-        Raises:
-            MessageError: it is too long or cannot be read, a field is missing, or the joint names are no body.
-        """
-        try:
-            told = read_keypoints_text(text)
-            return cls(camera, told.joint_names, told.image_size, told.intrinsics, told.model, told.device,
-                       told.accuracy)
-        except CoreError as error:
-            raise MessageError(f'{error}', place=topic) from error
+    with _of(topic):
+        return KeypointsInfo.parse(text, camera)
 
 
 def keypoints_from(view: View2D, header: Header) -> PointCloud2:
     """The cloud of `<camera>/keypoints`, columns in the order of `core.skeleton.JOINTS`."""
-    names = KEYPOINT_FIELDS if view.depth is None else KEYPOINT_FIELDS + DEPTH_FIELDS
-    table = np.empty((*view.confidence.shape, len(names)), np.float32)
-    table[..., :2], table[..., 2], table[..., 3] = view.keypoints, view.confidence, view.person[:, None]
-    if view.depth is not None:
-        table[..., 4], table[..., 5] = view.depth, view.depth_sigma
-    return table_cloud(header, names, table, len(JOINTS))
+    return table_cloud(header, *keypoints_table(view), len(JOINTS))
 
 
 def view_of(cloud: PointCloud2, info: KeypointsInfo, topic: str, most_people: int = MOST_PEOPLE) -> View2D:
-    """The view of one keypoints message; of more than `most_people` rows those that are the surest, in their order.
+    """The view of one keypoints message; see `io.ros_messages.keypoints.view_of`.
 
     Raises:
         MessageError: the fields or bytes do not fit, the stamp is no time, or the number of columns is not that of the
             joint names.
     """
-    if cloud.width != len(info.joint_names) and cloud.height * cloud.width:
-        raise MessageError(f'{cloud.width} columns, but {topic}_info names {len(info.joint_names)} joints',
-                           'publish both from the same network', place=topic)
     stamp = stamp_of(cloud.header, topic)
-    deep = {f.name for f in cloud.fields[:MOST_FIELDS]}.issuperset(DEPTH_FIELDS)
-    names = KEYPOINT_FIELDS + DEPTH_FIELDS if deep else KEYPOINT_FIELDS
-    if cloud.height * cloud.width == 0:
-        columns = columns_of(cloud, names, topic, slice(0))
-    elif cloud.height > most_people:
-        columns = columns_of(cloud, names, topic, _surest(cloud, most_people, topic))
-    else:
-        columns = columns_of(cloud, names, topic)
-    points = np.stack([columns['u'], columns['v']], -1).reshape(-1, len(info.joint_names), 2)
-    size = np.array(info.image_size, float)
-    with np.errstate(invalid='ignore'):
-        points = np.where((np.abs(points - size / 2) < _FAR * size).all(-1, keepdims=True), points, np.nan)
-    confidence = columns['confidence'].reshape(points.shape[:2])
-    person = columns['person'].reshape(points.shape[:2])[:, :1].ravel()
-    person = np.where((person >= 0) & (person < _MOST_IDENTITY), person, -1.)            # which a NaN is not
+    with _of(topic):
+        return keypoints.view_of(cloud, info, stamp, most_people)
+
+
+@contextmanager
+def _of(topic: str) -> Iterator[None]:
+    """What cannot be used within is a message of this topic."""
     try:
-        told = None
-        if deep:
-            raw = np.stack([columns[n] for n in DEPTH_FIELDS], -1).reshape(points.shape)
-            good = (np.abs(raw[..., 0]) <= _FAR) & (raw[..., 1] >= _LEAST_SIGMA) & (raw[..., 1] <= _FAR)
-            told, _ = info.joints.apply(np.where(good[..., None], raw, np.nan), confidence)
-        keypoints, confidence = info.joints.apply(points, confidence)
-        return View2D(info.camera, stamp, keypoints, confidence, info.image_size,
-                      person.astype(np.int64), info.intrinsics,
-                      None if told is None else told[..., 0], None if told is None else told[..., 1], info.accuracy)
-    except CoreError as error:
-        raise MessageError(f'{error}', place=topic) from error
-
-
-def _surest(cloud: PointCloud2, most: int, topic: str) -> NDArray[np.int64]:
-    """Which rows have the highest sums of confidence, in the order of the cloud; without a copy of the others."""
-    sums = np.concatenate([
-        np.clip(np.nan_to_num(columns_of(cloud, ('confidence',), topic, slice(i, i + _AT_ONCE))['confidence'], nan=0.),
-                0., 1.).sum(1) for i in range(0, cloud.height, _AT_ONCE)])
-    return np.sort(np.argsort(-sums, kind='stable')[:most])
+        yield
+    except BadMessage as error:
+        raise MessageError.of(error).at(topic) from error
 
 
 def skeletons_from(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str) -> PointCloud2:
@@ -218,7 +134,8 @@ def skeletons_of(cloud: PointCloud2, topic: str = 'skeletons') -> list[Skeleton3
     Raises:
         MessageError: the fields or bytes do not fit.
     """
-    c = columns_of(cloud, SKELETON_FIELDS, topic)
+    with _of(topic):
+        c = keypoints.columns_of(cloud, SKELETON_FIELDS)
     if cloud.height and cloud.width != len(JOINTS):
         raise MessageError(f'{cloud.width} columns instead of {len(JOINTS)} joints', 'read the topic of fusion_node',
                            place=topic)

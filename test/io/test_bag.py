@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import bag_files
@@ -15,14 +16,15 @@ import recorded
 from raising import raises
 
 from selfpose_ros.core.camera import Intrinsics
+from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.bag import read_bag
-from selfpose_ros.io.bag_messages import info_of, view_of
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.errors import BadMessage, IoError
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.ros_messages.camera_info import intrinsics_of
 from selfpose_ros.io.ros_messages.images import ImageDecoder
+from selfpose_ros.io.ros_messages.keypoints import KeypointsInfo, view_of
 
 K = np.array([[500., 0, 320], [0, 510, 240], [0, 0, 1]])
 Network = recorded.BrightnessNetwork
@@ -66,13 +68,13 @@ def test_depths_of_a_network_that_tells_them_are_read():
         height=2, width=17, is_bigendian=False, point_step=24, row_step=24 * 17,
         data=np.frombuffer(table.tobytes(), np.uint8),
         fields=[SimpleNamespace(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(names)])
-    info = info_of(json.dumps({'joint_names': JOINTS, 'image_size': [640, 480]}))
-    view = view_of(cloud, info, 'cam1', 5.)
+    info = KeypointsInfo.parse(json.dumps({'joint_names': JOINTS, 'image_size': [640, 480]}), 'cam1')
+    view = view_of(cloud, info, 5.)
     np.testing.assert_allclose(view.depth[0], table[0, :, 4], rtol=1e-6)
     np.testing.assert_allclose(view.depth_sigma[0], table[0, :, 5], rtol=1e-6)
     assert np.isnan(view.depth[1, 3]) and np.isfinite(view.depth).sum() == 33
     del cloud.fields[5]
-    assert view_of(cloud, info, 'cam1', 5.).depth is None
+    assert view_of(cloud, info, 5.).depth is None
 
 
 def test_single_file_without_its_folder(tmp_path, storage):
@@ -389,9 +391,8 @@ def test_lens_models_and_sizes(tmp_path):
 
 def test_description_is_what_the_nodes_write(tmp_path):
     messages = pytest.importorskip('selfpose_ros.nodes.messages', reason='needs the ROS message packages')
-    from selfpose_ros.io.bag_messages import info_of
     text = messages.KeypointsInfo('cam1', ('nose', *recorded.JOINTS[1:]), (640, 480), Intrinsics(K)).text()
-    info = info_of(text)
+    info = KeypointsInfo.parse(text, 'cam1')
     assert info.image_size == (640, 480) and np.array_equal(info.intrinsics.K, K) and info.joint_names[0] == 'nose'
     assert {'joint_names', 'image_size', 'K', 'distortion'} <= set(json.loads(text))
 
@@ -413,3 +414,60 @@ def test_bag_of_what_the_nodes_publish(tmp_path):
     read = read_bag(tmp_path / 'b', Network)
     assert read.cameras == ('cam1',) and read.notes == ()
     assert recorded.same_views(views, [*read.views], 1e-4)
+
+
+def odd_clouds():
+    """Clouds of keypoints as somebody else may send them: (P, 17, fields) and the names of the fields."""
+    rng = np.random.default_rng(4)
+    table = np.concatenate([rng.uniform(0, 400, (3, 17, 2)), rng.uniform(0, 1, (3, 17, 1)), np.full((3, 17, 1), 2.)],
+                           -1)
+    table[0, 0, 0], table[0, 1, 1], table[0, 2, 2], table[0, 3, 2], table[0, 4, 2] = np.nan, np.inf, np.nan, 7., -1.
+    table[0, 5, 0], table[0, 6, 1] = 3e38, -9000.          # further away than any extrapolation
+    table[0, :, 3], table[1, :, 3], table[2, :, 3] = np.nan, -5., 2.**25
+    depth = rng.uniform(.1, 2, (3, 17, 2))
+    depth[0, 0, 1], depth[0, 1, 0], depth[0, 2, 1], depth[0, 3, 0] = 0., 50., np.nan, np.inf
+    names = ('u', 'v', 'confidence', 'person')
+    yield names, table
+    yield (*names, 'depth', 'depth_sigma'), np.concatenate([table, depth], -1)
+    many = np.tile(table[1:2], (300, 1, 1))
+    many[:, :, 0] += np.arange(300)[:, None]
+    many[:, :, 2] = np.roll(np.linspace(.1, .9, 300), 40)[:, None]
+    yield names, many
+    yield names, table[:0]
+
+
+def test_a_bag_and_a_node_read_the_same_of_the_same_messages(tmp_path):
+    pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+    from rclpy.serialization import serialize_message
+    from std_msgs.msg import Header, String
+
+    from selfpose_ros.nodes import messages
+    from selfpose_ros.nodes.clouds import table_cloud
+    info = messages.KeypointsInfo('cam1', recorded.JOINTS, (640, 480), Intrinsics(K),
+                                  accuracy=Accuracy((.2, .9), (.04, .01)))
+    clouds = [table_cloud(Header(stamp=messages.time_from(100. + i)), names, table.astype(np.float32), 17)
+              for i, (names, table) in enumerate(odd_clouds())]
+    with BagWriter(tmp_path / 'b') as bag:
+        text = serialize_message(String(data=info.text()))
+        bag.cdr('/cam1/keypoints_info', 'std_msgs/msg/String', text, 1, latched=True)
+        for i, cloud in enumerate(clouds):
+            bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), 100. + i)
+    read = read_bag(tmp_path / 'b', Network)
+    heard = [messages.view_of(cloud, info, 'cam1/keypoints') for cloud in clouds]
+    assert len(read.views) == len(heard) == 4 and [len(v.keypoints) for v in heard] == [3, 3, 200, 0]
+    for a, b in zip(read.views, heard, strict=True):
+        for name in ('stamp', 'keypoints', 'confidence', 'image_size', 'person', 'depth', 'depth_sigma'):
+            np.testing.assert_equal(getattr(a, name), getattr(b, name), err_msg=f'{name} at {a.stamp}')
+        assert np.array_equal(a.intrinsics.K, b.intrinsics.K) and a.accuracy == b.accuracy == info.accuracy
+
+
+def test_a_written_view_keeps_its_depths_and_the_accuracy_of_its_network(tmp_path):
+    view = recorded.view('cam1', 3., 2)
+    rng = np.random.default_rng(1)
+    view = replace(view, depth=rng.normal(size=(2, 17)), depth_sigma=rng.uniform(.1, .2, (2, 17)),
+                   accuracy=Accuracy((.2, .9), (.04, .01)))
+    write_bag(tmp_path / 'b', [view])
+    read, = read_bag(tmp_path / 'b', Network).views
+    np.testing.assert_allclose(read.depth, view.depth, rtol=1e-6)
+    np.testing.assert_allclose(read.depth_sigma, view.depth_sigma, rtol=1e-6)
+    assert read.accuracy == view.accuracy

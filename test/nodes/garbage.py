@@ -12,8 +12,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.io.ros_messages.keypoints import KEYPOINT_FIELDS
 from selfpose_ros.nodes.clouds import cloud_from
-from selfpose_ros.nodes.messages import KEYPOINT_FIELDS
 
 
 def _info(**changes: object) -> str:

@@ -21,9 +21,10 @@ from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import BONES, COCO17, JOINT_SETS, JOINTS, joint_map
+from selfpose_ros.io.ros_messages.keypoints import KEYPOINT_FIELDS
 from selfpose_ros.nodes import markers, messages
 from selfpose_ros.nodes.errors import MessageError
-from selfpose_ros.nodes.messages import KeypointsInfo
+from selfpose_ros.nodes.messages import KeypointsInfo, info_of
 
 RNG = np.random.default_rng(7)
 
@@ -63,7 +64,7 @@ def test_a_view_survives_the_message(people: int) -> None:
     cloud = messages.keypoints_from(view, _header(view))
     accuracy = Accuracy((.2, .9), (.04, .01)) if people else None
     sent = KeypointsInfo('cam1', JOINTS, (640, 480), view.intrinsics, accuracy=accuracy).text()
-    info = KeypointsInfo.parse(sent, 'cam1', 'info')
+    info = info_of(sent, 'cam1', 'info')
     back = messages.view_of(cloud, info, 'keypoints')
     assert (cloud.height, cloud.width) == (people, 17)
     np.testing.assert_allclose(back.keypoints, view.keypoints, rtol=1e-6)
@@ -114,10 +115,10 @@ def test_another_network_s_joints_are_mapped_to_the_17() -> None:
 def test_every_joint_set_can_be_published(name: str) -> None:
     names = JOINT_SETS[name]
     for given in (list(names), name.upper()):
-        info = KeypointsInfo.parse(json.dumps({'joint_names': given, 'image_size': [640, 480]}), 'cam1', 'info')
+        info = info_of(json.dumps({'joint_names': given, 'image_size': [640, 480]}), 'cam1', 'info')
         assert info.joint_names == names
     table = np.random.default_rng(0).uniform(.1, .9, (2, len(names), 4)).astype(np.float32)
-    cloud = messages.table_cloud(Header(), messages.KEYPOINT_FIELDS, table, len(names))
+    cloud = messages.table_cloud(Header(), KEYPOINT_FIELDS, table, len(names))
     view = messages.view_of(cloud, info, 'keypoints')
     expected, confidence = joint_map(names).apply(table[..., :2], table[..., 2])
     assert np.allclose(view.keypoints, expected, atol=1e-5) and np.allclose(view.confidence, confidence, atol=1e-5)
@@ -155,7 +156,7 @@ def _spoilt(change: str) -> PointCloud2:
 
 @pytest.mark.parametrize(('change', 'words'), [
     ('cut', 'too few'), ('field', 'no field u'), ('type', 'datatype 42'), ('offset', 'at offset 100'),
-    ('row', 'too few'), ('width', '4 columns, but cam1/keypoints_info names 17 joints')])
+    ('row', 'too few'), ('width', '4 columns for 17 joint names')])
 def test_a_cloud_that_does_not_hold_what_it_promises_is_refused(change: str, words: str) -> None:
     with pytest.raises(MessageError, match=words) as told:
         messages.view_of(_spoilt(change), _info(), 'cam1/keypoints')
@@ -171,7 +172,7 @@ def test_a_cloud_that_does_not_hold_what_it_promises_is_refused(change: str, wor
 ])
 def test_keypoints_info_that_says_nothing_usable_is_refused(text: str, words: str) -> None:
     with pytest.raises(MessageError, match=words) as told:
-        KeypointsInfo.parse(text, 'cam1', 'cam1/keypoints_info')
+        info_of(text, 'cam1', 'cam1/keypoints_info')
     assert str(told.value).startswith('cam1/keypoints_info: ')
 
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 
 from selfpose_ros.nodes.errors import NodeError
-from selfpose_ros.nodes.messages import KeypointsInfo, view_of
+from selfpose_ros.nodes.messages import info_of, view_of
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
 
@@ -38,7 +38,7 @@ def test_joints_of_raw_and_compressed_images_come_out_where_they_were_drawn(worl
 
     world.until(lambda: len(a) > 3 and len(b) > 3 and infos['a'] and infos['b'], 'keypoints', images)
     for heard, camera, shift, tolerance in ((a, 'a', 0., 0.3), (b, 'b', 7., 1.)):
-        info = KeypointsInfo.parse(infos[camera][0].data, camera, 'info')
+        info = info_of(infos[camera][0].data, camera, 'info')
         view = view_of(heard[-1], info, 'keypoints')
         assert view.image_size == (320, 240) and view.intrinsics is None
         np.testing.assert_allclose(view.keypoints[0], pose(shift), atol=tolerance)
@@ -73,7 +73,7 @@ def test_a_model_folder_sees_for_the_node(world: World, tmp_path) -> None:
     send, points, t = world.node.create_publisher(Image, '/a/image_raw', 5), body(400, 250, .9), iter(range(1000))
     image = nets.picture(points, SIZE)
     world.until(lambda: len(heard) > 2 and infos, 'keypoints', lambda: send.publish(raw(image, 100. + next(t) / 10)))
-    info = KeypointsInfo.parse(infos[0].data, 'a', 'info')
+    info = info_of(infos[0].data, 'a', 'info')
     view = view_of(heard[-1], info, 'keypoints')
     assert len(view.keypoints) == 1 and json.loads(infos[0].data)['model'] == 'pose'
     coco = [n.replace('left_', 'l_').replace('right_', 'r_') for n in COCO17]
@@ -107,7 +107,7 @@ def test_a_network_that_tells_depths_needs_no_lifter(world: World, tmp_path) -> 
     world.until(lambda: len(heard) > 4 and len(views) > 4 and infos, 'keypoints',
                 lambda: send.publish(raw(image, 100. + next(t) / 10)))
     assert [f.name for f in heard[-1].fields][4:] == ['depth', 'depth_sigma']
-    view = view_of(heard[-1], KeypointsInfo.parse(infos[0].data, 'a', 'info'), 'keypoints')
+    view = view_of(heard[-1], info_of(infos[0].data, 'a', 'info'), 'keypoints')
     np.testing.assert_allclose(view.keypoints[0], points, atol=2.)
     np.testing.assert_allclose(view.depth[0], depth, atol=1e-5)
     estimator = Estimator()

@@ -30,10 +30,11 @@ from std_msgs.msg import Header, String
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.io.ros_messages.keypoints import KEYPOINT_FIELDS
 from selfpose_ros.nodes import fusion_node
 from selfpose_ros.nodes.errors import ImageError, MessageError, ParameterError
 from selfpose_ros.nodes.image_input import intrinsics_from
-from selfpose_ros.nodes.messages import KEYPOINT_FIELDS, KeypointsInfo, view_of
+from selfpose_ros.nodes.messages import KeypointsInfo, info_of, view_of
 from selfpose_ros.nodes.parameters import NODES, checked, table
 from selfpose_ros.nodes.view_maker import ViewMaker
 
@@ -65,7 +66,7 @@ def refused(action: Callable[[], Any], *kinds: type[Exception]) -> Any:
 # -- keypoints_info
 
 def _read(text: str) -> KeypointsInfo | None:
-    info = refused(lambda: KeypointsInfo.parse(text, 'a', '/a/keypoints_info'), MessageError)
+    info = refused(lambda: info_of(text, 'a', '/a/keypoints_info'), MessageError)
     if info is not None:
         assert 1 <= min(info.image_size) <= max(info.image_size) <= 65536 and len(info.joint_names) <= 512
         assert info.intrinsics is None or np.isfinite(info.intrinsics.K).all()
