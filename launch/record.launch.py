@@ -38,9 +38,9 @@ def _record(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 def generate_launch_description() -> LaunchDescription:
     """`ros2 bag record` with the topics that matter."""
     return LaunchDescription([
-        *(DeclareLaunchArgument(name, default_value=default, description=told,
+        *(DeclareLaunchArgument(name, default_value=default, description=description,
                                 **({'choices': choices} if choices else {}))
-          for name, (default, choices, told, _) in OPTIONS.items()),
+          for name, (default, choices, description, _) in OPTIONS.items()),
         DeclareLaunchArgument('images', default_value='false', choices=['true', 'false'],
                               description='record image and camera_info topics too'),
         *arguments('use_sim_time'),

@@ -9,6 +9,6 @@ __all__ = ['one_thread']
 
 
 def one_thread() -> None:
-    """Ask OpenBLAS, OpenMP and MKL for one thread, unless the user said otherwise. Works before numpy is loaded."""
+    """Ask OpenBLAS, OpenMP and MKL for one thread, unless the user has set others. Works before numpy is loaded."""
     for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')

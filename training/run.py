@@ -75,7 +75,7 @@ def train(request: Request, display: Display) -> Outcome:
     """Train; a model folder is written unless the training was stopped by hand or collapsed.
 
     Raises:
-        TrainingError, IoError: what was asked for does not fit; the message says what to do.
+        TrainingError, IoError: what was asked for does not fit; the message has what to do.
     """
     changes = current_names(request.changes)
     method = get(request.method).configure(changes)

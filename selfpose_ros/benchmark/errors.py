@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The error class of this room. Messages say what, where and what to do next in one sentence."""
+"""The error class of this room: where, what is the matter and what to do next, in one sentence."""
 from __future__ import annotations
 
 from ..core.errors import SelfposeError

@@ -37,7 +37,7 @@ class Agreement:
             diagonal, per cent; 16 joints, those of people who were not found among them.
         median_px: distance of the joints that both have.
         check: their differences against the errors that the network's card predicts, those of the reference included;
-            None = its card says nothing.
+            None = its card has none.
     """
 
     images: int
@@ -112,7 +112,7 @@ def _checked(errors: list[Array]) -> AccuracyCheck | None:
 
 def _nearest(view: View2D, reference: View2D, counts: NDArray[np.bool_]) -> tuple[Array, Array] | None:
     """Of the counted joints of the nearest person differences (K, 2) px, NaN where he has none, and the sigmas (K,) px
-    that his network's card predicts, NaN = it says nothing; None: nobody is there.
+    that his network's card predicts, NaN = the card has none; None: nobody is there.
     """
     if not len(view.keypoints):
         return None

@@ -18,7 +18,7 @@ def run_tasks(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome 
         for task in tasks:
             try:
                 yield task, run_task(task), ''
-            except Exception:  # noqa: BLE001 - told with the others at the end
+            except Exception:  # noqa: BLE001 - reported with the others at the end
                 yield task, None, traceback.format_exc()
         return
     for task, future in in_processes(run_task, tasks, jobs):

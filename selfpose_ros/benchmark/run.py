@@ -236,7 +236,7 @@ def _kept(report: Report, what: str) -> Iterator[None]:
     """A defect in one row does not lose the others."""
     try:
         yield
-    except Exception:  # noqa: BLE001 - told with the others at the end
+    except Exception:  # noqa: BLE001 - reported with the others at the end
         report.failed.append((what, traceback.format_exc()))
 
 

@@ -30,7 +30,7 @@ _STARTS = ((1., .9), (-1., .9), (-1., -.9), (1., -.9))
 _SEED = 3
 #: others come in after this time, s
 _ALONE_S = 8.
-#: footage before the first update that counts, s: at first solves follow each other too closely to be told apart
+#: footage before the first update that counts, s: at first solves follow each other too closely to be distinguished
 _WARM_S = 5.
 #: how much faster than taken frames come while a rig is solved: a solve is met by more of them
 _PACE = 4.

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         from ..benchmark.plots import check_plots
         check_plots(args.output)                           # before half an hour of work, not after it
     lifter = LifterChoice(args.lifter)
-    lifter.open()                                          # a wrong name is told at once
+    lifter.open()                                          # a wrong name is reported at once
     options = Options(args.motion, args.seed, args.every, args.rows, args.real, args.jobs, lifter, _way(), FusionWorker)
     with ProgressDisplay(quiet=args.quiet, prefix='benchmark: ') as progress:
         report = run_benchmark(options, progress)

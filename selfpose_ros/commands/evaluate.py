@@ -334,5 +334,5 @@ def _text(card: Card, report: dict[str, Any]) -> str:
                   + (f', {fused:.1%} of those of fused views' if fused is not None else '')]
     return '\n'.join([
         *lines, '', f'{report["within_sigma"]:.1%} of the errors along an axis lie within 1 sigma (68.3% where it is '
-        f'honest), errors are {report["sigma_ratio"]:.2f} x sigma',
+        f'calibrated), errors are {report["sigma_ratio"]:.2f} x sigma',
         f'{report["depth_reversed"]:.1%} of the poses are nearer to the truth with their depth reversed', ''])

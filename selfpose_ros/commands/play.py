@@ -35,7 +35,7 @@ EXAMPLES = """examples:
 exit status: 0 played to the end or stopped by Ctrl-C; 1 a video broke off; 2 nothing played."""
 
 #: a sentence about dropped images no more often than this, s
-_TELL_EVERY_S = 10.
+_REPORT_EVERY_S = 10.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +144,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 def _print_drops(publisher: VideoPublisher, done: threading.Event) -> None:
     reported = 0
-    while not done.wait(_TELL_EVERY_S):
+    while not done.wait(_REPORT_EVERY_S):
         dropped = sum(p.dropped for p in publisher.played.values())
         published = sum(p.published for p in publisher.played.values())
         if dropped > reported:

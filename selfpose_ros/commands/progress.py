@@ -24,7 +24,7 @@ class ProgressDisplay:
         self._quiet, self._prefix = quiet, prefix
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
-        self._said = time.monotonic()
+        self._written = time.monotonic()
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -47,7 +47,7 @@ class ProgressDisplay:
             if what not in self._tasks:
                 self._tasks[what] = self._bar.add_task(what, total=total or None)
             self._bar.update(self._tasks[what], completed=done, total=total or None)
-        elif not self._quiet and time.monotonic() - self._said >= _PLAIN_EVERY_S:
-            self._said = time.monotonic()
+        elif not self._quiet and time.monotonic() - self._written >= _PLAIN_EVERY_S:
+            self._written = time.monotonic()
             sys.stderr.write(f'{what}: {f"{done / total:.0%}" if total else done}\n')
             sys.stderr.flush()

@@ -148,10 +148,10 @@ def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool 
     """
     frames = recording.frames()
     if offline:
-        def told(what: str, share: float) -> None:
+        def report(what: str, share: float) -> None:
             if progress is not None:
                 progress(what, round(100 * share), 100)
-        people, rig = reconstruct_offline(frames, config, told, lifter=lifter)
+        people, rig = reconstruct_offline(frames, config, report, lifter=lifter)
     else:
         def instant(n: int) -> None:
             if progress is not None:
@@ -241,9 +241,9 @@ def _beside_the_rig(notes: Sequence[str], recording: Recording, rig: Rig) -> lis
     for camera in recording.image_size:
         if camera in rig.cameras:
             continue
-        told = seldom.get(camera)
-        if told in out:
-            out[out.index(told)] += ', not part of the rig'
+        remark = seldom.get(camera)
+        if remark in out:
+            out[out.index(remark)] += ', not part of the rig'
         else:
             out.append(f'{recording.name}: {camera} is not part of the rig')
     return out

@@ -24,7 +24,7 @@ from .person_view import Lifted, PersonView, Row
 from .relative_depth import pose_with_depth
 from .rotation import ray_rotation
 
-__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_information', 'depth_covariance',
+__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_information',
            'depth_information', 'lift', 'lift_views', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
@@ -311,7 +311,11 @@ def place(joints: Array, rays: Array, weight: Array, rounds: int = 3) -> tuple[A
 
 
 def depth_information(sigma: Array, axis: Array) -> Array:
-    """Inverse of `depth_covariance`."""
+    """Inverse covariances (..., 17, 3, 3) of lifted joints with sigma (..., 17): most of the error lies along the view.
+
+    Args:
+        axis: (..., 3) unit vector of the viewing direction.
+    """
     along = axis[..., :, None] * axis[..., None, :]
     shape = np.eye(3) / _ACROSS + (1 / _ALONG - 1 / _ACROSS) * along
     return np.asarray(sigma[..., None, None] ** -2. * shape[..., None, :, :])
@@ -328,14 +332,3 @@ def bone_information(sigma: Array, axis: Array) -> Array:
     child = sigma[..., BONE_B] ** 2
     own = np.sqrt(np.maximum(child - sigma[..., BONE_A] ** 2, .25 * child))
     return depth_information(own, axis)
-
-
-def depth_covariance(sigma: Array, axis: Array) -> Array:
-    """Covariances (..., 17, 3, 3) of lifted joints with sigma (..., 17): most of the error lies along the view.
-
-    Args:
-        axis: (..., 3) unit vector of the viewing direction.
-    """
-    along = axis[..., :, None] * axis[..., None, :]
-    shape = _ACROSS * np.eye(3) + (_ALONG - _ACROSS) * along
-    return np.asarray(sigma[..., None, None] ** 2 * shape[..., None, :, :])

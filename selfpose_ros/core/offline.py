@@ -37,7 +37,7 @@ __all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'trajectorie
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
-#: fewer instants tell a rig by chance
+#: fewer instants give a rig by chance
 _FEWEST_ROWS = 12
 #: instants of the off-line solve; the cost grows linearly, the gain as the square root
 FRAMES = 300
@@ -66,26 +66,26 @@ def reconstruct_offline(
         makes of it (`causal`).
     """
     config = config or EstimatorConfig()
-    tell = progress or (lambda what, share: None)
-    tell('rig', 0.)
+    report = progress or (lambda what, share: None)
+    report('rig', 0.)
     several = any(len(v.keypoints) > 1 for f in frames for v in f.views)
     model = _solve_everybody(frames, config, lifter) if several else _solve(history_of(frames), config, lifter)
-    tell('rig', 1.)
+    report('rig', 1.)
     if isinstance(model, NotSolved):
         people, rig = estimate_causally(frames, replace(config, rig_solver='inline'),
-                                        lambda n: tell('causal estimate', n / len(frames)), lifter=lifter)
+                                        lambda n: report('causal estimate', n / len(frames)), lifter=lifter)
         return people, rig or model
-    return trajectories(follow(frames, model, config, lifter, tell)[0], frames, model, tell), model.rig()
+    return trajectories(follow(frames, model, config, lifter, report)[0], frames, model, report), model.rig()
 
 
 def trajectories(followed: dict[int, Followed], frames: Sequence[MultiView], model: RigModel,
-                 tell: Progress) -> list[list[Skeleton3D]]:
+                 report: Progress) -> list[list[Skeleton3D]]:
     """The people at every frame, each person's trajectory smoothed both ways."""
     out: list[list[Skeleton3D]] = [[] for _ in frames]
     for k, (identity, person) in enumerate(sorted(followed.items())):
         for n, skeleton in _trajectory(identity, person, model):
             out[n].append(skeleton)
-        tell('trajectories', (k + 1) / len(followed))
+        report('trajectories', (k + 1) / len(followed))
     return out
 
 
@@ -156,7 +156,7 @@ def _model(solution: Solution, config: EstimatorConfig) -> RigModel | NotSolved:
 
 
 def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig, lifter: Lifter | None,
-           tell: Progress) -> tuple[dict[int, Followed], list[list[Skeleton3D]]]:
+           report: Progress) -> tuple[dict[int, Followed], list[list[Skeleton3D]]]:
     """Who is seen where with a rig, by identity, and the people as the causal filter has them at every frame."""
     people, tracklets = People(config.max_people, lifter=lifter, reentry_s=config.reentry_s), TrackletsByCamera()
     alone = all(len(v.keypoints) <= 1 for f in frames for v in f.views)
@@ -174,7 +174,7 @@ def follow(frames: Sequence[MultiView], model: RigModel, config: EstimatorConfig
                 out.setdefault(p.identity, []).append(Instant(n, f.stamp, p.row, p.filter.state))
                 last[p.identity] = p
         if n % 25 == 0:
-            tell('following people', (n + 1) / len(frames))
+            report('following people', (n + 1) / len(frames))
     return {i: Followed(at, last[i].filter.lengths, last[i].filter.config.bone_sigma_m)
             for i, at in out.items() if len(at) >= 5}, causal
 

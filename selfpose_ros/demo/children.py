@@ -72,7 +72,7 @@ class Child:
                             f'see {self.log}')
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
+        """The last line of its log that is not empty."""
         lines = [line.strip() for line in self.log.read_text(errors='replace').splitlines()]
         return next((line[-300:] for line in reversed(lines) if line), 'it said nothing')
 

@@ -65,18 +65,13 @@ class CrowdSheet(Sheet):
 
     def best_moment(self) -> float:
         """Time for the picture, s: late, with most people found, where two are as near each other as can be drawn."""
-        late = [i for i in self._instants if i.time_s > .5 * self._film.duration_s and i.person is not None]
-        full = [i for i in late if i.person is not None and i.person.level == 3] or late
-        if not full:
-            return .75 * self._film.duration_s
-
         def worth(i: Instant) -> tuple[int, float]:
             at = np.array([p.at(i.time_s)[0] for p in self._film.people])
             apart = np.linalg.norm(at[:, None] - at, axis=-1)[np.triu_indices(len(at), 1)].min()
             return len(self._found.get(i.time_s, ())), -abs(float(apart) - _APART_M)
-        return max(full, key=worth).time_s
+        return self._late(worth)
 
-    def _said(self, instant: Instant) -> str:
+    def _caption(self, instant: Instant) -> str:
         found = self._found.get(instant.time_s, [])
         error = f', error {np.mean([f.error_mm for f in found]):.0f} mm' if found else ''
         return f'found {len(found)} of {len(self._film.people)}{error}'

@@ -44,7 +44,7 @@ class Observer:
         self.refused = ''
         self._cameras = cameras
         self._info: dict[str, Any] = {}
-        self._told = ''
+        self._last_rig_text = ''
         self._node: Any = None
         self._thread: threading.Thread | None = None
 
@@ -122,9 +122,9 @@ class Observer:
             instants.append(Instant(time_s, now - stamp, people))
 
     def _rig(self, text: Any) -> None:
-        if text.data == self._told:
+        if text.data == self._last_rig_text:
             return
-        self._told = text.data
+        self._last_rig_text = text.data
         values = json.loads(text.data)
         # what JSON cannot hold comes as null
         known = {k: np.nan if v is None else v for k, v in values.items() if k in Rig.__dataclass_fields__}

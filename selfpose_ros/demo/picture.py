@@ -7,6 +7,7 @@ import bisect
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,16 +66,17 @@ class Sheet:
 
     def best_moment(self) -> float:
         """Time for the picture, s: late, well seen, arms or legs in motion rather than hanging."""
-        late = [i for i in self._instants if i.time_s > .5 * self._film.duration_s and i.person is not None]
-        full = [i for i in late if i.person is not None and i.person.level == 3] or late
-        if not full:
-            return .75 * self._film.duration_s
-
         def reach(i: Instant) -> float:
             j = self._film.truth.at(i.time_s)
             return float(np.linalg.norm(j[[13, 16]] - j[[11, 14]] + [0, 0, .5], axis=-1).sum()
                          + np.linalg.norm(j[3] - j[6]))
-        return max(full, key=reach).time_s
+        return self._late(reach)
+
+    def _late(self, worth: Callable[[Instant], Any]) -> float:
+        """Time of the instant of the film's second half that is worth most, of those at the best level, s."""
+        late = [i for i in self._instants if i.time_s > .5 * self._film.duration_s and i.person is not None]
+        full = [i for i in late if i.person is not None and i.person.level == 3] or late
+        return max(full, key=worth).time_s if full else .75 * self._film.duration_s
 
     def at(self, time_s: float, whole_chart: bool = False) -> Image:
         """(900, 1600, 3) BGR sheet of a moment, s from the beginning; the chart goes on to the end if wanted."""
@@ -105,10 +107,10 @@ class Sheet:
         w = sheet.shape[1]
         draw_text(sheet, f'{time_s:5.1f} s', (w - 16, 37), 22, _INK, anchor='right')
         if instant is not None and person is not None:
-            draw_text(sheet, f'{self._said(instant)}    latency {1e3 * instant.latency_s:3.0f} ms',
+            draw_text(sheet, f'{self._caption(instant)}    latency {1e3 * instant.latency_s:3.0f} ms',
                       (w - 130, 37), 20, _INK, anchor='right')
 
-    def _said(self, instant: Instant) -> str:
+    def _caption(self, instant: Instant) -> str:
         return f'error {self._errors[self._instants.index(instant)]:3.0f} mm'
 
     def _views(self, sheet: Image, time_s: float, instant: Instant | None, corner: tuple[int, int],

@@ -50,9 +50,9 @@ class Record:
         instants: skeletons messages in the order of arrival.
         views: by camera, keypoints in the order of arrival; their stamps are s from the beginning.
         view_latency_s: by camera, from stamp to arrival.
-        rigs: (s from the beginning, rig or None): what was told about the rig.
+        rigs: (s from the beginning, rig or None): what was published of the rig.
         reason: why there is no rig.
-        sentence: what the fusion node says about itself.
+        sentence: the state of the fusion node.
     """
 
     start_s: float = float('nan')
@@ -220,15 +220,15 @@ def verdict(record: Record, truth: Truth, true_rig: Rig, duration_s: float) -> V
 def verdict_on(record: Record, n: Numbers, duration_s: float, crowd: CrowdNumbers | None = None) -> Verdict:
     """As `verdict`, of figures that are made already; of several people most have to be found, too."""
     first = [i.time_s for i in record.instants if any(p.level == 3 for p in (i.people if crowd else (i.person,)) if p)]
-    said = record.sentence or 'see nodes.log'
+    note = record.sentence or 'see nodes.log'
     if not record.instants:
         reason = 'no skeletons message came; see nodes.log'
     elif n.share < _LEAST_SHARE:
-        reason = f'only {100 * n.share:.0f} % of the last messages hold a person: {said}'
+        reason = f'only {100 * n.share:.0f} % of the last messages hold a person: {note}'
     elif n.level < 3:
-        reason = f'level 3 was not reached: {record.reason or said}'
+        reason = f'level 3 was not reached: {record.reason or note}'
     elif crowd is not None and crowd.recall < 100 * _LEAST_SHARE:
-        reason = f'only {crowd.recall:.0f} % of the people were found in the last seconds: {said}'
+        reason = f'only {crowd.recall:.0f} % of the people were found in the last seconds: {note}'
     elif not n.pa_mm <= BOUND_MM:
         reason = f'the mean error of the last seconds is {n.pa_mm:.0f} mm, more than {BOUND_MM:.0f} mm'
     else:

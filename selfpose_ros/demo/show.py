@@ -44,7 +44,7 @@ _LINGER_S = 1.5
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. video: write one.  rate_hz: images per second and camera, 0 = what fits.
+    """What the command line holds. video: write one.  rate_hz: images per second and camera, 0 = what fits.
 
     backend: of both nodes.  people: that are in the scene.
     """

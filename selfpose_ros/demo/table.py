@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The live table: what the topics say now, and how far it is from the truth."""
+"""The live table: what the topics hold now, and how far it is from the truth."""
 from __future__ import annotations
 
 import math
@@ -102,7 +102,7 @@ class LiveTable:
         self._film, self._record, self._out = film, record, out
         self._console = Console(file=out)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True) if out.isatty() else None
-        self._said = self._counted = -math.inf
+        self._written = self._counted = -math.inf
         self._crowd: tuple[Numbers, CrowdNumbers] | None = None
 
     def __enter__(self) -> Self:
@@ -117,13 +117,13 @@ class LiveTable:
 
     def update(self, time_s: float) -> None:
         """Show the state at a time, s from the beginning."""
-        if self._live is None and time_s - self._said < _PLAIN_EVERY_S:
+        if self._live is None and time_s - self._written < _PLAIN_EVERY_S:
             return
         n, crowd = self._numbers(time_s)
         if self._live is not None:
             self._live.update(self._table(time_s, n, crowd))
         else:
-            self._said = time_s
+            self._written = time_s
             self._out.write(plain_line(time_s, n, crowd) + '\n')
             self._out.flush()
 

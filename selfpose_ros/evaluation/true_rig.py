@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..core.camera import Intrinsics
 from ..core.estimator import Estimator, EstimatorConfig
@@ -24,7 +23,7 @@ from ..core.rig.known import solve_with_known_cameras
 from ..core.rig.solver import SolverConfig
 from ..synthetic.clips import Clip, Truth
 
-__all__ = ['rig_of', 'with_true_cameras', 'with_true_rig']
+__all__ = ['with_true_cameras', 'with_true_rig']
 
 
 def with_true_cameras(clip: Clip, frames: list[MultiView], config: EstimatorConfig, offline: bool,
@@ -67,14 +66,6 @@ def with_true_rig(frames: Sequence[MultiView], rig: Rig, config: EstimatorConfig
     finally:
         estimator.close()
     return Skeletons.of([f.stamp for f in frames], people, rig.cameras, rig)
-
-
-def rig_of(truth: Truth, cameras: Sequence[str], image_size: ArrayLike) -> Rig:
-    """The true cameras as a saved rig, names in the order of the truth; image_size (w, h) px of all of them."""
-    V = len(truth.K)
-    lenses = truth.distortion if len(truth.distortion) else np.zeros((V, 5))
-    return Rig(tuple(cameras), truth.K.astype(float), lenses, np.tile(np.asarray(image_size, np.int64), (V, 1)),
-               truth.R.astype(float), truth.t.astype(float), 1., 'known baseline', 0., gravity_sigma_deg=0.)
 
 
 def _intrinsics(truth: Truth) -> list[Intrinsics]:

@@ -10,7 +10,7 @@ from .errors import InputError
 __all__ = ['BACKENDS', 'BACKEND_HELP', 'Backend', 'ON_CPU']
 
 BACKENDS: tuple[str, ...] = ('onnxruntime', 'auto', 'tensorrt')
-#: what a user may say
+#: for users
 BACKEND_HELP = ('what runs the networks of model folders: onnxruntime (the CPU; TensorFlow Lite graphs run on LiteRT '
                 'there), tensorrt (NVIDIA GPU, or a failure that says why), or auto: tensorrt where it works, else '
                 'onnxruntime')

@@ -56,7 +56,7 @@ class SharedRun:
     Args:
         session: of the graph. What it says of itself, and may say otherwise when its backend changes:
             `prefers_batches` (n images in one run take less time than n runs; where not, calls go straight to it, at
-            the same time) and `max_batch` (images that one run takes at most, whatever the graph says; None = any).
+            the same time) and `max_batch` (images that one run takes at most, whatever the graph has; None = any).
     """
 
     def __init__(self, session: InferenceSession, patience_s: float = PATIENCE_S) -> None:
@@ -180,7 +180,7 @@ class SharedRun:
         """Run requests together; if that fails, each by itself: one caller's image does not fail the others."""
         try:
             self._run(requests)
-        except Exception as error:  # noqa: BLE001 - told to the caller whose image it is
+        except Exception as error:  # noqa: BLE001 - raised by the caller whose image it is
             if len(requests) == 1:
                 requests[0].error = error
                 return

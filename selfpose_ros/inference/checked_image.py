@@ -12,7 +12,7 @@ from .errors import InputError
 
 __all__ = ['MIN_SIDE_PX', 'checked_image']
 
-#: no person can be told apart in a smaller image; it is a sign of a broken driver, not of an empty room
+#: no person can be made out in a smaller image; it is a sign of a broken driver, not of an empty room
 MIN_SIDE_PX = 32
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The error classes of this room. Messages say what, where and what to do next in one sentence."""
+"""The error classes of this room: where, what is the matter and what to do next, in one sentence."""
 from __future__ import annotations
 
 from ..core.errors import SelfposeError
@@ -14,7 +14,7 @@ class InferenceError(SelfposeError, RuntimeError):
 
 
 class BackendUnavailable(InferenceError):
-    """A network, or the package, driver or device that runs it, is not there; the message says what would bring it."""
+    """A network, or the package, driver or device that runs it, is not there; the message names what would bring it."""
 
 
 class InputError(InferenceError, ValueError):

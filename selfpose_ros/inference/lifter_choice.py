@@ -15,7 +15,7 @@ from .lifter import Lifter, open_lifter
 __all__ = ['AUTO', 'LIFTER_HELP', 'LifterChoice', 'NONE']
 
 AUTO, NONE = 'auto', 'none'
-#: what a user may say
+#: for users
 LIFTER_HELP = ('lifting network: a shipped name, a model folder, none, or auto: the shipped one, if ONNX Runtime is '
                'installed')
 

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ['LITERT_NOISE', 'lite_rt', 'lite_rt_version']
 
-#: what its C++ side writes to stderr at every start, and tells a user nothing
+#: what its C++ side writes to stderr at every start, and means nothing to a user
 LITERT_NOISE = ('Created TensorFlow Lite XNNPACK delegate',)
 
 

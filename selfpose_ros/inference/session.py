@@ -173,6 +173,6 @@ def _spec(node: Any) -> TensorSpec:
 
 
 def plain(error: BaseException) -> str:
-    """What an error says, on one line and short."""
+    """An error's text, on one line and short."""
     text = ' '.join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f'{text[:197]}...'

@@ -43,7 +43,7 @@ class _Span:
         size: bytes of the unpacked records, -1 = not packed, read record by record.
         how: compression.  crc: of the unpacked records, 0 = none.
         begin_ns: of its first message.
-        counts: messages by channel; None = not told.
+        counts: messages by channel; None = unknown.
         cut: it ends in the middle.
     """
 
@@ -155,7 +155,7 @@ class McapStorage:
 def _walk(file: BinaryIO, size: int, found: _Contents) -> None:
     at = len(MCAP)
     loose: _Span | None = None
-    whole = ''                                             # what is said if the end comes
+    whole = ''                                             # what is noted if the end comes
     while True:
         file.seek(at)
         head = file.read(_HEAD)

@@ -90,7 +90,7 @@ DECODER = 'OpenCV' if decode_jpeg is None else 'simplejpeg'
 
 
 def decoded(data: bytes, memory: Memory | None = None) -> NDArray[np.uint8] | None:
-    """The (H, W, 3) uint8 BGR image of a JPEG or PNG file, turned as its Exif header says; None = it is none.
+    """The (H, W, 3) uint8 BGR image of a JPEG or PNG file, turned as in its Exif header; None = it is none.
 
     simplejpeg lets libjpeg-turbo double the colours, which cameras send at half the resolution, without blurring them:
     a sixth less time than OpenCV takes, for half a grey value. (Its quick cosine transform gains next to nothing more,

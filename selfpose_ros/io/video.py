@@ -38,7 +38,7 @@ class VideoReader:
     """One video file: grab the next image, look at its stamp, decode it or leave it.
 
     Not thread safe. Attributes:
-        path: of the file.  fps: nominal frames a second, NaN = not told.  count: images as told, 0 = not told.
+        path: of the file.  fps: nominal frames a second, NaN = unknown.  count: images by its header, 0 = unknown.
         read: images grabbed so far.
     """
 
@@ -68,8 +68,8 @@ class VideoReader:
             raise IoError(f'its images of {width}x{height} px are more than the {max_megapixels:g} million that are '
                           'allowed', 'shrink them, or raise --max-megapixels', place=path)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        told = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.fps = fps or (told if math.isfinite(told) and 0 < told <= 1000 else math.nan)
+        given = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = fps or (given if math.isfinite(given) and 0 < given <= 1000 else math.nan)
         self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.read = 0
         self._fixed = fps is not None
@@ -93,13 +93,13 @@ class VideoReader:
         """Go to the next image and return its stamp (s since the first image), or None at the end of the file."""
         if not self._capture.grab():
             return None
-        told = self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e-3
+        given = self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e-3
         if not self.read:
-            self._first, stamp = told, 0.
+            self._first, stamp = given, 0.
         elif self._fixed:
             stamp = self.read / self.fps
         else:
-            stamp = told - self._first
+            stamp = given - self._first
             if not stamp > self._last:                     # some containers hold no stamps, or wrong ones
                 stamp = self._last + 1 / self.fps
         if not math.isfinite(stamp):

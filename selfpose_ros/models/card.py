@@ -54,7 +54,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Card:
-    """What `card.yaml` says; made by `read_card` and `parse_card`, which check it.
+    """The content of `card.yaml`; made by `read_card` and `parse_card`, which check it.
 
     Attributes:
         name: of the model; letters, digits, '.', '_' and '-'.
@@ -183,7 +183,7 @@ def parse_card(raw: Any, where: str) -> Card:
     """The card that a mapping describes.
 
     Args:
-        raw: as the YAML file says.
+        raw: as in the YAML file.
         where: the file, for messages.
 
     Raises:

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a card says of a network that looks at images: how pixels go in, and how its tensors are read.
+"""What a card has of a network that looks at images: how pixels go in, and how its tensors are read.
 
 Facts of the families are from the configurations that their authors publish.
 """
@@ -176,7 +176,7 @@ def _preset(family: str, size: tuple[int, int], colour: str, stats: tuple[list[f
 
 
 _PLAIN = ([0., 0., 0.], [1., 1., 1.])
-#: word of `selfpose model import --as` -> what a card says of such a network, as its authors export it
+#: word of `selfpose model import --as` -> what a card has of such a network, as its authors export it
 PRESETS: dict[str, dict[str, Any]] = {
     'rtmpose': _preset('simcc', (192, 256), 'rgb', _ImageNet, 'classic', {'x': 'simcc_x', 'y': 'simcc_y'}),
     'hrnet': _preset('heatmap', (192, 256), 'rgb', _ImageNet, 'classic', {'heatmap': 'heatmap'}, method='quarter'),

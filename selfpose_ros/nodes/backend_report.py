@@ -12,7 +12,7 @@ from .parameters import FusionSettings, Pose2DSettings
 
 __all__ = ['BUILD_LOG_S', 'backend_entries', 'backend_of', 'build_lines']
 
-#: how often the log tells how far a build is, s
+#: time between log lines of how far a build is, s
 BUILD_LOG_S = 5.
 _LEVELS = {'fallen back': WARN, 'failed': ERROR}
 

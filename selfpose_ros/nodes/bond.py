@@ -53,9 +53,9 @@ class Bond:
 
     def _beat(self) -> None:
         if self._publisher.get_subscription_count():
-            self._say(True)
+            self._publish_status(True)
 
-    def _say(self, active: bool) -> None:
+    def _publish_status(self, active: bool) -> None:
         self._publisher.publish(self._status(
             header=Header(stamp=self._node.get_clock().now().to_msg()), id=self._node.get_name(),
             instance_id=self._instance, active=active, heartbeat_timeout=_TIMEOUT_S, heartbeat_period=self._period_s))
@@ -63,5 +63,5 @@ class Bond:
     def close(self) -> None:
         """End it, and say so."""
         self._node.destroy_timer(self._timer)
-        self._say(False)
+        self._publish_status(False)
         self._node.destroy_publisher(self._publisher)

@@ -20,8 +20,8 @@ def both_nodes(cameras: Sequence[str] | None = None, backend: str | None = None)
     """The fusion first: it must be there when the first view comes.
 
     Args:
-        cameras: their names; None = as the parameters say.
-        backend: see the parameter; None = as that says.
+        cameras: their names; None = as the parameters are.
+        backend: see the parameter; None = as that is.
     """
     given = [] if cameras is None else [Parameter('cameras', Parameter.Type.STRING_ARRAY, list(cameras))]
     given += [] if backend is None else [Parameter('backend', Parameter.Type.STRING, backend)]

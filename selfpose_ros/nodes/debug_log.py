@@ -31,7 +31,7 @@ class DebugLog:
 
     def __init__(self, logger: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger, self._clock = logger, clock
-        self._said: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, tuple[str, float]] = {}
 
     def note(self, lines: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Log what changed since the last call.
@@ -43,9 +43,9 @@ class DebugLog:
             return
         now = self._clock()
         for subject, text in lines():
-            before, at = self._said.get(subject, ('', -math.inf))
+            before, at = self._logged.get(subject, ('', -math.inf))
             if text != before and now - at >= _AGAIN_S:
-                self._said[subject] = text, now
+                self._logged[subject] = text, now
                 self._logger.debug(f'{subject}: {text}')
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes say about themselves: entries of /diagnostics, and one log line when a state changes."""
+"""State of the nodes: entries of /diagnostics, and one log line when a state changes."""
 from __future__ import annotations
 
 import math
@@ -81,7 +81,7 @@ class StateLog:
     def __init__(self, logger: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger, self._clock = logger, clock
         self._state: dict[str, str] = {}
-        self._said: dict[tuple[str, str], float] = {}
+        self._logged: dict[tuple[str, str], float] = {}
 
     def note(self, entries: Sequence[Entry]) -> None:
         """Log what changed since the last call."""
@@ -89,9 +89,9 @@ class StateLog:
             before = self._state.get(e.name)
             self._state[e.name] = e.state
             now = self._clock()
-            if before == e.state or now - self._said.get((e.name, e.state), -math.inf) < _AGAIN_S:
+            if before == e.state or now - self._logged.get((e.name, e.state), -math.inf) < _AGAIN_S:
                 continue
-            self._said[e.name, e.state] = now
+            self._logged[e.name, e.state] = now
             text = f'{e.name}: {e.message}'
             # a line for each level: rclpy wants every call of its logger at one place with one severity
             if e.level == OK:

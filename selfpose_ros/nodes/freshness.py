@@ -24,7 +24,7 @@ _AHEAD_S = .1
 _GIVE_UP_S = 60.
 #: the host's clock was set anew when it moved by this against the steady one, s
 _STEP_S = .5
-#: the middleware's own time of a message's arrival is believed so far back, s
+#: the middleware's own time of a message's arrival is used if it is so far back at most, s
 _LONGEST_QUEUE_S = 60.
 
 

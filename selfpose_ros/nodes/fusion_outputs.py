@@ -76,7 +76,7 @@ class FusionOutputs:
         self._persons: dict[int, Any] = {}
         self._lock = threading.Lock()
         self._seen: dict[int, float] = {}
-        self._told: tuple[Rig | None, str, float] | None = None
+        self._published: tuple[Rig | None, str, float] | None = None
         self._described: Rig | None = None
         self._rig_stamp = 0.
         self._rig_shown = 0.
@@ -84,7 +84,7 @@ class FusionOutputs:
     def open(self) -> None:
         """Send what is latched; the node is active."""
         self._model.publish(String(data=skeleton_model_text()))
-        self._told = None
+        self._published = None
         self.publish_rig(None, 'waiting for the first views')
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class FusionOutputs:
                 self._node.destroy_lifecycle_publisher(self._persons.pop(person))
         for person in new:
             self._persons[person] = self._late(MultiDOFJointState, f'~/joint_state/person_{person}', _STREAM)
-        rig = self._told[0] if self._told is not None else None
+        rig = self._published[0] if self._published is not None else None
         self._anchoring.settings = self.settings
         self._anchoring.tend(rig, self._rig_stamp)
         if rig is not None and rig is not self._described:
@@ -161,11 +161,11 @@ class FusionOutputs:
     def publish_rig(self, rig: Rig | None, reason: str) -> None:
         """~/rig, whenever it is another one, or there is none for another reason (at most once a second)."""
         now = time.monotonic()
-        if self._told is not None:
-            told, why, when = self._told
-            if told is rig and (rig is not None or why == reason or now - when < _REASON_S):
+        if self._published is not None:
+            published, why, when = self._published
+            if published is rig and (rig is not None or why == reason or now - when < _REASON_S):
                 return
-        self._told = rig, reason, now
+        self._published = rig, reason, now
         self._rig.publish(String(data=rig_text(rig, self.settings.world_frame, reason)))
 
     def _joint_states(self, result: Result) -> None:

@@ -68,7 +68,7 @@ def camera_entry(source: KeypointsInput, stream: CameraStream | None, status: Ca
     """The state of one camera's keypoints.
 
     Args:
-        stream: what the view buffer knows.  status: what the estimator knows; None = nothing yet.
+        stream: what the view buffer has.  status: what the estimator has; None = nothing yet.
         starting: that nothing comes yet is no fault.
         findings: of the check of all views.
         clock: what was done with the camera's clock; '' = nothing.
@@ -108,11 +108,11 @@ def _camera_state(source: KeypointsInput, stream: CameraStream | None, status: C
                                   'publish joint_names and image_size there (transient local)')
     wrong = next((f for f in found if f.verdict is not Verdict.NOTE), None)
     # none of them hides another
-    told = [('flawed', source.flaws), ('clock', stream.note if stream is not None else ''), ('crowded', source.crowd),
-            *([] if wrong is None else [(wrong.kind.value, wrong.text)])]
-    if any(sentence for _, sentence in told):
-        return (WARN, ', '.join(state for state, sentence in told if sentence),
-                '; '.join(sentence for _, sentence in told if sentence))
+    remarks = [('flawed', source.flaws), ('clock', stream.note if stream is not None else ''),
+               ('crowded', source.crowd), *([] if wrong is None else [(wrong.kind.value, wrong.text)])]
+    if any(sentence for _, sentence in remarks):
+        return (WARN, ', '.join(state for state, sentence in remarks if sentence),
+                '; '.join(sentence for _, sentence in remarks if sentence))
     if status is not None and status.note:
         # that nobody is in view is no fault
         empty = not status.people and status.rate_hz > 0

@@ -45,7 +45,7 @@ _TRY_AGAIN_S = 1.
 
 @dataclass(frozen=True)
 class Result:
-    """What the estimator says about one instant.
+    """What the estimator returned for one instant.
 
     Attributes:
         stamp: acquisition time of the instant, s.
@@ -253,7 +253,7 @@ class FusionWorker:
         return min(came, time.monotonic())
 
     def _read(self) -> None:
-        """Take over status and rig; a rig that is the same stays the same object, so that `is` tells a new one."""
+        """Take over status and rig; a rig that is the same stays the same object, so that `is` finds a new one."""
         rig = self._estimator.rig
         if rig is None or self.rig is None or not _same(rig, self.rig):
             self.rig = rig

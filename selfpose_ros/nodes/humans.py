@@ -59,7 +59,7 @@ class _Body:
         self.angles: Any = None
         self.urdf: Any = None
         self.skeleton: Any = None
-        self.told: tuple[np.ndarray, float] | None = None
+        self.published: tuple[np.ndarray, float] | None = None
 
 
 class Humans:
@@ -122,9 +122,9 @@ class Humans:
             body.angles.publish(joint_state_of(angles, body_id(p.person)))
         measures = np.concatenate([np.ravel(getattr(angles.body, n)) for n in angles.body.__dataclass_fields__])
         now = time.monotonic()
-        if body.told is None or (now - body.told[1] > _AGAIN_S
-                                 and np.abs(measures - body.told[0]).max() > _OTHER_M):
-            body.told = measures, now
+        if body.published is None or (now - body.published[1] > _AGAIN_S
+                                 and np.abs(measures - body.published[0]).max() > _OTHER_M):
+            body.published = measures, now
             name = body_id(p.person)
             body.urdf.publish(String(data=urdf_of(angles.body, f'body_{name}', f'_{name}')))
         if self._tf is not None and self.frames != 'none' and p.level == 3:

@@ -32,7 +32,7 @@ INFO_TYPE = 'std_msgs/msg/String'
 _WAITING = 60
 #: and so many bytes of them
 _WAITING_BYTES = 4 << 20
-#: too many people in a message are told for so long, s
+#: too many people in a message are reported for so long, s
 _CROWDED_S = 10.
 _PATIENCE = 10
 #: a camera of this process is not subscribed to: its views come as they are

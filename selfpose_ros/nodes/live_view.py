@@ -48,7 +48,7 @@ class LiveView(Node):
         self._shown: set[int] = set()
         self._pictures: dict[str, Any] = {}
         self._rig: Rig | None = None
-        self._said: dict[str, str] = {}
+        self._status_text: dict[str, str] = {}
         rerun.log('world', rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
         self._scene.log_plots(rerun, ('latency', 'latency, ms'))
         rerun.send_blueprint(self._scene.live_blueprint(rerun, ()))
@@ -100,9 +100,9 @@ class LiveView(Node):
 
     def _on_rig(self, message: String) -> None:
         try:
-            told = json.loads(message.data)
-            fields = {k: math.nan if v is None else v for k, v in told.items() if k not in ('solved', 'frame_id')}
-            self._rig = Rig.from_dict(fields) if told['solved'] else None
+            content = json.loads(message.data)
+            fields = {k: math.nan if v is None else v for k, v in content.items() if k not in ('solved', 'frame_id')}
+            self._rig = Rig.from_dict(fields) if content['solved'] else None
         except (CoreError, ValueError, KeyError, TypeError, AttributeError):
             return
         self._rerun.log('world/cameras', self._rerun.Clear(recursive=True))
@@ -120,8 +120,8 @@ class LiveView(Node):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         """Sentences that are new, as a text log."""
         for status in message.status:
-            if self._said.get(status.name) != status.message:
-                self._said[status.name] = status.message
+            if self._status_text.get(status.name) != status.message:
+                self._status_text[status.name] = status.message
                 level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
                 self._rerun.log('log', self._rerun.TextLog(
                     f'{status.name}: {status.message}', level=('INFO', 'WARN', 'ERROR', 'ERROR')[min(level, 3)]))

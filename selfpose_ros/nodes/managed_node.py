@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What both lifecycle nodes share: transitions that say why they fail, diagnostics, the end."""
+"""What both lifecycle nodes share: transitions with the reason why they fail, diagnostics, the end."""
 from __future__ import annotations
 
 import dataclasses
@@ -61,7 +61,7 @@ class ManagedNode(DeclaredNode[Settings]):
         self.finished = False
         self._running = self._enabled = False
         self._since = math.inf
-        self._overrides_told = False
+        self._overrides_logged = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made: list[Any] = []
         self._bond: Bond | None = None
@@ -218,7 +218,7 @@ class ManagedNode(DeclaredNode[Settings]):
         """Configure and activate.
 
         Raises:
-            NodeError: one of them failed; the message says why.
+            NodeError: one of them failed; the message has the reason.
         """
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
@@ -277,7 +277,7 @@ class ManagedNode(DeclaredNode[Settings]):
         entries.append(self.defects.entry())
         self._diagnostics.publish(array_from(entries, self.get_fully_qualified_name(), self.get_clock().now().to_msg()))
         self._log.note(entries)
-        if not self._overrides_told and time.monotonic() - self._since > _SETTLED_S:
-            self._overrides_told = True
+        if not self._overrides_logged and time.monotonic() - self._since > _SETTLED_S:
+            self._overrides_logged = True
             for sentence in self._overrides_unused():
                 self.get_logger().warning(sentence)

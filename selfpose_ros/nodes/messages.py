@@ -6,7 +6,7 @@ Keypoints of a camera travel on two topics, so that bags and other hosts have al
 
 - `<camera>/keypoints`, PointCloud2: a row per person, a column per joint, float32 fields `u v` (px, NaN = not
   seen), `confidence` (0..1) and `person` (the camera's own track, -1 = none). Header: that of the image. Where the
-  2D network tells how far joints lie behind the pelvis, `depth` and `depth_sigma`, too: see `View2D`; NaN = not known.
+  2D network gives how far joints lie behind the pelvis, `depth` and `depth_sigma`, too: see `View2D`; NaN = not known.
 - `<camera>/keypoints_info`, String, transient local: JSON with `joint_names` (the columns, or the name of a set of
   `core.skeleton.JOINT_SETS`), `image_size` [w, h] px, `K` and `distortion` (null = not calibrated), `camera`, `model`,
   `device`, `accuracy` (`confidence` and `sigma` of `core.noise.Accuracy`; null = not known). Sent again whenever it

@@ -74,7 +74,7 @@ class Overlays:
         self._last: dict[str, float] = {}
         self._subscriptions: list[Any] = []
         self._rig: Rig | None = None
-        self._reason, self._heard = 'no fusion_node is heard', -math.inf
+        self._reason, self._received_at = 'no fusion_node is heard', -math.inf
         self._people: deque[tuple[float, list[Skeleton3D]]] = deque(maxlen=_KEPT)
         self._frames: deque[_Frame] = deque(maxlen=_WAITING)
         self._changed = threading.Condition()
@@ -124,7 +124,7 @@ class Overlays:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions, self._rig = [], None
-        self._reason, self._heard = 'no fusion_node is heard', -math.inf
+        self._reason, self._received_at = 'no fusion_node is heard', -math.inf
         with self._changed:
             self._people.clear()
             self._frames.clear()
@@ -134,7 +134,7 @@ class Overlays:
             people = skeletons_of(message)
         except MessageError:
             return
-        self._heard = time.monotonic()
+        self._received_at = time.monotonic()
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         with self._changed:
             self._people.append((stamp, people))
@@ -142,10 +142,10 @@ class Overlays:
 
     def _on_rig(self, message: String) -> None:
         try:
-            told = json.loads(message.data)
-            self._reason = str(told.get('reason', ''))
-            fields = {k: math.nan if v is None else v for k, v in told.items() if k not in ('solved', 'frame_id')}
-            self._rig = Rig.from_dict(fields) if told['solved'] else None
+            content = json.loads(message.data)
+            self._reason = str(content.get('reason', ''))
+            fields = {k: math.nan if v is None else v for k, v in content.items() if k not in ('solved', 'frame_id')}
+            self._rig = Rig.from_dict(fields) if content['solved'] else None
         except (CoreError, ValueError, KeyError, TypeError, AttributeError):
             self._rig, self._reason = None, 'what comes on the topic of the rig is none'
 
@@ -173,7 +173,7 @@ class Overlays:
         """The first image that need not wait any more, and its skeletons."""
         now = time.monotonic()
         newest = max((s for s, _ in self._people), default=-math.inf)
-        coming = now - self._heard < _COMING_S
+        coming = now - self._received_at < _COMING_S
         for frame in self._frames:
             if newest >= frame.view.stamp or not coming or now - frame.came > _PATIENCE_S:
                 self._frames.remove(frame)
@@ -210,7 +210,7 @@ def drawn(image: Pixels, view: View2D, people: Sequence[Skeleton3D], rig: Rig | 
 
     Args:
         people: of the same instant.
-        rig: places them in the image; None = there is none, `reason` tells why.
+        rig: places them in the image; None = there is none, for `reason`.
     """
     h = image.shape[0]
     size = max(h / 30., 11.)

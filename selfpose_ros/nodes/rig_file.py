@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A solved rig on disk, so that a robot knows its cameras from the first image on."""
+"""A solved rig on disk, so that a robot has its cameras from the first image on."""
 from __future__ import annotations
 
 import math

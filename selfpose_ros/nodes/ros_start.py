@@ -25,7 +25,7 @@ def start_ros(args: Sequence[str] = (), **options: Any) -> None:
         options: of `rclpy.init`.
 
     Raises:
-        NodeError: it does not start; the message says what to do: about its log, its domain, or the arguments.
+        NodeError: it does not start; the message has what to do: about its log, its domain, or the arguments.
     """
     domain = os.environ.get('ROS_DOMAIN_ID', '')
     if domain and not (domain.isdecimal() and int(domain) <= _LAST_DOMAIN):        # else found out by the first node
@@ -38,10 +38,10 @@ def start_ros(args: Sequence[str] = (), **options: Any) -> None:
 
 
 def _why(error: Exception, arguments: Sequence[str]) -> str:
-    told = ' '.join(str(error).split())
-    text = re.sub(r', at \S+:\d+$', '', told)
+    words = ' '.join(str(error).split())
+    text = re.sub(r', at \S+:\d+$', '', words)
     if re.search(r'\blogging\b|log director', text):
         return f': it has no place for its log ({text}); set ROS_LOG_DIR to a folder that can be written'
-    if '/arguments.c:' in told or 'Args' in type(error).__name__ or 'parameter' in text:
+    if '/arguments.c:' in words or 'Args' in type(error).__name__ or 'parameter' in text:
         return f' with the arguments {" ".join(arguments) or "(none)"}: {text}'
     return f' ({text}); check the environment variables that begin with ROS_ and RMW_'

@@ -25,7 +25,7 @@ class TrialLifter:
 
     Args:
         spare: None, or one that takes as many frames.
-        failed: is told of it.
+        failed: called with it.
     """
 
     def __init__(self, lifter: Lifter, spare: Lifter | None, failed: Callable[[Exception], None]) -> None:

@@ -41,13 +41,13 @@ class _Trial(NamedTuple):
 
 
 class ViewMaker:
-    """The 2D network of one camera and what it needs to know from image to image.
+    """The 2D network of one camera and what it needs from image to image.
 
     Args:
         camera: its name.
         network: this camera's own instance.
         max_people, min_confidence, max_megapixels: see the parameters of pose2d_node; may be changed at any time.
-        topic: of the images; its name tells whether they are rectified.
+        topic: of the images; they are rectified if its name is so.
 
     Attributes:
         note: '' or a sentence on something odd that does not stop the work: no stamps, CameraInfo not usable.
@@ -149,7 +149,7 @@ class ViewMaker:
 
         Args:
             spare: takes over, with the same image, when the new one fails in its first `TRIAL` images.
-            failed: is told of it.
+            failed: called with it.
 
         Raises:
             SkeletonError: its joint names do not describe a body.

@@ -76,8 +76,6 @@ class Batch:
         """(B, V, 17) bool: the joint is seen and its view is there."""
         return self.weight > 0
 
-    joint_mask = seen
-
     @cached_property
     def pinhole(self) -> Tensor:
         """(B, V, 3, 3) px: K where it is known, else the guess of `core.camera.guessed_intrinsics`.

@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of poses against the truth, and whether their sigmas are honest."""
+"""Figures of poses against the truth, and whether their sigmas are calibrated."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ class ImageEvaluation:
         single: 3D of single pictures with the camera's own focal length; None: the network gives no depths.
         lifted: share of the pictures that gave a pose.
         depth_reversed: share of poses that are nearer to the truth with the sign of their depth flipped.
-        sigma_ratio: root mean square of the errors along an axis over that of the sigmas; 1 where sigma is honest.
+        sigma_ratio: root mean square of the errors along an axis over that of the sigmas; 1 where sigma is calibrated.
     """
 
     pictures: int

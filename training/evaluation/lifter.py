@@ -40,8 +40,8 @@ class Evaluation:
         single: of single views.
         fused: of all views of an instant together, turned onto each other without any camera; None with one view.
         depth_reversed: share of poses that are nearer to the truth with the sign of their depth flipped; about 0 or 1.
-        within_sigma: share of errors along an axis below 1 sigma; 0.68 where sigma is honest and errors are normal.
-        sigma_ratio: root mean square of the errors over that of the sigmas; 1 where sigma is honest.
+        within_sigma: share of errors along an axis below 1 sigma; 0.68 where sigma is calibrated and errors are normal.
+        sigma_ratio: root mean square of the errors over that of the sigmas; 1 where sigma is calibrated.
         noise: factor on the protocol's 2D noise.
         corrected, corrected_fused: as `single` and `fused`, of poses corrected by their 2D joints; None = not wanted.
         accepted, accepted_fused: shares of the corrections that the guards let pass.
@@ -87,13 +87,13 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
     """
     conditions = Conditions(views, travel=travel, noise=noise)
     parts: list[Lifted] = []
-    mended: list[Corrections] = []
+    corrections: list[Corrections] = []
     cut = pieces(motion)
     for i, piece in enumerate(cut):
         parts.append(lift_clip(lifter, make_clip(motion, piece, seed, conditions)))
         if correction is not None:
             p = parts[-1]
-            mended.append(corrected(p.joints, p.sigma, p.rays, p.k, correction))
+            corrections.append(corrected(p.joints, p.sigma, p.rays, p.k, correction))
         if progress is not None:
             progress('clips lifted', i + 1, len(cut))
     lifted = Lifted(*(np.concatenate([getattr(p, name) for p in parts]) for name in Lifted.__annotations__))
@@ -103,17 +103,17 @@ def evaluate(lifter: Lifter, motion: Motion, seed: int, *, views: int = 4, trave
         together = fused_views(lifted.joints, lifted.sigma)
         fused = figures(together[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1])
     after: list[Figures] = []
-    if mended:
-        after.append(figures(np.concatenate([m.single for m in mended])[:, :, EVAL16].reshape(-1, len(EVAL16), 3),
+    if corrections:
+        after.append(figures(np.concatenate([m.single for m in corrections])[:, :, EVAL16].reshape(-1, len(EVAL16), 3),
                              single[1]))
-    if mended and views > 1:
-        turned = rotated_onto(np.broadcast_to(np.concatenate([m.fused for m in mended])[:, None], lifted.joints.shape),
-                         lifted.joints)
+    if corrections and views > 1:
+        together = np.concatenate([m.fused for m in corrections])[:, None]
+        turned = rotated_onto(np.broadcast_to(together, lifted.joints.shape), lifted.joints)
         after.append(figures(turned[:, :, EVAL16].reshape(-1, len(EVAL16), 3), single[1]))
-    shares = [float(np.concatenate([getattr(m, n) for m in mended]).mean()) if mended else None
+    shares = [float(np.concatenate([getattr(m, n) for m in corrections]).mean()) if corrections else None
               for n in ('accepted', 'accepted_fused')]
-    honest = sigma_calibration(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
+    calibration = sigma_calibration(single[0], lifted.sigma[:, :, EVAL16].reshape(-1, len(EVAL16)), single[1])
     return Evaluation(len(lifted.joints), views, len(cut), seed, travel, figures(*single), fused,
-                      float(metrics.reversed_in_depth(*single).mean()), honest.within, honest.ratio, noise,
+                      float(metrics.reversed_in_depth(*single).mean()), calibration.within, calibration.ratio, noise,
                       after[0] if after else None, after[1] if len(after) > 1 else None, shares[0],
                       shares[1] if views > 1 else None)

@@ -103,13 +103,13 @@ def evaluate_recorded(lifter: Lifter, recordings: Sequence[Recorded], *, every: 
         raise TrainingError(f'none of {len(recordings)} recordings has an instant with {_KNOWN} joints known in 3D, '
                             f'the pelvis among them, and {_SEEN} seen in a view', 'give others, or a smaller --every')
     poses = sum(p.poses for p in parts)
-    honest = SigmaCalibration.of_all([p.sigma_calibration for p in parts])
+    calibration = SigmaCalibration.of_all([p.sigma_calibration for p in parts])
     fused = [p for p in parts if p.fused is not None]
     return RecordedEvaluation(
         sum(p.frames for p in parts), poses, unseen, max(r.views for r in recordings), len(parts), every,
         _pooled([(p.single, p) for p in parts]),
         _pooled([(p.fused, p) for p in fused if p.fused is not None]) if fused else None,
-        sum(p.reversed * p.poses for p in parts) / poses, honest.within, honest.ratio)
+        sum(p.reversed * p.poses for p in parts) / poses, calibration.within, calibration.ratio)
 
 
 def _of_one(lifter: Lifter, r: Recorded, every: int) -> tuple[_Part | None, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ['cam_shuffle', 'mix_of', 'mix_rep', 'pair_errors', 'partners', 'rep_l1', 'rep_of', 'unit_rms']
+__all__ = ['cam_shuffle', 'mix_of', 'pair_errors', 'partners', 'rep_l1', 'rep_of', 'unit_rms']
 
 _FLOOR = 1e-8
 
@@ -57,7 +57,8 @@ def rep_of(errors: Tensor, views: Tensor) -> Tensor:
 
 
 def mix_of(errors: Tensor, views: Tensor, samples: Tensor | None = None) -> Tensor:
-    """Sum over sources u of the mean over targets v != u, mean over samples that have two views or more.
+    """Sum over sources u of the mean over targets v != u, mean over samples that have two views or more: poses of all
+    views must explain the 2D of all others (CanonPose's "view" loss; a sum of V means).
 
     Args:
         errors: (B, V, V) as from `pair_errors`.  views: (B, V) bool.
@@ -68,11 +69,6 @@ def mix_of(errors: Tensor, views: Tensor, samples: Tensor | None = None) -> Tens
     pairs = views[:, :, None] & views[:, None, :] & ~torch.eye(views.shape[1], dtype=torch.bool, device=views.device)
     weight = use / (n - 1).clamp(min=1) / use.sum().clamp(min=1)
     return (errors * pairs * weight[:, None, None]).sum()
-
-
-def mix_rep(w: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor) -> Tensor:
-    """Poses of all views must explain the 2D of all others (CanonPose's "view" loss; a sum of V means)."""
-    return mix_of(pair_errors(w, X, R, c), views)
 
 
 def partners(subj: Tensor, rig: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +87,7 @@ def partners(subj: Tensor, rig: Tensor) -> tuple[Tensor, Tensor]:
 
 def cam_shuffle(w: Tensor, X: Tensor, R: Tensor, c: Tensor, views: Tensor, subj: Tensor, rig: Tensor,
                 ray_rot: Tensor | None = None) -> Tensor:
-    """`mix_rep` with the relative rotations of another instant of the same rig: cameras that stand still.
+    """`mix_of` with the relative rotations of another instant of the same rig: cameras that stand still.
 
     CanonPose's "camera" loss: Q_vu of sample s times R_u X_u. Samples without another one in their (subj, rig) do not
     count; rigs never mix. 0 when there is none at all. Virtual cameras turn with the person: with ray_rot

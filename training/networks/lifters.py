@@ -183,10 +183,10 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     known = network_keys(config)
     if config.get('rotation', 'rotvec') not in ('rotvec', '6d'):
         raise SettingError(f'must be one of rotvec, 6d, got {config["rotation"]!r}', setting='rotation')
-    alien = sorted(set(config) - known)
-    if alien:
+    unknown = sorted(set(config) - known)
+    if unknown:
         raise SettingError(f'is unknown for body {body} with head {head}', f'known are {", ".join(sorted(known))}',
-                           setting=', '.join(alien))
+                           setting=', '.join(unknown))
     width = int(config.get('width', 128 if body in ('temporal_conv', 'causal_lstm') else 256))
     if width < 1:
         raise SettingError(f'must be 1 or more, got {width}', setting='width')

@@ -25,7 +25,7 @@ class Display:
         self._quiet, self._prefix, self._stream = quiet, prefix, stream or sys.stderr
         self._bar: Any = None
         self._task: Any = None
-        self._said = -_PLAIN_EVERY_S
+        self._written = -_PLAIN_EVERY_S
 
     def __enter__(self) -> Self:
         if not self._quiet and self._stream.isatty():
@@ -56,8 +56,8 @@ class Display:
             if self._task is None:
                 self._task = self._bar.add_task(self._prefix, total=total, text='')
             self._bar.update(self._task, completed=step, text=text)
-        elif not self._quiet and (time.monotonic() - self._said >= _PLAIN_EVERY_S or step >= total):
-            self._said = time.monotonic()
+        elif not self._quiet and (time.monotonic() - self._written >= _PLAIN_EVERY_S or step >= total):
+            self._written = time.monotonic()
             self._write(f'step {step} of {total}, {text}')
 
     def note(self, text: str) -> None:

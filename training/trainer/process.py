@@ -48,16 +48,16 @@ class Stop:
     """A wish to stop, from Ctrl-C or SIGTERM: true once it was uttered; the second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
-        self.wished = False
+        self.requested = False
 
     def __bool__(self) -> bool:
-        return self.wished
+        return self.requested
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Signal handler."""
-        if self.wished and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.wished = True
+        self.requested = True
 
 
 @contextmanager

@@ -183,11 +183,11 @@ class Training:
         self._count += 1
 
     def _must_stop(self, stop: Stop, deadline: float) -> bool:
-        wish = bool(stop) or time.monotonic() >= deadline
+        end = bool(stop) or time.monotonic() >= deadline
         if self.w.size == 1:
-            return wish
+            return end
         # asking all processes costs a round trip, so it is done when values are logged
-        return self.step % self.settings.log_every == 0 and self.w.any(wish)
+        return self.step % self.settings.log_every == 0 and self.w.any(end)
 
     def _is_due(self) -> bool:
         every = self.settings.evaluate_every or self.epoch_steps

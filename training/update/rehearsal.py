@@ -52,7 +52,7 @@ def rehearsal(noise: NoiseSource, fps: float, seed: int, views: int = 4) -> Moti
     return MotionViews(poses, views, seed=seed, noise=noise, change=Change(turn=True, mirror=True))
 
 
-def _bent(rng: np.random.Generator, joints: Array, lies: bool) -> Array:
+def _bent(rng: np.random.Generator, joints: Array, lying: bool) -> Array:
     """A clip (T, 17, 3) with every limb turned by an angle of its own, in the body's axes, and the body tilted."""
     out = joints.copy()
     for j in _HINGES:
@@ -61,7 +61,7 @@ def _bent(rng: np.random.Generator, joints: Array, lies: bool) -> Array:
         turn = to_body.swapaxes(-1, -2) @ _rotation(rng, _BENT_DEG) @ to_body
         out[:, moved] = (out[:, moved] - out[:, [j]]) @ turn.swapaxes(-1, -2) + out[:, [j]]
     tilt = _rotation(rng, _TILTED_DEG)
-    if lies:
+    if lying:
         way, angle = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(*_LYING_DEG))
         tilt = Rotation.from_rotvec([angle * np.cos(way), angle * np.sin(way), 0]).as_matrix()
     middle = out[:, :1].copy()

@@ -268,9 +268,9 @@ def _joint(pairs: _Pairs, V: int, asked: bool = True) -> list[_Set]:
         order.append(new)
     if not asked:
         return beam
-    told = [_Set(s.lag, sum(float(pairs.worth(a, b, np.array([s.lag[b] - s.lag[a]]), ask=True)[0])
+    rated = [_Set(s.lag, sum(float(pairs.worth(a, b, np.array([s.lag[b] - s.lag[a]]), ask=True)[0])
                              for a, b in combinations(range(V), 2))) for s in beam[:_ASKED]]
-    return sorted(told, key=lambda s: -s.worth)
+    return sorted(rated, key=lambda s: -s.worth)
 
 
 def _judged(names: tuple[str, ...], pairs: _Pairs, sets: Sequence[_Set], base: Array) -> MotionOffsets:

@@ -156,8 +156,8 @@ def _pair_costs(kp: Array, conf: Array, P: Array, view: NDArray[np.int64], gate:
 def _link(cost: Array, view: list[int], gate: float) -> list[list[int]]:
     """Average linkage with at most one member per view; pairs that cannot tell are left out of the averages."""
     n = len(view)
-    can_tell = np.isfinite(cost)
-    total, count = np.where(can_tell, cost, 0.), can_tell.astype(float)
+    comparable = np.isfinite(cost)
+    total, count = np.where(comparable, cost, 0.), comparable.astype(float)
     total[np.isinf(cost)], count[np.isinf(cost)] = 4 * gate, 1.                  # speaks against, but not for ever
     members = [[i] for i in range(n)]
     taken = np.array([[v == w for w in range(max(view) + 1)] for v in view])

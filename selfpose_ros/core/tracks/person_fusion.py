@@ -119,7 +119,7 @@ class PersonFusion:
         # cameras that are not placed well need not agree
         paired = cosine < _PLACED if m.level >= 3 else seen.any(2).sum(1) > 1
         # one view, or two from opposite sides, do not tell a long bone from a near one
-        tell = cosine < (1. if m.lifted else _CROSSED)
+        informative = cosine < (1. if m.lifted else _CROSSED)
         for n, p in enumerate(people):
             p.agreed = tuple([c for c, yes in zip(m.cameras, agree[n].tolist(), strict=True) if yes])
             if paired[n]:
@@ -130,7 +130,7 @@ class PersonFusion:
                     p.limbs += (np.linalg.norm(x[BONE_B] - x[BONE_A], axis=1) - p.limbs) / p.pairs
             p.seen = now
             p.ticks += 1
-        _learn_bones([p for n, p in enumerate(people) if tell[n] and p.filter.config.bone_sigma_m > .01])
+        _learn_bones([p for n, p in enumerate(people) if informative[n] and p.filter.config.bone_sigma_m > .01])
 
     def _crossing(self, people: Sequence[Person], agree: NDArray[np.bool_]) -> Array:
         """(N,) cosine of the angle between the two rays that cross best, of cameras that agree (N, V) on somebody; 1 =

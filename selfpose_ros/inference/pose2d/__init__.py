@@ -23,7 +23,7 @@ __all__ = ['DEFAULT', 'MODEL_HELP', 'POSE2D_NAMES', 'BatchingPose2D', 'People2D'
 
 #: networks that are no model folders
 POSE2D_NAMES: tuple[str, ...] = ('mediapipe',)
-#: what a user may say
+#: for users
 MODEL_HELP = ('2D network: one of the catalogue (selfpose model get), rendered_pose (which knows rendered people '
               'alone), a model folder (selfpose model import), or mediapipe (by its own package, for this release)')
 

@@ -27,7 +27,7 @@ class People2D:
         confidence: (P, J) in 0..1; 0 where the joint is NaN.
         person: (P,) identity given by the network's own tracker, -1 = none.
         depth: (P, J, 2) how far joints lie behind the pelvis and the standard deviation of their places, as
-            `core.observation.View2D` has them; NaN = not known. None: the network tells no depths.
+            `core.observation.View2D` has them; NaN = not known. None: the network gives no depths.
 
     Raises:
         OutputError: the shapes do not fit together, or a number is infinite or a confidence outside 0..1.

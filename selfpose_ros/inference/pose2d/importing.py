@@ -40,7 +40,7 @@ class Request:
         file: the ONNX file, or TensorFlow Lite's.  folder: of the model; must not exist.
         preset: word of `PRESETS`.
         joints: name of a set of `core.skeleton.JOINT_SETS`, or the names themselves; empty = the usual set.
-        size: (w, h) px; None = as the graph says, else the preset's.
+        size: (w, h) px; None = as in the graph, else the preset's.
         tensors: role (or 'image') -> name in the graph, where it differs from the usual one.
         decode: options that differ from the preset's.
         name: of the model; '' = the folder's.

@@ -24,7 +24,7 @@ __all__ = ['MediaPipePose']
 
 #: the release that still has the `solutions` interface
 VERSION = '0.10.21'
-#: lines on stderr that its C++ side writes at every start and that tell a user nothing
+#: lines on stderr that its C++ side writes at every start and that mean nothing to a user
 NOISE = ('Created TensorFlow Lite XNNPACK delegate', 'before absl::InitializeLog()',
          'inference_feedback_manager.cc', 'landmark_projection_calculator.cc', 'gl_context.cc')
 #: of complexity 1, by `selfpose model calibrate mediapipe`; in 600 other pictures 62.9 % of the errors along an axis
@@ -54,7 +54,7 @@ class MediaPipePose:
     off by default: it delays by a good frame and assumes 30 images a second (measured on a real clip at 10 Hz:
     18 px of median error with it, 16 px without).
 
-    What it does not tell: it may exchange left and right of the whole body with full confidence, for seconds.
+    What it does not report: it may exchange left and right of the whole body with full confidence, for seconds.
 
     Args:
         model_complexity: 0, 1 or 2. The wheel holds 1 alone; nothing is downloaded.

@@ -145,7 +145,7 @@ class VisionNetwork(ImageTensors):
         return points, score
 
     def poses_in_depth(self, image_bgr: Pixels, boxes: Array) -> tuple[Array, Array, Array | None]:
-        """As `poses`; and depths and their sigmas (P, J, 2) as `contract.People2D` has them, None if it tells none."""
+        """As `poses`; and depths and their sigmas (P, J, 2) as `contract.People2D` has them, None if it gives none."""
         if not len(boxes):
             return (np.zeros((0, self.joints, 2)), np.zeros((0, self.joints)),
                     np.zeros((0, self.joints, 2)) if self.has_depth else None)
@@ -187,7 +187,7 @@ def check_layout(file: Path, image: TensorSpec, layout: str = 'nchw', dtype: str
     Args:
         file: for messages.
         image: the input.
-        layout, dtype: what the card says of it, see `Vision`.
+        layout, dtype: as on the card, see `Vision`.
 
     Raises:
         ModelError: it is not (N, 3, H, W) float32, or (N, H, W, 3) of this type.

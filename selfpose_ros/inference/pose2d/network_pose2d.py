@@ -23,8 +23,8 @@ class NetworkPose2D(ABC):
     """A `BatchingPose2D` that looks with one network, or with two.
 
     Args:
-        pose: what tells the joints.
-        detector: what tells where people are; None = none.
+        pose: what finds the joints.
+        detector: what finds people; None = none.
     """
 
     def __init__(self, pose: VisionNetwork, detector: VisionNetwork | None = None) -> None:

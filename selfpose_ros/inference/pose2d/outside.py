@@ -10,7 +10,7 @@ __all__ = ['OUTSIDE_SHARE', 'faded_outside']
 
 Array = NDArray[np.float64]
 #: joints outside the image are extrapolated: kept up to this share of the longer side, with a confidence that
-#: falls from half of what the network says to nothing at that distance
+#: falls from half of the network's value to nothing at that distance
 OUTSIDE_SHARE = 0.1
 
 

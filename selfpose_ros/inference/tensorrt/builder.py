@@ -62,7 +62,7 @@ def build_engine(trt: TensorRT, graph: bytes, options: BuildOptions = USUAL, *, 
 
     Raises:
         GraphRefused: TensorRT does not take this graph.
-        BuildCancelled: `progress` said so.
+        BuildCancelled: `progress` returned False.
         BackendUnavailable, EngineBuildError: it does not start, or could not build it.
     """
     messages = messages_of(trt)

@@ -25,7 +25,7 @@ class Device:
     """A GPU, as far as an engine depends on it.
 
     Attributes:
-        name: as the driver says.  capability: compute capability, e.g. '8.7'.  multiprocessors: their number.
+        name: as the driver has it.  capability: compute capability, e.g. '8.7'.  multiprocessors: their number.
         integrated: it shares the memory of the CPU.
     """
 

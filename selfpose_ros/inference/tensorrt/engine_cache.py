@@ -126,7 +126,7 @@ class EngineCache:
             waiting: called now and then while another process builds it; False = do not wait any longer.
 
         Raises:
-            BuildCancelled: `waiting` said so.
+            BuildCancelled: `waiting` returned False.
             EngineBuildError: a new engine does not load.
         """
         with ExitStack() as held:

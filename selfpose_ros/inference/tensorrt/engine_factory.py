@@ -76,13 +76,13 @@ class EngineFactory:
 
         Args:
             reference: ONNX Runtime's session of the model.
-            step: told the progress; False cancels.
-            note: told what is odd, but no reason to stop.
+            step: called with the progress; cancels when it returns False.
+            note: called with what is odd, but no reason to stop.
 
         Raises:
             GraphRefused: TensorRT does not take the graph.
             EngineBuildError: none came about, or none that agrees.
-            BuildCancelled: `step` said so.
+            BuildCancelled: `step` returned False.
             BackendUnavailable, ExecutionError: the device cannot do it.
         """
         cache = EngineCache(self.folder, warn=note)

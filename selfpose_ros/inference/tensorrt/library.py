@@ -47,7 +47,7 @@ def find_tensorrt(name: str = 'tensorrt') -> TensorRT:
 
 
 class Messages:
-    """What TensorRT said last, for the sentences of exceptions. Written from its threads.
+    """The last messages of TensorRT, for the sentences of exceptions. Written from its threads.
 
     Attributes:
         logger: to be handed to it; must live as long as anything that was made with it.
@@ -81,9 +81,9 @@ class Messages:
     def take(self) -> str:
         """The errors since the last call, in one line."""
         with self._lock:
-            said = list(dict.fromkeys(self._errors))
+            messages = list(dict.fromkeys(self._errors))
             self._errors.clear()
-        reasons = [m for m in said if _ECHO not in m] or said
+        reasons = [m for m in messages if _ECHO not in m] or messages
         text = ' | '.join(reasons) or 'TensorRT gave no reason'
         return text if len(text) <= 600 else f'{text[:597]}...'
 

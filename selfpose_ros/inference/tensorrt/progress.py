@@ -38,7 +38,7 @@ class Phases:
                 self.share = max(self.share, self._of(self._root))
 
     def finish(self, name: str) -> None:
-        """A phase ends; its step of the phase around it is told separately."""
+        """A phase ends; its step of the phase around it is reported separately."""
         self._open.pop(name, None)
 
     def _of(self, name: str) -> float:
@@ -49,7 +49,7 @@ class Phases:
 
 
 def progress_monitor(trt: TensorRT, config: IBuilderConfig, progress: Progress) -> Callable[[], bool]:
-    """Have a build tell its progress; returns what says whether it was cancelled.
+    """Have a build report its progress; returns whether it was cancelled, when called.
 
     What is returned keeps the monitor alive, which TensorRT does not.
     """

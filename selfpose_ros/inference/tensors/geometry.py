@@ -119,7 +119,7 @@ def letterbox(image_size: tuple[int, int], size: tuple[int, int], mode: str = 'c
 def whole_pixels(placement: Placement, image_size: tuple[int, int], size: tuple[int, int]) -> Placement:
     """A placement next to this one that begins and ends between two pixels: `warp` takes half the time with it.
 
-    The crop's edges move by about half a pixel. No joint does: the matrix says where everything has gone.
+    The crop's edges move by about half a pixel. No joint does: the matrix has where everything has gone.
 
     Args:
         placement: without rotation.
@@ -183,7 +183,7 @@ class _Whole(NamedTuple):
     """Which pixels of the image become which of the network's, along one axis.
 
     Attributes:
-        of, to: first and end.  scale, shift: the row of a matrix that says the same.
+        of, to: first and end.  scale, shift: the row of a matrix that does the same.
         near: that is next to the placement.  exact: that is the placement.
     """
 

@@ -20,7 +20,7 @@ def batch():
 def test_absent_views_count_nowhere(batch):
     batch.view_mask[2, 1] = False
     assert (batch.weight[2, 1] == 0).all() and (batch.w2d[2, 1] == 0).all() and (batch.pose[2, 1] == 0).all()
-    assert batch.seen[2, 0].all() and not batch.joint_mask[2, 1].any()
+    assert batch.seen[2, 0].all() and not batch.seen[2, 1].any()
 
 
 def test_take_and_to(batch):

@@ -14,7 +14,7 @@ from selfpose_training import losses
 from selfpose_training.losses import reprojection
 from selfpose_training.losses.agreement import procrustes_rotation, unit_pose
 from selfpose_training.losses.anatomy import bone_lengths
-from selfpose_training.losses.reprojection import cam_shuffle, mix_of, mix_rep, pair_errors, partners, rep_l1, rep_of
+from selfpose_training.losses.reprojection import cam_shuffle, mix_of, pair_errors, partners, rep_l1, rep_of
 from selfpose_training.networks.rotation import rodrigues
 
 D = torch.diag(torch.tensor([1., 1, -1]))
@@ -44,7 +44,7 @@ class Case:
         """All that compares projections with 2D."""
         torch.manual_seed(0)                               # of cam_shuffle's partners
         return {'rep': losses.csm_terms(self.w, self.X, self.R, self.c, self.views)[0],
-                'mix': mix_rep(self.w, self.X, self.R, self.c, self.views),
+                'mix': mix_of(pair_errors(self.w, self.X, self.R, self.c), self.views),
                 'shuffle': cam_shuffle(self.w, self.X, self.R, self.c, self.views, self.subj, self.rig),
                 'csm_mix': losses.csm_terms(self.w, self.X, self.R, self.c, self.views)[1]}
 

@@ -147,7 +147,7 @@ def landmarks(raw: ArrayLike, presence: ArrayLike, heatmap: ArrayLike, size: tup
 
 
 def _refined(at: Array, maps: NDArray[np.float32]) -> Array:
-    """(39, 2) shares of the image, and maps (h, w, 39) -> the same, moved to where the map says."""
+    """(39, 2) shares of the image, and maps (h, w, 39) -> the same, moved by the map."""
     rows, columns = maps.shape[:2]
     cell = np.floor(np.nan_to_num(at) * [columns, rows])
     inside = ((cell >= 0) & (cell < [columns, rows])).all(1)

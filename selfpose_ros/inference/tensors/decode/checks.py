@@ -43,7 +43,7 @@ def scores(where: str, score: NDArray[Any], least: float = -1.) -> None:
 
 
 def misshapen(where: str, expected: str, *arrays: NDArray[Any]) -> OutputError:
-    """The error for tensors of other shapes than these words say."""
+    """The error for tensors of other shapes than in these words."""
     return OutputError(f'expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}', f'{_CARD}',
                        place=where)
 

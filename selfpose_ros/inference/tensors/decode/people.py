@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """People with their joints in one image, by networks of one stage.
 
-Coordinates are px of the network's input. Joints: NaN with score 0 where the network says that there is nothing.
+Coordinates are px of the network's input. Joints: NaN with score 0 where the network finds nothing.
 People: best first, those above `min_score`.
 """
 from __future__ import annotations

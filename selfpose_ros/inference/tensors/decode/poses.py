@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joints of one person for each image: rows of bins, heat maps, points.
 
-Coordinates are px of the network's input. Joints: NaN with score 0 where the network says that there is nothing.
+Coordinates are px of the network's input. Joints: NaN with score 0 where the network finds nothing.
 """
 from __future__ import annotations
 
