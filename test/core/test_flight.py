@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scenes import tracks_of
+from scipy.integrate import trapezoid
+from scipy.stats import norm
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_PRIOR_M, stature_m
@@ -102,6 +104,28 @@ def test_nothing_falls_faster_than_freely() -> None:
     assert 0 < slow < .7 * -fast
     many = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=[flight(1.2)] * 12)
     assert many.sigma > .03                                   # a way of running, not twelve witnesses
+
+
+@pytest.mark.parametrize('factors', [(1.1,), (.96, 1.4), (1.02, 1.3, .9, 1.25, 1.05)])
+def test_flights_count_by_how_likely_they_are(factors: tuple[float, ...]) -> None:
+    """Seven of ten are free with a normal error, the others too large by an exponential amount of 15 % in the mean: the
+    mean over all scales, by brute force; more than three flights tell as much as three.
+    """
+    seen_flights = [flight(f, .05 + .01 * i) for i, f in enumerate(factors)]
+    found = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)), flights=seen_flights)
+    prior = metric_scale(BONE_PRIOR_M, np.zeros((2, 3)))
+    s = np.linspace(-6, 6, 1201) * prior.sigma + np.log(prior.factor)
+    late = np.linspace(0, 2, 4001)
+    log = -.5 * ((s - np.log(prior.factor)) / prior.sigma) ** 2
+    for i, f in enumerate(factors):
+        off = np.log(f) - s
+        free, pushed = (norm.pdf(x, scale=.05 + .01 * i) for x in (off, off[:, None] - late))
+        likely = .7 * free + .3 * trapezoid(pushed * np.exp(-late / .15) / .15, late)
+        log += np.log(likely) * min(1., 3 / len(factors))
+    weight = np.exp(log - log.max()) / np.exp(log - log.max()).sum()
+    mean = weight @ s
+    assert found.factor == pytest.approx(np.exp(mean), rel=1e-3)
+    assert found.sigma == pytest.approx(min(np.hypot(np.sqrt(weight @ (s - mean) ** 2), .02), prior.sigma), rel=.01)
 
 
 def test_several_people_average() -> None:

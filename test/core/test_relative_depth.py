@@ -203,6 +203,18 @@ def test_nothing_comes_of_a_pelvis_that_is_not_seen_or_of_no_bone() -> None:
         assert pose_with_depth(kp, seen, depth, np.full(17, .1), K) is None
 
 
+@pytest.mark.parametrize(('share', 'enough'), [(.28, False), (.33, True)])
+def test_a_single_limb_that_is_short_in_the_picture_is_not_enough(share: float, enough: bool) -> None:
+    """A thigh across the view by more or less than 0.3 of its length, forty trunks away: perspective hardly counts."""
+    X = usual(bodies()[0])
+    unit_m = np.linalg.norm(X[REFERENCE[1]] - X[0])
+    X = X - X[0] + [0, 0, 40 * unit_m]
+    X[2] = X[1] + np.linalg.norm(X[2] - X[1]) * np.array([share, 0., np.sqrt(1 - share ** 2)])
+    kp, depth = told(X)
+    found = pose_with_depth(kp, np.isin(np.arange(17), [0, 1, 2]), depth, np.full(17, .1), K)
+    assert (found is not None) == enough
+
+
 # -- views
 
 def with_depth(s: Scene, sigma: float = .05) -> list[MultiView]:

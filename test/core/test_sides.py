@@ -87,7 +87,8 @@ def seen_turned(kinds: list[int], instants: int = 12) -> tuple[Array, Array, Arr
     ([0, 0, 0, 0], [0, 0, 0, 0]), ([0, 3, 0, 0], [0, 3, 0, 0]), ([1, 0, 2, 0], [1, 0, 2, 0]),   # views that are wrong
     ([3, 3, 3, 3], [0, 0, 0, 0]), ([1, 1, 1, 1], [0, 0, 0, 0]),   # a body that is
     ([2, 2, 0, 2], [0, 0, 2, 0]), ([3, 3, 3, 1], [0, 0, 0, 2]),   # both
-    ([3, 3], [0, 0]), ([3, 0], [3, 0]), ([0, 1], [0, 1]), ([2], [2])])                               # two views, one
+    ([3, 3], [0, 0]), ([3, 0], [3, 0]), ([0, 1], [0, 1]),                     # two views
+    ([1], [1]), ([2], [2]), ([3], [3])])                           # one
 def test_what_most_views_name_stands(kinds: list[int], want: list[int]) -> None:
     """By view: how the names lie against the prediction, and what is exchanged of them."""
     assert agreed_permutation(*seen_turned(kinds)).tolist() == [want] * 12
