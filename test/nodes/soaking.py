@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ class Report:
         unseen: faults that were not in the diagnostics within the patience, with how long was waited.
         seen_s: for each fault that was seen, after how long.
         oldest_s: age of the oldest message of people at its publication.
+        late: messages older than 0.5 s; late_at: each of them, with how long this run, which needs next to nothing, was
+            itself held up in the second before: the machine had other work.
         growth_mb: of the node's memory, from the end of the warm-up to the end.
         reloads: how often the model was loaded anew while the node worked.  refused: answers of those that were not.
     """
@@ -46,6 +49,8 @@ class Report:
     seen_s: list[float] = field(default_factory=list)
     oldest_s: float = 0.
     late: int = 0
+    late_at: list[str] = field(default_factory=list)
+    held_up_s: float = 0.
     messages: int = 0
     growth_mb: float = 0.
     memory_mb: list[float] = field(default_factory=list)
@@ -62,6 +67,8 @@ class Report:
         if self.seen_s:
             yield f'seen after: median {np.median(self.seen_s):.2f} s, at most {max(self.seen_s):.2f} s'
         yield f'messages heard {self.messages}, oldest {self.oldest_s:.3f} s, older than 0.5 s: {self.late}'
+        yield from (f'  {w}' for w in self.late_at[:20])
+        yield f'this run itself was held up for at most {self.held_up_s:.2f} s by other work of the machine'
         yield (f'memory {self.memory_mb[0] if self.memory_mb else 0:.0f} MB after the start, {self.growth_mb:+.1f} MB '
                'from the end of the warm-up to the end')
         yield f'exceptions in the log: {len(self.exceptions)}; node ended by itself: {self.ended}, hung: {self.hung}'
@@ -103,6 +110,7 @@ class Soak:
         self.anew_s, self.reload_s, self.reported = anew_s, reload_s, time.monotonic()
         self.reload = world.node.create_client(Trigger, f'/{node}/reload_model')
         self.answers: list[Any] = []
+        self.begin, self.held_up = time.monotonic(), deque[tuple[float, float]](maxlen=100)
         world.listen('/diagnostics', DiagnosticArray, self._reports)
 
     @property
@@ -113,7 +121,12 @@ class Soak:
     def _age(self, age_s: float) -> None:
         """A message of people was published so long after what it is of."""
         self.report.messages += 1
-        self.report.late += age_s > .5
+        if age_s > .5:
+            self.report.late += 1
+            now = time.monotonic()
+            held = max((s for at, s in self.held_up if at > now - age_s - 1.), default=0.)
+            self.report.late_at.append(f'at {now - self.begin:.0f} s: {age_s:.2f} s old; this run was held up for '
+                                       f'{held:.2f} s')
         self.report.oldest_s = max(self.report.oldest_s, age_s)
 
     def _reports(self, message: DiagnosticArray) -> None:
@@ -163,6 +176,7 @@ class Soak:
         faults = self.faults
         queue: list[Any] = []
         begin, number, memory = time.monotonic(), 0, []
+        self.begin = begin
         next_fault, next_look, next_anew = begin + min(6., 3 * self.every_s), begin + 5., begin + self.anew_s
         next_reload = begin + .5 * self.reload_s            # not while it is configured anew
         while (now := time.monotonic()) < begin + self.seconds or self.watch:
@@ -203,7 +217,11 @@ class Soak:
             if now > next_look:
                 next_look = now + 2.
                 memory.append((now - begin, self._memory_mb()))
-            time.sleep(max(0., begin + (number + 1) / RATE_HZ - time.monotonic()))
+            due_at = begin + (number + 1) / RATE_HZ
+            time.sleep(max(0., due_at - time.monotonic()))
+            held = time.monotonic() - due_at
+            self.held_up.append((due_at, held))
+            self.report.held_up_s = max(self.report.held_up_s, held)
         return self._closed(memory)
 
     def _closed(self, memory: list[tuple[float, float]]) -> Report:
