@@ -256,13 +256,17 @@ def _correlation(x: Array) -> Array:
     m = seen.astype(float)
     x = np.where(seen, x, 0.)
     x = np.clip(x - x.sum(-1, keepdims=True) / np.maximum(m.sum(-1, keepdims=True), 1.), -.3, .3) * m
-    mt = m.swapaxes(1, 2)
-    n = m @ mt
-    often = n >= 8                                         # 0.8 s in common
-    n1 = np.maximum(n, 1.)
-    mean = (x @ mt) / n1                                   # of the first, where both are seen
-    power = np.where(often, ((x * x) @ mt) / n1 - mean ** 2, 0.).sum(0)
-    both = np.where(often, (x @ x.swapaxes(1, 2)) / n1 - mean * mean.swapaxes(1, 2), 0.).sum(0)
-    noise = 1e-4 * often.sum(0) + 1e-9                     # 1 % of the body
-    sure = np.minimum(n.max(0) / 20., 1.)
+    N = x.shape[1]
+    power, both, often, most = (np.zeros((N, N)) for _ in range(4))
+    for a, k in zip(x, m, strict=True):                    # one by one: what is in the cache is there for all steps
+        n = k @ k.T
+        enough = n >= 8                                    # 0.8 s in common
+        n1 = np.maximum(n, 1.)
+        mean = (a @ k.T) / n1                              # of the first, where both are seen
+        power += np.where(enough, ((a * a) @ k.T) / n1 - mean ** 2, 0.)
+        both += np.where(enough, (a @ a.T) / n1 - mean * mean.T, 0.)
+        often += enough
+        np.maximum(most, n, out=most)
+    noise = 1e-4 * often + 1e-9                            # 1 % of the body
+    sure = np.minimum(most / 20., 1.)
     return np.asarray(sure * both / (np.sqrt(np.maximum(power * power.T, 0.)) + noise))
