@@ -7,10 +7,12 @@ ros2 launch selfpose_ros record.launch.py output:=monday images:=true
 A bag of keypoints is small (some 20 kB a second and camera), and `selfpose reconstruct` works from it; a bag of
 images can be gone through again with another 2D network.
 """
+import shutil
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 
-from selfpose_ros.nodes.launching import arguments
+from selfpose_ros.nodes.launching import LaunchError, arguments
 from selfpose_ros.nodes.recorded_topics import expression
 
 #: argument -> (default, choices or None, what it is, option of `ros2 bag record`)
@@ -26,6 +28,9 @@ OPTIONS: dict[str, tuple[str, list[str] | None, str, str]] = {
 
 
 def _record(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    if shutil.which('ros2') is None:
+        raise LaunchError('ros2 bag record cannot be started: the command ros2 is not on PATH; source ROS 2, or record '
+                          'with: selfpose record -o FOLDER')
     given = context.launch_configurations
     options = [word for name, (*_, option) in OPTIONS.items() if given[name] for word in (option, given[name])]
     if given['compression']:

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -58,6 +59,7 @@ def launching(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         for c in classes:
             setattr(module, c, type(c, (Recorded,), {}))
         monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(shutil, 'which', lambda name: f'/usr/bin/{name}')
     monkeypatch.delitem(sys.modules, 'selfpose_ros.nodes.launching', raising=False)
     module = importlib.import_module('selfpose_ros.nodes.launching')
     # the module over stand-ins must not outlive the test
@@ -250,6 +252,12 @@ def test_options_of_recording_are_those_of_ros2_bag(launching: types.ModuleType)
         '--use-sim-time']
 
 
+def test_without_ros2_recording_names_what_does_it(launching: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
+    with pytest.raises(launching.LaunchError, match='selfpose record -o'):
+        launch('record.launch.py')
+
+
 @pytest.fixture
 def robot(tmp_path: Path) -> Path:
     """An installation whose nodes write down their arguments; the one called $ENDS ends with $STATUS."""
@@ -305,6 +313,32 @@ def test_launch_runs_both_nodes_and_ends_as_they_do(robot: Path, tmp_path: Path,
         assert f'__node:={name}' in arguments and '__ns:=/robot' in arguments
         assert f'--log-level robot.{name}:=debug' in arguments
         assert re.search(r'cameras:.*\n\s*- cam1\n\s*- cam2', (tmp_path / f'{name}.parameters').read_text())
+
+
+@NEEDS_LAUNCH
+@pytest.mark.parametrize('there', [True, False])
+def test_launch_runs_ros2_bag_where_it_is(tmp_path: Path, there: bool):
+    program = textwrap.dedent(f"""
+        import sys
+        from launch import LaunchDescription, LaunchService
+        from launch.actions import IncludeLaunchDescription
+        from launch.launch_description_sources import PythonLaunchDescriptionSource
+        source = PythonLaunchDescriptionSource({str(ROOT / 'launch' / 'record.launch.py')!r})
+        service = LaunchService(noninteractive=True)
+        service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+            source, launch_arguments=[('output', 'monday'), ('images', 'true')])]))
+        sys.exit(service.run())
+        """)
+    if there:
+        (tmp_path / 'ros2').write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n')
+        (tmp_path / 'ros2').chmod(0o755)
+    environment = os.environ | {'PATH': str(tmp_path) + (os.pathsep + '/bin' if there else ''),
+                                'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+    done = subprocess.run([sys.executable, '-c', program], cwd=tmp_path, env=environment, check=False,
+                          capture_output=True, text=True, timeout=60)
+    assert ('selfpose record -o' in done.stdout + done.stderr) != there and done.returncode == (0 if there else 1)
+    if there:
+        assert (tmp_path / 'arguments').read_text().startswith('bag record --output monday --regex ')
 
 
 def test_composed_is_one_process_whose_arguments_reach_each_node_alone(launching: Any, tmp_path: Path):
