@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_A, BONE_B, BONE_PRIOR_M, STATURE_PRIOR_M, stature_m
-from selfpose_ros.core.rig.world import body_forward_score, find_world, metric_scale
+from selfpose_ros.core.rig.world import _floor_normal, body_forward_score, find_world, metric_scale
 from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
@@ -138,6 +138,23 @@ def test_the_floor_is_where_feet_rest_though_they_seldom_do_and_some_are_seen_be
     X[::30, 3, 2] -= .5
     w = find_world(X, np.array([1., 0, 0]))
     assert w.t[2] == pytest.approx(0., abs=.001)
+
+
+@pytest.mark.parametrize(('sigma_deg', 'instants'), [(10., 400), (1., 15)])
+def test_feet_that_stand_apart_tip_the_world_as_far_as_is_likely_of_a_slope(sigma_deg: float, instants: int) -> None:
+    """The right foot 4 cm higher and 40 cm beside the left: a slope as likely as before, or feet that differ by 4 cm;
+    one instant in ten counts, with 1 cm of error.
+    """
+    X = np.zeros((instants, 17, 3))
+    X[:, 3], X[:, 6] = [0., -.2, .12], [0., .2, .08]
+    normal, sigma = _floor_normal(X, np.array([0., 0, 1.]), sigma_deg)
+    A = np.array([[-.2, 1., .5], [.2, 1., -.5]])                            # slope along y, height, right foot
+    prior = np.diag([np.tan(np.deg2rad(sigma_deg)) ** -2, 0., .04 ** -2])
+    M = instants / 10 / .01 ** 2 * A.T @ A + prior
+    slope = np.linalg.solve(M, instants / 10 / .01 ** 2 * A.T @ np.array([.02, -.02]))[0]
+    assert -normal[1] / normal[2] == pytest.approx(slope, rel=1e-3) and abs(normal[0]) < 1e-9
+    spread = np.sqrt((np.linalg.inv(M)[0, 0] + 1 / prior[0, 0]) / 2)
+    assert sigma == pytest.approx(np.rad2deg(spread), rel=1e-3)
 
 
 # -- scale
