@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.association.distance import person_size
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
-from ..core.tracks.distance import person_size
 from ..evaluation.alignment import SCORED
 from ..evaluation.detections import AccuracyCheck, checked
 from ..io.recording import Recording

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import MainPerson
+from .association.tracklets import TrackletsByCamera
 from .config import EstimatorConfig
 from .health import CameraStatus, EstimatorStatus, HealthMonitor
 from .history import History
@@ -20,7 +21,6 @@ from .rig_state import Change, RigState
 from .rig_tracker import RigTracker
 from .tracks.identities import Identities
 from .tracks.people import People
-from .tracks.tracklets import TrackletsByCamera
 
 __all__ = ['CameraStatus', 'Estimator', 'EstimatorConfig', 'EstimatorStatus']
 

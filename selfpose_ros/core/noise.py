@@ -36,7 +36,7 @@ class Accuracy:
 
     Attributes:
         confidence: (K,) knots, rising, in 0..1.
-        sigma: (K,) standard deviation along an axis from the median error, share of `tracks.distance.person_size`,
+        sigma: (K,) standard deviation along an axis from the median error, share of `association.distance.person_size`,
             which is about the standing height; it does not rise with the confidence. Interpolated in the logarithm.
 
     Raises:
@@ -89,7 +89,7 @@ class NoiseModel:
         Args:
             image_size: (V, 2) px.
             accuracy: (V,) of each camera's network, None = not known; empty: of none.
-            size_px: (V,) how large people are in each camera, see `tracks.distance.person_size`; NaN = not known.
+            size_px: (V,) how large people are in each camera, see `association.distance.person_size`; NaN = not known.
         """
         side = float(np.mean(np.max(np.atleast_2d(image_size), axis=1)))
         given = [(a, float(s)) for a, s in zip(accuracy, np.ravel(size_px), strict=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import MainPerson
+from .association.tracklets import TrackletsByCamera
 from .causal import estimate_causally
 from .cuts import Followed, Instant, Piece, continuous
 from .estimator import EstimatorConfig
@@ -28,7 +29,6 @@ from .rig.solver import Solution, SolverConfig, Tracks, evenly, usable_rows
 from .rig_state import not_joined
 from .tracks.people import People
 from .tracks.person import Person
-from .tracks.tracklets import TrackletsByCamera
 from .trajectory import MotionModel, estimate_trajectory
 from .uncertainty import uncertainty
 

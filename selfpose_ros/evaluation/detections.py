@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, linear_sum_assignment
 
+from ..core.association.distance import person_size
 from ..core.noise import LEAST_SHARE, Accuracy
-from ..core.tracks.distance import person_size
 
 __all__ = ['AccuracyCheck', 'ConfidenceBin', 'DetectionScore', 'Picture', 'checked', 'score_detections']
 

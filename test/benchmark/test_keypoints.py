@@ -13,10 +13,10 @@ import pytest
 from selfpose_ros import cli
 from selfpose_ros.benchmark.errors import BenchmarkError
 from selfpose_ros.benchmark.keypoints import compare_keypoints
+from selfpose_ros.core.association.distance import person_size
 from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.core.tracks.distance import person_size
 from selfpose_ros.io.archive import write_keypoints
 from selfpose_ros.io.recording import Recording
 

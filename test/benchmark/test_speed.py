@@ -116,7 +116,7 @@ def test_the_sampler_sees_the_estimator_and_nothing_else(frames):
 
 def test_the_functions_that_name_a_part_exist():
     where = {'triangulation': 'fusion.triangulation', 'people': 'tracks.people', 'claims': 'tracks.claims',
-             'person': 'tracks.person', 'output': 'tracks.output', 'tracklets': 'tracks.tracklets'}
+             'person': 'tracks.person', 'output': 'tracks.output', 'tracklets': 'association.tracklets'}
     for module, function in stack_sampler._FUNCTIONS:
         code = importlib.import_module(f'selfpose_ros.core.{where.get(module, module)}')
         owners = [code, *(x for x in vars(code).values() if isinstance(x, type))]

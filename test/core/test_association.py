@@ -15,16 +15,16 @@ from selfpose_ros.core.association import (
     MainPerson,
     assign,
     group_views,
+    matching,
     person_size,
     pose_distance,
 )
+from selfpose_ros.core.association.matching import assign_each
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.tracks import matching
-from selfpose_ros.core.tracks.matching import assign_each
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 Array = np.ndarray

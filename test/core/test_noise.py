@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from problems import exact
 
 from selfpose_ros.core import camera
+from selfpose_ros.core.association.distance import person_size
 from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.history import History
@@ -23,7 +24,6 @@ from selfpose_ros.core.rig.first_guess import first_guess
 from selfpose_ros.core.rig.observed import Tracks
 from selfpose_ros.core.rig.value import NotSolved
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.tracks.distance import person_size
 from selfpose_ros.synthetic import rigs, walker
 
 Array = NDArray[np.float64]

@@ -12,6 +12,7 @@ from crowds import FPS, alone, between, crossing, feed, nearest, new_people, nob
 from numpy.typing import NDArray
 from scenes import views_changed
 
+from selfpose_ros.core.association.tracklets import TrackletsByCamera
 from selfpose_ros.core.body import stature_m
 from selfpose_ros.core.model import model_from_rig
 from selfpose_ros.core.noise import NoiseModel
@@ -24,7 +25,6 @@ from selfpose_ros.core.tracks.people import People
 from selfpose_ros.core.tracks.person import Person
 from selfpose_ros.core.tracks.person_fusion import PersonFusion
 from selfpose_ros.core.tracks.recognition import Recognition
-from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import frames_of, observe, walker
 
 Array = NDArray[np.float64]

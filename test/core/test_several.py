@@ -15,6 +15,7 @@ from oracle import Oracle
 from scenes import EXACT, Scene, rotation_errors, scene
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.association.tracklets import TrackletsByCamera
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.estimator import Estimator, EstimatorConfig
@@ -34,7 +35,6 @@ from selfpose_ros.core.rig.start import Start
 from selfpose_ros.core.rig_model import RigModel
 from selfpose_ros.core.rig_state import RigState
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.core.tracks.tracklets import TrackletsByCamera
 from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]

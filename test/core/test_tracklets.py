@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scenes import EXACT, scene
 
+from selfpose_ros.core.association.tracklets import Tracklets
 from selfpose_ros.core.observation import MultiView, View2D
-from selfpose_ros.core.tracks.tracklets import Tracklets
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
 
 FPS = 25.

@@ -1,9 +1,9 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""People across views and over time."""
-from ..tracks.distance import person_size, pose_distance
-from ..tracks.matching import assign, group_views
+"""2D detections with each other: of one camera over time, of several cameras at once."""
+from .distance import person_size, pose_distance
 from .main_person import Candidate, MainPerson
+from .matching import assign, group_views
 from .tracker import CameraTracker, Track
 
 __all__ = ['Candidate', 'CameraTracker', 'MainPerson', 'Track', 'assign', 'group_views',

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..observation import View2D
 from ..quick import masked_median
 from ..skeleton import MIRROR, SWAP_GROUPS
-from ..tracks.distance import MIN_JOINTS, person_size, pose_distance
-from ..tracks.matching import assign
+from .distance import MIN_JOINTS, person_size, pose_distance
+from .matching import assign
 
 __all__ = ['CameraTracker', 'Track']
 

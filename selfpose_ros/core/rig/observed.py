@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..association.distance import person_size
 from ..body import BONE_PRIOR_M
 from ..camera import FOCAL_PRIOR, Intrinsics
 from ..cameras import Cameras
 from ..fusion.triangulation import triangulate
 from ..noise import Accuracy, NoiseModel
 from ..skeleton import BONES
-from ..tracks.distance import person_size
 from .bundle import BundleProblem, BundleState
 from .lens import LensPrior
 from .value import NotSolved

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..association.distance import person_size
+from ..association.tracklets import TrackletsByCamera
 from ..camera import Intrinsics
 from ..lifting import Lifter, lift_views
 from ..observation import MultiView
 from ..person_view import Detections
 from ..resample import move_in_time
-from ..tracks.distance import person_size
-from ..tracks.tracklets import TrackletsByCamera
 from .solver import Tracks
 
 __all__ = ['Sightings', 'SightingsLog', 'followed']
@@ -32,7 +32,7 @@ class Sightings:
         cameras: (V,) names.  stamp: (T,) s, increasing.
         kp: (T, V, D, 17, 2) px as they were given (`PersonView.raw`) at the instants, NaN = not seen.
         confidence: (T, V, D, 17).
-        tracklet: (T, V, D) number of the tracklet within its camera, from 0, see `tracks.tracklets`; -1 = no detection.
+        tracklet: (T, V, D) number of the tracklet within its camera, from 0, see `association.tracklets`; -1 = none.
         size: (T, V, D) px, see `person_size`; NaN = no detection.
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..association.tracklets import Tracklets
 from ..observation import View2D
 from ..sync import Track2D
-from .tracklets import Tracklets
 
 __all__ = ['tracks_of_views']
 

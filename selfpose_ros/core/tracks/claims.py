@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..association.distance import person_size, pose_distance
+from ..association.matching import assign_each
 from ..observation import View2D
 from ..person_view import Detections
 from ..quick import masked_median, padded
 from ..rig_model import RigModel
-from .distance import person_size, pose_distance
-from .matching import assign_each
 from .person import Person
 
 __all__ = ['ALONE_S', 'claim', 'is_alone']

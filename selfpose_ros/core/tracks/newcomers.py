@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..association.matching import group_views
 from ..body import BONE_A, BONE_B, BONE_PRIOR_M
 from ..observation import View2D
 from ..person_view import Detections, PersonView
 from ..rig_model import RigModel
-from .matching import group_views
 from .person import Person
 from .person_fusion import BONES_GUESSED_M, PersonFusion
 
