@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy as np
 from .camera import Intrinsics
 from .errors import ObservationError
 from .noise import Accuracy
-from .skeleton import named_joints
+from .skeleton import JointMap, joint_map, named_joints
 
-__all__ = ['KeypointsText', 'read_keypoints_text']
+__all__ = ['KeypointsInfo']
 
 #: more characters than this are not even parsed; 512 names take a quarter of it
 _MOST_CHARACTERS = 65536
@@ -25,48 +25,64 @@ _ASK = 'send JSON with joint_names and image_size'
 
 
 @dataclass(frozen=True)
-class KeypointsText:
-    """What the text says.
+class KeypointsInfo:
+    """What one camera's keypoints topic means.
 
     Attributes:
-        joint_names: (J,) the columns, in any spelling.  image_size: (w, h) px.
-        accuracy: of the confidences, as in `View2D`; None = not said.
-        intrinsics: None = not calibrated.  model, device: what made the keypoints, '' = not said.
+        joint_names: (J,) the columns of the cloud, in any spelling that `joint_map` has.
+        image_size: (w, h) px.  intrinsics: None = not calibrated.
+        model, device: what made the keypoints, '' = unknown.
+        accuracy: of the confidences, as in `View2D`; None = unknown.
+        joints: how the columns become the 17.
     """
 
+    camera: str
     joint_names: tuple[str, ...]
     image_size: tuple[int, int]
     intrinsics: Intrinsics | None = None
     model: str = ''
     device: str = ''
     accuracy: Accuracy | None = None
+    joints: JointMap = field(init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'joints', joint_map(self.joint_names))
 
-def read_keypoints_text(text: str) -> KeypointsText:
-    """Read and check the text.
+    def text(self) -> str:
+        """The JSON of `<camera>/keypoints_info`."""
+        k, a = self.intrinsics, self.accuracy
+        return json.dumps({
+            'camera': self.camera, 'joint_names': list(self.joint_names), 'image_size': list(self.image_size),
+            'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
+            'model': self.model, 'device': self.device,
+            'accuracy': None if a is None else {'confidence': a.confidence, 'sigma': a.sigma}})
 
-    Takes milliseconds at the most, whatever the text is.
+    @classmethod
+    def parse(cls, text: str, camera: str) -> KeypointsInfo:
+        """Read and check the JSON of a topic that was published for `camera`.
 
-    Raises:
-        CoreError: too long, no JSON, a field is missing, or holds what it cannot hold.
-    """
-    if len(text) > _MOST_CHARACTERS:
-        raise ObservationError(f'{len(text)} characters are more than the {_MOST_CHARACTERS} that may be sent',
-                               f'{_ASK}')
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        # that of an integer with too many digits speaks of a function of Python
-        why = 'lists within lists without end' if isinstance(error, RecursionError) else (
-            str(error) if isinstance(error, json.JSONDecodeError) else 'a number with too many digits')
-        raise ObservationError(f'cannot read {text[:60]!r} ({why})', f'{_ASK}') from error
-    missing = [n for n in ('joint_names', 'image_size') if not isinstance(data, Mapping) or n not in data]
-    if missing:
-        raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}', f'{_ASK}')
-    size = _size(data['image_size'])
-    model, device = (v[:_LONGEST_NAME] if isinstance(v, str) else '' for v in (data.get('model'), data.get('device')))
-    return KeypointsText(_names(data['joint_names']), size, _intrinsics(data, size), model, device,
-                         _accuracy(data.get('accuracy')))
+        Takes milliseconds at the most, whatever the text is.
+
+        Raises:
+            CoreError: too long, no JSON, a field is missing, holds what it cannot hold, or the joints are no body.
+        """
+        if len(text) > _MOST_CHARACTERS:
+            raise ObservationError(f'{len(text)} characters are more than the {_MOST_CHARACTERS} that may be sent',
+                                   _ASK)
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            # that of an integer with too many digits speaks of a function of Python
+            why = 'lists within lists without end' if isinstance(error, RecursionError) else (
+                str(error) if isinstance(error, json.JSONDecodeError) else 'a number with too many digits')
+            raise ObservationError(f'cannot read {text[:60]!r} ({why})', _ASK) from error
+        missing = [n for n in ('joint_names', 'image_size') if not isinstance(data, Mapping) or n not in data]
+        if missing:
+            raise ObservationError(f'no {" and no ".join(missing)} in {text[:60]!r}', _ASK)
+        size = _size(data['image_size'])
+        model, device = (v[:_LONGEST_NAME] if isinstance(v, str) else '' for v in map(data.get, ('model', 'device')))
+        return cls(camera, _names(data['joint_names']), size, _intrinsics(data, size), model, device,
+                   _accuracy(data.get('accuracy')))
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -74,7 +90,7 @@ def _names(value: Any) -> tuple[str, ...]:
         return named_joints(value)
     if not isinstance(value, list) or not all(isinstance(n, str) for n in value):
         raise ObservationError(f'joint_names is {_shown(value)}, must be a list of names, or the name of a set',
-                               f'{_ASK}')
+                               _ASK)
     if len(value) > _MOST_JOINTS or any(len(n) > _LONGEST_NAME for n in value):
         raise ObservationError(f'{len(value)} joint names of up to {max(map(len, value))} characters',
                                f'at most {_MOST_JOINTS} of {_LONGEST_NAME} can be used')
@@ -83,7 +99,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _size(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2 or not all(_is_number(x) for x in value):
-        raise ObservationError(f'image_size is {_shown(value)}, must be [width, height] of the image in px', f'{_ASK}')
+        raise ObservationError(f'image_size is {_shown(value)}, must be [width, height] of the image in px', _ASK)
     w, h = value
     if not (1 <= w <= _MOST_PX and 1 <= h <= _MOST_PX):                       # NaN is not, either
         raise ObservationError(f'image_size is {_digits(w)}x{_digits(h)}',

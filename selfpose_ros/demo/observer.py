@@ -3,16 +3,12 @@
 """Subscribes to the results as any user would, and keeps what comes."""
 from __future__ import annotations
 
-import json
 import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..core.observation import View2D
-from ..core.rig import Rig
 from .record import Instant, Record
 
 if TYPE_CHECKING:
@@ -125,13 +121,11 @@ class Observer:
         if text.data == self._last_rig_text:
             return
         self._last_rig_text = text.data
-        values = json.loads(text.data)
-        # what JSON cannot hold comes as null
-        known = {k: np.nan if v is None else v for k, v in values.items() if k in Rig.__dataclass_fields__}
-        rig = Rig.from_dict(known) if values.get('solved') else None
+        from ..nodes.messages import rig_of
+        rig, reason = rig_of(text.data)
         with self.record.lock:
             self.record.rigs.append((self._since_start(time.time()), rig))
-            self.record.reason = str(values.get('reason', ''))
+            self.record.reason = reason
 
     def _keypoints_info(self, camera: str, text: Any) -> None:
         from ..nodes.messages import info_of

@@ -29,7 +29,7 @@ from .recording import Progress, Recording
 from .ros_messages.camera_info import intrinsics_of
 from .ros_messages.image_topics import COMPRESSED, RAW, info_topic, is_depth, is_rectified, unusable_kind
 from .ros_messages.images import MAX_MEGAPIXELS, ImageDecoder
-from .ros_messages.keypoints import KeypointsInfo, is_keypoints, view_of
+from .ros_messages.keypoints import KeypointsInfo, info_of, is_keypoints, view_of
 
 __all__ = ['read_bag']
 
@@ -153,8 +153,7 @@ def _from_keypoints(reading: _Reading, topics: Sequence[str], progress: Progress
     infos: dict[str, list[tuple[float, KeypointsInfo]]] = {t: [] for t in topics}
     for topic, recorded, message in reading.messages(list(described)):
         try:
-            infos[described[topic]].append(
-                (recorded, KeypointsInfo.parse(message.data, cameras[described[topic]])))
+            infos[described[topic]].append((recorded, info_of(message.data, cameras[described[topic]])))
         except BadMessage as error:
             reading.trouble[topic].count(error)
     used = [t for t in topics if infos[t]]

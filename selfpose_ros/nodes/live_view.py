@@ -3,7 +3,6 @@
 """`selfpose view --live`: what the nodes publish now, in rerun: people, cameras, their pictures, time lines."""
 from __future__ import annotations
 
-import json
 import math
 from functools import partial
 from typing import Any
@@ -15,10 +14,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, PointCloud2
 from std_msgs.msg import String
 
-from ..core.errors import CoreError
 from ..core.rig import Rig
 from .errors import MessageError
-from .messages import skeletons_of, stamp_of
+from .messages import rig_of, skeletons_of, stamp_of
 
 __all__ = ['LiveView']
 
@@ -100,10 +98,8 @@ class LiveView(Node):
 
     def _on_rig(self, message: String) -> None:
         try:
-            content = json.loads(message.data)
-            fields = {k: math.nan if v is None else v for k, v in content.items() if k not in ('solved', 'frame_id')}
-            self._rig = Rig.from_dict(fields) if content['solved'] else None
-        except (CoreError, ValueError, KeyError, TypeError, AttributeError):
+            self._rig, _ = rig_of(message.data)
+        except MessageError:
             return
         self._rerun.log('world/cameras', self._rerun.Clear(recursive=True))
         if self._rig is not None:

@@ -26,6 +26,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
 from std_msgs.msg import Header
 
+from ..core.errors import CoreError
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
 from ..core.skeleton import BONES, JOINTS, MIRROR, PARENTS
@@ -37,8 +38,8 @@ from .errors import MessageError
 
 __all__ = [
     'KeypointsInfo', 'MOST_PEOPLE', 'SKELETON_FIELDS', 'camera_info_from_rig', 'info_of', 'joint_state_from',
-    'keypoints_from', 'optical_frame', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from', 'skeletons_of',
-    'stamp_of', 'time_from', 'transforms_from', 'view_of',
+    'keypoints_from', 'optical_frame', 'rig_of', 'rig_text', 'seconds', 'skeleton_model_text', 'skeletons_from',
+    'skeletons_of', 'stamp_of', 'time_from', 'transforms_from', 'view_of',
 ]
 
 SKELETON_FIELDS = ('x', 'y', 'z', 'confidence', 'sigma', 'views', 'person', 'level')
@@ -77,13 +78,13 @@ def optical_frame(camera: str) -> str:
 
 
 def info_of(text: str, camera: str, topic: str) -> KeypointsInfo:
-    """What the JSON of `topic` says, published for `camera`; see `KeypointsInfo.parse`.
+    """What the JSON of `topic` says, published for `camera`, see `KeypointsInfo.parse`.
 
     Raises:
         MessageError: there is nothing usable in it.
     """
     with _of(topic):
-        return KeypointsInfo.parse(text, camera)
+        return keypoints.info_of(text, camera)
 
 
 def keypoints_from(view: View2D, header: Header) -> PointCloud2:
@@ -177,6 +178,22 @@ def rig_text(rig: Rig | None, frame_id: str, reason: str = '') -> str:
     # JSON knows no NaN, and other languages' readers refuse it
     plain = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
     return json.dumps({'solved': True, 'frame_id': frame_id, **plain})
+
+
+def rig_of(text: str) -> tuple[Rig | None, str]:
+    """The rig that `rig_text` made this JSON of, and the reason why there is none, '' where there is one.
+
+    Raises:
+        MessageError: it is no such JSON.
+    """
+    try:
+        content = json.loads(text)
+        # what JSON cannot hold comes as null
+        fields = {k: np.nan if v is None else v for k, v in content.items() if k in Rig.__dataclass_fields__}
+        return Rig.from_dict(fields) if content['solved'] else None, str(content.get('reason', ''))
+    except (CoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MessageError(f'{text[:60]!r} is no rig ({" ".join(str(error).split())[:100]})',
+                           'send what fusion_node sends on ~/rig') from error
 
 
 def camera_info_from_rig(rig: Rig, camera: str, stamp_s: float) -> CameraInfo:

@@ -7,7 +7,6 @@ Only for whom somebody subscribes to: nothing else is copied, drawn, sent or eve
 from __future__ import annotations
 
 import array
-import json
 import math
 import threading
 import time
@@ -24,12 +23,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
 
-from ..core.errors import CoreError
 from ..core.observation import LEVEL_NAMES, Skeleton3D, View2D
 from ..core.rig import Rig
 from ..io.overlay import draw_keypoints, draw_skeleton, draw_text
 from .errors import MessageError
-from .messages import optical_frame, skeletons_of, time_from
+from .messages import optical_frame, rig_of, skeletons_of, time_from
 from .thread_end import stuck
 
 __all__ = ['Overlays', 'drawn']
@@ -142,11 +140,8 @@ class Overlays:
 
     def _on_rig(self, message: String) -> None:
         try:
-            content = json.loads(message.data)
-            self._reason = str(content.get('reason', ''))
-            fields = {k: math.nan if v is None else v for k, v in content.items() if k not in ('solved', 'frame_id')}
-            self._rig = Rig.from_dict(fields) if content['solved'] else None
-        except (CoreError, ValueError, KeyError, TypeError, AttributeError):
+            self._rig, self._reason = rig_of(message.data)
+        except MessageError:
             self._rig, self._reason = None, 'what comes on the topic of the rig is none'
 
     # -- in the thread

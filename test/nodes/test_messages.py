@@ -229,10 +229,20 @@ def test_the_rig_survives_its_json_and_nan_does_not_break_other_readers() -> Non
     text = messages.rig_text(rig, 'selfpose_world')
     values = json.loads(text, parse_constant=lambda name: pytest.fail(f'{name} is no JSON'))
     assert values['solved'] is True and values['frame_id'] == 'selfpose_world'
-    known = {k: np.nan if v is None else v for k, v in values.items() if k in Rig.__dataclass_fields__}
-    np.testing.assert_allclose(Rig.from_dict(known).t, rig.t)
-    none = json.loads(messages.rig_text(None, 'selfpose_world', 'not enough motion'))
+    read, reason = messages.rig_of(text)
+    assert read is not None and reason == ''
+    for name in ('K', 't', 'clock_offset_s', 'centre_sigma_m', 'reprojection_px'):
+        np.testing.assert_array_equal(getattr(read, name), getattr(rig, name))
+    text = messages.rig_text(None, 'selfpose_world', 'not enough motion')
+    assert messages.rig_of(text) == (None, 'not enough motion')
+    none = json.loads(text)
     assert none == {'solved': False, 'frame_id': 'selfpose_world', 'reason': 'not enough motion'}
+
+
+@pytest.mark.parametrize('text', ['', '[1]', '{}', '{"solved": true}', '{"solved": true, "cameras": 3}', '[' * 100000])
+def test_a_rig_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(MessageError, match='is no rig'):
+        messages.rig_of(text)
 
 
 def test_camera_info_of_the_rig() -> None:

@@ -34,7 +34,7 @@ def find_tensorrt(name: str = 'tensorrt') -> TensorRT:
     try:
         module: Any = importlib.import_module(name)
     except ImportError as error:
-        raise BackendUnavailable(f'TensorRT cannot be loaded ({plain(error)})', f'{_INSTALL}') from error
+        raise BackendUnavailable(f'TensorRT cannot be loaded ({plain(error)})', _INSTALL) from error
     except Exception as error:                             # its own libraries are searched for in many ways
         raise BackendUnavailable(f'TensorRT cannot be loaded ({plain(error)})',
                                  'its Python package and its libraries must be of one version') from error
@@ -42,7 +42,7 @@ def find_tensorrt(name: str = 'tensorrt') -> TensorRT:
     numbers = tuple(map(int, re.findall(r'\d+', version)[:2]))
     if not numbers or numbers < OLDEST or numbers[0] > NEWEST[0]:
         raise BackendUnavailable(f'TensorRT is {version or "of an unknown version"}, {OLDEST[0]}.{OLDEST[1]} to '
-                                 f'{NEWEST[0]}.x is needed', f'{_INSTALL}')
+                                 f'{NEWEST[0]}.x is needed', _INSTALL)
     return module  # type: ignore[no-any-return]
 
 

@@ -6,24 +6,19 @@ Messages come from strangers: sizes are bounded before anything is made of them,
 """
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.camera import Intrinsics
 from ...core.errors import CoreError
-from ...core.keypoints_info import read_keypoints_text
-from ...core.noise import Accuracy
+from ...core.keypoints_info import KeypointsInfo
 from ...core.observation import View2D
-from ...core.skeleton import JointMap, joint_map
 from ..errors import BadMessage
 
-__all__ = ['DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'MOST_PEOPLE', 'columns_of', 'is_keypoints',
-           'keypoints_table', 'view_of']
+__all__ = ['DEPTH_FIELDS', 'KEYPOINT_FIELDS', 'KeypointsInfo', 'MOST_PEOPLE', 'columns_of', 'info_of',
+           'is_keypoints', 'keypoints_table', 'view_of']
 
 Array = NDArray[np.float64]
 
@@ -46,51 +41,16 @@ _MOST_IDENTITY = 2.**24
 _AT_ONCE = 4096
 
 
-@dataclass(frozen=True)
-class KeypointsInfo:
-    """What one camera's keypoints topic means.
+def info_of(text: str, camera: str) -> KeypointsInfo:
+    """The JSON of `<camera>/keypoints_info`; see `KeypointsInfo.parse`.
 
-    Attributes:
-        joint_names: (J,) the columns of the cloud, in any spelling that `joint_map` has.
-        image_size: (w, h) px.
-        accuracy: of the confidences, as in `View2D`.
-        joints: how the columns become the 17.
+    Raises:
+        BadMessage: there is nothing usable in it.
     """
-
-    camera: str
-    joint_names: tuple[str, ...]
-    image_size: tuple[int, int]
-    intrinsics: Intrinsics | None = None
-    model: str = ''
-    device: str = ''
-    accuracy: Accuracy | None = None
-    joints: JointMap = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, 'joints', joint_map(self.joint_names))
-
-    def text(self) -> str:
-        """The JSON of `<camera>/keypoints_info`."""
-        k, a = self.intrinsics, self.accuracy
-        return json.dumps({
-            'camera': self.camera, 'joint_names': list(self.joint_names), 'image_size': list(self.image_size),
-            'K': None if k is None else k.K.tolist(), 'distortion': None if k is None else k.distortion.tolist(),
-            'model': self.model, 'device': self.device,
-            'accuracy': None if a is None else {'confidence': a.confidence, 'sigma': a.sigma}})
-
-    @classmethod
-    def parse(cls, text: str, camera: str) -> KeypointsInfo:
-        """Read the JSON of `<camera>/keypoints_info`.
-
-        Raises:
-            BadMessage: it is too long or cannot be read, a field is missing, or the joint names are no body.
-        """
-        try:
-            info = read_keypoints_text(text)
-            return cls(camera, info.joint_names, info.image_size, info.intrinsics, info.model, info.device,
-                       info.accuracy)
-        except CoreError as error:
-            raise BadMessage.of(error) from error
+    try:
+        return KeypointsInfo.parse(text, camera)
+    except CoreError as error:
+        raise BadMessage.of(error) from error
 
 
 def is_keypoints(cloud: Any) -> bool:

@@ -21,7 +21,7 @@ def numbers(where: str, *outputs: ArrayLike) -> list[NDArray[Any]]:
     arrays = [np.asarray(a) for a in outputs]
     for a in arrays:
         if a.dtype.kind not in 'fiu':
-            raise OutputError(f'expected numbers, got {a.dtype}', f'{_CARD}', place=where)
+            raise OutputError(f'expected numbers, got {a.dtype}', _CARD, place=where)
     return arrays
 
 
@@ -39,12 +39,12 @@ def scores(where: str, score: NDArray[Any], least: float = -1.) -> None:
     """Refuse scores that are none; -1 is how some networks fill up their rows."""
     for extreme in (score.min(), score.max()) if score.size else ():
         if not least - 1e-3 <= extreme <= 1.001:           # what half precision may add
-            raise OutputError(f'expected scores in 0..1, got {float(extreme):.4g}', f'{_CARD}', place=where)
+            raise OutputError(f'expected scores in 0..1, got {float(extreme):.4g}', _CARD, place=where)
 
 
 def misshapen(where: str, expected: str, *arrays: NDArray[Any]) -> OutputError:
     """The error for tensors of other shapes than in these words."""
-    return OutputError(f'expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}', f'{_CARD}',
+    return OutputError(f'expected {expected}, got {" and ".join(str(a.shape) for a in arrays)}', _CARD,
                        place=where)
 
 
