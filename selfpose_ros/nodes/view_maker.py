@@ -108,7 +108,7 @@ class ViewMaker:
         try:
             stamp = stamp_of(message.header, f'camera {self.camera}')
         except MessageError as error:
-            raise ImageError(str(error)) from error
+            raise ImageError.of(error) from error
         notes = []
         if stamp <= 0:
             stamp = arrival_s

@@ -142,6 +142,15 @@ def test_a_limb_that_is_not_seen_for_a_while_is_bridged() -> None:
     assert np.linalg.norm(out.state.X[15:21, 16] - s.X[15:21, 16], axis=-1).max() < .06
 
 
+@pytest.mark.parametrize('factor', [.5, 2.])
+def test_a_body_that_accelerates_more_is_less_certain_where_it_is_not_seen(factor: float) -> None:
+    """In the middle of 0.3 s: by about the factor (the bones to its neighbours hold the wrist, too)."""
+    p, s, stamp = problem(40)
+    p.sigma[15:21, :, 16] = np.inf
+    one, other = (estimate_trajectory(p, s, stamp, MotionModel(acceleration=k)).sigma[18, 16] for k in (1., factor))
+    assert .75 < np.log(other / one) / np.log(factor) < 1.1
+
+
 def test_wrong_but_stable_joints_do_not_pull_the_trajectory() -> None:
     """One camera of four sees an arm 80 px elsewhere for 0.5 s: within 3 cm of the truth (measured 1.7)."""
     p, s, stamp = problem(40, views=4)
