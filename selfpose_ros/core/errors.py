@@ -32,6 +32,10 @@ class SelfposeError(Exception):
         vars(other).update(vars(self) | {'place': str(place)})
         return other
 
+    def within(self, place: object) -> Self:
+        """The same of something larger that its place is a part of."""
+        return self.at(f'{place}: {self.place}' if self.place else place)
+
     @classmethod
     def of(cls, error: Exception) -> Self:
         """The same as an error of another room."""

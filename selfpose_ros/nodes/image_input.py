@@ -42,7 +42,7 @@ class ImageInput:
         try:
             image = self.decoder.bgr(message)
         except BadMessage as error:
-            raise ImageError.of(error).at(f'camera {self.camera}') from error
+            raise ImageError.of(error).within(f'camera {self.camera}') from error
         h, w = image.shape[:2]
         if min(h, w) < MIN_SIDE_PX:
             raise ImageError(f'camera {self.camera}: the image has {w}x{h} px, too few to hold a person (at least '
@@ -71,4 +71,4 @@ def intrinsics_from(info: CameraInfo, image_size: tuple[int, int], camera: str,
     try:
         return intrinsics_of(info, image_size, rectified)
     except BadMessage as error:
-        raise ImageError.of(error).at(f'camera {camera}') from error
+        raise ImageError.of(error).within(f'camera {camera}') from error

@@ -110,7 +110,7 @@ def _of(topic: str) -> Iterator[None]:
     try:
         yield
     except BadMessage as error:
-        raise MessageError.of(error).at(topic) from error
+        raise MessageError.of(error).within(topic) from error
 
 
 def skeletons_from(people: Sequence[Skeleton3D], stamp_s: float, frame_id: str) -> PointCloud2:

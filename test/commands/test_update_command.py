@@ -157,7 +157,7 @@ def test_what_does_not_fit_is_one_sentence_and_status_2(make, message, bag, spoi
     (('BAG', '--parent', 'P', '-o', 'OUT', '--held-out', '.9'), 'must be a number from 0.1 to 0.6'),
     (('BAG', '--parent', 'P', '-o', 'OUT', '--epochs', '0'), 'must be a whole number from 1 on'),
     (('BAG', '--parent', 'P', '-o', 'OUT', '--epochs', '3', '--set', 'epochs=4'), 'given twice'),
-    (('BAG', '--parent', 'P', '-o', 'OUT', '--set', 'learning=4'), "setting 'learning' is not known to update"),
+    (('BAG', '--parent', 'P', '-o', 'OUT', '--set', 'learning=4'), 'setting learning is not known to update'),
     (('BAG', '--parent', 'P', '-o', 'P'), 'is not an empty folder'),
 ])
 def test_a_bad_command_line_is_one_sentence(arguments, message, bag, spoiled, tmp_path, capsys):

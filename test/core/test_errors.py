@@ -38,6 +38,11 @@ def test_an_error_of_a_copy_is_made_one_of_the_original():
     assert (error.what, error.remedy, error.place) == ('wrong', 'mend it', 'original')
 
 
+def test_an_error_of_a_part_is_made_one_of_the_whole():
+    assert str(IoError('wrong', place='joint names').within('a.npz')) == 'a.npz: joint names: wrong'
+    assert IoError('wrong').within(Path('a.npz')).place == 'a.npz'
+
+
 def test_an_error_goes_to_another_room_with_its_fields():
     error = ModelError.of(IoError('wrong', 'mend it', place='a.npz'))
     assert type(error) is ModelError

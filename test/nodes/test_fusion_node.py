@@ -116,7 +116,7 @@ def test_a_camera_that_never_comes(world: World) -> None:
 
 @pytest.mark.parametrize(('names', 'words'), [
     (('nose', 'tail') + COCO17[2:], 'joint names:'), (JOINTS[:11], 'missing among 11 names'),
-    (COCO17 + ('neck',), '17 columns, but /a/keypoints_info names 18 joints')])
+    (COCO17 + ('neck',), '17 columns for 18 joint names')])
 def test_joint_names_that_do_not_fit(world: World, names: tuple[str, ...], words: str) -> None:
     fuse(world)
     a, b = Keypoints(world, 'a', names), Keypoints(world, 'b')
