@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..observation import MultiView, View2D
 from ..quick import median
-from .tracker import CameraTracker, Track
+from .tracker import CameraTracker, Track, update_trackers
 
 __all__ = ['Candidate', 'MainPerson']
 
@@ -88,7 +88,10 @@ class MainPerson:
 
     def update(self, observation: MultiView) -> tuple[int, ...]:
         """Index of the main person's detection in each view of the observation, -1 = not seen."""
-        self._identities = tuple(self._follow(v) for v in observation.views)
+        trackers = [self._trackers.setdefault(v.camera, CameraTracker(self._lost_after_s)) for v in observation.views]
+        self._identities = tuple(update_trackers(trackers, observation.views))
+        for view, ids in zip(observation.views, self._identities, strict=True):
+            self._remember(view, ids)
         now = max((v.stamp for v in observation.views), default=observation.stamp)
         last = self._last_choice
         if not self._chosen or last is None or not 0 <= now - last < _CHOOSE_EVERY_S:
@@ -113,11 +116,10 @@ class MainPerson:
         """Take this choice (one of `combinations`) from now on, until those people are lost."""
         self._chosen = dict(choice)
 
-    def _follow(self, view: View2D) -> NDArray[np.int64]:
-        tracker = self._trackers.setdefault(view.camera, CameraTracker(self._lost_after_s))
+    def _remember(self, view: View2D, ids: NDArray[np.int64]) -> None:
+        """What a view adds to the people of its camera; ids: (P,) of its detections."""
         people = self._people.setdefault(view.camera, {})
-        ids = tracker.update(view)
-        tracks = {t.identity: t for t in tracker.tracks}
+        tracks = {t.identity: t for t in self._trackers[view.camera].tracks}
         for gone in [i for i, p in people.items() if i not in tracks]:
             lost = people[gone].track                     # the chosen one may only be hidden
             if self._chosen.get(view.camera) != gone or not 0 <= view.stamp - lost.newest <= _KEEP_S:
@@ -137,7 +139,6 @@ class MainPerson:
                 person.bins.append(entry)
             while step - person.bins[0][0] > _MEMORY_S / _BIN_S:
                 person.bins.popleft()
-        return ids
 
     def _candidate(self, camera: str, p: _Person) -> Candidate:
         seen_s = len(p.bins) * _BIN_S
