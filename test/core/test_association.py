@@ -20,6 +20,7 @@ from selfpose_ros.core.association import (
     pose_distance,
 )
 from selfpose_ros.core.association.matching import assign_each
+from selfpose_ros.core.association.tracker import update_trackers
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.observation import MultiView, View2D
@@ -451,3 +452,24 @@ def test_the_choice_is_the_same_every_time() -> None:
     rig = ring_rig(4, 1, distance_m=(4, 6))
     stream = frames_of(observe(room('walks behind', 1, 4.), rig, 15., 1, identities=True))
     assert who_is_chosen(stream, MainPerson()) == who_is_chosen(stream, MainPerson())
+
+
+def test_cameras_side_by_side_give_what_each_gives_alone() -> None:
+    """Views of none to four people, some half seen: identities, joints and speeds to the last bit."""
+    rig = ring_rig(3, 2)
+    rng = np.random.default_rng(5)
+    together, alone = ({c: CameraTracker() for c in rig.cameras} for _ in range(2))
+    for frame in frames_of(observe(crowd(3., 15., 2), rig, 15., 3, ghosts=.1)):
+        views = []
+        for v in frame.views:
+            some = np.flatnonzero(rng.random(len(v.keypoints)) < .8)
+            views.append(replace(v, keypoints=v.keypoints[some], confidence=v.confidence[some],
+                                 person=v.person[some] if v.camera == rig.cameras[0] else np.full(len(some), -1)))
+        found = update_trackers([together[v.camera] for v in views], views)
+        for v, ids in zip(views, found, strict=True):
+            np.testing.assert_array_equal(ids, alone[v.camera].update(v))
+            for a, b in zip(together[v.camera].tracks, alone[v.camera].tracks, strict=True):
+                np.testing.assert_array_equal(a.keypoints, b.keypoints)
+                np.testing.assert_array_equal(a.speed, b.speed)
+                assert (a.identity, a.size, a.seen, a.hint) == (b.identity, b.size, b.seen, b.hint)
+    assert max(len(t.tracks) for t in together.values()) >= 3
