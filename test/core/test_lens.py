@@ -16,7 +16,8 @@ from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.radial import distorted, fold_radius, undistorted
-from selfpose_ros.core.rig import NotSolved, Rig, lens
+from selfpose_ros.core.rig import NotSolved, Rig, lens, refinement, solver
+from selfpose_ros.core.rig.bundle import BundleProblem, BundleResult, BundleState
 from selfpose_ros.core.rig.lens import LensPrior, exists, unknown_lenses
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, problem_of, solve
 from selfpose_ros.synthetic import ring_rig
@@ -256,10 +257,30 @@ def test_strong_lenses_are_found_and_pinholes_stay_pinholes() -> None:
 def test_a_focal_length_that_no_camera_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the camera and what to do."""
     seen = near(0., 0.)
-    monkeypatch.setattr(lens, 'FOCAL_RANGE', (.9, 4.))                       # theirs are 0.45 to 0.6
+    for module in (lens, solver):
+        monkeypatch.setattr(module, 'FOCAL_RANGE', (.9, 4.))                 # theirs are 0.45 to 0.6
     out = solve(tracks_of(seen.frames[::3]))
     assert isinstance(out, NotSolved) and 'focal length' in out.reason and 'walk' in out.reason
     assert .4 < out.numbers['focal_share'] < .7 and out.one_camera
+
+
+def test_a_lens_that_would_fold_back_is_held_whole_and_is_no_focal_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once principal points have moved, a corner may be farther out than the lens shows: the rig is adjusted with a
+    prior that keeps it whole; where that does not help, the sentence is of the lens.
+    """
+    s, priors, answers = near(-.2, .07), [], iter([True, False])
+    whole = refinement.adjust
+
+    def adjusted(state: BundleState, p: BundleProblem, **given: object) -> BundleResult:
+        priors.append(p.lens)
+        return whole(state, p, **given)
+    monkeypatch.setattr(refinement, 'adjust', adjusted)
+    monkeypatch.setattr(refinement, 'exists', lambda cameras, size: np.full(len(size), next(answers)))
+    monkeypatch.setattr(solver, 'exists', lambda cameras, size: np.array([True, True, False]))
+    out = solve(tracks_of(s.frames), SolverConfig(frames=60))
+    assert not priors[-2].whole and priors[-1].whole and priors[-1].distorted.all()
+    assert isinstance(out, NotSolved) and 'a lens that shows the corners of its image twice' in out.reason
+    assert 'focal length' not in out.reason
 
 
 def test_cameras_that_are_named_share_a_lens_but_for_those_that_are_known() -> None:

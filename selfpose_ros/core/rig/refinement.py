@@ -85,6 +85,9 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
         r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 25, covariance=k == 2)
+        if k == 2 and p.lens is not None and p.lens.distorted.any() and not exists(r.state.cameras, image_size).all():
+            p = replace(p, lens=replace(p.lens, whole=True))       # the principal point has moved from a corner
+            r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=25)
         rho, step = lag_one_correlation(r.state, p, stamp) if N > 4 else (0., .04)
         distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
         temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)

@@ -100,10 +100,11 @@ def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: floa
     if strange.any():
         v = int(strange.argmax())
         share = r.state.cameras.focal[v] / tracks.image_size[v].max()
-        return NotSolved(f'camera {tracks.cameras[v]} would have a focal length of {share:.2f} times the longer side '
-                         f'of its image, which no camera has ({FOCAL_RANGE[0]:g} to {FOCAL_RANGE[1]:g}): walk through '
-                         'the whole room, towards the cameras and away from them',
-                         {**numbers, 'focal_share': float(share)}, one_camera=True)
+        what = (f'a focal length of {share:.2f} times the longer side of its image, which no camera has '
+                f'({FOCAL_RANGE[0]:g} to {FOCAL_RANGE[1]:g})' if not FOCAL_RANGE[0] < share < FOCAL_RANGE[1] else
+                'a lens that shows the corners of its image twice')
+        return NotSolved(f'camera {tracks.cameras[v]} would have {what}: walk through the whole room, towards the '
+                         'cameras and away from them', {**numbers, 'focal_share': float(share)}, one_camera=True)
     if distinct < 2 and N >= 50:
         return NotSolved('the person has hardly moved: walk or turn about', numbers)
     if sigma.max() > config.max_rotation_sigma_deg:
