@@ -35,6 +35,8 @@ BONE_SIGMA_M = np.array([.012, .012, .012, .012, .012, .012, .02, .015, .02, .01
 #: left and right bones of one person differ by this much, log
 SYMMETRY_LOG_SIGMA = 0.02
 _GAUGE_LOG_SIGMA = 1e-3
+#: of its own step a pose takes the whole, or one of these
+_SHARES = .3, 0.
 
 
 @dataclass(frozen=True)
@@ -160,18 +162,27 @@ def _bones(X: Array) -> tuple[Array, Array]:
     return n, d / n[..., None]
 
 
-def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array]) -> float:
-    c = robust_cost(residuals(s, p), scale, kind).sum()
+def _pose_costs(s: BundleState, p: BundleProblem, scale: float, kind: str) -> Array:
+    """(N,) what each pose costs."""
+    c = robust_cost(residuals(s, p), scale, kind).sum((1, 2))
     if p.bone_weight:
         n, _ = _bones(s.X)
-        c += p.bone_weight * robust_cost(((n - _lengths(s, p)) / p.bone_sigma) ** 2, 3., 'cauchy').sum()
+        c += p.bone_weight * robust_cost(((n - _lengths(s, p)) / p.bone_sigma) ** 2, 3., 'cauchy').sum(1)
+    return np.asarray(c)
+
+
+def _prior_cost(s: BundleState, p: BundleProblem, prior: tuple[Array, Array]) -> float:
     d = np.log(s.bones).ravel() - prior[0]
-    c += .5 * d @ prior[1] @ d
+    c = .5 * d @ prior[1] @ d
     if p.lens is not None:
         return float(c + p.temper * p.lens.cost(s.cameras))
     free = p.log_focal_sigma > 0
     c += .5 * p.temper * (((np.log(s.cameras.focal) - p.log_focal)[free] / p.log_focal_sigma[free]) ** 2).sum()
     return float(c)
+
+
+def _cost(s: BundleState, p: BundleProblem, scale: float, kind: str, prior: tuple[Array, Array]) -> float:
+    return float(_pose_costs(s, p, scale, kind).sum()) + _prior_cost(s, p, prior)
 
 
 def _lens_equations(s: BundleState, p: BundleProblem) -> tuple[Array, Array]:
@@ -348,9 +359,8 @@ def adjust(
             D[np.diag_indices_from(D)] += lam * np.diag(Hcc_go) + 1e-9
             dc = np.zeros(len(go))
             dc[go] = -np.linalg.solve(D, b)
-            dx = -(sol[..., 0] + np.einsum('nia,na->ni', sol[..., 1:], dc[at]))
-            new = _rescale(_step(s, dc, dx), p) if move_bones and not points_only else _step(s, dc, dx)
-            new_cost = _cost(new, p, scale, kind, prior)
+            new, new_cost = _best_step(s, p, dc, sol[..., 0], np.einsum('nia,na->ni', sol[..., 1:], dc[at]),
+                                       scale, kind, prior)
             if np.isfinite(new_cost) and new_cost < cost:
                 done = cost - new_cost < tolerance * cost
                 s, cost, lam = new, new_cost, max(lam * .2, 1e-7)
@@ -367,6 +377,24 @@ def adjust(
         cov = _covariance(normal_equations(s, p, scale, kind, prior), p, go, layout)
     e = np.sqrt(residuals(s, p)[np.isfinite(p.sigma)] / 2)
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
+
+
+def _best_step(s: BundleState, p: BundleProblem, dc: Array, own: Array, along: Array, scale: float, kind: str,
+               prior: tuple[Array, Array]) -> tuple[BundleState, float]:
+    """A step of cameras and bones, and of each pose as much of its own step as it gains by: a robust loss has several
+    minima, and a joint between two of them must not hold up the cameras.
+
+    Args:
+        own, along: (N, 51) minus the steps of the poses with cameras and bones that are held, and with theirs.
+    """
+    best = _step(s, dc, -(own + along))
+    costs = _pose_costs(best, p, scale, kind)
+    for share in _SHARES:
+        other = _step(s, dc, -(share * own + along))
+        there = _pose_costs(other, p, scale, kind)
+        better = ~(costs <= there)
+        best.X[better], costs[better] = other.X[better], there[better]
+    return best, float(costs.sum()) + _prior_cost(best, p, prior)
 
 
 def _covariance(equations: tuple[Array, Array, Array, Array, Array], p: BundleProblem, go: NDArray[np.bool_],

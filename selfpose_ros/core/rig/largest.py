@@ -25,7 +25,7 @@ from .value import NotSolved
 __all__ = ['FEWEST_VIEWS', 'MANY_VIEWS', 'TRUSTED_DEG', 'saw_enough', 'solve_largest']
 
 #: predicted error of the cameras' rotations that is good enough to publish, degrees
-TRUSTED_DEG = 3.8
+TRUSTED_DEG = 3.5
 #: a camera is solved for with this many instants, if they are this share of all, or with this many at any rate
 FEWEST_VIEWS, _SHARE, MANY_VIEWS = 4, .15, 200
 #: sets of fewer cameras than all are tried from this many instants on, for all refuse the first few; instants after

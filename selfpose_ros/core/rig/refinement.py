@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 #: loss of the fine adjustment: outliers are down-weighted by their calibrated sigma already, so it can be wide
 _LOSS, _SCALE = 'gm', 8.
+#: change of the cost at which the last adjustment ends, as a share of it: what is weakly seen moves by small changes
+_TOLERANCE = 1e-6
 #: fewer poses tell nothing of lenses and of how constant bones are
 _FEWEST_POSES = 40
 #: observations of one distinct pose that count
@@ -84,7 +86,8 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
-        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 25, covariance=k == 2)
+        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 40, covariance=k == 2,
+                   tolerance=1e-5 if k < 2 else _TOLERANCE)
         if k == 2 and p.lens is not None and p.lens.distorted.any() and not exists(r.state.cameras, image_size).all():
             p = replace(p, lens=replace(p.lens, whole=True))       # the principal point has moved from a corner
             r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=25)
