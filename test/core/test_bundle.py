@@ -265,6 +265,26 @@ def test_adjusting_never_makes_it_worse() -> None:
         assert out.cost * np.isfinite(p.sigma).sum() <= before
 
 
+def test_a_pose_takes_as_much_of_its_own_step_as_it_gains_by() -> None:
+    """The first pose is offered a step that is twice too long, the second one that leads away, the others the right
+    one; cameras and bones move for all alike.
+    """
+    _, p, s = exact(3, 6)
+    rng = np.random.default_rng(8)
+    off = .03 * rng.normal(size=(6, 51))
+    start = replace(s, X=s.X + off.reshape(s.X.shape))
+    own = off.copy()
+    own[0], own[1] = 2.5 * off[0], -3. * off[1]
+    dc, along = np.zeros(27 + 16), .001 * rng.normal(size=(6, 51))
+    dc[6] = .001
+    prior = bundle.bone_prior(p)
+    new, cost = bundle._best_step(start, p, dc, own, along, 3., 'gm', prior)
+    taken = (start.X.reshape(6, -1) - along - new.X.reshape(6, -1)) / own
+    assert taken == pytest.approx(np.repeat([[.3], [0.], [1.], [1.], [1.], [1.]], 51, 1), abs=1e-9)
+    assert new.cameras.focal[0] == pytest.approx(start.cameras.focal[0] * np.exp(.001))
+    assert cost == pytest.approx(bundle._cost(new, p, 3., 'gm', prior))
+
+
 def test_gross_errors_hardly_move_the_rig() -> None:
     """One joint in ten is 40 to 200 px off: rotations stay within 0.3 degrees (measured 0.07; least squares 5)."""
     rig, p, s = exact(4, 30, 2, sigma_px=1., fps=6.)
