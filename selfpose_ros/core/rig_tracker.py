@@ -47,6 +47,8 @@ _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 #: are off by three times what each is predicted to be off against the first, at times. What a rig from a shorter time
 #: than this is predicted to be off must be less by as much, s
 _LONG_S = 4.
+#: predicted error of a rotation that is published at most, degrees: two cameras are off by more against each other
+_PUBLISHED_DEG = 3.
 #: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
 #: on (see `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
@@ -286,7 +288,7 @@ class RigTracker:
         old, cameras = self.model if self.state is not RigState.LIFTED else None, solution.tracks.cameras
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
-        trusted = TRUSTED_DEG * min(1., float(np.ptp(solution.tracks.stamp)) / _LONG_S)
+        trusted = min(TRUSTED_DEG * float(np.ptp(solution.tracks.stamp)) / _LONG_S, _PUBLISHED_DEG)
         if self._several:
             trusted *= min(1., max(solution.support - _LITTLE, 0.) / (_MUCH - _LITTLE))
         joined = solution.is_joined
