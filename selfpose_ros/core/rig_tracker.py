@@ -49,6 +49,8 @@ _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 _LONG_S = 4.
 #: predicted error of a rotation that is published at most, degrees: two cameras are off by more against each other
 _PUBLISHED_DEG = 3.
+#: the same with two cameras, which nothing but bodies checks, as a share
+_OF_TWO = .8
 #: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
 #: on (see `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
@@ -289,6 +291,8 @@ class RigTracker:
         sigma, rows = float(solution.rotation_sigma_deg.max()), solution.frames
         level = 1 if rows < _GUESS_ROWS else 2
         trusted = min(TRUSTED_DEG * float(np.ptp(solution.tracks.stamp)) / _LONG_S, _PUBLISHED_DEG)
+        if len(cameras) == 2:
+            trusted *= _OF_TWO
         if self._several:
             trusted *= min(1., max(solution.support - _LITTLE, 0.) / (_MUCH - _LITTLE))
         joined = solution.is_joined
