@@ -176,7 +176,6 @@ def test_halpe26_and_other_sizes(tmp_path: Path):
     (nets.simcc, 'hrnet', {}, 'no output heatmap'),
     (nets.heatmap, 'yolox', {}, 'has 4 axes, a yolox network has 3 there'),
     (nets.rtmo, 'yolox', {}, 'no output output; .*has its NMS inside'),
-    (nets.simcc, 'nonsense', {}, 'no family that can be imported; choose one of: rtmpose'),
 ])
 def test_what_does_not_fit_is_a_sentence(tmp_path: Path, make, preset: str, more: dict, words: str):
     file = make(tmp_path / 'net.onnx')
@@ -184,6 +183,12 @@ def test_what_does_not_fit_is_a_sentence(tmp_path: Path, make, preset: str, more
         import_model(Request(file, tmp_path / 'out', preset, **more))
     assert '.part' not in str(error.value)
     assert not (tmp_path / 'out').exists() and not list(tmp_path.glob('.out*'))
+
+
+def test_a_family_that_there_is_not_is_no_matter_of_the_file(tmp_path: Path):
+    with raises(ModelError, "'nonsense' is no family that can be imported; choose one of: rtmpose", place=''):
+        import_model(Request(nets.simcc(tmp_path / 'net.onnx'), tmp_path / 'out', 'nonsense'))
+    assert not (tmp_path / 'out').exists()
 
 
 def test_channels_last_is_named(tmp_path: Path):
