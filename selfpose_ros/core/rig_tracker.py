@@ -377,7 +377,8 @@ class RigTracker:
         found = self._watch.update(detections, self.model, people, history)
         if found is None:
             return Change.NOTHING
-        self._glide.clear()
+        if found.alone or found.doubted or found.moved or found.placed:
+            self._glide.clear()
         if found.alone:
             return self.forget(Explanation(Reason.MOVED, {'cameras': ', '.join(found.moved)}))
         if found.doubted:
