@@ -82,8 +82,8 @@ def test_other_cameras_are_taken_at_once() -> None:
 
 
 def test_the_world_of_a_live_rig_makes_no_larger_step() -> None:
-    """From the first rig that is published on, while it gets better; each change goes on to its end, with the errors that
-    the new rig is expected to have, also while cameras are watched for being moved.
+    """From the first rig that is published on, while it gets better; each change goes on to its end, with the errors
+    that the new rig is expected to have, also while cameras are watched for being moved.
     """
     rig = ring_rig(4, 2)
     estimator, old, steps, world = Estimator(EstimatorConfig(rig_solver='inline')), None, [], 0
