@@ -49,8 +49,8 @@ _FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
 _LONG_S = 4.
 #: predicted error of a rotation that is published at most, degrees: two cameras are off by more against each other
 _PUBLISHED_DEG = 3.
-#: the same with two cameras, which nothing but bodies checks, as a share: errors that are 2.5 times as large as predicted
-#: are then below 5 degrees
+#: the same with two cameras, which nothing but bodies checks, as a share: errors that are 2.5 times as large as
+#: predicted are then below 5 degrees
 _OF_TWO = 2 / 3
 #: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
 #: on (see `assigned.Assignment`) to the usual one at the second
