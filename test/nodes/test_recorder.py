@@ -59,7 +59,8 @@ def test_a_bag_has_every_message_and_can_be_reconstructed_from(world: World, tmp
     for frame in frames:
         cameras(frame)
     world.until(lambda: recorder.written.get('/cam3/keypoints') == len(frames), 'all of them')
-    world.until(lambda: recorder.written.get('/cam1/keypoints_info') == 1, 'what was said before it listened')
+    world.until(lambda: all(recorder.written.get(f'/{c}/keypoints_info') == 1 for c in ('cam1', 'cam2', 'cam3')),
+                'what was said before it listened')
     assert recorder.close() == '' and recorder.lost == 0
     source, = find_sources([tmp_path / 'bag'])
     recording = read_source(source, ReadOptions(lambda: pytest.fail('no images')))  # type: ignore[arg-type, return-value]
