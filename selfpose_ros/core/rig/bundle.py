@@ -392,7 +392,7 @@ def _best_step(s: BundleState, p: BundleProblem, dc: Array, own: Array, along: A
     for share in _SHARES:
         other = _step(s, dc, -(share * own + along))
         there = _pose_costs(other, p, scale, kind)
-        better = ~(costs <= there)
+        better = there < costs
         best.X[better], costs[better] = other.X[better], there[better]
     return best, float(costs.sum()) + _prior_cost(best, p, prior)
 

@@ -8,6 +8,8 @@ what they are expected to be off. An offset of a joint, in the axes of the trunk
 from which a camera sees it: a constant, first and second harmonics. Two variances of them are told by those residuals
 that cameras, bones and poses cannot take up (restricted maximum likelihood, Patterson and Thompson 1971, averaged over
 what it leaves open). The offsets themselves are not estimated: `place` considers them.
+
+Principal points, which all instants share as well, are estimated with the rig (`refinement`).
 """
 from __future__ import annotations
 

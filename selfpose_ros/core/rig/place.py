@@ -3,8 +3,8 @@
 """How far a rig is predicted to be off: rotations, focal lengths and camera centres.
 
 To what the noise of the pixels leaves comes what was held while it was solved, as one that is uncertain all the same
-(consider covariance, Schmidt 1966): the principal points, which lie somewhere near the middle of an image, lenses
-that were taken for pinholes because the images tell too little of them, and joints that the 2D network puts elsewhere
+(consider covariance, Schmidt 1966): principal points where too few poses were seen to adjust them, lenses that were
+taken for pinholes because the images tell too little of them, and joints that the 2D network puts elsewhere
 (`offsets`), which weigh most with people who stay on the spot.
 """
 from __future__ import annotations

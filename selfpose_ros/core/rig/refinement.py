@@ -75,8 +75,8 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
-    centres = not p.hold_cameras and N >= _FEWEST_POSES and bool((p.log_focal_sigma > 0).any())
-    share = CENTRE_SHARE if centres else None
+    centres = not p.hold_cameras and N >= _FEWEST_POSES and (p.log_focal_sigma > 0).any()
+    share = CENTRE_SHARE if centres else None                      # of the principal points; None = they are held
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
         conf = np.take_along_axis(named_conf, index, 2)
