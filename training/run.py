@@ -130,7 +130,7 @@ def _pseudo_labelled(method: Method, request: Request, display: Display) -> tupl
 
     def labels(path: Path, name: str, split: str) -> PseudoLabelSet:
         return cached_labels(path, request.folder / name, split=split, seed=seed, jobs=os.cpu_count() or 1,
-                             views=views, travel=request.travel,
+                             views=views, travel=request.travel, every=method.settings.label_every,
                              progress=lambda what, n: display.note(f'teacher: {n} recordings, {what}'))
 
     found = labels(request.data, _LABELS[0], 'train')

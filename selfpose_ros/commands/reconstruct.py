@@ -95,6 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--correction', action='store_true',
                         help='below level 3, poses of the lifter are corrected by the joints in all images; not with '
                         '--offline')
+    parser.add_argument('--convention', type=Path, metavar='FILE',
+                        help='moves joints to where limbs turn: of selfpose model convention, for this 2D network')
     parser.add_argument('--keypoints-out', type=Path, metavar='FILE',
                         help='also write the 2D of the recording as keypoint archive, to reconstruct from again')
     parser.add_argument('--max-megapixels', type=number(.1, 1e3), default=MAX_MEGAPIXELS,
@@ -176,6 +178,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     from ..inference.lifter_choice import LifterChoice
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..inference.views import view_network
+    from ..io.convention_file import read_convention
     from ..io.sources import ReadOptions, find_sources
     from .reconstruction import Job
     sources = find_sources(args.sources, args.each_alone)
@@ -184,9 +187,11 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
     options = ReadOptions(partial(view_network, network), args.fps, args.image_size, args.joints, args.topics,
                           args.max_megapixels)
+    convention = None if args.convention is None else read_convention(args.convention)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
                              baseline_cameras=args.baseline_cameras, max_people=args.max_people,
-                             correction=args.correction, same_lens=tuple(args.same_lens))
+                             correction=args.correction, same_lens=tuple(args.same_lens),
+                             convention=convention)
     if args.correction and args.offline:
         raise IoError('--correction: what --offline makes knows all instants already', 'leave one of the two out')
     if args.baseline_cameras and len(set(args.baseline_cameras)) != 2:

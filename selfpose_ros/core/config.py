@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .convention import Convention
+
 __all__ = ['EstimatorConfig']
 
 
@@ -26,6 +28,7 @@ class EstimatorConfig:
         reentry_s: somebody who comes back within this has the identity that he had, s.
         same_lens: groups of cameras that have equal lenses (one type, one zoom): they share focal length, as a share of
             the image, and distortion.
+        convention: moves the joints of the 2D network to where limbs turn; None = they are used as they are.
     """
 
     person_height_m: float = 0.
@@ -39,6 +42,7 @@ class EstimatorConfig:
     correction: bool = False
     reentry_s: float = 15.
     same_lens: tuple[tuple[str, ...], ...] = ()
+    convention: Convention | None = None
 
     def baseline_pair(self, cameras: tuple[str, ...]) -> tuple[int, int]:
         """Which of some cameras `baseline_m` lies between: those that are named, or the first two."""

@@ -125,6 +125,8 @@ class Estimator:
         An instant that is not later than the one before is left out; a clock that jumped back by more than a second
         starts people and history anew (the cameras have not moved: a trusted rig stays).
         """
+        if self.config.convention is not None:
+            observation = self.config.convention.views(observation)
         now = observation.stamp
         if now <= self._now:
             if self._now - now <= _JUMP_S:

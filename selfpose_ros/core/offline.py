@@ -32,7 +32,7 @@ from .tracks.person import Person
 from .trajectory import MotionModel, estimate_trajectory
 from .uncertainty import uncertainty
 
-__all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'trajectories']
+__all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'solved', 'trajectories']
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -67,15 +67,22 @@ def reconstruct_offline(
     """
     config = config or EstimatorConfig()
     report = progress or (lambda what, share: None)
+    if config.convention is not None:
+        frames, config = list(map(config.convention.views, frames)), replace(config, convention=None)
     report('rig', 0.)
-    several = any(len(v.keypoints) > 1 for f in frames for v in f.views)
-    model = _solve_everybody(frames, config, lifter) if several else _solve(history_of(frames), config, lifter)
+    model = solved(frames, config, lifter)
     report('rig', 1.)
     if isinstance(model, NotSolved):
         people, rig = estimate_causally(frames, replace(config, rig_solver='inline'),
                                         lambda n: report('causal estimate', n / len(frames)), lifter=lifter)
         return people, rig or model
     return trajectories(follow(frames, model, config, lifter, report)[0], frames, model, report), model.rig()
+
+
+def solved(frames: Sequence[MultiView], config: EstimatorConfig, lifter: Lifter | None = None) -> RigModel | NotSolved:
+    """The rig from a whole recording, or the reason why there is none."""
+    several = any(len(v.keypoints) > 1 for f in frames for v in f.views)
+    return _solve_everybody(frames, config, lifter) if several else _solve(history_of(frames), config, lifter)
 
 
 def trajectories(followed: dict[int, Followed], frames: Sequence[MultiView], model: RigModel,

@@ -8,11 +8,13 @@ import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from std_srvs.srv import Trigger
 
 from ..core.contacts import FeetHeld
+from ..core.convention import Convention
 from ..core.estimator import Estimator, EstimatorConfig
 from ..core.lifting import Lifter
 from ..core.observation import Skeleton3D, View2D
@@ -22,11 +24,13 @@ from ..core.view_buffer import ViewBufferConfig
 from ..inference.backend import ON_CPU, Backend
 from ..inference.errors import InferenceError
 from ..inference.lifter_choice import LifterChoice
+from ..io.convention_file import read_convention
+from ..io.errors import IoError
 from ..models.errors import ModelError
 from .backend_report import BUILD_LOG_S, backend_entries, backend_of, build_lines
 from .debug_log import fusion_lines
 from .diagnostics import Entry
-from .errors import NodeError
+from .errors import NodeError, ParameterError
 from .fusion_outputs import FusionOutputs
 from .fusion_report import camera_entry, fusion_entry
 from .fusion_worker import FusionWorker, Result
@@ -47,6 +51,13 @@ _LOOK_S = 0.25
 _SUFFIX = '/keypoints_info'
 #: cameras need not agree on whom they are surest of
 _ROWS_PER_PERSON = 4
+
+
+def _convention(path: str) -> Convention | None:
+    try:
+        return read_convention(Path(path).expanduser()) if path else None
+    except IoError as error:
+        raise ParameterError(f'parameter convention: {error}') from error
 
 
 def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:
@@ -102,7 +113,8 @@ class FusionNode(SwappingNode[FusionSettings]):
         self._config = EstimatorConfig(
             s.person_height_m, s.baseline_m, s.baseline_cameras, s.max_people, s.rig_solver, s.rig_first_solve_s,
             s.lag_s, s.rig_min_quality, s.correction, s.reentry_s,
-            tuple(camera_group(g) for g in s.same_lens))
+            tuple(camera_group(g) for g in s.same_lens),
+            _convention(s.convention))
         self._lifter, what = _lifter(s.lifter, self._backend(s))
         self.get_logger().info(what)
         swap: ModelSwap[Lifter | None] = ModelSwap(self._load, self._adopt, lambda lifter: None)

@@ -138,6 +138,8 @@ class FusionSettings:
     baseline_cameras: tuple[str, ...] = _of((), 'The two cameras of `baseline_m`; empty = the first two by name.')
     same_lens: tuple[str, ...] = _of((), 'Cameras that have equal lenses (one type, one zoom), a group an entry, as in '
                                      '"cam1,cam2": they share focal length and distortion.')
+    convention: str = _of('', 'File of `selfpose model convention` for the 2D network: joints are moved to where limbs '
+                          'turn. Empty = they are used as they are.')
     max_people: int = _of(6, 'No more people than this are followed; of a message with more than four times as many '
                           'the surest are taken.', low=1, high=50)
     reentry_s: float = _of(15., 'Somebody who leaves and comes back within this has the identity that he had, when '

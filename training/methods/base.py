@@ -25,8 +25,8 @@ from .collapse import detect
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ['AuxiliarySettings', 'DataKind', 'LifterSettings', 'Method', 'NetworkSettings', 'consistency',
-           'rotations_of', 'seen_views', 'sigma_term']
+__all__ = ['AuxiliarySettings', 'DataKind', 'LifterSettings', 'Method', 'NetworkSettings', 'TaughtSettings',
+           'consistency', 'rotations_of', 'seen_views', 'sigma_term']
 
 _SIGMA_WEIGHT = 1e-3
 
@@ -74,6 +74,16 @@ class LifterSettings(NetworkSettings):
     epochs: int = 20
     mirror: float = .5
     keep: str = 'last'
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtSettings(LifterSettings):
+    """Of methods that learn from a teacher's poses."""
+
+    #: the teacher takes every n-th instant of the recordings: less time, and hardly less precise poses
+    label_every: int = 1
+
+    at_least_one: ClassVar[tuple[str, ...]] = (*LifterSettings.at_least_one, 'label_every')
 
 
 @dataclass(frozen=True, kw_only=True)

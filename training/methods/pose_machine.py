@@ -24,7 +24,7 @@ from ..losses.likelihood import laplace_nll, pose_distance
 from ..losses.squared import p3d_mse, proj2d_mse
 from ..networks import Lifter
 from ..networks.causal_lstm import Projector, RegressedHead
-from .base import AuxiliarySettings, DataKind, LifterSettings, Method
+from .base import AuxiliarySettings, DataKind, Method, TaughtSettings
 from .system import pseudo_target
 
 __all__ = ['PoseMachine', 'PoseMachineSettings']
@@ -35,7 +35,7 @@ _FROM_TEACHER = .5
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoseMachineSettings(LifterSettings, AuxiliarySettings):
+class PoseMachineSettings(TaughtSettings, AuxiliarySettings):
     """Of `PoseMachine`."""
 
     body: str = 'causal_lstm'

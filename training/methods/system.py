@@ -23,7 +23,7 @@ from ..losses.agreement import unit_pose
 from ..losses.likelihood import laplace_nll, pose_distance
 from ..networks import Lifter
 from ..settings import Settings
-from .base import DataKind, LifterSettings, Method
+from .base import DataKind, Method, TaughtSettings
 
 __all__ = ['System', 'SystemSettings', 'pseudo_target']
 
@@ -33,7 +33,7 @@ _SIGMA_WEIGHT = .05
 
 
 @dataclass(frozen=True, kw_only=True)
-class SystemSettings(LifterSettings):
+class SystemSettings(TaughtSettings):
     """Of `System`."""
 
     head: str = 'pose3d'

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +77,15 @@ class PseudoLabelSet:
 
 
 def cached_labels(path: Path, cache: Path, *, split: str = '', seed: int = 1, jobs: int = 1, views: int = 4,
-                travel: bool = False, progress: Callable[[str, int], None] | None = None) -> PseudoLabelSet:
+                travel: bool = False, every: int = 1, progress: Callable[[str, int], None] | None = None,
+                ) -> PseudoLabelSet:
     """Pseudo labels of recordings, or of a motion file seen by virtual cameras; kept in `cache` for next time.
 
     Args:
         path: a folder that `PseudoLabelSet.save` wrote, or what `data.sources.read_data` reads.
         split: of recordings, see there.
         seed, views, travel: of the virtual rigs that look at a motion file.
+        every: take every n-th instant of a recording.
 
     Raises:
         TrainingError: nothing to read, or nothing that could be calibrated, or cameras that move.
@@ -99,6 +101,7 @@ def cached_labels(path: Path, cache: Path, *, split: str = '', seed: int = 1, jo
         found = read_data(path, split=split)
         assert isinstance(found, list)
         sources = recorded_sources(found)
+    sources = (replace(s, frames=s.frames[::every]) for s in sources)
     labels, refused = label_recordings(sources, jobs, progress=progress)
     out = joined_labels(labels, refused, seed)
     out.save(cache)
