@@ -44,9 +44,9 @@ from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
 from .page import page
 from .rehearsal import rehearsal
-from .split import LabelledDataSet, SplitRecording, split_recording
+from .split import LabelledDataSet, LabelledViews, SplitRecording, split_recording
 
-__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'Report', 'Request', 'update']
+__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'Report', 'Request', 'compared', 'learn', 'update']
 
 #: decision of a process that is not the first of those that `torchrun` started
 LEFT = 'left to the first process'
@@ -137,28 +137,23 @@ def update(request: Request, display: Display) -> Report:
     """
     parent = _checked(request)
     network = read_network(parent)
-    method = FineTuning(network)
-    changes = current_names(request.changes)
-    settings = method.configure(changes).settings
+    FineTuning(network).configure(request.changes)         # what is wrong with the settings, before minutes of work
     recordings, learned_from, notes = _split(request, display)
     data_hash = content_hash([p for g in request.recordings for p in g.paths])
     display.note(f'{len(recordings)} of {len(request.recordings)} recordings calibrated')
-    labels = joined_labels([p.labels for p in recordings], seed=settings.seed)
-    data = _mixture(labels, recordings, settings)
-    if not changes.keys() & {'epochs', 'steps'}:
-        changes['steps'] = int(np.clip(_EPOCHS * (len(data) // settings.batch), *_STEPS))
     with tempfile.TemporaryDirectory(prefix='selfpose_update_') as folder:
-        outcome = fit(method, data, Path(folder) / 'run', changes, max_minutes=request.max_minutes,
-                      device=request.device, data_hash=data_hash, display=display)
+        outcome, drift = learn(network, recordings, Path(folder) / 'run', request.changes,
+                               max_minutes=request.max_minutes, device=request.device, data_hash=data_hash,
+                               display=display)
         about: dict[str, Any] = {
             'parent': {'name': parent.card.name, 'sha256': parent.card.sha256}, 'recordings': learned_from,
             'steps': outcome.step, 'settings': asdict(outcome.settings), 'notes': tuple(notes),
-            'drift': _drift(method, outcome.network, data.parts, settings)}
+            'drift': drift}
         if outcome.reason == 'stopped':
             return Report('stopped', f'stopped after {outcome.step} of {outcome.total} steps', None, None, '', **about)
         if not is_first():
             return Report(LEFT, 'the first process compares and writes', None, None, '', **about)
-        comparison = _compared(network, outcome.network, recordings, settings.seed)
+        comparison = compared(network, outcome.network, [p.held_out for p in recordings], outcome.settings.seed)
         if outcome.collapsed or not comparison.better:
             reason = f'the training collapsed: {"; ".join(outcome.collapsed)}' if outcome.collapsed else ''
             report = Report('refused', reason or comparison.reason, comparison, None, '', **about)
@@ -178,6 +173,31 @@ def update(request: Request, display: Display) -> Report:
             part.write_text(page(f'Update of {parent.card.name}', report.to_dict(), comparison, outcome.history),
                             encoding='utf-8')
     return report
+
+
+def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, changes: Mapping[str, Any], *,
+          max_minutes: float = math.inf, device: str = 'auto', data_hash: str = '', display: Display | None = None,
+          ) -> tuple[Outcome, float]:
+    """A child of the parent, which stays as it is, from the first parts of recordings; and how far it has drifted.
+
+    Args:
+        folder: of the training, new.
+        changes: settings that differ from `FineTuningSettings`.
+
+    Returns:
+        The outcome, and `Report.drift`.
+
+    Raises:
+        TrainingError: settings that do not fit, or too little to learn from.
+    """
+    method, changes = FineTuning(parent), current_names(changes)
+    settings = method.configure(changes).settings
+    data = _mixture(joined_labels([p.labels for p in recordings], seed=settings.seed), recordings, settings)
+    if not changes.keys() & {'epochs', 'steps'}:
+        changes['steps'] = int(np.clip(_EPOCHS * (len(data) // settings.batch), *_STEPS))
+    outcome = fit(method, data, folder, changes, max_minutes=max_minutes, device=device, data_hash=data_hash,
+                  display=display)
+    return outcome, _drift(method, outcome.network, data.parts, settings)
 
 
 def _checked(request: Request) -> Model:
@@ -239,8 +259,9 @@ def _drift(method: FineTuning, network: Lifter, parts: Sequence[Part], settings:
     return float(method.drift(network, batch).detach())
 
 
-def _compared(parent: Lifter, child: Lifter, recordings: Sequence[SplitRecording], seed: int) -> Comparison:
-    views = LabelledDataSet([p.held_out for p in recordings], seed)
+def compared(parent: Lifter, child: Lifter, held_out: Sequence[LabelledViews], seed: int) -> Comparison:
+    """Parent and child on real views with poses, see `compare`."""
+    views = LabelledDataSet(held_out, seed)
     return compare(parent, child, views.epoch(0), views.stamp, seed)
 
 

@@ -209,7 +209,7 @@ def test_a_collapse_is_refused_whatever_the_figures(parents: dict[str, Path], tm
     monkeypatch.setattr(updating, 'fit', collapsed)
     better = Comparison({'n_mpjpe': Change(100, 90, -12, -8), 'pa_mpjpe': Change(80, 70, -12, -8)}, 500, 12, .5)
     assert better.better
-    monkeypatch.setattr(updating, '_compared', lambda *given: better)
+    monkeypatch.setattr(updating, 'compared', lambda *given: better)
     report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out'), steps=5)
     assert report.decision == 'refused' and report.reason == 'the training collapsed: poses are flat'
 
