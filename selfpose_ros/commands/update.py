@@ -33,7 +33,7 @@ EXAMPLES = """examples:
 In DIR: report.html to look at, report.json, and model/ if the new network is better. The parent stays as it is;
 `selfpose model rollback` goes back to it in a store, where `selfpose model history` shows what was when.
 exit status: 0 better, the new model is written; 1 not better: refused, the reason is said; 2 nothing learned;
-130 stopped with Ctrl-C."""
+130 stopped with Ctrl-C: DIR holds a checkpoint, --resume goes on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='new folder for report and model')
     parser.add_argument('--store', type=Path, metavar='DIR', help='model store that gets the new model, with --name')
     parser.add_argument('--name', metavar='NAME', help='of the entry in the store')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with an update that was stopped: the same command with its folder')
     parser.add_argument('--held-out', type=number(.1, .6), default=.3, metavar='SHARE',
                         help='last share of the time of each recording that is kept for comparing (default: 0.3)')
     parser.add_argument('--epochs', type=whole(1), metavar='N', help='passes over the recordings')
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from selfpose_training.update.update import LEFT, Request, update
     given = _given(args)
     request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
-                      args.max_minutes, args.device, args.licence)
+                      args.max_minutes, args.device, args.licence, args.resume)
     with Display(quiet=args.quiet, prefix='update') as display:
         report = update(request, display)
     if report.decision == LEFT:
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     for note in report.notes:
         sys.stderr.write(f'selfpose update: note: {" ".join(note.split())}\n')
     if report.decision == 'stopped':
-        sys.stderr.write(f'selfpose update: {report.reason}; nothing is written\n')
+        sys.stderr.write(f'selfpose update: {report.reason}\n')
         return 130
     sys.stdout.write(json.dumps(report.to_dict(), indent=1) + '\n' if args.json else _text(report))
     sys.stdout.flush()

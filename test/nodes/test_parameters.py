@@ -86,3 +86,17 @@ def test_a_wrong_value_is_refused_in_one_sentence(settings: type, values: dict, 
 def test_a_misspelt_name_is_told_and_those_of_ros_are_not() -> None:
     said = unknown_names(FusionSettings, ['max_waits', 'use_sim_time', 'qos_overrides./tf.depth', 'lag_s'])
     assert said == ['parameter max_waits is not known here and has no effect; did you mean max_wait_s?']
+
+
+def test_a_convention_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
+    from selfpose_ros.core.convention import Convention
+    from selfpose_ros.io.convention_file import write_convention
+    from selfpose_ros.nodes.fusion_node import _convention
+    knees = Convention({('knee', 'knee', 'hip'): .1})
+    write_convention(tmp_path / 'c.json', knees, ['monday'])
+    assert _convention('') is None
+    found = _convention(str(tmp_path / 'c.json'))
+    assert found is not None and found.shares == knees.shares
+    with pytest.raises(ParameterError, match=r'^parameter convention: .*none.json: not a file of joint conventions'):
+        _convention(str(tmp_path / 'none.json'))

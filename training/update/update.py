@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -46,12 +47,14 @@ from .page import page
 from .rehearsal import rehearsal
 from .split import LabelledDataSet, LabelledViews, SplitRecording, split_recording
 
-__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'Report', 'Request', 'compared', 'learn', 'update']
+__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'RUN', 'Report', 'Request', 'compared', 'learn', 'update']
 
 #: decision of a process that is not the first of those that `torchrun` started
 LEFT = 'left to the first process'
 #: report, in the folder of the result: for programs, and to look at
 REPORT, PAGE = 'report.json', 'report.html'
+#: folder of the training in it, until that is done
+RUN = 'run'
 #: steps where neither steps nor epochs are given: as many as this many epochs have, within these limits
 _EPOCHS, _STEPS = 30, (400, 4000)
 
@@ -79,6 +82,7 @@ class Request:
         max_minutes: of the training.
         device: auto, cpu, cuda or cuda:N.
         licence: of the recordings, for the card.
+        resume: go on with a training that was stopped, from the checkpoint in the folder.
     """
 
     recordings: Sequence[Given]
@@ -91,6 +95,7 @@ class Request:
     max_minutes: float = math.inf
     device: str = 'auto'
     licence: str = 'not told'
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,8 @@ class Report:
     """What came of it.
 
     Attributes:
-        decision: 'promoted', 'refused', 'stopped' (by hand; nothing is written) or 'left to the first process' (of
-            those that `torchrun` started: it compares and writes).
+        decision: 'promoted', 'refused', 'stopped' (by hand; a checkpoint is kept where there is a folder) or 'left to
+            the first process' (of those that `torchrun` started: it compares and writes).
         reason: one sentence with the figures.
         comparison: None where it did not come to that.
         model: where the child lies; None unless promoted.  version: in the store, or ''.
@@ -133,16 +138,17 @@ def update(request: Request, display: Display) -> Report:
     """Learn from recordings; the child is written only if it is better, the parent is never touched.
 
     Raises:
-        TrainingError, IoError, ModelError, StoreError: what was given does not fit; nothing is written.
+        TrainingError, IoError, ModelError, StoreError: what was given does not fit; no report and no model is written.
     """
     parent = _checked(request)
     network = read_network(parent)
     FineTuning(network).configure(request.changes)         # what is wrong with the settings, before minutes of work
     recordings, learned_from, notes = _split(request, display)
-    data_hash = content_hash([p for g in request.recordings for p in g.paths])
+    data_hash = content_hash([p for g in request.recordings for p in g.paths], parent.card.sha256)
     display.note(f'{len(recordings)} of {len(request.recordings)} recordings calibrated')
     with tempfile.TemporaryDirectory(prefix='selfpose_update_') as folder:
-        outcome, drift = learn(network, recordings, Path(folder) / 'run', request.changes,
+        run = (request.folder or Path(folder)) / RUN
+        outcome, drift = learn(network, recordings, run, request.changes, resume=request.resume,
                                max_minutes=request.max_minutes, device=request.device, data_hash=data_hash,
                                display=display)
         about: dict[str, Any] = {
@@ -150,7 +156,9 @@ def update(request: Request, display: Display) -> Report:
             'steps': outcome.step, 'settings': asdict(outcome.settings), 'notes': tuple(notes),
             'drift': drift}
         if outcome.reason == 'stopped':
-            return Report('stopped', f'stopped after {outcome.step} of {outcome.total} steps', None, None, '', **about)
+            later = '; the checkpoint is kept, --resume goes on' if request.folder is not None else ''
+            return Report('stopped', f'stopped after {outcome.step} of {outcome.total} steps{later}', None, None, '',
+                          **about)
         if not is_first():
             return Report(LEFT, 'the first process compares and writes', None, None, '', **about)
         comparison = compared(network, outcome.network, [p.held_out for p in recordings], outcome.settings.seed)
@@ -166,7 +174,7 @@ def update(request: Request, display: Display) -> Report:
                 version, model = kept.folder.name, kept.folder if request.folder is None else model
             report = Report('promoted', comparison.reason, comparison, model, version, **about)
     if request.folder is not None:
-        request.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(run)
         with atomically(request.folder / REPORT) as part:
             part.write_text(json.dumps(report.to_dict(), indent=1) + '\n')
         with atomically(request.folder / PAGE) as part:
@@ -176,13 +184,14 @@ def update(request: Request, display: Display) -> Report:
 
 
 def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, changes: Mapping[str, Any], *,
-          max_minutes: float = math.inf, device: str = 'auto', data_hash: str = '', display: Display | None = None,
-          ) -> tuple[Outcome, float]:
+          resume: bool = False, max_minutes: float = math.inf, device: str = 'auto', data_hash: str = '',
+          display: Display | None = None) -> tuple[Outcome, float]:
     """A child of the parent, which stays as it is, from the first parts of recordings; and how far it has drifted.
 
     Args:
-        folder: of the training, new.
+        folder: of the training.
         changes: settings that differ from `FineTuningSettings`.
+        resume: go on from the folder's checkpoint.
 
     Returns:
         The outcome, and `Report.drift`.
@@ -195,8 +204,8 @@ def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, ch
     data = _mixture(joined_labels([p.labels for p in recordings], seed=settings.seed), recordings, settings)
     if not changes.keys() & {'epochs', 'steps'}:
         changes['steps'] = int(np.clip(_EPOCHS * (len(data) // settings.batch), *_STEPS))
-    outcome = fit(method, data, folder, changes, max_minutes=max_minutes, device=device, data_hash=data_hash,
-                  display=display)
+    outcome = fit(method, data, folder, changes, resume=resume, max_minutes=max_minutes, device=device,
+                  data_hash=data_hash, display=display)
     return outcome, _drift(method, outcome.network, data.parts, settings)
 
 
@@ -211,8 +220,13 @@ def _checked(request: Request) -> Model:
     if not .1 <= request.held_out <= .6:
         raise TrainingError(f'update: held-out share {request.held_out:g}', 'give a number from 0.1 to 0.6')
     folder = request.folder
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TrainingError('exists and is not an empty folder', 'choose another one', place=folder)
+    there = None if folder is None or not folder.exists() else {p.name for p in folder.iterdir()} if folder.is_dir() \
+        else {''}
+    if request.resume and there != {RUN}:
+        raise TrainingError('holds no update that was stopped', 'leave out --resume', place=folder or 'update')
+    if there and not request.resume:
+        raise TrainingError('exists and is not an empty folder', 'choose another one'
+                            + ', or go on with --resume' * (there == {RUN}), place=folder)
     model = open_model(request.parent)
     config_of(model)
     return model

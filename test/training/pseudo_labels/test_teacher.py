@@ -98,6 +98,24 @@ def test_it_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         PseudoLabelSet.load(tmp_path / 'kept')
 
 
+def test_every_second_instant_of_a_recording_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def labelled(sources: object, jobs: int, progress: object) -> tuple[list[object], list[str]]:
+        seen.extend(len(s.frames) for s in sources)                          # type: ignore[attr-defined]
+        raise TrainingError('enough')
+
+    monkeypatch.setattr(label_set, 'label_recordings', labelled)
+    X = walk()[0]
+    np.savez(tmp_path / 'm.npz', pos=X.astype(np.float32), seq_start=np.array([0, len(X)]), seq_name=np.array(['a']),
+             fps=np.array(FPS))
+    for every in (1, 2):
+        with pytest.raises(TrainingError, match='enough'):
+            cached_labels(tmp_path / 'm.npz', tmp_path / 'no', every=every)
+    whole = min(len(X), 250)
+    assert seen[0] == whole and seen[len(seen) // 2] == (whole + 1) // 2
+
+
 def test_recordings_are_taken_as_the_cameras_gave_them() -> None:
     source = next(recorded_sources([recorded(walk()[1])]))
     assert (source.name, source.subject, len(source.frames)) == ('walk', -1, len(walk()[1]))

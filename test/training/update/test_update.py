@@ -193,13 +193,39 @@ def test_a_recording_that_contradicts_itself_is_refused(parents: dict[str, Path]
     assert not (tmp_path / 'out' / 'model').exists()
 
 
-def test_stopped_by_hand_nothing_is_written(parents: dict[str, Path], tmp_path: Path, once_split: None,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_by_hand_it_goes_on_from_the_checkpoint(parents: dict[str, Path], tmp_path: Path, once_split: None,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """And comes to the same child as an update that was never stopped."""
     def stopped(*args: object, **more: object) -> object:
-        return dataclasses.replace(fit(*args, **more), reason='stopped')      # type: ignore[arg-type]
-    monkeypatch.setattr(updating, 'fit', stopped)
-    report = learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out'), steps=5)
-    assert report.decision == 'stopped' and not (tmp_path / 'out').exists()
+        return dataclasses.replace(fit(*args, **{**more, 'max_minutes': 1e-9}), reason='stopped')  # type: ignore[arg-type]
+    request = Request([given(tmp_path)], parents['novice'], tmp_path / 'out')
+    whole = learn(dataclasses.replace(request, folder=tmp_path / 'whole'))
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, 'fit', stopped)
+        report = learn(request)
+        in_store = learn(dataclasses.replace(request, folder=None, store=tmp_path / 'store', name='mine'))
+    assert report.decision == in_store.decision == 'stopped'
+    assert report.reason == 'stopped after 1 of 250 steps; the checkpoint is kept, --resume goes on'
+    assert in_store.reason == 'stopped after 1 of 250 steps' and not (tmp_path / 'store').exists()
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['run']
+    with pytest.raises(TrainingError, match='not an empty folder; choose another one, or go on with --resume'):
+        learn(request)
+    with pytest.raises(TrainingError, match='expert|other data|differ'):
+        learn(dataclasses.replace(request, parent=parents['expert'], resume=True))
+    again = learn(dataclasses.replace(request, resume=True))
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['model', 'report.html', 'report.json']
+    assert again.comparison is not None and whole.comparison is not None
+    for name, c in whole.comparison.changes.items():
+        assert again.comparison.changes[name].after == pytest.approx(c.after, abs=1e-3)
+
+
+@pytest.mark.parametrize('there', [None, 'report.json'])
+def test_nothing_to_go_on_with(there: str | None, parents: dict[str, Path], tmp_path: Path) -> None:
+    if there:
+        (tmp_path / 'out').mkdir()
+        (tmp_path / 'out' / there).write_text('{}')
+    with pytest.raises(TrainingError, match='out: holds no update that was stopped; leave out --resume'):
+        learn(Request([given(tmp_path)], parents['novice'], tmp_path / 'out', resume=True))
 
 
 def test_a_collapse_is_refused_whatever_the_figures(parents: dict[str, Path], tmp_path: Path, once_split: None,
