@@ -14,6 +14,6 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         *arguments('cameras', 'person_height_m', 'rig_file', 'params_file', 'namespace', 'use_sim_time', 'autostart',
                    'respawn', 'log_level', 'rviz'),
-        lifecycle_node('fusion_node'),
         rviz(),
+        lifecycle_node('fusion_node'),
     ])

@@ -14,6 +14,6 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         *arguments('cameras', 'image_topics', 'person_height_m', 'rig_file', 'model', 'workers', 'params_file',
                    'namespace', 'use_sim_time', 'autostart', 'composed', 'respawn', 'log_level', 'rviz'),
-        both_nodes(),
         rviz(),
+        both_nodes(),
     ])

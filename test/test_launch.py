@@ -40,6 +40,8 @@ class Recorded:
 
 
 STAND_INS = {
+    'ament_index_python': (),
+    'ament_index_python.packages': ('PackageNotFoundError', 'get_package_prefix'),
     'launch': ('LaunchContext', 'LaunchDescription', 'LaunchDescriptionEntity'),
     'launch.actions': ('DeclareLaunchArgument', 'ExecuteProcess', 'OpaqueFunction', 'RegisterEventHandler',
                        'Shutdown'),
@@ -199,6 +201,20 @@ def test_a_node_that_died_is_started_again_on_request_and_not_for_a_users_error(
     assert [type(a).__name__ for a in end(0)] == ['Shutdown'], 'its lifecycle ended it'
     with pytest.raises(launching.LaunchError, match='pose2d_node died with status 2'):
         end(2)
+
+
+@pytest.mark.parametrize('file', ['selfpose.launch.py', 'fusion.launch.py'])
+def test_without_rviz2_nothing_is_started_and_one_sentence_says_what_to_install(
+        launching: Any, monkeypatch: pytest.MonkeyPatch, file: str):
+    def prefix(package: str) -> str:
+        raise KeyError(package)
+
+    monkeypatch.setattr(launching, 'get_package_prefix', prefix)
+    monkeypatch.setattr(launching, 'PackageNotFoundError', KeyError)
+    monkeypatch.setattr(launching, '_start', None)         # no node is started before that
+    monkeypatch.setenv('ROS_DISTRO', 'kilted')
+    with pytest.raises(launching.LaunchError, match='sudo apt-get install ros-kilted-rviz2, or leave out rviz:=true'):
+        launch(file, rviz='true')
 
 
 def test_rviz_comes_only_when_asked_for(launching: types.ModuleType):

@@ -11,11 +11,13 @@ event sent before discovery is through is lost, and the node would stay inactive
 """
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.event_handlers import OnProcessExit
@@ -95,7 +97,9 @@ def both_nodes() -> LaunchDescriptionEntity:
 
 
 def rviz() -> LaunchDescriptionEntity:
-    """rviz2 with this package's configuration, when the argument `rviz` says so."""
+    """rviz2 with this package's configuration, when the argument `rviz` says so. It stands before the nodes: where it
+    is not installed, nothing is started.
+    """
     return OpaqueFunction(function=_start_rviz)
 
 
@@ -158,6 +162,12 @@ def _start_rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = context.launch_configurations
     if given['rviz'] != 'true':
         return []
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError as error:
+        distribution = os.environ.get('ROS_DISTRO', 'jazzy')
+        raise LaunchError(f'rviz: rviz2 is not installed; sudo apt-get install ros-{distribution}-rviz2, or leave out '
+                          'rviz:=true') from error
     config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'selfpose.rviz'])
     return [Node(package='rviz2', executable='rviz2', name='rviz2', namespace=given['namespace'],
                  arguments=['-d', config], parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}])]
