@@ -192,4 +192,9 @@ def _read(args: argparse.Namespace, paths: list[Path], images: KeptImages) -> Re
     if not args.no_images:
         network = images.making(network)
     with ProgressDisplay(quiet=args.quiet) as progress:
-        return checked(read_source(sources[0], ReadOptions(network), progress))
+        recording = checked(read_source(sources[0], ReadOptions(network), progress))
+    if sources[0].kind == 'bag' and not args.no_images and not images.of:
+        from ..io.bag import images_beside_keypoints
+        for camera, stamp, image in images_beside_keypoints(paths[0]):
+            images.add(camera, stamp, image)
+    return recording

@@ -31,7 +31,7 @@ from .ros_messages.image_topics import COMPRESSED, RAW, info_topic, is_depth, is
 from .ros_messages.images import MAX_MEGAPIXELS, ImageDecoder
 from .ros_messages.keypoints import KeypointsInfo, info_of, is_keypoints, view_of
 
-__all__ = ['read_bag']
+__all__ = ['images_beside_keypoints', 'read_bag']
 
 Image = NDArray[np.uint8]
 
@@ -107,9 +107,7 @@ def read_bag(
     if strange:
         raise IoError(f'no topic {", ".join(strange)} in it, but {_listed(bag.counts)}', 'check --topics', place=path)
     wanted = topics or sorted(bag.topics)
-    clouds = [t for t in wanted if bag.topics[t] == _CLOUD and is_keypoints(reading.first(t))]
-    unusable = {t: why for t in wanted if bag.counts[t] and (why := unusable_kind(t, bag.topics[t])) is not None}
-    images = [t for t in wanted if bag.topics[t] in (RAW, COMPRESSED) and bag.counts[t] and t not in unusable]
+    clouds, images, unusable = _kinds(reading, wanted)
     useless = [t for t in topics if t not in (*clouds, *images)]
     if useless:
         why = unusable.get(useless[0])
@@ -124,6 +122,35 @@ def read_bag(
         raise IoError(f'neither images nor keypoints in it, but {_listed(bag.counts)}',
                       'record <camera>/image_raw, or <camera>/keypoints and <camera>/keypoints_info', place=path)
     return _from_images(reading, images, unusable, bool(topics), make, progress)
+
+
+def _kinds(reading: _Reading, topics: Sequence[str]) -> tuple[list[str], list[str], dict[str, BadMessage]]:
+    """Which of these topics are keypoints, which are images, and which are images that cannot be used."""
+    bag = reading.bag
+    clouds = [t for t in topics if bag.topics[t] == _CLOUD and is_keypoints(reading.first(t))]
+    unusable: dict[str, BadMessage] = {}
+    for topic in topics:
+        why = unusable_kind(topic, bag.topics[topic])
+        if bag.counts[topic] and why is not None:
+            unusable[topic] = why
+    images = [t for t in topics if bag.topics[t] in (RAW, COMPRESSED) and bag.counts[t] and t not in unusable]
+    return clouds, images, unusable
+
+
+def images_beside_keypoints(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[tuple[str, float, Image]]:
+    """The images of a bag of which `read_bag` takes the keypoints: (camera, stamp s, (H, W, 3) BGR), camera by camera.
+
+    Raises:
+        IoError: no bag.
+    """
+    reading = _Reading(BagFile(path), [], max_megapixels)
+    clouds, images, _ = _kinds(reading, sorted(reading.bag.topics))
+    for cloud, camera in _cameras(clouds).items() if clouds else ():
+        own = [t for t in images if f'{_source(t)}/'.startswith(f'{_source(cloud)}/') and not is_depth(t)]
+        for topic in sorted(own, key=lambda t: _rank(reading, t)):
+            if not isinstance(_image_size(reading, topic), BadMessage):
+                yield from ((camera, stamp, image) for stamp, image in _images(reading, topic))
+                break
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -18,7 +18,8 @@ from selfpose_ros.commands.rerun_scene import LEVEL_COLOURS, sigma_colours
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.io.archive import write_keypoints
+from selfpose_ros.io.archive import read_keypoints, write_keypoints
+from selfpose_ros.io.bag_writer import BagWriter
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.skeletons import write_skeletons
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
@@ -161,6 +162,23 @@ def test_images_of_videos_are_shown_five_a_second(files: tuple[Path, Path], monk
         pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for _, data in images]
         assert [p.shape for p in pictures] == [(48, 64, 3)] * 4
         assert [float(p[20:, 20:].mean()) for p in pictures] == pytest.approx([0., 60., 120., 180.], abs=4)
+
+
+def test_images_of_a_bag_of_keypoints_are_shown_and_no_network_is_run(
+        files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rerun = Rerun()
+    monkeypatch.setitem(sys.modules, 'rerun', rerun)
+    monkeypatch.setattr('selfpose_ros.inference.views.view_network', lambda *_: pytest.fail('a network was made'))
+    recording = read_keypoints(files[1])
+    with BagWriter(tmp_path / 'bag') as bag:
+        for view in recording.views:
+            bag.view(view)
+            bag.image(view.camera, view.stamp, np.full((48, 64, 3), 90, np.uint8))
+    assert cli.main(['view', str(files[0]), '--recording', str(tmp_path / 'bag'), '--quiet', '-o',
+                     str(tmp_path / 'x.rrd')]) == 0
+    for camera in recording.cameras:
+        shown = [t for t, i in rerun.logged[f'world/cameras/{camera}/image'] if type(i).__name__ == 'EncodedImage']
+        assert np.diff(shown) == pytest.approx([.2] * 3)
 
 
 @pytest.mark.parametrize(('words', 'says'), [

@@ -18,7 +18,7 @@ from raising import raises
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.io.bag import read_bag
+from selfpose_ros.io.bag import images_beside_keypoints, read_bag
 from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.errors import BadMessage, IoError
 from selfpose_ros.io.recording import Recording
@@ -126,6 +126,21 @@ def test_keypoints_are_taken_before_images(tmp_path):
     with raises(IoError, 'cam1/keypoints holds keypoints and /cam1/image_raw images; choose one',
                 place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, topics=['/cam1/image_raw', '/cam1/keypoints'])
+
+
+def test_images_beside_keypoints_are_those_of_their_cameras(tmp_path):
+    with BagWriter(tmp_path / 'b') as bag:
+        images(bag, 'cam1/color')
+        images(bag, 'cam1/color', jpeg=90, n=3)
+        images(bag, 'cam10')
+        for view in keypoints():
+            bag.view(view)
+    found = list(images_beside_keypoints(tmp_path / 'b'))
+    assert [camera for camera, _, _ in found] == ['cam1'] * 6, 'the raw ones; nobody has keypoints of cam10'
+    assert [stamp for _, stamp, _ in found] == pytest.approx(50 + np.arange(6) / 10) and found[0][2].ndim == 3
+    with BagWriter(tmp_path / 'c') as bag:
+        images(bag)
+    assert not list(images_beside_keypoints(tmp_path / 'c')), 'those are read for their own sake'
 
 
 def test_of_two_images_of_a_camera_the_raw_one_is_taken(tmp_path):
