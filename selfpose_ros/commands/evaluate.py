@@ -71,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--people', type=whole(1), metavar='N', help='1 to 4 people in rendered rooms, see above')
     parser.add_argument('--far', type=number(0, 100), metavar='X',
                         help='factor on the distances of the cameras of --people: people are small (default: 1)')
+    parser.add_argument('--fusion', action='store_true',
+                        help='with --people: the network looks again where the fusion of the cameras expects somebody, '
+                             'as live')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='option of a 2D network with --people, for instance detect_every=2; again for more')
     parser.add_argument('--every', type=whole(1), metavar='N',
@@ -105,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
         return _of_keypoints(Path(args.model), args)
     if args.people is not None:
         return _in_rooms(args)
-    if args.far is not None:
-        raise InputError('evaluate: --far moves the cameras of --people N away', 'give both')
+    if args.far is not None or args.fusion:
+        raise InputError('evaluate: --far and --fusion go with --people N', 'give both')
     _check(args)
     try:
         from selfpose_training.evaluation.lifter import evaluate
@@ -226,8 +229,10 @@ def _in_rooms(args: argparse.Namespace) -> int:
     accuracy, far = accuracy_of(network), 1. if args.far is None else args.far
     network.close()
     with ProgressDisplay(quiet=args.quiet, prefix='evaluate: ') as progress:
-        found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy)
-    report = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, **found.to_dict()}
+        found = score_in_rooms(make, args.people, args.pictures or 600, args.seed, progress, far=far, accuracy=accuracy,
+                               fused=args.fusion)
+    report = {'model': args.model, 'seed': args.seed, 'people_in_room': args.people, 'far': far, 'fusion': args.fusion,
+              **found.to_dict()}
     card = 'its card has no accuracy; selfpose model calibrate measures one'
     if found.check is not None:
         card = found.check.sentence

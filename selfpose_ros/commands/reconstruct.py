@@ -90,6 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f'{MODEL_HELP}, for images (default: %(default)s)')
     parser.add_argument('--model-option', action='append', default=[], metavar='NAME=VALUE',
                         help='of the 2D network, for instance detector=FOLDER; may be repeated')
+    parser.add_argument('--no-second-look', action='store_true',
+                        help='do not look again at the images in which the rig expects somebody whom the 2D network '
+                             'did not find')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
     add_backend(parser)
     parser.add_argument('--correction', action='store_true',
@@ -185,7 +188,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     check_pose2d(args.model, needed=any(s.kind == 'videos' for s in sources))
     backend = chosen_backend(args)
     network = partial(make_pose2d, args.model, backend, **options_of(args.model_option))
-    options = ReadOptions(partial(view_network, network), args.fps, args.image_size, args.joints, args.topics,
+    look = partial(view_network, network)
+    options = ReadOptions(look, args.fps, args.image_size, args.joints, args.topics,
                           args.max_megapixels)
     convention = None if args.convention is None else read_convention(args.convention)
     config = EstimatorConfig(person_height_m=args.person_height, baseline_m=args.baseline,
@@ -210,7 +214,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
         if path is not None and path.resolve() in inputs:
             raise IoError('the result would overwrite a source', 'choose another place with -o', place=path)
     return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter,
-                args.sync == 'auto', args.hold_feet)
+                args.sync == 'auto', args.hold_feet, None if args.no_second_look else look)
             for source, stem in zip(sources, stems, strict=True)]
 
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from ..core.offline import reconstruct_offline
 from ..core.result import Skeletons
 from ..core.rig import NotSolved, Rig
 from ..inference.lifter_choice import NONE, LifterChoice
+from ..inference.second_look import SecondLook, missed_in
+from ..inference.views import ViewNetwork
 from ..io.checked import checked
+from ..io.detect import Network
 from ..io.errors import IoError
 from ..io.motion_files import write_result
 from ..io.recording import Progress, Recording
@@ -50,6 +54,7 @@ class Job:
         lifter: which lifting network completes what fusion cannot see.
         sync: clocks are put right by motion before anything is solved.
         hold_feet: see `core.contacts`.
+        look_again: makes the network that looks again where the rig expects somebody whom it did not find; None = none.
     """
 
     source: Source
@@ -62,6 +67,7 @@ class Job:
     lifter: LifterChoice = LifterChoice(NONE)
     sync: bool = False
     hold_feet: bool = False
+    look_again: Callable[[], ViewNetwork] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Report:
         notes: sentences on what was odd.
         findings: of the check before the solver, see `core.check.Finding.to_dict`; their sentences are notes, too.
         clock_offset_s: by camera of the rig: its stamps minus those of the first camera for the same instant, s.
+        second_look: people whom only a second look at the images found, where the rig expects somebody; views in which
+            somebody was missed.
         lenses: by camera of the rig: focal length in px with its relative predicted error, distortion, and the
             predicted errors of rotation (degrees) and place (m), see `core.rig.Rig`.
     """
@@ -102,6 +110,7 @@ class Report:
     clock_offset_s: dict[str, float] = field(default_factory=dict)
     gravity_sigma_deg: float = float('nan')
     lenses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    second_look: tuple[int, int] = (0, 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is None."""
@@ -121,17 +130,21 @@ class Report:
                 rig += (f'; expected errors up to {worst["rotation_sigma_deg"]:.1f} degrees, '
                         f'{worst["focal_sigma"]:.1%} of a focal length, {100 * worst["centre_sigma_m"]:.0f} cm of '
                         'a place')
+        found, missed = self.second_look
+        again = [f'  again:  {_number(found, "person", "people")} found by a second look at '
+                 f'{_number(missed, "image")}, where the rig expects somebody'] if missed else []
         return '\n'.join([
             f'{self.name}: {_number(len(self.cameras), "camera")}, {_number(self.instants, "instant")} over '
             f'{self.span_s:.1f} s, {"offline" if self.offline else "causal"}, {self.wall_s:.1f} s of work{rate}',
             f'  people: {self.people}, somebody in {self.cover:.0%} of the instants',
             f'  level:  {shares}',
             f'  rig:    {rig}',
+            *again,
             f'  files:  {", ".join(self.files)}'])
 
 
-def _number(n: int, noun: str) -> str:
-    return f'{n} {noun}{"" if n == 1 else "s"}'
+def _number(n: int, noun: str, nouns: str = '') -> str:
+    return f'{n} {noun if n == 1 else nouns or noun + "s"}'
 
 
 def reconstruct(recording: Recording, config: EstimatorConfig, *, offline: bool = False,
@@ -172,11 +185,38 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
         IoError: the source cannot be read, the check before the solver refuses it, or the result cannot be written.
         CoreError: the source holds what the estimator cannot use.
     """
-    recording = read_source(job.source, job.options, progress)
+    looks = False
+
+    def make() -> Network:
+        nonlocal looks
+        looks = True
+        return job.options.make()
+
+    read = read_source(job.source, replace(job.options, make=make), progress)
     for name in (c for group in job.config.same_lens for c in group):
-        if name not in recording.cameras:
-            raise IoError(f'--same-lens names {name!r}, its cameras are {", ".join(recording.cameras)}',
-                          place=recording.name)
+        if name not in read.cameras:
+            raise IoError(f'--same-lens names {name!r}, its cameras are {", ".join(read.cameras)}', place=read.name)
+    recording, result, wall = _once(job, read, progress)
+    second_look = 0, 0
+    if looks and job.look_again is not None:
+        missed = missed_in(read.views, result, recording.late_s, not job.offline)
+        if missed:
+            seen = sum(len(v.keypoints) for v in read.views)
+            again = partial(SecondLook, job.look_again, read.views, missed)
+            read = read_source(job.source, replace(job.options, make=again), progress)
+            second_look = sum(len(v.keypoints) for v in read.views) - seen, len(missed)
+            if second_look[0]:
+                recording, result, more_s = _once(job, read, progress)
+                wall += more_s
+    if not isinstance(result.rig, Rig):
+        reason = _reason(result.rig.reason, recording.findings, set(recording.image_size))
+        result = replace(result, rig=NotSolved(reason, result.rig.numbers))
+    files = write_result(job.stem, result, job.formats)
+    return replace(_report(job, recording, result, wall, files), second_look=second_look)
+
+
+def _once(job: Job, recording: Recording, progress: Progress | None) -> tuple[Recording, Skeletons, float]:
+    """What was read as it is used, its people, and the time that they took, s."""
     if job.keypoints_out is not None:
         from ..io.archive import write_keypoints
         write_keypoints(job.keypoints_out, recording)
@@ -186,12 +226,7 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
     start = time.perf_counter()
     result = reconstruct(recording, job.config, offline=job.offline, progress=progress, lifter=job.lifter.open(),
                          hold_feet=job.hold_feet)
-    wall = time.perf_counter() - start
-    if not isinstance(result.rig, Rig):
-        reason = _reason(result.rig.reason, recording.findings, set(recording.image_size))
-        result = replace(result, rig=NotSolved(reason, result.rig.numbers))
-    files = write_result(job.stem, result, job.formats)
-    return _report(job, recording, result, wall, files)
+    return recording, result, time.perf_counter() - start
 
 
 def _report(job: Job, recording: Recording, result: Skeletons, wall_s: float, files: Sequence[Path]) -> Report:

@@ -3,7 +3,7 @@
 """What flows through the system: frozen values with checked shapes and stated units."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +82,18 @@ class View2D:
         if self.depth is not None:
             self._with_depth(np.array(self.depth, float), np.array(self.depth_sigma, float))
         object.__setattr__(self, 'stamp', float(self.stamp))
+
+    def joined(self, other: View2D) -> View2D:
+        """This view with the people of another one of the same image and network behind its own."""
+        if not len(other.keypoints) or not len(self.keypoints):
+            return self if len(self.keypoints) else other
+        def both(a: Array | None, b: Array | None) -> Array | None:
+            return None if a is None or b is None else np.concatenate([a, b])
+        return replace(
+            self, keypoints=np.concatenate([self.keypoints, other.keypoints]),
+            confidence=np.concatenate([self.confidence, other.confidence]),
+            person=np.concatenate([self.person, other.person]), depth=both(self.depth, other.depth),
+            depth_sigma=both(self.depth_sigma, other.depth_sigma))
 
     def _with_depth(self, depth: Array, sigma: Array) -> None:
         if depth.size == 0 == self.confidence.size:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..core.camera import Intrinsics
 from ..core.noise import Accuracy
 from ..core.observation import View2D
 from ..core.skeleton import joint_map
-from .pose2d.contract import People2D, Pose2D, accuracy_of
+from .pose2d.contract import People2D, Pose2D, SearchingPose2D, accuracy_of
 
 __all__ = ['ViewMap', 'ViewNetwork', 'view_network']
 
@@ -22,6 +23,9 @@ Image = NDArray[np.uint8]
 
 class ViewMap:
     """The people of one 2D network as views.
+
+    Attributes:
+        joints: what each of the 17 joints is made of.
 
     Args:
         joint_names: of the network.
@@ -32,7 +36,7 @@ class ViewMap:
     """
 
     def __init__(self, joint_names: Sequence[str], accuracy: Accuracy | None = None) -> None:
-        self._map, self._accuracy = joint_map(joint_names), accuracy
+        self.joints, self._accuracy = joint_map(joint_names), accuracy
 
     @classmethod
     def of(cls, network: Pose2D) -> ViewMap:
@@ -49,7 +53,7 @@ class ViewMap:
                 all, in the network's order.
             min_confidence: a joint with less counts as not seen.
         """
-        keypoints, confidence = self._map.apply(people.keypoints, people.confidence)
+        keypoints, confidence = self.joints.apply(people.keypoints, people.confidence)
         if min_confidence > 0:
             confidence = np.where(confidence >= min_confidence, confidence, 0.)
         best: Any
@@ -61,7 +65,7 @@ class ViewMap:
             best = best[confidence[best].any(1)]
         depth = depth_sigma = None
         if people.depth is not None:
-            in_depth, _ = self._map.apply(people.depth, people.confidence)
+            in_depth, _ = self.joints.apply(people.depth, people.confidence)
             depth, depth_sigma = in_depth[best, :, 0], in_depth[best, :, 1]
         return View2D(camera, stamp, keypoints[best], confidence[best], image_size, people.person[best], intrinsics,
                       depth, depth_sigma, self._accuracy)
@@ -97,6 +101,19 @@ class ViewNetwork:
         people = self._network.infer(image_bgr)
         h, w = image_bgr.shape[:2]
         return self._views.view(people, camera, stamp, (w, h), intrinsics)
+
+    def look_again(self, view: View2D, image_bgr: Image, expected: NDArray[np.float64]) -> View2D:
+        """The view of an image with those of the expected people (N, 17, 2) px whom a second look finds there.
+
+        Raises:
+            InferenceError: see `Pose2D.infer`.
+        """
+        if not isinstance(self._network, SearchingPose2D):
+            return view
+        self._network.reset()
+        found = self._network.look_again(image_bgr, expected, view.keypoints, view.confidence)
+        more = self._views.view(found, view.camera, view.stamp, view.image_size, view.intrinsics)
+        return view.joined(replace(more, person=np.full(len(more.keypoints), -1)))
 
     def close(self) -> None:
         """Close the network."""

@@ -13,21 +13,20 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header, String
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from ..core.observation import LEVEL_NAMES, Skeleton3D, View2D
 from ..core.rig import Rig
 from ..io.overlay import draw_keypoints, draw_skeleton, draw_text
-from .errors import MessageError
-from .messages import optical_frame, rig_of, skeletons_of, time_from
+from .fusion_input import FusionInput
+from .messages import optical_frame, time_from
 from .thread_end import stuck
 
 __all__ = ['Overlays', 'drawn']
@@ -35,8 +34,6 @@ __all__ = ['Overlays', 'drawn']
 Pixels = NDArray[np.uint8]
 
 _PICTURE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-_STREAM = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-_LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 #: an image waits for the skeletons of its instant, while skeletons come at all, no longer than this, s
 _PATIENCE_S, _COMING_S = 1.5, 1.
 #: skeletons further away in time than this are not those of an image, s
@@ -70,7 +67,7 @@ class Overlays:
                       for c in self._raw}
         self._wanted: frozenset[str] = frozenset()
         self._last: dict[str, float] = {}
-        self._subscriptions: list[Any] = []
+        self._input: FusionInput | None = None
         self._rig: Rig | None = None
         self._reason, self._received_at = 'no fusion_node is heard', -math.inf
         self._people: deque[tuple[float, list[Skeleton3D]]] = deque(maxlen=_KEPT)
@@ -83,14 +80,12 @@ class Overlays:
         """See who subscribes; nobody counts while the node does not work."""
         self._wanted = frozenset(c for c in self._raw if working and (self._raw[c].get_subscription_count()
                                                        or self._jpeg[c].get_subscription_count()))
-        if self._wanted and not self._subscriptions:
-            self._subscriptions = [
-                self._node.create_subscription(PointCloud2, f'{self._fusion}/skeletons', self._on_skeletons, _STREAM),
-                self._node.create_subscription(String, f'{self._fusion}/rig', self._on_rig, _LATCHED)]
+        if self._wanted and self._input is None:
+            self._input = FusionInput(self._node, self._fusion, self._on_people, self._on_rig)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name='overlay', daemon=True)
                 self._thread.start()
-        elif not self._wanted and self._subscriptions:
+        elif not self._wanted and self._input is not None:
             self._forget()
 
     def take(self, view: View2D, image: Pixels | None) -> None:
@@ -119,30 +114,22 @@ class Overlays:
         return left
 
     def _forget(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions, self._rig = [], None
+        if self._input is not None:
+            self._input.close()
+        self._input = self._rig = None
         self._reason, self._received_at = 'no fusion_node is heard', -math.inf
         with self._changed:
             self._people.clear()
             self._frames.clear()
 
-    def _on_skeletons(self, message: PointCloud2) -> None:
-        try:
-            people = skeletons_of(message)
-        except MessageError:
-            return
+    def _on_people(self, stamp: float, people: list[Skeleton3D]) -> None:
         self._received_at = time.monotonic()
-        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         with self._changed:
             self._people.append((stamp, people))
             self._changed.notify()
 
-    def _on_rig(self, message: String) -> None:
-        try:
-            self._rig, self._reason = rig_of(message.data)
-        except MessageError:
-            self._rig, self._reason = None, 'what comes on the topic of the rig is none'
+    def _on_rig(self, rig: Rig | None, reason: str) -> None:
+        self._rig, self._reason = rig, reason
 
     # -- in the thread
 

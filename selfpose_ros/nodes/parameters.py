@@ -88,6 +88,8 @@ class Pose2DSettings:
                           '(largest) ones.', low=1, high=50, any_time=True)
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
                                 any_time=True)
+    look_again: bool = _of(True, 'Where `fusion` expects somebody whom the network has not found in an image, it looks '
+                           'there again.', any_time=True)
     max_age_s: float = _of(0.5, 'Images and keypoints older than this are left out and counted, not sent as if they '
                            'were new: cameras and network are too much for this machine then. 0 = all are sent.',
                            unit='s', low=0., high=60., any_time=True)
@@ -99,8 +101,8 @@ class Pose2DSettings:
     bond_period_s: float = _of(0.1, _BOND, unit='s', low=0., high=2.)
     overlay_hz: float = _of(10., 'No more pictures a second of a camera than this on `~/overlay/<camera>`, and none '
                             'unless somebody subscribes.', unit='Hz', low=0.1, high=120., any_time=True)
-    overlay_fusion: str = _of('fusion_node', 'Name of the node whose skeletons and rig are drawn into these pictures, '
-                              'relative to the namespace or absolute.')
+    fusion: str = _of('fusion_node', 'Name of the node whose people are looked for, and drawn into these pictures, '
+                      'relative to the namespace or absolute.')
     enabled: bool = _of(True, _ENABLED, any_time=True)
     autostart: bool = _of(True, 'Configure and activate at the start; false = wait for a lifecycle manager.',
                           read_only=True)

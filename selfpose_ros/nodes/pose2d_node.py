@@ -20,6 +20,7 @@ from std_msgs.msg import Header, String
 from ..core.observation import View2D
 from ..core.skeleton import JOINTS
 from ..inference.pose2d import POSE2D_NAMES, Pose2D, check_pose2d, make_pose2d, options_of
+from ..inference.second_look import ExpectedPeople
 from ..inference.session import InferenceSession
 from ..inference.views import ViewMap
 from ..io.ros_messages.image_topics import info_topic
@@ -29,6 +30,7 @@ from .debug_log import camera_lines
 from .diagnostics import OK, Entry
 from .errors import ImageError, ParameterError
 from .freshness import Freshness
+from .fusion_input import FusionInput
 from .graph import beside, published
 from .messages import KeypointsInfo, keypoints_from, optical_frame, seconds, time_from
 from .model_swap import ModelSwap, Version
@@ -65,6 +67,8 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
         self._cameras: dict[str, CameraLine] = {}
         self._workers: Workers[CameraLine] | None = None
         self._overlays: Overlays | None = None
+        self._expected = ExpectedPeople()
+        self._fusion: FusionInput | None = None
         self._in_use = False                               # by a thread that was left behind
         super().__init__(name, Pose2DSettings, **kwargs)
 
@@ -80,11 +84,12 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
                                    f'({i + 1} of {len(s.cameras)})')
             source = CameraInput(self, name, topic, info, s.image_transport, s.image_reliability, self._wake)
             self._cameras[name] = CameraLine(
-                ViewMaker(name, network, s.max_people, s.min_confidence, s.max_megapixels, source.topic), source,
+                ViewMaker(name, network, s.max_people, s.min_confidence, s.max_megapixels, source.topic,
+                          self._expected), source,
                 self.create_lifecycle_publisher(PointCloud2, f'{name}/keypoints', 30),
                 self.create_lifecycle_publisher(String, beside(self, f'{name}/keypoints', '_info'), _LATCHED),
                 Freshness(s.max_age_s))
-        self._overlays = Overlays(self, s.cameras, s.overlay_fusion, s.overlay_hz)
+        self._overlays = Overlays(self, s.cameras, s.fusion, s.overlay_hz)
         networks = {name: camera.maker.network for name, camera in self._cameras.items()}
         swap: ModelSwap[dict[str, Pose2D]] = ModelSwap(self._load, self._adopt, self._close_networks)
         swap.start(Version(self._model_values(s), _label(s.model, networks), networks))
@@ -105,6 +110,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
             self._in_use = self._in_use or bool(left)
         for camera in self._cameras.values():
             camera.input.close()
+        self._listen(False)
 
     def _cleanup(self) -> None:
         if self._swap is None:                              # it was not configured to the end
@@ -126,6 +132,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
                 camera.maker.forget()
         if self._overlays is not None:
             self._overlays.look(enabled)
+        self._listen(enabled and self.settings.look_again)
         self._look()
 
     def _changed(self) -> None:
@@ -135,6 +142,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
         for camera in self._cameras.values():
             camera.fresh.limit_s = self.settings.max_age_s
             camera.maker.max_people = self.settings.max_people
+            camera.maker.look_again = self.settings.look_again
             camera.maker.min_confidence = self.settings.min_confidence
             camera.maker.max_megapixels = self.settings.max_megapixels
 
@@ -180,7 +188,18 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
                 self.get_logger().info(f'camera {name}: takes {choice.words}')
         if self._overlays is not None:
             self._overlays.look()
+        self._listen(self.settings.look_again)
         self._debug.note(lambda: camera_lines(self._cameras.values()))
+
+    def _listen(self, wanted: bool) -> None:
+        """Take from the fusion, or not, whom to look for."""
+        if wanted and self._fusion is None:
+            self._fusion = FusionInput(self, self.settings.fusion.rstrip('/'),
+                                       lambda stamp, people: self._expected.put(people), self._expected.put_rig)
+        elif not wanted and self._fusion is not None:
+            self._fusion.close()
+            self._fusion = None
+            self._expected.put_rig(None)
 
     def _wake(self) -> None:
         if self._workers is not None:

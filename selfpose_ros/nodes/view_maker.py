@@ -16,6 +16,7 @@ from ..core.check import PictureCheck
 from ..core.observation import View2D
 from ..inference.errors import InferenceError
 from ..inference.pose2d import BatchingPose2D, People2D, Pose2D
+from ..inference.second_look import NOBODY, ExpectedPeople, people_in
 from ..inference.views import ViewMap
 from ..io.ros_messages.image_topics import is_rectified
 from ..io.ros_messages.images import MAX_MEGAPIXELS
@@ -48,8 +49,10 @@ class ViewMaker:
         network: this camera's own instance.
         max_people, min_confidence, max_megapixels: see the parameters of pose2d_node; may be changed at any time.
         topic: of the images; they are rectified if its name is so.
+        expected: whom the fusion expects; they are looked for again where the network did not find them.
 
     Attributes:
+        look_again: whether they are; may be changed at any time.
         note: '' or a sentence on something odd that does not stop the work: no stamps, CameraInfo not usable.
         jumps: one event for each time the camera's clock jumped back.
         doubles: images that were left out because their stamp was not newer than the last.
@@ -65,14 +68,16 @@ class ViewMaker:
     """
 
     def __init__(self, camera: str, network: Pose2D, max_people: int = 6, min_confidence: float = 0.,
-                 max_megapixels: float = MAX_MEGAPIXELS, topic: str = '') -> None:
+                 max_megapixels: float = MAX_MEGAPIXELS, topic: str = '',
+                 expected: ExpectedPeople | None = None) -> None:
+        self.look_again = True
         self.camera, self.network = camera, network
         self.max_people, self.min_confidence = max_people, min_confidence
         self.note, self.jumps, self.doubles, self.stuck = '', Meter(), 0, 0
         self.pictures = PictureCheck(camera, _CHECK_WINDOW)
         self.looks, self.followed = Meter(), Meter()
         self.image: NDArray[np.uint8] | None = None
-        self._views = ViewMap.of(network)
+        self._views, self._expected = ViewMap.of(network), expected or ExpectedPeople()
         self._batching = network if isinstance(network, BatchingPose2D) else None
         self._next: _Trial | None = None
         self._trial, self._tried = _Trial(network, None, None), 0
@@ -135,7 +140,7 @@ class ViewMaker:
         self.note = '; '.join(notes)
         begin = time.perf_counter()
         try:
-            people = self._infer(image)
+            people = self._infer(image, stamp)
         except InferenceError as error:
             raise ImageError(f'camera {self.camera}: {error}') from error
         self.looks.add(time.perf_counter() - begin)
@@ -166,12 +171,13 @@ class ViewMaker:
         self.network, self._views = network, ViewMap.of(network)
         self._batching = network if isinstance(network, BatchingPose2D) else None
 
-    def _infer(self, image: NDArray[np.uint8]) -> People2D:
+    def _infer(self, image: NDArray[np.uint8], stamp: float) -> People2D:
         trial = self._trial
+        expected = self._expected.at(self.camera, stamp) if self.look_again else NOBODY
         try:
             self._inside = trial.network
             self._tried += 1
-            return trial.network.infer(image)
+            return people_in(trial.network, self._views.joints, image, expected)
         except Exception as error:
             if trial.spare is None or self._tried > TRIAL:
                 raise

@@ -19,6 +19,7 @@ from selfpose_ros.core import causal
 from selfpose_ros.core.estimator import EstimatorConfig, EstimatorStatus
 from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.core.rig import NotSolved
+from selfpose_ros.inference.pose2d import People2D
 from selfpose_ros.io.archive import read_keypoints
 from selfpose_ros.io.bag_writer import write_bag
 from selfpose_ros.io.recording import Recording
@@ -135,6 +136,39 @@ def test_videos_and_the_keypoints_that_they_leave(tmp_path, fake, monkeypatch):
     assert (first.joints[:, 0, 0, 1] == 2).all()
     assert selfpose(*videos, '-o', tmp_path / 'alone', '--each-alone', *ours) == 0
     assert sorted(p.name for p in (tmp_path / 'alone').iterdir()) == ['cam1.npz', 'cam2.npz']
+
+
+class Searching(recorded.BrightnessNetwork):
+    """One that sees by its second look whoever is expected."""
+
+    name, device = 'searching', 'none'
+
+    def look_again(self, image, expected, known, known_confidence):
+        return People2D(expected, np.full(expected.shape[:2], .5))
+
+    def reset(self):
+        pass
+
+
+def test_where_the_rig_expects_somebody_the_images_are_looked_at_again(tmp_path, fake, monkeypatch, capsys):
+    body = recorded.BrightnessNetwork().infer(np.zeros((48, 64, 3), np.uint8)).keypoints[0] + [30., 7.]
+
+    def missed(views, result, late_s, causal):
+        assert causal and {len(v.keypoints) for v in views} == {1}
+        return {('cam2', views[5].stamp): body[None]}
+
+    monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: Searching())
+    monkeypatch.setattr(reconstruction, 'missed_in', missed)
+    videos = [recorded.video(tmp_path / f'cam{i}.mp4', 8) for i in (1, 2)]
+    args = *videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz', '--model', 'rendered_pose'
+    assert selfpose(*args) == 0
+    assert 'again:  1 person found by a second look at 1 image, where the rig expects' in capsys.readouterr().out
+    views = read_keypoints(tmp_path / 'k.npz').views
+    assert [len(v.keypoints) for v in views] == [1 + (v.camera == 'cam2' and v.stamp == views[5].stamp) for v in views]
+    assert np.allclose(views[5].keypoints[1], body) and len(fake.instances) == 2
+    assert selfpose(*args, '--no-second-look') == 0
+    assert 'again' not in capsys.readouterr().out and len(fake.instances) == 3
+    assert {len(v.keypoints) for v in read_keypoints(tmp_path / 'k.npz').views} == {1}
 
 
 def test_the_check_before_the_solver_is_told_and_refuses(tmp_path, fake, capsys):

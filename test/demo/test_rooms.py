@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from selfpose_ros import cli
 from selfpose_ros.core.skeleton import JOINTS
-from selfpose_ros.demo.rooms import score_in_rooms
-from selfpose_ros.inference.pose2d import People2D
+from selfpose_ros.demo.film import make_film
+from selfpose_ros.demo.rooms import found_in, score_in_rooms
+from selfpose_ros.evaluation.detections import score_detections
+from selfpose_ros.inference.pose2d import People2D, make_pose2d
 
 
 class Blind:
@@ -48,6 +51,14 @@ def test_our_network_finds_somebody_alone(capsys: pytest.CaptureFixture[str]) ->
     assert told['pictures'] == 24 and told['recall'] > 90 and told['precision'] > 90
     sigma = [b['sigma'] for b in told['bins']]
     assert sigma == sorted(sigma, reverse=True) and sigma[-1] < .02
+
+
+def test_with_the_fusion_beside_it_a_network_finds_more() -> None:
+    """Three people in 7 s, whose first seconds have no rig."""
+    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
+    film, make = make_film(4, 7., 12, 6., people=3), partial(make_pose2d, 'rendered_pose')
+    alone, fused = (score_detections(found_in(film, make, fused=fused)) for fused in (False, True))
+    assert fused.recall > alone.recall + 2 and fused.precision > alone.precision - 1
 
 
 @pytest.mark.parametrize(('words', 'said'), [

@@ -9,14 +9,17 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
+from rclpy.parameter import Parameter
 from ros_world import LATCHED, DotsNetwork, World, draw, pose, raw
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 
 from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.skeleton import JOINTS
+from selfpose_ros.inference.pose2d import People2D
 from selfpose_ros.io.overlay import COLOURS
-from selfpose_ros.nodes.messages import rig_text, skeletons_from
+from selfpose_ros.nodes.messages import KeypointsInfo, rig_text, skeletons_from, view_of
 from selfpose_ros.nodes.overlays import drawn
 from selfpose_ros.nodes.pose2d_node import Pose2DNode
 
@@ -56,7 +59,8 @@ def test_joints_lie_on_the_person_and_the_skeleton_where_the_rig_has_it() -> Non
 
 
 def test_pictures_come_while_somebody_looks_and_nothing_is_listened_to_before_and_after(world: World) -> None:
-    world.make(Pose2DNode, args={'make_network': lambda *_: DotsNetwork()}, cameras=['a'], overlay_hz=100.)
+    world.make(Pose2DNode, args={'make_network': lambda *_: DotsNetwork()}, cameras=['a'], overlay_hz=100.,
+               look_again=False)
     skeletons = world.node.create_publisher(PointCloud2, '/fusion_node/skeletons', 10)
     rig = world.node.create_publisher(String, '/fusion_node/rig', LATCHED)
     rig.publish(String(data=rig_text(_rig(), 'selfpose_world')))
@@ -85,6 +89,38 @@ def test_pictures_come_while_somebody_looks_and_nothing_is_listened_to_before_an
     small = world.listen('/pose2d_node/overlay/a/compressed', CompressedImage, qos=1)
     world.until(lambda: small, 'a JPEG', images)
     assert cv2.imdecode(np.frombuffer(bytes(small[-1].data), np.uint8), cv2.IMREAD_COLOR).shape == (240, 320, 3)
+
+
+class Searching(DotsNetwork):
+    """One that sees by its second look whoever is expected."""
+
+    def look_again(self, image_bgr: np.ndarray, expected: np.ndarray, known: np.ndarray,
+                   known_confidence: np.ndarray) -> People2D:
+        return People2D(expected, np.full(expected.shape[:2], .5))
+
+
+def test_whom_the_fusion_expects_is_looked_for_until_that_is_switched_off(world: World) -> None:
+    node = world.make(Pose2DNode, args={'make_network': lambda *_: Searching()}, cameras=['a'])
+    skeletons = world.node.create_publisher(PointCloud2, '/fusion_node/skeletons', 10)
+    rig = world.node.create_publisher(String, '/fusion_node/rig', LATCHED)
+    rig.publish(String(data=rig_text(_rig(), 'selfpose_world')))
+    send, at, shift = world.node.create_publisher(Image, '/a/image_raw', 5), [100.], [120.]
+    heard = world.listen('/a/keypoints', PointCloud2)
+
+    def images() -> None:
+        at[0] += .0625
+        send.publish(raw(draw(pose()), at[0]))
+        skeletons.publish(skeletons_from([_person(at[0], shift[0])], at[0], 'selfpose_world'))
+
+    world.until(lambda: heard and heard[-1].height == 2, 'whom the network alone does not find', images)
+    found = view_of(heard[-1], KeypointsInfo('a', JOINTS, (320, 240)), 'a')
+    np.testing.assert_allclose(found.keypoints[1], pose(120.), atol=1.)
+    shift[0] = 2.
+    world.until(lambda: heard[-1].height == 1, 'who is expected is the one who was found', images)
+    shift[0] = 120.
+    world.until(lambda: heard[-1].height == 2, 'two again', images)
+    node.set_parameters([Parameter('look_again', None, False)])
+    world.until(lambda: heard[-1].height == 1 and skeletons.get_subscription_count() == 0, 'no second look', images)
 
 
 def test_without_a_fusion_the_joints_are_shown_all_the_same(world: World) -> None:

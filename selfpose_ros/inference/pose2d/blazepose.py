@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.skeleton import JOINTS
 from ..errors import InputError
 from ..tensors.decode import blazepose as blazepose_decode
 from ..tensors.geometry import Placement
@@ -31,6 +32,8 @@ _KEPT = 1.2
 _CUTOFF, _RISE, _SPEED_CUTOFF, _RATE = .01, 10., 1., 30.
 #: px, how far the network's points lie from pixel centres: it counts from the image's edge
 _EDGE = .5
+#: pelvis and thorax, from which an expected person's circle is made; how much further than his joints it goes
+_CIRCLE, _REACH = [JOINTS.index('pelvis'), JOINTS.index('thorax')], 1.1
 #: a circle of more than so many images' longer sides is none
 _LARGEST = 4.
 
@@ -66,7 +69,7 @@ class _Person:
         return float(np.hypot(*(self.circle[1] - self.circle[0])))
 
 
-class BlazePose(FollowingPose2D):
+class BlazePose(FollowingPose2D[_Person]):
     """A `BatchingPose2D`: 33 joints of several people, the nearest first. Nothing is smoothed over time.
 
     Each person is followed from the landmarks of the last image. The detector looks in every image in which nobody is
@@ -102,10 +105,24 @@ class BlazePose(FollowingPose2D):
             people = self._looked_at(image, self._nearest(self._found(image)))
         if len(people) < self._most and sum(p.identity >= 0 for p in people) < followed:
             self._lost()
+        self._people = sorted(people, key=lambda p: -p.radius)
+        return self._given(self._people)
+
+    def _look_at(self, image: NDArray[np.uint8], expected: Array) -> list[_Person | None]:
+        known = np.isfinite(expected[:, _CIRCLE]).all((1, 2))
+        circles = [[_Person(_circle(x))] if k else [] for x, k in zip(expected, known, strict=True)]
+        return [next(iter(self._looked_at(image, c)), None) for c in circles]
+
+    def _taken(self, new: list[_Person]) -> People2D:
+        new = new[:max(self._most - len(self._people), 0)]
+        self._people = sorted([*self._people, *new], key=lambda p: -p.radius)
+        return self._given(new)
+
+    def _given(self, people: list[_Person]) -> People2D:
+        """What is told of these; who has no identity gets one."""
         for person in people:
             if person.identity < 0:
                 person.identity = self._new_identity()
-        self._people = people = sorted(people, key=lambda p: -p.radius)
         given = [(p.points, p.confidence, p.identity) for p in people]
         if not given:
             return no_people(len(self.joint_names))
@@ -163,6 +180,14 @@ class BlazePose(FollowingPose2D):
             return None
         vision = self._pose.vision
         return blazepose_decode.region(person.circle[0], person.circle[1], vision.size, vision.padding)
+
+
+def _circle(joints: Array) -> Array:
+    """(2, 2) px, middle of the hips and top of the circle around somebody's joints (17, 2) px, head and feet within."""
+    hips, thorax = joints[_CIRCLE]
+    reach = _REACH * float(np.nanmax(np.linalg.norm(joints - hips, axis=-1)))
+    up = thorax - hips
+    return np.array([hips, hips + up * (reach / max(float(np.hypot(*up)), 1e-6))])
 
 
 def _share(cutoff: Any) -> Any:

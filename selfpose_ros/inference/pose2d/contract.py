@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...core.noise import Accuracy
 from ..errors import OutputError
 
-__all__ = ['BatchingPose2D', 'People2D', 'Pose2D', 'accuracy_of', 'no_people']
+__all__ = ['BatchingPose2D', 'People2D', 'Pose2D', 'SearchingPose2D', 'accuracy_of', 'no_people',
+           'together']
 
 Array = NDArray[np.float64]
 
@@ -122,6 +123,28 @@ class BatchingPose2D(Pose2D, Protocol):
         ...
 
 
+@runtime_checkable
+class SearchingPose2D(Pose2D, Protocol):
+    """A network that can look again at a part of an image."""
+
+    def look_again(self, image_bgr: NDArray[np.uint8], expected: Array, known: Array,
+                   known_confidence: Array) -> People2D:
+        """Those of the expected people who are in this image and were not found in it.
+
+        Args:
+            image_bgr: as for `infer`; the same image.
+            expected: (N, 17, 2) px of people who are not among the known ones, NaN = not known.
+            known, known_confidence: (P, 17, 2) px and (P, 17) of those who were found in it.
+
+        Returns:
+            Some of the expected ones, whom a network that tracks follows from now on.
+
+        Raises:
+            InputError, InferenceError: as `infer`.
+        """
+        ...
+
+
 def accuracy_of(network: Pose2D) -> Accuracy | None:
     """What error goes with a network's confidences: its attribute `accuracy`, where it has one. None: not known."""
     found: Accuracy | None = getattr(network, 'accuracy', None)
@@ -131,3 +154,12 @@ def accuracy_of(network: Pose2D) -> Accuracy | None:
 def no_people(joints: int) -> People2D:
     """Nobody, for a network with this number of joints."""
     return People2D(np.zeros((0, joints, 2)), np.zeros((0, joints)))
+
+
+def together(a: People2D, b: People2D) -> People2D:
+    """The people of both, of one network and image."""
+    if not len(a) or not len(b):
+        return a if len(a) else b
+    return People2D(np.concatenate([a.keypoints, b.keypoints]), np.concatenate([a.confidence, b.confidence]),
+                    np.concatenate([a.person, b.person]),
+                    None if a.depth is None or b.depth is None else np.concatenate([a.depth, b.depth]))

@@ -5,21 +5,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.skeleton import joint_map
 from ..checked_image import checked_image
 from ..errors import InferenceError, InputError
 from ..session import InferenceSession
 from .contract import People2D
+from .expected import newly_found
 from .network import VisionNetwork
 from .tiles import TiledSearch
 
 __all__ = ['FollowingPose2D', 'NetworkPose2D']
 
+Array = NDArray[np.float64]
 
-class NetworkPose2D(ABC):
+
+class _Seen(Protocol):
+    """Somebody in an image: joints (J, 2) px of the network and their confidences (J,); None = not looked at."""
+
+    points: Any
+    confidence: Any
+
+
+SeenT = TypeVar('SeenT', bound=_Seen)
+
+
+class NetworkPose2D(ABC, Generic[SeenT]):
     """A `BatchingPose2D` that looks with one network, or with two.
 
     Args:
@@ -31,6 +46,7 @@ class NetworkPose2D(ABC):
         self._pose, self._detector = pose, detector
         self.name = pose.model.card.name
         self.joint_names, self.accuracy = pose.model.card.joints, pose.model.card.accuracy
+        self._joints = joint_map(self.joint_names)
         self._closed = False
         self.reset()
 
@@ -56,10 +72,24 @@ class NetworkPose2D(ABC):
 
     def infer(self, image_bgr: NDArray[np.uint8]) -> People2D:
         """See `Pose2D.infer`."""
+        return self._people_in(self._checked(image_bgr))
+
+    def look_again(self, image_bgr: NDArray[np.uint8], expected: Array, known: Array,
+                   known_confidence: Array) -> People2D:
+        """See `SearchingPose2D.look_again`."""
+        found = self._look_at(self._checked(image_bgr), expected)
+        points, confidence = np.full((len(found), 17, 2), np.nan), np.zeros((len(found), 17))
+        for i, one in enumerate(found):
+            if one is not None:
+                points[i], confidence[i] = self._joints.apply(one.points, one.confidence)
+        new = newly_found(expected, points, confidence, known, known_confidence)
+        return self._taken([one for i in new if (one := found[i]) is not None])
+
+    def _checked(self, image_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         image = checked_image(image_bgr)
         if self._closed:
             raise InferenceError('this network was closed', 'make a new one with make_pose2d', place=self.name)
-        return self._people_in(image)
+        return image
 
     def close(self) -> None:
         """See `Pose2D.close`. Other cameras may use the same weights: those stay."""
@@ -73,12 +103,20 @@ class NetworkPose2D(ABC):
     def _people_in(self, image: NDArray[np.uint8]) -> People2D:
         """Who is in a checked image."""
 
+    @abstractmethod
+    def _look_at(self, image: NDArray[np.uint8], expected: Array) -> list[SeenT | None]:
+        """Who is where each of these people (N, 17, 2) px is expected in a checked image; None = nobody."""
+
+    @abstractmethod
+    def _taken(self, new: list[SeenT]) -> People2D:
+        """These people, who are followed from now on."""
+
     def _detector_is_next(self) -> bool:
         """Whether the detector looks at the next image before the other network does."""
         return False
 
 
-class FollowingPose2D(NetworkPose2D):
+class FollowingPose2D(NetworkPose2D[SeenT]):
     """One that follows people from image to image, and looks for more now and then.
 
     Without a detector the whole image stands for the place of one person, so that only one is found, and only where he

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..tensors.geometry import box_of
 from .contract import People2D, no_people
+from .expected import HIS_JOINTS, LESS_SURE
 from .network_pose2d import FollowingPose2D
 
 __all__ = ['TopDown']
@@ -21,21 +22,18 @@ Array = NDArray[np.float64]
 _FEWEST, _MARGIN = 6, .1
 #: boxes of which more is common than this belong to one person; poses that are nearer, in body sizes, are one
 _SAME_BOX, _SAME_POSE = .65, .12
-#: of two people who stand close the network mixes a third, unsure, who has joints of both: confidence below this share
-#: of another's, and share of joints where his are. Chosen on `selfpose evaluate rendered_pose --people 3`
-_LESS_SURE, _HIS_JOINTS = .75, .25
 
 
 @dataclass
 class _Track:
-    identity: int
     box: Array
     points: Array
     confidence: Array
+    identity: int = -1
     depth: Array | None = None
 
 
-class TopDown(FollowingPose2D):
+class TopDown(FollowingPose2D[_Track]):
     """A `BatchingPose2D`: people are followed from their own joints; a detector looks for more now and then.
 
     min_score: mean confidence of a person's joints below which there is none.
@@ -53,26 +51,48 @@ class TopDown(FollowingPose2D):
 
     def _people_in(self, image: NDArray[np.uint8]) -> People2D:
         boxes = self._boxes(image)
-        points, score, depth = self._pose.poses_in_depth(image, boxes)
         followed = len(self._tracks)
         tracks: list[_Track] = []
-        for i in range(len(boxes)):
-            track = self._person(image, points[i], score[i], self._tracks[i].identity if i < followed else -1)
+        for i, track in enumerate(self._looked_at(image, boxes)):
             if track is not None and not any(_same(track, other) for other in tracks):
-                track.depth = None if depth is None else depth[i]
+                track.identity = self._tracks[i].identity if i < followed else -1
                 tracks.append(track)
         tracks = [t for t in tracks if not any(_echoes(t, other) for other in tracks)]
         if sum(t.identity >= 0 for t in tracks) < followed:
             self._lost()
+        self._tracks = tracks[:self._most]
+        return self._given(self._tracks)
+
+    def _look_at(self, image: NDArray[np.uint8], expected: Array) -> list[_Track | None]:
+        h, w = image.shape[:2]
+        boxes = [box_of(x, np.ones(len(x)), (w, h), _MARGIN, least=_FEWEST) for x in expected]
+        looked_at = iter(self._looked_at(image, np.reshape([b for b in boxes if b is not None], (-1, 4))))
+        return [None if box is None else next(looked_at) for box in boxes]
+
+    def _taken(self, new: list[_Track]) -> People2D:
+        new = new[:max(self._most - len(self._tracks), 0)]
+        self._tracks = [*self._tracks, *new]
+        return self._given(new)
+
+    def _looked_at(self, image: NDArray[np.uint8], boxes: Array) -> list[_Track | None]:
+        """Who is in each of these boxes (P, 4); None = nobody."""
+        points, score, depth = self._pose.poses_in_depth(image, boxes)
+        tracks = [self._person(image, points[i], score[i]) for i in range(len(boxes))]
+        for i, track in enumerate(tracks):
+            if track is not None and depth is not None:
+                track.depth = depth[i]
+        return tracks
+
+    def _given(self, tracks: list[_Track]) -> People2D:
+        """What is told of these; who has no identity gets one."""
+        if not tracks:
+            return no_people(len(self.joint_names))
         for track in tracks:
             if track.identity < 0:
                 track.identity = self._new_identity()
-        self._tracks = tracks[:self._most]
-        if not self._tracks:
-            return no_people(len(self.joint_names))
-        depths = [t.depth for t in self._tracks if t.depth is not None]
-        return People2D(np.array([t.points for t in self._tracks]), np.array([t.confidence for t in self._tracks]),
-                        np.array([t.identity for t in self._tracks]), np.array(depths) if depths else None)
+        depths = [t.depth for t in tracks if t.depth is not None]
+        return People2D(np.array([t.points for t in tracks]), np.array([t.confidence for t in tracks]),
+                        np.array([t.identity for t in tracks]), np.array(depths) if depths else None)
 
     def _boxes(self, image: NDArray[np.uint8]) -> Array:
         """Where to look: (P, 4), those who are followed first."""
@@ -101,7 +121,7 @@ class TopDown(FollowingPose2D):
         n = len(self._tracks)
         return not n or (self._since + ahead >= self._pause and n < self._most)
 
-    def _person(self, image: NDArray[np.uint8], points: Array, score: Array, identity: int) -> _Track | None:
+    def _person(self, image: NDArray[np.uint8], points: Array, score: Array) -> _Track | None:
         h, w = image.shape[:2]
         if np.count_nonzero(score >= self._least) < _FEWEST:
             return None
@@ -113,7 +133,7 @@ class TopDown(FollowingPose2D):
         box = box_of(points, score, (w, h), _MARGIN, least=_FEWEST, threshold=self._least)
         if box is None or _area(box) <= 0:
             return None
-        return _Track(identity, box, np.where((score > 0)[:, None], points, np.nan), score)
+        return _Track(box, np.where((score > 0)[:, None], points, np.nan), score)
 
 
 def _area(box: Array) -> float:
@@ -140,7 +160,7 @@ def _same(a: _Track, b: _Track) -> bool:
 
 def _echoes(a: _Track, b: _Track) -> bool:
     """The first is made of joints of the second, who is surer."""
-    if a.confidence.mean() >= _LESS_SURE * b.confidence.mean():
+    if a.confidence.mean() >= LESS_SURE * b.confidence.mean():
         return False
     d = np.linalg.norm(a.points - b.points, axis=-1)
-    return bool((d < _SAME_POSE * np.sqrt(max(_area(b.box), 1.))).mean() >= _HIS_JOINTS)
+    return bool((d < _SAME_POSE * np.sqrt(max(_area(b.box), 1.))).mean() >= HIS_JOINTS)

@@ -20,7 +20,7 @@ import colour_networks as nets
 from colour_networks import FAMILIES, SIZE, body
 from raising import raises
 
-from selfpose_ros.core.skeleton import JOINT_SETS
+from selfpose_ros.core.skeleton import JOINT_SETS, joint_map
 from selfpose_ros.inference.errors import InferenceError, InputError
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.importing import Request, import_model
@@ -52,6 +52,22 @@ def test_joints_come_out_where_they_are(models: Path, preset: str, size: tuple[i
         assert np.abs(people.keypoints[0] - points).max() < FAMILIES[preset][1]
     np.testing.assert_array_equal(image, before)
     assert net.joint_names == JOINT_SETS['coco17'] and 'ONNX Runtime' in net.device and net.name == preset
+
+
+@pytest.mark.parametrize('preset', FAMILIES)
+def test_a_second_look_finds_who_is_expected_and_nobody_in_an_empty_room(models: Path, preset: str):
+    points = body(324, 249, 1.1)
+    net, nobody = make_pose2d(str(models / preset)), (np.zeros((0, 17, 2)), np.zeros((0, 17)))
+    expected, sure = joint_map(net.joint_names).apply(points[None], np.ones((1, 17)))
+    image = nets.picture(points, (640, 480))
+    people = net.look_again(image, expected + 6., *nobody)
+    assert len(people) == 1 and np.abs(people.keypoints[0] - points).max() < FAMILIES[preset][1]
+    assert len(net.look_again(image, expected, expected, sure)) == 0, 'he is known'
+    empty = np.full((480, 640, 3), nets.GREY, np.uint8)
+    assert len(net.look_again(empty, expected, *nobody)) == 0
+    net.close()
+    with pytest.raises(InferenceError, match='was closed'):
+        net.look_again(image, expected, *nobody)
 
 
 @pytest.mark.parametrize('preset', FAMILIES)

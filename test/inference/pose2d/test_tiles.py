@@ -26,6 +26,8 @@ class Blobs:
     small for it.
     """
 
+    device = 'a test'
+
     def __init__(self) -> None:
         card = SimpleNamespace(name='x', kind='detector', joints=JOINTS, accuracy=None)
         self.model: Any = SimpleNamespace(card=card, folder='x')
