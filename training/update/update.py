@@ -13,7 +13,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ..data.archives import recorded
 from ..data.arrays import Sampling
 from ..data.mixture import Mixture, Part
 from ..data.motion import Change, MotionViews
+from ..data.recordings import Recorded
 from ..data.sources import content_hash
 from ..data.wider_motion import Widening
 from ..errors import TrainingError
@@ -45,6 +46,7 @@ from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
 from .page import page
 from .rehearsal import rehearsal
+from .reservoir import Reservoir
 from .split import LabelledDataSet, LabelledViews, SplitRecording, split_recording
 
 __all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'RUN', 'Report', 'Request', 'compared', 'learn', 'update']
@@ -83,6 +85,7 @@ class Request:
         device: auto, cpu, cuda or cuda:N.
         licence: of the recordings, for the card.
         resume: go on with a training that was stopped, from the checkpoint in the folder.
+        most_minutes: of recordings that are learned from and compared on: the liveliest, see `Reservoir`.
     """
 
     recordings: Sequence[Given]
@@ -96,6 +99,7 @@ class Request:
     device: str = 'auto'
     licence: str = 'not told'
     resume: bool = False
+    most_minutes: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def update(request: Request, display: Display) -> Report:
     FineTuning(network).configure(request.changes)         # what is wrong with the settings, before minutes of work
     recordings, learned_from, notes = _split(request, display)
     data_hash = content_hash([p for g in request.recordings for p in g.paths], parent.card.sha256)
-    display.note(f'{len(recordings)} of {len(request.recordings)} recordings calibrated')
+    display.note(f'{len(recordings)} recordings or pieces calibrated')
     with tempfile.TemporaryDirectory(prefix='selfpose_update_') as folder:
         run = (request.folder or Path(folder)) / RUN
         outcome, drift = learn(network, recordings, run, request.changes, resume=request.resume,
@@ -238,19 +242,35 @@ def _split(request: Request, display: Display) -> tuple[list[SplitRecording], li
     learned_from: list[dict[str, Any]] = []
     notes: list[str] = []
     refused: list[str] = []
-    for given in request.recordings:
-        r = recorded(given.read(), given.name)
-        display.note(f'{r.name}: {len(r)} instants of {r.views} cameras')
+    for r, given in _pieces(request, display, notes):
         found = split_recording(r, request.held_out)
-        notes += r.notes
         if isinstance(found, str):
             refused.append(found)
             continue
         recordings.append(found)
-        learned_from.append({'name': given.name, 'sha256': content_hash(list(given.paths)), **found.summary()})
+        learned_from.append({'name': r.name, 'sha256': content_hash(list(given.paths)), **found.summary()})
     if not recordings:
         raise TrainingError(f'nothing to learn from: {"; ".join(refused[:3])}')
     return recordings, learned_from, notes + [f'left out: {r}' for r in refused]
+
+
+def _pieces(request: Request, display: Display, notes: list[str]) -> Iterator[tuple[Recorded, Given]]:
+    """Recordings one by one; with a limit on their length the liveliest pieces of all, once all were read."""
+    limited = math.isfinite(request.most_minutes)
+    reservoir = Reservoir(request.most_minutes)
+    for given in request.recordings:
+        r = recorded(given.read(), given.name)
+        display.note(f'{r.name}: {len(r)} instants of {r.views} cameras')
+        notes += r.notes
+        if limited:
+            reservoir.add(r, given)
+        else:
+            yield r, given
+    if limited:
+        kept = reservoir.kept()
+        notes.append(f'{reservoir.kept_s:.0f} of {reservoir.offered_s:.0f} s are learned from, in {len(kept)} pieces: '
+                     'the liveliest')
+        yield from kept
 
 
 def _mixture(labels: PseudoLabelSet, recordings: Sequence[SplitRecording], settings: FineTuningSettings) -> Mixture:

@@ -219,6 +219,24 @@ def test_stopped_by_hand_it_goes_on_from_the_checkpoint(parents: dict[str, Path]
         assert again.comparison.changes[name].after == pytest.approx(c.after, abs=1e-3)
 
 
+def test_of_more_minutes_the_liveliest_are_learned_from(parents: dict[str, Path], tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    split: list[str] = []
+    monkeypatch.setattr(updating, 'split_recording', lambda r, share: split.append(r.name) or parted())
+    quiet = dataclasses.replace(given(tmp_path), name='quiet', read=lambda: Recording.of('quiet', *_standing()))
+    report = learn(Request([quiet, given(tmp_path)], parents['novice'], tmp_path / 'out', most_minutes=.3), steps=5)
+    assert split == ['scene'] and [r['name'] for r in report.recordings] == ['scene']
+    assert any('s are learned from, in 1 pieces: the liveliest' in n for n in report.notes)
+
+
+def _standing() -> tuple[Sequence[str], list[object]]:
+    """Cameras and views of somebody who does not move."""
+    _, recording = scene()
+    first = {v.camera: v for v in reversed(recording.views)}
+    return recording.cameras, [dataclasses.replace(v, keypoints=first[v.camera].keypoints,
+                                                   confidence=first[v.camera].confidence) for v in recording.views]
+
+
 @pytest.mark.parametrize('there', [None, 'report.json'])
 def test_nothing_to_go_on_with(there: str | None, parents: dict[str, Path], tmp_path: Path) -> None:
     if there:
