@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class Fetched:
 
 
 def fetch(entry: Entry, work: Path, *, mirror: str = '', offline: Path | None = None, asked: str = '',
-          progress: Progress = lambda what, done, total: None) -> Fetched:
+          further: Sequence[Entry] = (), progress: Progress = lambda what, done, total: None) -> Fetched:
     """Bring a graph. A transfer that was broken off is taken up where it ended, also by a later call.
 
     Args:
@@ -67,12 +67,13 @@ def fetch(entry: Entry, work: Path, *, mirror: str = '', offline: Path | None = 
         mirror: address under which the graph, or the archive, lies by its name; '' = the entry's own source.
         offline: folder in which they lie; nothing is asked but it.
         asked: name that the user gave, for messages; '' = the entry's.
+        further: what will be fetched after this, for messages: whoever copies files copies all in one go.
 
     Raises:
         ModelError: it cannot be had, or is another file, or cannot be written; one sentence with the next step.
     """
     if offline is not None:
-        return _from_folder(entry, work, offline)
+        return _from_folder(entry, work, offline, further)
     with _writing(entry, work):
         work.mkdir(parents=True, exist_ok=True)
         try:
@@ -91,8 +92,8 @@ def fetch(entry: Entry, work: Path, *, mirror: str = '', offline: Path | None = 
         except (_Unreachable, _Absent) as error:
             raise ModelError(f'cannot be fetched ({error})',
                              f'try again with a network, or run "{entry.command}" on a machine that has one, copy '
-                             f'{entry.archive} (or {entry.file}) into a folder here, and name it: selfpose model get '
-                             f'{asked or entry.name} --from FOLDER', place=entry.name) from error
+                             f'{entry.archive} (or {entry.file}) into a folder here{_too(entry, further)}, and name '
+                             f'it: selfpose model get {asked or entry.name} --from FOLDER', place=entry.name) from error
         return Fetched(_member(entry, archive, work), entry.source)
 
 
@@ -112,7 +113,7 @@ def _installed(entry: Entry) -> Path | None:
     return None
 
 
-def _from_folder(entry: Entry, work: Path, folder: Path) -> Fetched:
+def _from_folder(entry: Entry, work: Path, folder: Path, further: Sequence[Entry]) -> Fetched:
     file = folder / entry.file
     if file.is_file():
         _check(entry, file, 'copy the right one there')
@@ -122,10 +123,17 @@ def _from_folder(entry: Entry, work: Path, folder: Path) -> Fetched:
     archives = sorted(p for p in folder.glob(f'{start}*') if p.suffix == Path(entry.archive).suffix)
     if not archives:
         raise ModelError(f'neither {entry.archive} nor {entry.file} is in {folder}', 'copy one of them there: '
-                         f'"{entry.command}" brings the first on a machine with a network', place=entry.name)
+                         f'"{entry.command}" brings the first on a machine with a network{_too(entry, further)}',
+                         place=entry.name)
     with _writing(entry, work):
         work.mkdir(parents=True, exist_ok=True)
         return Fetched(_member(entry, archives[0], work), archives[0].name)
+
+
+def _too(entry: Entry, further: Sequence[Entry]) -> str:
+    """What is to be copied beside the archive of an entry."""
+    others = {e.archive: e.command for e in further if e.archive != entry.archive}
+    return ''.join(f', {archive} ("{command}"), too' for archive, command in others.items())
 
 
 def _from_mirror(entry: Entry, work: Path, mirror: str, progress: Progress) -> Fetched:

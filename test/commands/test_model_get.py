@@ -56,6 +56,16 @@ def test_what_is_fetched_is_known_by_its_name_with_what_it_needs(stick: Path, tm
     assert 'is here already, sound' in get(capsys, 'joints')[1]
 
 
+@pytest.mark.parametrize('words', [(), ('--from', '{empty}')])
+def test_whoever_has_to_copy_files_is_told_of_all_of_them_at_once(stick: Path, tmp_path: Path, capsys, words):
+    (tmp_path / 'empty').mkdir()
+    status, _, err = get(capsys, 'joints', *(w.format(empty=tmp_path / 'empty') for w in words))
+    assert status == 2 and err.count('\n') == 1
+    assert 'people-1.zip' in err and 'joints-1.zip ("curl -LO http://127.0.0.1:1/joints-1.zip"), too' in err
+    get(capsys, 'people', '--from', stick)
+    assert ', too' not in get(capsys, 'joints')[2], 'the other one is here'
+
+
 def test_another_folder_keeps_both_together(stick: Path, tmp_path: Path, capsys):
     assert get(capsys, 'joints', '--from', stick, '--folder', tmp_path / 'elsewhere')[0] == 0
     assert len(make_pose2d(str(tmp_path / 'elsewhere' / 'joints')).sessions) == 2

@@ -45,7 +45,7 @@ def get_model(name: str, folder: Path | None = None, *, mirror: str = '', offlin
     root = folder or models_folder()
     here: list[Model] = []
     new: list[Model] = []
-    for entry in entries:
+    for n, entry in enumerate(entries):
         target = root / entry.name
         if target.is_dir():
             here.append(_sound(entry, target))
@@ -54,7 +54,9 @@ def get_model(name: str, folder: Path | None = None, *, mirror: str = '', offlin
             if target.is_dir():                            # somebody else was quicker
                 here.append(_sound(entry, target))
                 continue
-            got = fetch(entry, root / _WORK, mirror=mirror, offline=offline, asked=name, progress=progress)
+            further = [e for e in entries[n + 1:] if not (root / e.name).is_dir()]
+            got = fetch(entry, root / _WORK, mirror=mirror, offline=offline, asked=name, further=further,
+                        progress=progress)
             import_model(Request(got.file, target, entry.preset, name=entry.name, licence=entry.licence,
                                  detector=entry.detector, source=got.source, accuracy=entry.accuracy), trial)
             new.append(open_model(target))
