@@ -5,7 +5,8 @@
 Fitted by expectation maximisation to the angles, in closed form, of every third instant of motion capture (training
 split) and of its mirror image, with 6 degrees of freedom. Angles go together: a bent knee with a bent hip, one arm with
 the other one. Mixtures of 4 to 16 normal distributions were nearer to the training split and no nearer to the
-validation split.
+validation split. Drawn is with 10 degrees of freedom, somewhat harder towards usual poses than the fit has it: in a
+validation room errors are 0.01 (causal) and 0.02 degrees (off line) smaller than with 6.
 """
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ _TOGETHER = """
     5 -1 2 -15 -4 5 22 0 3 -2 20 -1 1 30 56 -14 19 42
     -15 -20 14 18 9 -27 -22 5 -14 -8 -9 -12 -9 -42 -14 40 -28 -65 -17
     2 31 -1 -15 -4 34 33 8 31 24 24 7 29 18 19 -28 78 19 25 -38"""
-#: degrees of freedom: fewer = unusual poses are drawn less
+#: degrees of freedom of what draws, not of the fit: fewer = unusual poses are drawn less
 _FREEDOM = 10.
 
 
