@@ -57,6 +57,8 @@ class NetworkSettings(Settings):
     blocks: int = 2
     norm: bool = False
     drop: float = 0.
+    #: in use it gives the mean of what it makes of a pose and of its mirror image: twice the work
+    symmetric: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

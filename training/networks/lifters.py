@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from selfpose_ros.core.skeleton import MIRROR
+
 from ..data.batch import Batch
 from ..errors import SettingError
 from .blocks import Residual
 from .causal_lstm import CausalLSTM, RegressedHead
-from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead
+from .heads import CanonDirectHead, CanonRotHead, Lifted, Pose3DHead, rooted
 
 __all__ = ['BODIES', 'HEADS', 'FrameMLP', 'Lifter', 'ResMLP', 'TemporalConv', 'make_network', 'network_keys',
            'network_of']
@@ -26,15 +28,32 @@ class Lifter(nn.Module):
     Attributes:
         config: what `make_network` made it from; belongs into checkpoint and card.
         frames: T; 1 for a frame lifter.
+        symmetric: in use, not in training, it gives the mean of what it makes of a pose and of its mirror image.
     """
+
+    mirror: Tensor
+    across: Tensor
 
     def __init__(self, body: nn.Module, head: CanonRotHead | Pose3DHead, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.body, self.head, self.config = body, head, dict(config)
         self.frames = int(config.get('frames', 1)) if isinstance(body, TemporalConv | CausalLSTM) else 1
+        self.symmetric = bool(config.get('symmetric', False))
+        self.register_buffer('mirror', torch.tensor(MIRROR), persistent=False)
+        self.register_buffer('across', torch.tensor([-1., 1., 1.]), persistent=False)
 
     def forward(self, pose: Tensor) -> Lifted:
-        return self.head(self.body(pose))
+        if self.training or not self.symmetric:
+            return self.head(self.body(pose))
+        both = torch.stack([pose, self.mirrored(pose)], 1)
+        y, _, _, log_sigma = self.head(self.body(both.flatten(0, 1)))
+        y, log_sigma = y.unflatten(0, (-1, 2)), log_sigma.unflatten(0, (-1, 2))
+        mean = (log_sigma[:, 0] + log_sigma[:, 1].index_select(-1, self.mirror)) / 2
+        return Lifted(rooted((y[:, 0] + self.mirrored(y[:, 1])) / 2), None, None, mean)
+
+    def mirrored(self, x: Tensor) -> Tensor:
+        """Poses (..., 17, 3) as in a mirror: left and right exchanged, the first coordinate turned round."""
+        return x.index_select(-2, self.mirror) * self.across
 
     def lift(self, batch: Batch) -> Lifted:
         """All views of a batch: fields (B, V, ...) instead of (N, ...)."""
@@ -167,14 +186,15 @@ def network_keys(config: Mapping[str, Any]) -> set[str]:
         raise SettingError(f'must be one of {", ".join(BODIES)}, got {body!r}', setting='body')
     if head not in HEADS:
         raise SettingError(f'must be one of {", ".join(HEADS)}, got {head!r}', setting='head')
-    return _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head'}
+    return _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head', 'symmetric'}
 
 
 def make_network(config: Mapping[str, Any]) -> Lifter:
     """A lifter from its description.
 
     Keys: `body` (frame_mlp, res_mlp, temporal_conv, causal_lstm), `head` (canon_rot, canon_direct, pose3d, regressed),
-    `width`, `branch`, and what the body and head take (see their classes). Unnamed keys have the classes' defaults.
+    `width`, `branch`, `symmetric`, and what the body and head take (see their classes). Unnamed keys have the classes'
+    defaults.
 
     Raises:
         SettingError: an unknown key or value.
@@ -187,6 +207,9 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     if unknown:
         raise SettingError(f'is unknown for body {body} with head {head}', f'known are {", ".join(sorted(known))}',
                            setting=', '.join(unknown))
+    if config.get('symmetric') and head.startswith('canon'):
+        raise SettingError(f'is for heads that give a pose alone: {head} gives a rotation, too', 'choose head pose3d',
+                           setting='symmetric')
     width = int(config.get('width', 128 if body in ('temporal_conv', 'causal_lstm') else 256))
     if width < 1:
         raise SettingError(f'must be 1 or more, got {width}', setting='width')

@@ -9,6 +9,7 @@ import torch
 from raising import raises
 
 from selfpose_ros.core import rotation
+from selfpose_ros.core.skeleton import MIRROR
 from selfpose_training.errors import SettingError
 from selfpose_training.networks import make_network
 from selfpose_training.networks.rotation import angle_deg, rodrigues, six_numbers
@@ -124,3 +125,26 @@ def test_six_numbers():
 def test_what_no_network_is(config, setting, text):
     with raises(SettingError, text, setting=setting):
         make_network(config)
+
+
+def test_a_symmetric_lifter_sees_a_mirror_image_as_a_mirror_image() -> None:
+    """In training it is the plain network; in use the mean of both, of unit size about the pelvis."""
+    torch.manual_seed(0)
+    made = make_network({'head': 'pose3d', 'width': 16, 'branch': 1, 'symmetric': True})
+    plain = make_network({'head': 'pose3d', 'width': 16, 'branch': 1})
+    plain.load_state_dict(made.state_dict())
+    pose = torch.randn(5, 17, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(made.train()(pose).y_cam, plain(pose).y_cam)
+        other = made.mirrored(pose)
+        a, b = made.eval()(pose), made(other)
+        torch.testing.assert_close(a.y_cam, made.mirrored(b.y_cam))
+        torch.testing.assert_close(a.log_sigma, b.log_sigma[:, list(MIRROR)])
+        one, two = plain(pose), plain(other)
+    torch.testing.assert_close(a.log_sigma, (one.log_sigma + two.log_sigma[:, list(MIRROR)]) / 2)
+    mean = (one.y_cam + made.mirrored(two.y_cam)) / 2
+    size = (mean.square().sum((-1, -2), keepdim=True) / 17).sqrt()
+    torch.testing.assert_close(a.y_cam, mean / size, atol=1e-4, rtol=0)
+    assert not torch.allclose(a.y_cam, one.y_cam, atol=.01)
+    with pytest.raises(SettingError, match='symmetric is for heads that give a pose alone: canon_rot'):
+        make_network({'head': 'canon_rot', 'symmetric': True})

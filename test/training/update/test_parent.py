@@ -26,6 +26,8 @@ CONFIGS = [
     {'body': 'res_mlp', 'head': 'pose3d', 'width': 25, 'norm': True, 'drop': .1, 'blocks': 1, 'branch': 1},
     {'body': 'temporal_conv', 'head': 'canon_rot', 'width': 24, 'frames': 27, 'common': 1},
     {'body': 'temporal_conv', 'head': 'pose3d', 'width': 24, 'frames': 9, 'gain': 4.},
+    {'body': 'frame_mlp', 'head': 'pose3d', 'width': 25, 'gain': 4., 'branch': 1, 'symmetric': True},
+    {'body': 'temporal_conv', 'head': 'pose3d', 'width': 24, 'frames': 3, 'symmetric': True},
 ]
 
 
