@@ -108,7 +108,8 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
 def test_options_in_the_text_exist() -> None:
     known = {'--break-system-packages', '--system-site-packages', '--once', '--full-length', '--write_json',
              '--keypoint_scale', '--instants',             # of selfpose_training.evaluation.correction
-             '--node',                                     # of test/nodes/soak.py
+             '--offset',                                   # of selfpose_training.evaluation.convention
+             '--node', '--minutes', '--reload',            # of test/nodes/soak.py
              '--loss', '--reliability'}                    # of test/nodes/lossy_network.py
     for name in cli.COMMANDS:
         parser = argparse.ArgumentParser()
