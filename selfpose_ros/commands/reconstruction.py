@@ -206,13 +206,20 @@ def run_job(job: Job, progress: Progress | None = None) -> Report:
             read = read_source(job.source, replace(job.options, make=again), progress)
             second_look = sum(len(v.keypoints) for v in read.views) - seen, len(missed)
             if second_look[0]:
-                recording, result, more_s = _once(job, read, progress)
+                recording, again_found, more_s = _once(job, read, progress)
                 wall += more_s
+                # more 2D mostly makes a rig surer; where it did not, what was there counts
+                if _quality(again_found.rig) >= _quality(result.rig):
+                    result = again_found
     if not isinstance(result.rig, Rig):
         reason = _reason(result.rig.reason, recording.findings, set(recording.image_size))
         result = replace(result, rig=NotSolved(reason, result.rig.numbers))
     files = write_result(job.stem, result, job.formats)
     return replace(_report(job, recording, result, wall, files), second_look=second_look)
+
+
+def _quality(rig: Rig | NotSolved) -> float:
+    return rig.quality if isinstance(rig, Rig) else 0.
 
 
 def _once(job: Job, recording: Recording, progress: Progress | None) -> tuple[Recording, Skeletons, float]:
