@@ -354,4 +354,5 @@ def test_its_cost_is_a_call_of_the_lifter_an_instant() -> None:
 
 def test_without_a_lifter_nothing_changes() -> None:
     plain, on = (run(four().frames[:6], EstimatorConfig(correction=c)) for c in (False, True))
-    np.testing.assert_array_equal(plain.joints(), on.joints())
+    # a solve that is repeated differs in the last digit once in some hundred runs
+    np.testing.assert_allclose(plain.joints(), on.joints(), rtol=0., atol=1e-9)
