@@ -37,6 +37,8 @@ SYMMETRY_LOG_SIGMA = 0.02
 _GAUGE_LOG_SIGMA = 1e-3
 #: of its own step a pose takes the whole, or one of these
 _SHARES = .3, 0.
+#: dampings of those poses that gain by neither: seen by cameras side by side, they are thrown far along the rays
+_DAMPINGS = 1e-3, 1e-2, .1, 1.
 
 
 @dataclass(frozen=True)
@@ -346,12 +348,11 @@ def adjust(
         Hxx, Hxc, Hcc, gx, gc = normal_equations(s, p, scale, kind, prior)
         Hxc = Hxc[:, :, kept]
         Hcc_go, gc_go = Hcc[np.ix_(go, go)], gc[go]
-        diag = np.einsum('nii->ni', Hxx)
-        floor = 1e-3 * np.mean(diag) + 1e-9                   # joints that nobody sees must not make the block singular
+        # joints that nobody sees must not make the block singular
+        floor = 1e-3 * float(np.mean(np.einsum('nii->ni', Hxx))) + 1e-9
         done = False
         while True:
-            M = Hxx.copy()
-            np.einsum('nii->ni', M)[:] = diag * (1 + lam) + lam * floor + 1e-6
+            M = _damped(Hxx, lam, floor)
             sol = solve_poses(M, np.concatenate([gx[..., None], Hxc], -1))
             S = Hcc_go - gathered(p, layout, kept, Hxc, sol[..., 1:])[np.ix_(go, go)]
             b = gc_go - gathered(p, layout, kept, Hxc, sol[..., 0])[go]
@@ -360,7 +361,7 @@ def adjust(
             dc = np.zeros(len(go))
             dc[go] = -np.linalg.solve(D, b)
             new, new_cost = _best_step(s, p, dc, sol[..., 0], np.einsum('nia,na->ni', sol[..., 1:], dc[at]),
-                                       scale, kind, prior)
+                                       (Hxx, gx, floor), scale, kind, prior)
             if np.isfinite(new_cost) and new_cost < cost:
                 done = cost - new_cost < tolerance * cost
                 s, cost, lam = new, new_cost, max(lam * .2, 1e-7)
@@ -379,21 +380,41 @@ def adjust(
     return BundleResult(s, cost / n, cov, used, float(np.median(e)) if e.size else np.nan)
 
 
-def _best_step(s: BundleState, p: BundleProblem, dc: Array, own: Array, along: Array, scale: float, kind: str,
+def _damped(Hxx: Array, lam: float, floor: float) -> Array:
+    M = Hxx.copy()
+    np.einsum('nii->ni', M)[:] = np.einsum('nii->ni', Hxx) * (1 + lam) + lam * floor + 1e-6
+    return M
+
+
+def _best_step(s: BundleState, p: BundleProblem, dc: Array, own: Array, along: Array,
+               equations: tuple[Array, Array, float], scale: float, kind: str,
                prior: tuple[Array, Array]) -> tuple[BundleState, float]:
     """A step of cameras and bones, and of each pose as much of its own step as it gains by: a robust loss has several
     minima, and a joint between two of them must not hold up the cameras.
 
     Args:
         own, along: (N, 51) minus the steps of the poses with cameras and bones that are held, and with theirs.
+        equations: Hxx (N, 51, 51), gx (N, 51) and floor of the damping, for poses that gain by no share of their step.
     """
     best = _step(s, dc, -(own + along))
     costs = _pose_costs(best, p, scale, kind)
+    stuck = np.zeros(len(costs), bool)
     for share in _SHARES:
         other = _step(s, dc, -(share * own + along))
         there = _pose_costs(other, p, scale, kind)
         better = there < costs
         best.X[better], costs[better] = other.X[better], there[better]
+        stuck = better                                        # in the end: by those that would rather stay
+    index = np.nonzero(stuck)[0]
+    if len(index):
+        Hxx, gx, floor = equations
+        some = p.take(index)
+        for lam in _DAMPINGS:
+            own = solve_poses(_damped(Hxx[index], lam, floor), gx[index, :, None])[..., 0]
+            other = _step(replace(s, X=s.X[index]), dc, -(own + along[index]))
+            there = _pose_costs(other, some, scale, kind)
+            better = there < costs[index]
+            best.X[index[better]], costs[index[better]] = other.X[better], there[better]
     return best, float(costs.sum()) + _prior_cost(best, p, prior)
 
 
