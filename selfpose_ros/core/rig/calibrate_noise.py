@@ -10,18 +10,29 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from ..body import BONE_A, BONE_B, MIRROR_BONE
+from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
 from .bundle import BONE_SIGMA_M, BundleProblem, BundleState, linearise
 
-__all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma']
+__all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma', 'noise_by_view']
 
 Array = NDArray[np.float64]
 
+#: joints of a view that tell its noise, views of a camera that are taken together, and how many of those at most
+_JOINTS_OF_A_VIEW, _OF_A_BIN, _BINS = 6, 12, 8
+#: beforehand: power of the size with which noise goes, and its spread; spread of the logarithm of a camera's noise; of
+#: one of such a bin of views
+_POWER, _OF_CAMERA, _SPREAD_OF_A_BIN = (.5, .5), .5, .1
+#: views differ by this at most, log
+_MOST_LOG = 1.5
 
-def calibrate(state: BundleState, problem: BundleProblem, confidence: Array,
-              prior: NoiseModel) -> tuple[NoiseModel, Array]:
+
+def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, prior: NoiseModel,
+              factor: Array | float = 1.) -> tuple[NoiseModel, Array]:
     """Noise model from residuals, and the leverage-corrected residuals (N, V, 17) px (per axis, standardised).
+
+    factor: (N, V) of the noise of each view against that of the model, see `noise_by_view`.
 
     A residual is smaller than the error that caused it, because the estimate follows the observation: it is divided by
     sqrt(1 - leverage). Median per confidence bin (robust), then isotonic: more confidence never means more error.
@@ -36,7 +47,7 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array,
     leverage = np.clip(np.einsum('nvjka,njab,nvjkb->nvj', JX, cov, JX, optimize=True) / 2, 0, .9)
     err = px / np.sqrt(1 - leverage)
     ok = seen & (seen.sum(1, keepdims=True) >= 2)
-    c, e = confidence[ok], err[ok]
+    c, e = confidence[ok], (err / np.broadcast_to(factor, px.shape[:2])[..., None])[ok]
     if len(c) < 200:
         return prior, err
     order = np.argsort(c, kind='stable')
@@ -49,6 +60,40 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array,
                                     increasing=False).x
     knots, keep = np.unique(knots, return_index=True)
     return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
+
+
+def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
+    """(N, V) factors of the noise of each view against a model that has none, about 1: of each camera, and a power of
+    how large people appear in it, for a network that looks at a crop around somebody errs by a share of him, another
+    by pixels of the whole image.
+
+    Args:
+        err: (N, V, 17) px, residuals as `calibrate` returns them.  sigma: (N, V, 17) px of the model; inf = unseen.
+    """
+    N, V = err.shape[:2]
+    size = np.log(state.cameras.focal / np.maximum(state.cameras.depth(state.X[:, :1])[..., 0], NEAREST))
+    seen = np.isfinite(sigma) & (np.isfinite(sigma).sum(1, keepdims=True) >= 2)
+    rows, logs, weights, at = [], [], [], []
+    for v in range(V):
+        use = np.nonzero(seen[:, v].sum(-1) >= _JOINTS_OF_A_VIEW)[0]
+        for some in np.array_split(use[np.argsort(size[use, v], kind='stable')], min(len(use) // _OF_A_BIN, _BINS) or 1):
+            if len(some) >= _OF_A_BIN:
+                r = (err[some, v] / sigma[some, v])[seen[some, v]]
+                rows.append(v)
+                at.append(size[some, v].mean())
+                logs.append(np.log(max(np.median(r), 1e-3)))
+                weights.append(len(some))
+    if not rows:
+        return np.ones((N, V))
+    w, x, y = np.array(weights, float), np.array(at), np.array(logs)
+    middle = float((w * x).sum() / w.sum())
+    A = np.column_stack([x - middle, np.eye(V)[rows]])
+    # beforehand: a power of 0 to 1, and cameras that differ by a half
+    prior = np.diag(np.r_[_POWER[1], np.full(V, _OF_CAMERA)] ** -2.) * _SPREAD_OF_A_BIN ** 2 * w.mean()
+    aim = np.r_[_POWER[0], np.full(V, (w * y).sum() / w.sum())]
+    power, *own = np.linalg.solve(A.T @ (w[:, None] * A) + prior, A.T @ (w * y) + prior @ aim)
+    log_factor = np.clip(power, 0., 1.) * (size - middle) + np.array(own) - np.median(own)
+    return np.asarray(np.exp(np.clip(log_factor, -_MOST_LOG, _MOST_LOG)))
 
 
 def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
