@@ -278,11 +278,16 @@ def test_a_pose_takes_as_much_of_its_own_step_as_it_gains_by() -> None:
     dc, along = np.zeros(27 + 16), .001 * rng.normal(size=(6, 51))
     dc[6] = .001
     prior = bundle.bone_prior(p)
-    new, cost = bundle._best_step(start, p, dc, own, along, 3., 'gm', prior)
+    flat = np.zeros((6, 51, 51)), np.zeros((6, 51)), 1.          # of which no damped step comes
+    new, cost = bundle._best_step(start, p, dc, own, along, flat, 3., 'gm', prior)
     taken = (start.X.reshape(6, -1) - along - new.X.reshape(6, -1)) / own
     assert taken == pytest.approx(np.repeat([[.3], [0.], [1.], [1.], [1.], [1.]], 51, 1), abs=1e-9)
     assert new.cameras.focal[0] == pytest.approx(start.cameras.focal[0] * np.exp(.001))
     assert cost == pytest.approx(bundle._cost(new, p, 3., 'gm', prior))
+    Hxx, _, _, gx, _ = bundle.normal_equations(start, p, 3., 'gm', prior)
+    damped, less = bundle._best_step(start, p, dc, own, along, (Hxx, gx, 1.), 3., 'gm', prior)
+    assert less < cost and np.allclose(np.delete(damped.X, 1, 0), np.delete(new.X, 1, 0))
+    assert np.abs(damped.X[1] - s.X[1]).mean() < .5 * np.abs(start.X[1] - s.X[1]).mean()
 
 
 def test_gross_errors_hardly_move_the_rig() -> None:

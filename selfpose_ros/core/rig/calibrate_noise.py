@@ -76,7 +76,8 @@ def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
     rows, logs, weights, at = [], [], [], []
     for v in range(V):
         use = np.nonzero(seen[:, v].sum(-1) >= _JOINTS_OF_A_VIEW)[0]
-        for some in np.array_split(use[np.argsort(size[use, v], kind='stable')], min(len(use) // _OF_A_BIN, _BINS) or 1):
+        use = use[np.argsort(size[use, v], kind='stable')]
+        for some in np.array_split(use, max(min(len(use) // _OF_A_BIN, _BINS), 1)):
             if len(some) >= _OF_A_BIN:
                 r = (err[some, v] / sigma[some, v])[seen[some, v]]
                 rows.append(v)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..radial import COEFFICIENTS
 from .bundle import BundleProblem, BundleResult, BundleState, adjust
@@ -39,9 +38,6 @@ _USUAL_COST = .3
 #: rounds in which principal points and the rest are estimated, each with the other, and a change that is not worth
 #: another, as a share of half the image
 _ROUNDS, _SMALL_SHARE = 2, .002
-#: joints of a view that count; standard deviations of the noise per metre of a body from which on it is clear; share of
-#: the poses that are left out at most
-_JOINTS, _CLEAR_PER_M, _LEFT_OUT = 8, 24., .4
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -79,7 +75,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     r = adjust(s, p, scale=5., kind='cauchy', steps=8, covariance=False)
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
-    factor, clear = np.ones(conf.shape[:2]), None
+    factor = np.ones(conf.shape[:2])
     centres = not p.hold_cameras and N >= _FEWEST_POSES and (p.log_focal_sigma > 0).any()
     share = CENTRE_SHARE if centres else None                      # of the principal points; None = they are held
     for k in range(3):
@@ -87,9 +83,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         conf = np.take_along_axis(named_conf, index, 2)
         noise, err = calibrate(r.state, p, conf, prior, factor)
         factor = noise_by_view(r.state, err, noise.sigma(conf)) if N >= _FEWEST_POSES else factor
-        clear = _clear(r.state, noise, conf, factor) if clear is None else clear
-        p, named = (replace(x, sigma=np.where(clear, factor[..., None] * noise.sigma(c), np.inf))
-                    for x, c in ((p, conf), (named, named_conf)))
+        p, named = (replace(x, sigma=factor[..., None] * noise.sigma(c)) for x, c in ((p, conf), (named, named_conf)))
         if N >= _FEWEST_POSES:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         if k == 2 and share is not None:
@@ -112,19 +106,6 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     if N > 4:
         noise = replace(noise, correlation=rho, frame_s=step)
     return Refined(r, p, noise, distinct, place_errors(r.state, p, _SCALE, _LOSS, share))
-
-
-def _clear(s: BundleState, noise: NoiseModel, confidence: Array, factor: Array) -> NDArray[np.bool_]:
-    """(N, 1, 1) poses that two views show large against their noise.
-
-    Poses are adjusted together with the cameras, not averaged over: noise makes a bone longer than it is, by the
-    square of its share of the bone, so that who is far away seems nearer. Of poses that are all small none is left out.
-    """
-    seen = (confidence > 0).sum(-1) >= _JOINTS
-    sigma = noise.sigma(np.median(confidence[confidence > 0])) * factor
-    tall = s.cameras.focal / np.maximum(s.cameras.depth(s.X[:, :1])[..., 0], NEAREST)
-    second = np.sort(np.where(seen, tall / sigma, 0.), axis=1)[:, -2]
-    return np.asarray(second >= min(_CLEAR_PER_M, float(np.quantile(second, _LEFT_OUT))))[:, None, None]
 
 
 def _centres(r: BundleResult, free: BundleProblem, p: BundleProblem, share: float,
