@@ -21,9 +21,8 @@ Array = NDArray[np.float64]
 
 #: joints of a view that tell its noise, views of a camera that are taken together, and how many of those at most
 _JOINTS_OF_A_VIEW, _OF_A_BIN, _BINS = 6, 12, 8
-#: beforehand: power of the size with which noise goes, and its spread; spread of the logarithm of a camera's noise; of
-#: one of such a bin of views
-_POWER, _OF_CAMERA, _SPREAD_OF_A_BIN = (.5, .5), .5, .1
+#: beforehand: power of the size with which noise goes, and its spread; spread of the logarithm of the noise of a bin
+_POWER, _SPREAD_OF_A_BIN = (.5, .5), .1
 #: views differ by this at most, log
 _MOST_LOG = 1.5
 
@@ -63,9 +62,10 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, pri
 
 
 def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
-    """(N, V) factors of the noise of each view against a model that has none, about 1: of each camera, and a power of
-    how large people appear in it, for a network that looks at a crop around somebody errs by a share of him, another
-    by pixels of the whole image.
+    """(N, V) factors of the noise of each view against a model that has none, about 1: a power of how large people
+    appear in it, for a network that looks at a crop around somebody errs by a share of him, another by pixels of the
+    whole image. Cameras have no factors of their own: joints that the network puts elsewhere, seen from one side, pass
+    for noise.
 
     Args:
         err: (N, V, 17) px, residuals as `calibrate` returns them.  sigma: (N, V, 17) px of the model; inf = unseen.
@@ -73,27 +73,22 @@ def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
     N, V = err.shape[:2]
     size = np.log(state.cameras.focal / np.maximum(state.cameras.depth(state.X[:, :1])[..., 0], NEAREST))
     seen = np.isfinite(sigma) & (np.isfinite(sigma).sum(1, keepdims=True) >= 2)
-    rows, logs, weights, at = [], [], [], []
+    bins = []
     for v in range(V):
         use = np.nonzero(seen[:, v].sum(-1) >= _JOINTS_OF_A_VIEW)[0]
         use = use[np.argsort(size[use, v], kind='stable')]
         for some in np.array_split(use, max(min(len(use) // _OF_A_BIN, _BINS), 1)):
             if len(some) >= _OF_A_BIN:
                 r = (err[some, v] / sigma[some, v])[seen[some, v]]
-                rows.append(v)
-                at.append(size[some, v].mean())
-                logs.append(np.log(max(np.median(r), 1e-3)))
-                weights.append(len(some))
-    if not rows:
+                bins.append((len(some), size[some, v].mean(), np.log(max(np.median(r), 1e-3))))
+    if len(bins) < 2:
         return np.ones((N, V))
-    w, x, y = np.array(weights, float), np.array(at), np.array(logs)
-    middle = float((w * x).sum() / w.sum())
-    A = np.column_stack([x - middle, np.eye(V)[rows]])
-    # beforehand: a power of 0 to 1, and cameras that differ by a half
-    prior = np.diag(np.r_[_POWER[1], np.full(V, _OF_CAMERA)] ** -2.) * _SPREAD_OF_A_BIN ** 2 * w.mean()
-    aim = np.r_[_POWER[0], np.full(V, (w * y).sum() / w.sum())]
-    power, *own = np.linalg.solve(A.T @ (w[:, None] * A) + prior, A.T @ (w * y) + prior @ aim)
-    log_factor = np.clip(power, 0., 1.) * (size - middle) + np.array(own) - np.median(own)
+    w, x, y = np.array(bins).T
+    middle = float(w @ x / w.sum())
+    x, y = x - middle, y - w @ y / w.sum()
+    prior = w.mean() * (_SPREAD_OF_A_BIN / _POWER[1]) ** 2
+    power = (w @ (x * y) + prior * _POWER[0]) / (w @ (x * x) + prior)
+    log_factor = np.clip(power, 0., 1.) * (size - middle)
     return np.asarray(np.exp(np.clip(log_factor, -_MOST_LOG, _MOST_LOG)))
 
 
