@@ -85,7 +85,7 @@ class BundleProblem:
         V = len(self.centre)
         return Cameras(np.tile(np.eye(3), (V, 1, 1)), np.zeros((V, 3)), np.exp(self.log_focal), self.centre)
 
-    def take(self, index: Array) -> BundleProblem:
+    def take(self, index: NDArray[np.int64]) -> BundleProblem:
         """The same problem on some of its instants."""
         return replace(self, kp=self.kp[index], sigma=self.sigma[index],
                        person=None if self.person is None else self.person[index])
