@@ -67,7 +67,7 @@ def room(world: World, start: Callable[..., Process]) -> Room:
 
 
 def test_a_moving_person_calibrates_the_cameras_and_stands_where_he_stands(room: Room) -> None:
-    truth = walker(4.5, seed=5)
+    truth = walker(7., seed=5)
     room.play(observe(truth, RIG, seed=2, noise_px=2., start_s=START))
     room.world.until(lambda: json.loads(room.rigs[-1].data)['solved'], 'the rig on its topic')
     rig = json.loads(room.rigs[-1].data)
@@ -76,8 +76,10 @@ def test_a_moving_person_calibrates_the_cameras_and_stands_where_he_stands(room:
            for i in range(1, 4)]
     assert max(off) < 4, f'relative rotations are off by {max(off):.1f} degrees (0.4 when written)'
     placed = room.people('selfpose_world')
-    assert len(placed) > 0.5 * len(truth) and {p.person for p in placed} == {1}
-    newest = [p for p in placed if p.stamp > START + 3.5]
+    # how soon depends on how long the solver's process takes here; once there is a rig, everybody is placed
+    since = min(p.stamp for p in placed)
+    assert since < START + 6. and len(placed) > .9 * (START + 7. - since) * 30 and {p.person for p in placed} == {1}
+    newest = [p for p in placed if p.stamp > START + 6.]
     ours = np.concatenate([p.joints for p in newest])
     true = np.concatenate([truth[round((p.stamp - START) * 30)] for p in newest])
     ok = np.isfinite(ours).all(-1)
