@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,9 @@ class Searching(recorded.BrightnessNetwork):
         pass
 
 
-def test_where_the_rig_expects_somebody_the_images_are_looked_at_again(tmp_path, fake, monkeypatch, capsys):
+@pytest.fixture
+def searching(tmp_path, fake, monkeypatch):
+    """Somebody whom the network above misses in one image, and what `selfpose reconstruct` is called with for that."""
     body = recorded.BrightnessNetwork().infer(np.zeros((48, 64, 3), np.uint8)).keypoints[0] + [30., 7.]
 
     def missed(views, result, late_s, causal):
@@ -160,7 +163,11 @@ def test_where_the_rig_expects_somebody_the_images_are_looked_at_again(tmp_path,
     monkeypatch.setattr('selfpose_ros.inference.pose2d.make_pose2d', lambda *_: Searching())
     monkeypatch.setattr(reconstruction, 'missed_in', missed)
     videos = [recorded.video(tmp_path / f'cam{i}.mp4', 8) for i in (1, 2)]
-    args = *videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz', '--model', 'rendered_pose'
+    return body, (*videos, '-o', tmp_path / 'v.npz', '--keypoints-out', tmp_path / 'k.npz', '--model', 'rendered_pose')
+
+
+def test_where_the_rig_expects_somebody_the_images_are_looked_at_again(tmp_path, fake, searching, capsys):
+    body, args = searching
     assert selfpose(*args) == 0
     assert 'again:  1 person found by a second look at 1 image, where the rig expects' in capsys.readouterr().out
     views = read_keypoints(tmp_path / 'k.npz').views
@@ -169,6 +176,27 @@ def test_where_the_rig_expects_somebody_the_images_are_looked_at_again(tmp_path,
     assert selfpose(*args, '--no-second-look') == 0
     assert 'again' not in capsys.readouterr().out and len(fake.instances) == 3
     assert {len(v.keypoints) for v in read_keypoints(tmp_path / 'k.npz').views} == {1}
+
+
+@pytest.mark.parametrize(('second', 'counts'), [(.9, .9), (.3, .8), (None, .8)])
+def test_of_the_rigs_before_and_after_a_second_look_the_surer_one_counts(tmp_path, fake, searching, monkeypatch,
+                                                                         second, counts):
+    """With its people: those of the second run are a metre higher here."""
+    rigs, update = [.8, second], fake.update
+
+    def rig(self):
+        quality = rigs[fake.instances.index(self)]
+        return None if quality is None else replace(recorded.rig(('cam1', 'cam2')), quality=quality)
+
+    def higher(self, observation):
+        return [replace(p, joints=p.joints + [0., 0., fake.instances.index(self)]) for p in update(self, observation)]
+
+    monkeypatch.setattr(fake, 'rig', property(rig))
+    monkeypatch.setattr(fake, 'update', higher)
+    assert selfpose(*searching[1]) == 0
+    result = read_skeletons(tmp_path / 'v.npz')
+    assert len(fake.instances) == 2 and result.rig.quality == counts
+    assert (result.joints[:, 0, 0, 2] == (counts == second)).all()
 
 
 def test_the_check_before_the_solver_is_told_and_refuses(tmp_path, fake, capsys):
