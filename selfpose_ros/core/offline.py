@@ -21,7 +21,7 @@ from .model import RigModel, model_from_solution
 from .observation import MultiView, Skeleton3D
 from .person_view import Detections, PersonView, Row
 from .rig import NotSolved, Rig
-from .rig.bundle import BundleProblem, BundleState
+from .rig.bundle_problem import BundleProblem, BundleState
 from .rig.everybody import solve_everybody
 from .rig.largest import solve_largest
 from .rig.sightings import followed

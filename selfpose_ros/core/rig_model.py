@@ -15,7 +15,7 @@ from .cameras import Cameras
 from .noise import NoiseModel
 from .radial import IN_OPENCV
 from .rig import Rig
-from .rig.bundle import BONE_SIGMA_M
+from .rig.bundle_problem import BONE_SIGMA_M
 from .rig.solver import Solution
 from .rig.start import Start
 from .rig.world import MetricScale, World

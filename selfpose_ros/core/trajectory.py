@@ -18,7 +18,8 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from .banded import Bands, inverse_diagonal, second_difference
 from .body import MIRROR_BONE
-from .rig.bundle import BundleProblem, BundleState, linearise
+from .rig.bundle_equations import linearise
+from .rig.bundle_problem import BundleProblem, BundleState
 from .rig.swaps import renamed
 from .robust import robust_cost, robust_weight
 from .sides import PERMUTATIONS, permutations_in_time

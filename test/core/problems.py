@@ -9,7 +9,7 @@ from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
+from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.synthetic import ring_rig, walker
 
 

@@ -14,7 +14,16 @@ from scenes import rotation_errors
 from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M, MIRROR_BONE
 from selfpose_ros.core.rig import bundle
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust, linearise, residuals
+from selfpose_ros.core.rig.bundle import adjust
+from selfpose_ros.core.rig.bundle_equations import centre_equations, gathered, linearise, normal_equations
+from selfpose_ros.core.rig.bundle_problem import (
+    SYMMETRY_LOG_SIGMA,
+    BundleProblem,
+    BundleState,
+    bone_prior,
+    cost_of,
+    residuals,
+)
 from selfpose_ros.core.rig.lens import LensPrior
 
 Array = NDArray[np.float64]
@@ -87,13 +96,13 @@ def test_gradient_of_the_normal_equations_is_that_of_the_cost(lens: bool, kind: 
     _, p, s = exact()
     p, s = replace(some_unseen(p), bone_weight=bone_weight), shaken(s)
     p, s = behind_lenses(p, s) if lens else (p, s)
-    prior = bundle.bone_prior(p)
-    _, _, _, gx, gc = bundle.normal_equations(s, p, 3., kind, prior)
+    prior = bone_prior(p)
+    _, _, _, gx, gc = normal_equations(s, p, 3., kind, prior)
     rng = np.random.default_rng(2)
     for _ in range(12):
         dc, dx = rng.normal(size=gc.size) * .3, rng.normal(size=gx.size)
         h = 1e-6
-        up, down = (bundle._cost(moved(s, sign * h * dc, sign * h * dx), p, 3., kind, prior) for sign in (1, -1))
+        up, down = (cost_of(moved(s, sign * h * dc, sign * h * dx), p, 3., kind, prior) for sign in (1, -1))
         expected = float(gc @ dc + gx.ravel() @ dx)
         size = float(np.abs(gc * dc).sum() + np.abs(gx.ravel() * dx).sum())
         assert abs((up - down) / (2 * h) - expected) < 1e-6 * size
@@ -113,8 +122,8 @@ def test_gradient_with_two_people_is_that_of_the_cost() -> None:
     p, s = of_two()
     rng = np.random.default_rng(4)
     s = replace(s, X=s.X + .05 * rng.normal(size=s.X.shape), bones=s.bones * np.exp(.05 * rng.normal(size=(2, 16))))
-    prior = bundle.bone_prior(p)
-    _, _, _, gx, gc = bundle.normal_equations(s, p, 3., 'gm', prior)
+    prior = bone_prior(p)
+    _, _, _, gx, gc = normal_equations(s, p, 3., 'gm', prior)
     assert gc.size == 3 * 9 + 2 * 16
     h = 1e-6
     for _ in range(6):
@@ -123,7 +132,7 @@ def test_gradient_with_two_people_is_that_of_the_cost() -> None:
         for sign in (1, -1):
             there = moved(replace(s, bones=s.bones[0]), sign * h * np.r_[dc, np.zeros(16)], sign * h * dx)
             there = replace(there, bones=s.bones * np.exp(sign * h * db))
-            costs.append(bundle._cost(there, p, 3., 'gm', prior))
+            costs.append(cost_of(there, p, 3., 'gm', prior))
         expected = float(gc @ np.r_[dc, db.ravel()] + gx.ravel() @ dx)
         size = float(np.abs(gc * np.r_[dc, db.ravel()]).sum() + np.abs(gx.ravel() * dx).sum())
         assert abs((costs[0] - costs[1]) / (2 * h) - expected) < 1e-6 * size
@@ -150,15 +159,15 @@ def test_sums_over_poses_stand_where_their_person_s_bones_do() -> None:
             where = np.r_[np.arange(27), 27 + 16 * (n % 2) + np.arange(16)][kept]
             want[np.ix_(where, where)] += A[n].T @ B[n]
             vector[where] += A[n].T @ B[n, :, 0]
-        assert np.allclose(bundle.gathered(p, layout, kept, A, B), want)
-        assert np.allclose(bundle.gathered(p, layout, kept, A, B[..., 0]), vector)
+        assert np.allclose(gathered(p, layout, kept, A, B), want)
+        assert np.allclose(gathered(p, layout, kept, A, B[..., 0]), vector)
 
 
 def test_gradients_change_with_principal_points_as_their_equations_say() -> None:
     p, s = of_two()
     s = replace(s, X=s.X + .05 * np.random.default_rng(7).normal(size=s.X.shape))
-    by_camera, by_point, own, gradient = bundle.centre_equations(s, p, 3., 'l2')
-    prior, h = bundle.bone_prior(p), 1e-3
+    by_camera, by_point, own, gradient = centre_equations(s, p, 3., 'l2')
+    prior, h = bone_prior(p), 1e-3
     assert by_camera.shape == (27 + 32, 6) and by_point.shape == (6, 51, 6)
     for v, axis in np.ndindex(3, 2):
         grads, costs, slopes = [], [], []
@@ -166,9 +175,9 @@ def test_gradients_change_with_principal_points_as_their_equations_say() -> None
             centre = s.cameras.centre.copy()
             centre[v, axis] += sign * h
             there = replace(s, cameras=replace(s.cameras, centre=centre))
-            grads.append(bundle.normal_equations(there, replace(p, centre=centre), 3., 'l2', prior)[3:])
-            costs.append(.5 * bundle.residuals(there, p).sum())
-            slopes.append(bundle.centre_equations(there, p, 3., 'l2')[3][2 * v + axis])
+            grads.append(normal_equations(there, replace(p, centre=centre), 3., 'l2', prior)[3:])
+            costs.append(.5 * residuals(there, p).sum())
+            slopes.append(centre_equations(there, p, 3., 'l2')[3][2 * v + axis])
         assert gradient[2 * v + axis] == pytest.approx((costs[0] - costs[1]) / (2 * h), rel=1e-4, abs=1e-4)
         assert own[2 * v + axis] == pytest.approx((slopes[0] - slopes[1]) / (2 * h), rel=1e-6)
         (gx1, gc1), (gx0, gc0) = grads
@@ -180,14 +189,14 @@ def test_second_derivative_is_exact_where_residuals_vanish() -> None:
     """At the noise-free solution Gauss-Newton's matrix is the true one, along random directions to 1e-4."""
     _, p, s = exact()
     p = replace(p, log_focal=np.log(s.cameras.focal), bone_mean=s.bones)
-    prior = bundle.bone_prior(p)
-    Hxx, Hxc, Hcc, _, _ = bundle.normal_equations(s, p, 3., 'l2', prior)
+    prior = bone_prior(p)
+    Hxx, Hxc, Hcc, _, _ = normal_equations(s, p, 3., 'l2', prior)
     rng = np.random.default_rng(3)
     for _ in range(6):
         dc, dx = rng.normal(size=len(Hcc)) * .3, rng.normal(size=s.X.size)
         h = 1e-6
         (_, _, _, gx1, gc1), (_, _, _, gx0, gc0) = (
-            bundle.normal_equations(moved(s, k * h * dc, k * h * dx), p, 3., 'l2', prior) for k in (1, -1))
+            normal_equations(moved(s, k * h * dc, k * h * dx), p, 3., 'l2', prior) for k in (1, -1))
         dxn = dx.reshape(len(s.X), -1)
         want_c = Hcc @ dc + np.einsum('nia,ni->a', Hxc, dxn)
         want_x = np.einsum('nij,nj->ni', Hxx, dxn) + Hxc @ dc
@@ -260,7 +269,7 @@ def test_adjusting_never_makes_it_worse() -> None:
     _, p, s = exact(3, 8)
     for seed in range(5):
         start = shaken(s, seed, 3.)
-        before = bundle._cost(bundle._rescale(start, p), p, 3., 'gm', bundle.bone_prior(p))
+        before = cost_of(bundle._rescale(start, p), p, 3., 'gm', bone_prior(p))
         out = adjust(start, p, steps=1 + seed)
         assert out.cost * np.isfinite(p.sigma).sum() <= before
 
@@ -277,14 +286,14 @@ def test_a_pose_takes_as_much_of_its_own_step_as_it_gains_by() -> None:
     own[0], own[1] = 2.5 * off[0], -3. * off[1]
     dc, along = np.zeros(27 + 16), .001 * rng.normal(size=(6, 51))
     dc[6] = .001
-    prior = bundle.bone_prior(p)
+    prior = bone_prior(p)
     flat = np.zeros((6, 51, 51)), np.zeros((6, 51)), 1.          # of which no damped step comes
     new, cost = bundle._best_step(start, p, dc, own, along, flat, 3., 'gm', prior)
     taken = (start.X.reshape(6, -1) - along - new.X.reshape(6, -1)) / own
     assert taken == pytest.approx(np.repeat([[.3], [0.], [1.], [1.], [1.], [1.]], 51, 1), abs=1e-9)
     assert new.cameras.focal[0] == pytest.approx(start.cameras.focal[0] * np.exp(.001))
-    assert cost == pytest.approx(bundle._cost(new, p, 3., 'gm', prior))
-    Hxx, _, _, gx, _ = bundle.normal_equations(start, p, 3., 'gm', prior)
+    assert cost == pytest.approx(cost_of(new, p, 3., 'gm', prior))
+    Hxx, _, _, gx, _ = normal_equations(start, p, 3., 'gm', prior)
     damped, less = bundle._best_step(start, p, dc, own, along, (Hxx, gx, 1.), 3., 'gm', prior)
     assert less < cost and np.allclose(np.delete(damped.X, 1, 0), np.delete(new.X, 1, 0))
     assert np.abs(damped.X[1] - s.X[1]).mean() < .5 * np.abs(start.X[1] - s.X[1]).mean()
@@ -340,12 +349,12 @@ def test_a_point_behind_a_camera_gives_numbers() -> None:
 def test_symmetry_of_the_body_is_part_of_the_prior() -> None:
     """A left thigh 10 % longer than the right costs, the same on both sides costs little."""
     _, p, s = exact(2, 2)
-    prior = bundle.bone_prior(p)
+    prior = bone_prior(p)
     thigh = next(k for k in range(16) if (BONE_A[k], BONE_B[k]) == (1, 2))
     one, both = s.bones.copy(), s.bones.copy()
     one[thigh] *= 1.1
     both[[thigh, MIRROR_BONE[thigh]]] *= 1.1
-    base, a, b = (bundle._cost(bundle._rescale(replace(s, bones=x), p), replace(p, bone_weight=0.,
+    base, a, b = (cost_of(bundle._rescale(replace(s, bones=x), p), replace(p, bone_weight=0.,
                   sigma=np.full_like(p.sigma, np.inf)), 3., 'l2', prior) for x in (s.bones, one, both))
     assert a - base > 5 * (b - base) > 0
 
@@ -384,7 +393,7 @@ def test_what_is_alike_on_both_sides_is_symmetrical() -> None:
     a left thigh and a right shin the square of their difference over its spread.
     """
     _, p, _ = exact(2, 2)
-    _, precision = bundle.bone_prior(replace(p, bone_log_sigma=np.full(16, 1e3)))
+    _, precision = bone_prior(replace(p, bone_log_sigma=np.full(16, 1e3)))
     bone = {(BONE_A[k], BONE_B[k]): k for k in range(16)}
     left, right = (bone[1, 2], bone[2, 3]), (bone[4, 5], bone[5, 6])
     assert [MIRROR_BONE[k] for k in left] == list(right)
@@ -392,7 +401,7 @@ def test_what_is_alike_on_both_sides_is_symmetrical() -> None:
     alike[[left[0], right[0]]], alike[[left[1], right[1]]] = .1, -.1
     unlike[left[0]], unlike[right[1]] = .1, -.1
     assert alike @ precision @ alike < 1e-6
-    assert unlike @ precision @ unlike == pytest.approx(2 * (.1 / bundle.SYMMETRY_LOG_SIGMA) ** 2)
+    assert unlike @ precision @ unlike == pytest.approx(2 * (.1 / SYMMETRY_LOG_SIGMA) ** 2)
 
 
 def test_no_step_goes_too_far_whichever_way() -> None:

@@ -14,7 +14,7 @@ from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.resample import move_in_time
 from selfpose_ros.core.rig import Rig, clocks
-from selfpose_ros.core.rig.bundle import BundleState
+from selfpose_ros.core.rig.bundle_problem import BundleState
 from selfpose_ros.core.rig.clocks import ClockOffsets, clock_offsets, retimed, solve_with_clocks
 from selfpose_ros.core.rig.drift import DriftMonitor, Resection, odd_one_out, resect
 from selfpose_ros.core.rig.solver import Solution, Tracks

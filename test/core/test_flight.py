@@ -16,7 +16,7 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_PRIOR_M, stature_m
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.rig.airborne import flights_of
-from selfpose_ros.core.rig.bundle import BundleState
+from selfpose_ros.core.rig.bundle_problem import BundleState
 from selfpose_ros.core.rig.flight import GRAVITY_M_S2, Flight, flights
 from selfpose_ros.core.rig.solver import Solution
 from selfpose_ros.core.rig.up import Up, up_of

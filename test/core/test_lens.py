@@ -17,7 +17,8 @@ from selfpose_ros.core.offline import reconstruct_offline
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.radial import distorted, fold_radius, undistorted
 from selfpose_ros.core.rig import NotSolved, Rig, lens, refinement, solver
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleResult, BundleState
+from selfpose_ros.core.rig.bundle import BundleResult
+from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.core.rig.lens import LensPrior, exists, unknown_lenses
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, problem_of, solve
 from selfpose_ros.synthetic import ring_rig

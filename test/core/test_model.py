@@ -17,7 +17,7 @@ from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.fusion.triangulation import triangulate
 from selfpose_ros.core.model import RigModel, _turned_alike, lifted_model, model_from_rig, model_from_solution
 from selfpose_ros.core.rig import Rig
-from selfpose_ros.core.rig.bundle import residuals
+from selfpose_ros.core.rig.bundle_problem import residuals
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, Tracks, problem_of, solve
 from selfpose_ros.core.rig.world import World
 

@@ -18,7 +18,8 @@ from selfpose_ros.core.history import History
 from selfpose_ros.core.noise import Accuracy, NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.person_view import Detections
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
+from selfpose_ros.core.rig.bundle import adjust
+from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.core.rig.calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma, noise_by_view
 from selfpose_ros.core.rig.first_guess import first_guess
 from selfpose_ros.core.rig.observed import Tracks

@@ -16,7 +16,8 @@ from scenes import scene, tracks_of
 from selfpose_ros.core import rotation
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.rig import Rig, offsets
-from selfpose_ros.core.rig.bundle import BundleState, bone_prior, centre_equations, linearise, normal_equations
+from selfpose_ros.core.rig.bundle_equations import centre_equations, linearise, normal_equations
+from selfpose_ros.core.rig.bundle_problem import BundleState, bone_prior
 from selfpose_ros.core.rig.offsets import (
     CENTRE_SHARE,
     SHAPE,

@@ -26,7 +26,8 @@ from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig import NotSolved, everybody
 from selfpose_ros.core.rig.alike import alike
 from selfpose_ros.core.rig.assigned import assign_all
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState, adjust
+from selfpose_ros.core.rig.bundle import adjust
+from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.core.rig.everybody import solve_everybody, solve_views
 from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
 from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed

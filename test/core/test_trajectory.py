@@ -13,7 +13,7 @@ from problems import exact
 
 from selfpose_ros.core import trajectory
 from selfpose_ros.core.banded import inverse_diagonal, second_difference
-from selfpose_ros.core.rig.bundle import BundleProblem, BundleState
+from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.core.skeleton import MIRROR, SWAP_GROUPS
 from selfpose_ros.core.trajectory import MotionModel, estimate_trajectory
 

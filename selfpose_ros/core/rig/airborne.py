@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..fusion.triangulation import triangulate
 from ..robust import robust_weight
-from .bundle import BundleState, linearise
+from .bundle_equations import linearise
+from .bundle_problem import BundleState
 from .flight import CENTRE_OF_MASS, Flight, flights
 from .solver import Solution, Tracks, problem_of
 

@@ -13,7 +13,8 @@ from ..body import BONE_A, BONE_B, MIRROR_BONE
 from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
-from .bundle import BONE_SIGMA_M, BundleProblem, BundleState, linearise
+from .bundle_equations import linearise
+from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState
 
 __all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma', 'noise_by_view']
 

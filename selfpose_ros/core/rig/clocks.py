@@ -14,7 +14,7 @@ from ..noise import NoiseModel
 from ..resample import move_in_time
 from ..robust import robust_weight
 from .airborne import flights_of
-from .bundle import linearise
+from .bundle_equations import linearise
 from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
 from .value import NotSolved

@@ -18,7 +18,8 @@ from .. import rotation
 from ..cameras import Cameras
 from ..fusion.lifted import align_views, depth_agreement
 from ..noise import NoiseModel
-from .bundle import BundleProblem, BundleResult, BundleState, adjust
+from .bundle import BundleResult, adjust
+from .bundle_problem import BundleProblem, BundleState
 from .initial import factorise, from_lifted, from_pairs
 from .lens import unknown_lenses
 from .observed import NOWHERE_TWICE, Tracks, evenly, points, problem_of, usable_rows

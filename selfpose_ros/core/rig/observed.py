@@ -16,7 +16,7 @@ from ..cameras import Cameras
 from ..fusion.triangulation import triangulate
 from ..noise import Accuracy, NoiseModel
 from ..skeleton import BONES
-from .bundle import BundleProblem, BundleState
+from .bundle_problem import BundleProblem, BundleState
 from .lens import LensPrior
 from .value import NotSolved
 

@@ -20,16 +20,8 @@ from numpy.typing import NDArray
 
 from ..cameras import Cameras
 from ..robust import robust_weight
-from .bundle import (
-    BundleProblem,
-    BundleState,
-    bone_prior,
-    centre_equations,
-    gathered,
-    held_parameters,
-    linearise,
-    normal_equations,
-)
+from .bundle_equations import centre_equations, gathered, held_parameters, linearise, normal_equations
+from .bundle_problem import BundleProblem, BundleState, bone_prior
 from .elimination import solve_poses
 
 __all__ = ['CENTRE_SHARE', 'Reduced', 'better_centres', 'body_axes', 'centre_share', 'centre_sigma', 'offset_variance',

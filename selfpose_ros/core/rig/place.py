@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cameras import Cameras
-from .bundle import BundleProblem, BundleState, held_parameters
+from .bundle_equations import held_parameters
+from .bundle_problem import BundleProblem, BundleState
 from .offsets import CENTRE_SHARE, centre_sigma, offset_variance, reduced
 
 __all__ = ['PlaceErrors', 'place_errors']

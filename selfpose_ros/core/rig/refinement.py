@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..noise import NoiseModel
 from ..radial import COEFFICIENTS
-from .bundle import BundleProblem, BundleResult, BundleState, adjust
+from .bundle import BundleResult, adjust
+from .bundle_problem import BundleProblem, BundleState
 from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma, noise_by_view
 from .lens import exists
 from .offsets import CENTRE_SHARE, better_centres, centre_share, centre_sigma, reduced
@@ -76,15 +77,17 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
     named, named_conf, noise = p, conf, prior
     rho, step, distinct = 0., .04, 0
     factor = np.ones(conf.shape[:2])
-    centres = not p.hold_cameras and N >= _FEWEST_POSES and (p.log_focal_sigma > 0).any()
-    share = CENTRE_SHARE if centres else None                      # of the principal points; None = they are held
+    enough = N >= _FEWEST_POSES
+    free = enough and not p.hold_cameras                           # cameras may get centres and lenses
+    # spread of the principal points; None = they are held
+    share = CENTRE_SHARE if free and (p.log_focal_sigma > 0).any() else None
     for k in range(3):
         p, index = undo_swaps(r.state, named)                      # each time from what the network said
         conf = np.take_along_axis(named_conf, index, 2)
         noise, err = calibrate(r.state, p, conf, prior, factor)
-        factor = noise_by_view(r.state, err, noise.sigma(conf)) if N >= _FEWEST_POSES else factor
+        factor = noise_by_view(r.state, err, noise.sigma(conf)) if enough else factor
         p, named = (replace(x, sigma=factor[..., None] * noise.sigma(c)) for x, c in ((p, conf), (named, named_conf)))
-        if N >= _FEWEST_POSES:
+        if enough:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
@@ -100,7 +103,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         if k == 1 and share is not None:
             # before lenses, with lenses that are free, too: both bend the rays near the edges
             r, share = _centres(r, _with_lenses(p), p, share, _ROUNDS)
-        if k == 1 and p.lens is not None and not p.hold_cameras and N >= _FEWEST_POSES:
+        if k == 1 and p.lens is not None and free:
             r, p = _lenses(r, p, image_size)
             named = replace(named, lens=p.lens)
     if N > 4:

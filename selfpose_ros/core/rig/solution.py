@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..noise import NoiseModel
-from .bundle import BONE_SIGMA_M, BundleState
+from .bundle_problem import BONE_SIGMA_M, BundleState
 from .flight import Flight
 from .observed import Tracks
 from .start import Start

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..cameras import NEAREST
 from ..noise import NoiseModel
-from .bundle import BundleProblem, BundleState
+from .bundle_problem import BundleProblem, BundleState
 from .first_guess import FirstGuess, bones_for, first_guess
 from .lens import FOCAL_RANGE, exists
 from .observed import NOWHERE_TWICE, Tracks, evenly, points, problem_of, usable_rows

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sides import PERMUTATIONS, agreed_permutation
-from .bundle import BundleProblem, BundleState
+from .bundle_problem import BundleProblem, BundleState
 
 __all__ = ['renamed', 'undo_swaps']
 
