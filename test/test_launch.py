@@ -175,8 +175,8 @@ def test_the_defaults_that_arguments_tell_are_those_of_the_nodes(launching: Any,
 
 
 @pytest.mark.parametrize(('argument', 'says'), [
-    ({'workers': 'many'}, "parameter workers is 'many', must be a whole number"),
-    ({'person_height_m': '180'}, 'parameter person_height_m is 180, must be 0 to 2.5 m'),
+    ({'workers': 'many'}, "parameter workers: 'many' is not a whole number"),
+    ({'person_height_m': '180'}, 'parameter person_height_m: 180 is out of range; give 0 to 2.5 m'),
     ({'image_topics': 'a,,b'}, "image_topics: empty name in 'a,,b'")])
 def test_a_value_that_the_node_would_refuse_is_refused_before_it_starts(
         launching: Any, argument: dict[str, str], says: str):

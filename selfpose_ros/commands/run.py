@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     ros: list[str] = ['selfpose', '--ros-args']
     if args.params is not None:
         if not args.params.is_file():
-            raise ParameterError(f'--params: there is no file {args.params}; give a ROS parameter file such as '
-                                 'config/default.yaml')
+            raise ParameterError(f'there is no file {args.params}',
+                                 'give a ROS parameter file such as config/default.yaml', place='--params')
         ros += ['--params-file', str(args.params)]
     try:
         from ..nodes.composed import both_nodes
@@ -59,5 +59,5 @@ def _cameras(given: str | None) -> tuple[str, ...] | None:
         return None
     names = tuple(n.strip() for n in given.split(',') if n.strip())
     if not names:
-        raise ParameterError(f'--cameras is {given!r}; name the cameras, e.g. --cameras cam1,cam2')
+        raise ParameterError(f'{given!r} names none', 'name the cameras, e.g. --cameras cam1,cam2', place='--cameras')
     return camera_names(names)

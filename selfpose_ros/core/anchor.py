@@ -47,7 +47,7 @@ def from_camera(rig: Rig, camera: str, place: Array, turn: Array) -> Anchor:
         RigError: the rig does not have this camera.
     """
     if camera not in rig.cameras:
-        raise RigError(f'camera {camera} is not in the rig ({", ".join(rig.cameras)})', 'name one that is')
+        raise RigError(f'not in the rig ({", ".join(rig.cameras)})', 'name one that is', place=f'camera {camera}')
     i = rig.cameras.index(camera)
     return Anchor(turn @ rig.R[i], turn @ rig.t[i] + place)
 
@@ -60,15 +60,15 @@ def from_places(rig: Rig, places: Mapping[str, Array]) -> Anchor:
     """
     known = [c for c in places if c in rig.cameras]
     if len(known) < 3:
-        raise RigError(f'the places of {len(known)} cameras of the rig are known ({", ".join(known) or "none"}), three '
-                       'are needed', f'the rig has {", ".join(rig.cameras)}')
+        raise RigError(f'{", ".join(known) or "none"} are in the rig, three are needed',
+                       f'the rig has {", ".join(rig.cameras)}', place='places')
     here = np.stack([rig.centres[rig.cameras.index(c)] for c in known])
     there = np.stack([np.asarray(places[c], float) for c in known])
     for points in (here, there):
         size = np.linalg.svd(points - points.mean(0), compute_uv=False)
         if size[1] < _FLAT * max(size[0], 1e-9):
-            raise RigError(f'cameras {", ".join(known)} lie on one line: the turn about it is not known',
-                           'give the place of one beside it')
+            raise RigError(f'{", ".join(known)} lie on one line: the turn about it is not known',
+                           'give the place of one beside it', place='places')
     scale, R, _ = similarity_alignment(here, there)
     t = there.mean(0) - R @ here.mean(0)
     off = np.linalg.norm(here @ R.T + t - there, axis=-1)

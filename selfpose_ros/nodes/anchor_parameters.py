@@ -19,7 +19,8 @@ def anchor_pose(text: str) -> tuple[float, ...]:
     """
     numbers = _numbers(text)
     if len(numbers) != 6:
-        raise ParameterError(f"anchor_pose is {text!r}; write six numbers, 'x y z roll pitch yaw', m and rad")
+        raise ParameterError(f'{text!r} is no pose', "write six numbers, 'x y z roll pitch yaw', m and rad",
+                             place='parameter anchor_pose')
     return numbers
 
 
@@ -34,7 +35,8 @@ def anchor_places(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
         camera, equals, place = text.partition('=')
         numbers = _numbers(place)
         if not (camera.strip() and equals and len(numbers) == 3):
-            raise ParameterError(f"anchor_places holds {text!r}; write each as 'camera=x y z', m")
+            raise ParameterError(f'{text!r} is no place of a camera', "write each as 'camera=x y z', m",
+                                 place='parameter anchor_places')
         out[camera.strip()] = numbers
     return out
 

@@ -107,17 +107,17 @@ class DeclaredNode(LifecycleNode, Generic[Settings]):
         Raises:
             ParameterError: it cannot be set, or not now.
         """
-        name = parameter.name
+        name, place = parameter.name, f'parameter {parameter.name}'
         if change.type_ == RosParameter.Type.NOT_SET:
             default = ros_parameter(parameter, parameter.default).value
-            raise ParameterError(f'parameter {name} cannot be deleted; set it to its default, {default!r}, instead')
+            raise ParameterError('it cannot be deleted', f'set it to its default, {default!r}, instead', place=place)
         value = checked(parameter, change.value)
         if parameter.read_only and value != checked(parameter, self.get_parameter(name).value):
-            raise ParameterError(f'parameter {name} takes effect when the node is started; give it there, in a '
-                                 f'parameter file or as -p {name}:=...')
+            raise ParameterError('it takes effect when the node is started',
+                                 f'give it there, in a parameter file or as -p {name}:=...', place=place)
         if self._configured and not parameter.any_time and value != getattr(self.settings, name):
-            raise ParameterError(f'parameter {name} takes effect when the node is configured; deactivate it and '
-                                 'clean it up first')
+            raise ParameterError('it takes effect when the node is configured', 'deactivate it and clean it up first',
+                                 place=place)
         return value
 
     # -- topics

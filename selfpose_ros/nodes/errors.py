@@ -13,7 +13,10 @@ class NodeError(SelfposeError, RuntimeError):
 
 
 class ParameterError(NodeError, ValueError):
-    """A parameter has the wrong type, is out of its range, or does not fit the others."""
+    """A parameter has the wrong type, is out of its range, or does not fit the others.
+
+    `place` is `parameter ` with its name, or the option of the command that it was given with.
+    """
 
 
 class ImageError(NodeError, ValueError):

@@ -57,7 +57,7 @@ def _convention(path: str) -> Convention | None:
     try:
         return read_convention(Path(path).expanduser()) if path else None
     except IoError as error:
-        raise ParameterError(f'parameter convention: {error}') from error
+        raise ParameterError.of(error).within('parameter convention') from error
 
 
 def _lifter(name: str, backend: Backend = ON_CPU) -> tuple[Lifter | None, str]:

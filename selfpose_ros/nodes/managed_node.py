@@ -57,7 +57,7 @@ class ManagedNode(DeclaredNode[Settings]):
         for service in self.services:                       # those of lifecycle nodes are made in another way
             if not hasattr(service.callback, '__wrapped__'):
                 service.callback = self.defects.guard_service(service.srv_name, service.callback)
-        self.error = ''
+        self.error: NodeError | None = None                 # why the last transition failed
         self.finished = False
         self._running = self._enabled = False
         self._since = math.inf
@@ -218,22 +218,22 @@ class ManagedNode(DeclaredNode[Settings]):
         """Configure and activate.
 
         Raises:
-            NodeError: one of them failed; the message has the reason.
+            NodeError: one of them failed, and why.
         """
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
-                raise NodeError(self.error)
+                raise self.error or NodeError('rclpy refused the transition')
 
     def _transition(self, verb: str, climb: Callable[[], None]) -> TransitionCallbackReturn:
-        self.error = ''
+        self.error = None
         try:
             climb()
             return TransitionCallbackReturn.SUCCESS
         except _EXPECTED as error:
-            self.error = str(error)
+            self.error = NodeError.of(error)
             self.get_logger().error(f'cannot {verb}: {error}')
         except Exception as error:  # noqa: BLE001 - rclpy would swallow it without a word
-            self.error = f'defect: {type(error).__name__}: {error}'
+            self.error = NodeError(f'defect: {type(error).__name__}: {error}')
             if not self.context.ok():                       # the process is being ended: everything fails now
                 return TransitionCallbackReturn.FAILURE
             self.get_logger().error(f'cannot {verb}, which is a defect of this program:\n{traceback.format_exc()}')

@@ -31,6 +31,7 @@ _CAMERA = re.compile(r'[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*')
 _YAML_WIDTH = 112
 #: no parameter comes near; beyond, whole numbers are no floats any more
 _MOST = 2**63
+_PER_CAMERA = 'give one topic for each camera in the same order, or none'
 
 
 def _of(default: Any, sentence: str, *, unit: str = '', low: float | None = None, high: float | None = None,
@@ -112,11 +113,12 @@ class Pose2DSettings:
         for name in ('image_topics', 'camera_info_topics'):
             topics = getattr(self, name)
             if topics and len(topics) != len(self.cameras):
-                raise ParameterError(f'{name} has {len(topics)} entries for {len(self.cameras)} cameras; give one '
-                                     'topic for each camera in the same order, or none')
+                raise ParameterError(f'{len(topics)} entries for {len(self.cameras)} cameras', _PER_CAMERA,
+                                     place=f'parameter {name}')
         for option in self.model_options:
             if '=' not in option:
-                raise ParameterError(f"model_options holds {option!r}; write each option as 'name=value'")
+                raise ParameterError(f'{option!r} has no =', "write each option as 'name=value'",
+                                     place='parameter model_options')
 
 
 @dataclass(frozen=True)
@@ -214,29 +216,32 @@ class FusionSettings:
     def __post_init__(self) -> None:
         camera_names(self.cameras)
         if self.keypoints_topics and len(self.keypoints_topics) != len(self.cameras):
-            raise ParameterError(f'keypoints_topics has {len(self.keypoints_topics)} entries for '
-                                 f'{len(self.cameras)} cameras; give one topic for each camera in the same '
-                                 'order, or none')
+            raise ParameterError(f'{len(self.keypoints_topics)} entries for {len(self.cameras)} cameras', _PER_CAMERA,
+                                 place='parameter keypoints_topics')
         if self.baseline_cameras and len(set(self.baseline_cameras)) != 2:
-            raise ParameterError(f'baseline_cameras is {list(self.baseline_cameras)}; name two cameras, or none')
-        strange = sorted(set(self.baseline_cameras) - set(self.cameras)) if self.cameras else []
-        if strange:
-            raise ParameterError(f'baseline_cameras names {strange[0]!r}, which is not in cameras '
-                                 f'({", ".join(self.cameras)})')
+            raise ParameterError(f'{list(self.baseline_cameras)} are not two cameras', 'name two, or none',
+                                 place='parameter baseline_cameras')
+        self._check_cameras('baseline_cameras', self.baseline_cameras)
         for group in self.same_lens:
             names = camera_group(group)
-            strange = sorted(set(names) - set(self.cameras)) if self.cameras else []
-            if len(names) < 2 or strange:
-                raise ParameterError(f'same_lens is {group!r}' + (
-                    f', but {strange[0]!r} is not in cameras ({", ".join(self.cameras)})' if strange else
-                    '; name two cameras or more, as in "cam1,cam2"'))
+            if len(names) < 2:
+                raise ParameterError(f'{group!r} is one camera', 'name two cameras or more, as in "cam1,cam2"',
+                                     place='parameter same_lens')
+            self._check_cameras('same_lens', names)
         if not self.world_frame or self.world_frame == self.provisional_frame:
-            raise ParameterError('world_frame and provisional_frame must be two different names')
+            raise ParameterError(f'{self.world_frame!r} is empty, or that of provisional_frame, too',
+                                 'give two different names', place='parameter world_frame')
         if self.parent_frame in (self.world_frame, self.provisional_frame):
-            raise ParameterError(f'parent_frame is {self.parent_frame!r}, one of the frames that it is to be the '
-                                 'parent of')
+            raise ParameterError(f'{self.parent_frame!r} is one of the frames that it is to be the parent of',
+                                 'name another frame', place='parameter parent_frame')
         anchor_pose(self.anchor_pose)
         anchor_places(self.anchor_places)
+
+    def _check_cameras(self, parameter: str, names: Sequence[str]) -> None:
+        strange = sorted(set(names) - set(self.cameras)) if self.cameras else []
+        if strange:
+            raise ParameterError(f'{strange[0]!r} is not in cameras ({", ".join(self.cameras)})', 'name one that is',
+                                 place=f'parameter {parameter}')
 
 
 Settings = TypeVar('Settings', Pose2DSettings, FusionSettings)
@@ -304,11 +309,12 @@ def camera_names(names: Sequence[str]) -> tuple[str, ...]:
     """
     for name in names:
         if not _CAMERA.fullmatch(name):
-            raise ParameterError(f'cameras: {name!r} cannot name a topic; use letters, digits, _ and / and begin '
-                                 'with a letter')
+            raise ParameterError(f'{name!r} cannot name a topic',
+                                 'use letters, digits, _ and / and begin with a letter', place='parameter cameras')
     double = sorted({n for n in names if list(names).count(n) > 1})
     if double:
-        raise ParameterError(f'cameras: {double[0]!r} is given twice; every camera needs a name of its own')
+        raise ParameterError(f'{double[0]!r} is given twice', 'every camera needs a name of its own',
+                             place='parameter cameras')
     return tuple(names)
 
 
@@ -323,10 +329,10 @@ def checked(parameter: Parameter, value: Any) -> Any:
     """
     if value is None:
         return parameter.default
-    kind, wrong = parameter.kind, False
+    kind, wrong, place = parameter.kind, False, f'parameter {parameter.name}'
     if isinstance(value, int) and abs(value) > _MOST:
-        raise ParameterError(f'parameter {parameter.name} is a number of {len(hex(value)) * 6 // 5} digits, must be '
-                             f'{parameter.allowed or _WORDS[kind]}')
+        raise ParameterError(f'a number of about {len(hex(value)) * 6 // 5} digits cannot be used',
+                             f'give {parameter.allowed or _WORDS[kind]}', place=place)
     if kind == 'string[]':
         if isinstance(value, str):
             value = [v.strip() for v in value.strip('[] ').split(',')]
@@ -345,13 +351,14 @@ def checked(parameter: Parameter, value: Any) -> Any:
     else:
         wrong = not isinstance(value, {'bool': bool, 'string': str}[kind])
     if wrong:
-        raise ParameterError(f'parameter {parameter.name} is {value!r}, must be {_WORDS[kind]}')
+        raise ParameterError(f'{value!r} is not {_WORDS[kind]}', f'give {parameter.allowed or _WORDS[kind]}',
+                             place=place)
     if parameter.choices and value not in parameter.choices:
         near = difflib.get_close_matches(value, parameter.choices, 1, 0.5)
-        raise ParameterError(f'parameter {parameter.name} is {value!r}, must be one of: '
-                             f'{", ".join(parameter.choices)}' + (f'; did you mean {near[0]}?' if near else ''))
+        raise ParameterError(f'{value!r} cannot be chosen', f'give one of: {", ".join(parameter.choices)}' + (
+            f'; did you mean {near[0]}?' if near else ''), place=place)
     if parameter.low is not None and not parameter.low <= value <= (parameter.high or value):
-        raise ParameterError(f'parameter {parameter.name} is {value:g}, must be {parameter.allowed}')
+        raise ParameterError(f'{value:g} is out of range', f'give {parameter.allowed}', place=place)
     return value
 
 

@@ -75,7 +75,8 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
     def _configure(self) -> None:
         s = self.settings
         if not s.cameras:
-            raise ParameterError("parameter cameras is empty; name the cameras, e.g. cameras: ['cam1', 'cam2']")
+            raise ParameterError('it is empty', "name the cameras, e.g. cameras: ['cam1', 'cam2']",
+                                 place='parameter cameras')
         for i, name in enumerate(s.cameras):
             topic = s.image_topics[i] if s.image_topics else f'{name}/image_raw'
             info = s.camera_info_topics[i] if s.camera_info_topics else info_topic(topic)

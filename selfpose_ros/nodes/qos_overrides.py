@@ -49,18 +49,19 @@ class QosOverrides:
     Attributes:
         policies: of each (topic, 'publisher' | 'subscription').
         strange: names that are no override of anything, one sentence each: they have no effect.
-        wrong: values that a policy cannot have, one sentence each.
+        wrong: values that a policy cannot have, an error each.
     """
 
     policies: Mapping[tuple[str, str], tuple[QoSPolicyKind, ...]]
     strange: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
+    wrong: tuple[ParameterError, ...] = ()
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> QosOverrides:
         """Sort out what a node was started with: values by parameter name."""
         policies: dict[tuple[str, str], tuple[QoSPolicyKind, ...]] = {}
-        strange, wrong = [], []
+        strange: list[str] = []
+        wrong: list[ParameterError] = []
         for name in sorted(n for n in given if n.startswith(PREFIX)):
             found = _NAME.fullmatch(name)
             topic, entity, policy = found.groups() if found else ('', '', '')
@@ -71,10 +72,13 @@ class QosOverrides:
                 continue
             value = given[name]
             if policy in _WORDS and str(value).lower() not in _WORDS[policy]:
-                wrong.append(f'parameter {name} is {value!r}, must be one of: {", ".join(_WORDS[policy])}')
+                wrong.append(ParameterError(f'{value!r} cannot be chosen', f'give one of: {", ".join(_WORDS[policy])}',
+                                            place=f'parameter {name}'))
             elif policy in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                wrong.append(f'parameter {name} is {value!r}, must be a whole number that is not negative'
-                             + ('' if policy == 'depth' else ' (nanoseconds)'))
+                wrong.append(ParameterError(
+                    f'{value!r} is not a whole number, or negative',
+                    'give one of 0 or more' + ('' if policy == 'depth' else ', nanoseconds'),
+                    place=f'parameter {name}'))
             else:
                 key = topic, entity
                 policies[key] = (*policies.get(key, ()), QoSPolicyKind[policy.upper()])
@@ -92,4 +96,4 @@ class QosOverrides:
             ParameterError: there is one.
         """
         if self.wrong:
-            raise ParameterError(self.wrong[0])
+            raise self.wrong[0]

@@ -33,8 +33,8 @@ def load_rig(path: str) -> Rig | None:
     except FileNotFoundError:
         return None
     except (RigError, yaml.YAMLError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise ParameterError(f'rig_file {file} cannot be read ({" ".join(str(error).split())}); remove it, or '
-                             'save the rig again with ~/save_rig') from error
+        raise ParameterError(f'{file} cannot be read ({" ".join(str(error).split())})',
+                             'remove it, or save the rig again with ~/save_rig', place='parameter rig_file') from error
 
 
 def save_rig(path: str, rig: Rig) -> Path:
@@ -45,7 +45,7 @@ def save_rig(path: str, rig: Rig) -> Path:
         OSError: it cannot be written.
     """
     if not path:
-        raise NodeError('the parameter rig_file is empty; set it to the file to write')
+        raise NodeError('it is empty', 'set it to the file to write', place='parameter rig_file')
     file = Path(path).expanduser().absolute()
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f'{file.name}.{os.getpid()}.new')

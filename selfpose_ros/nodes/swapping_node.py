@@ -62,7 +62,7 @@ class SwappingNode(ManagedNode[Settings]):
         try:
             self._check_model(settings)
         except (ModelError, InferenceError, NodeError) as error:
-            raise ParameterError(f'parameter {self.MODEL_PARAMETERS[0]}: {error}') from error
+            raise ParameterError.of(error).within(f'parameter {self.MODEL_PARAMETERS[0]}') from error
 
     def _changed(self) -> None:
         super()._changed()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from raising import raises
 
 from selfpose_ros.core import rotation
 from selfpose_ros.core.anchor import from_camera, from_places
@@ -34,10 +35,11 @@ def test_another_metre_is_told_and_the_rig_keeps_its_own() -> None:
 
 
 def test_what_does_not_tell_the_place_is_one_sentence() -> None:
-    with pytest.raises(RigError, match='camera cam9 is not in the rig'):
+    with raises(RigError, place='camera cam9', remedy='name one that is'):
         from_camera(RIG, 'cam9', T, R)
-    with pytest.raises(RigError, match='the places of 2 cameras of the rig are known'):
+    with raises(RigError, place='places', what=f'{RIG.cameras[0]}, {RIG.cameras[1]} are in the rig, three are needed',
+                remedy=f'the rig has {", ".join(RIG.cameras)}'):
         from_places(RIG, {RIG.cameras[0]: T, RIG.cameras[1]: T + 1, 'cam9': T})
     line = replace(RIG, t=-np.einsum('vij,vj->vi', RIG.R, np.array([[0., 0, 2], [1, 0, 2], [2, 0, 2], [3, 0, 2]])))
-    with pytest.raises(RigError, match='lie on one line'):
+    with raises(RigError, place='places', remedy='give the place of one beside it'):
         from_places(line, dict(zip(line.cameras, line.centres, strict=True)))

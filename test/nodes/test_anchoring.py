@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is not installed')
 
 from geometry_msgs.msg import TransformStamped
+from raising import raises
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros_world import LATCHED, World
@@ -38,7 +39,7 @@ def test_a_known_camera_places_the_world_and_another_one_moves_it(world: World) 
     world.says('fusion_node: anchor', 'selfpose_world has its place in base_link', lambda: (a(), b()))
     request = SetParameters.Request(parameters=[Parameter('anchor_camera', value='c').to_parameter_msg()])
     assert world.call(SetParameters, '/fusion_node/set_parameters', request).results[0].successful
-    world.says('fusion_node: anchor', 'selfpose_world has no place in base_link: camera c is not in the rig',
+    world.says('fusion_node: anchor', 'selfpose_world has no place in base_link: camera c: not in the rig',
                lambda: (a(), b()))
 
 
@@ -63,11 +64,9 @@ def test_the_pose_of_the_world_itself() -> None:
     np.testing.assert_allclose(a.R, np.eye(3), atol=1e-12)
 
 
-@pytest.mark.parametrize(('given', 'words'), [
-    ({'anchor_pose': '1 2 3'}, "anchor_pose is '1 2 3'; write six numbers"),
-    ({'anchor_pose': '1 2 3 0 0 nan'}, 'write six numbers'),
-    ({'anchor_places': ('cam1: 1 2 3',)}, "write each as 'camera=x y z'"),
-    ({'parent_frame': 'selfpose_world'}, 'one of the frames that it is to be the parent of')])
-def test_what_cannot_be_used_is_refused_when_it_is_set(given: dict, words: str) -> None:
-    with pytest.raises(ParameterError, match=words):
-        FusionSettings(**given)
+@pytest.mark.parametrize(('name', 'given'), [
+    ('anchor_pose', '1 2 3'), ('anchor_pose', '1 2 3 0 0 nan'), ('anchor_places', ('cam1: 1 2 3',)),
+    ('parent_frame', 'selfpose_world')])
+def test_what_cannot_be_used_is_refused_when_it_is_set(name: str, given: object) -> None:
+    with raises(ParameterError, place=f'parameter {name}'):
+        FusionSettings(**{name: given})

@@ -88,7 +88,7 @@ def test_a_whole_life_and_a_second_one(world: World) -> None:
 def test_configuring_without_cameras_fails_with_the_sentence_and_can_be_mended(world: World) -> None:
     node = world.make(Pose2DNode, up=False, args={'make_network': lambda *_: DotsNetwork()})
     assert not _change(world, 'pose2d_node', Transition.TRANSITION_CONFIGURE)
-    assert node.error.startswith('parameter cameras is empty; name the cameras')
+    assert (node.error.place, node.error.what) == ('parameter cameras', 'it is empty')
     assert _state(world, 'pose2d_node') == 'unconfigured'
     assert _set(world, 'pose2d_node', cameras=['a']) == ['']
     assert _change(world, 'pose2d_node', Transition.TRANSITION_CONFIGURE)
@@ -123,11 +123,11 @@ def test_parameters_that_may_change_at_any_time_do_and_others_wait(world: World)
     assert _set(world, 'fusion_node', marker_size_m=0.1, publish_tf=False) == ['', '']
     assert node.settings.marker_size_m == 0.1 and node.settings.publish_tf is False
     reason, = _set(world, 'fusion_node', marker_size_m=-1.)
-    assert reason == 'parameter marker_size_m is -1, must be 0.001 to 1 m'
+    assert reason == 'parameter marker_size_m: -1 is out of range; give 0.001 to 1 m'
     reason, = _set(world, 'fusion_node', person_height_m=1.8)
     assert 'takes effect when the node is configured' in reason and node.settings.person_height_m == 0
     reason, = _set(world, 'fusion_node', rig_solver='fast')
-    assert 'must be one of: process, thread, inline' in reason
+    assert 'give one of: process, thread, inline' in reason
 
 
 def test_whole_numbers_and_empty_lists_as_yaml_writes_them(world: World) -> None:

@@ -77,8 +77,8 @@ def test_without_the_default_network_it_says_how_that_comes(capfd: pytest.Captur
     (['--cameras', 'a,a'], "cameras: 'a' is given twice"),
     (['--cameras', ' , '], 'name the cameras'),
     (['--cameras', 'a b'], "'a b' cannot name a topic"),
-    ([], 'parameter cameras is empty; name the cameras'),
-    (['--cameras', 'a', '--ros-args', '-p', 'workers:=many'], "workers is 'many', must be a whole number"),
+    ([], 'parameter cameras: it is empty; name the cameras'),
+    (['--cameras', 'a', '--ros-args', '-p', 'workers:=many'], "workers: 'many' is not a whole number"),
     (['--cameras', 'a', '--ros-args', '--remap', 'x'], 'ROS cannot start with the arguments'),
     (['--camera', 'a', '--fast'], 'unrecognized arguments: --fast'),
 ])
@@ -118,8 +118,8 @@ def test_a_parameter_file_that_is_no_yaml(capfd: pytest.CaptureFixture[str], tmp
 
 
 @pytest.mark.parametrize(('node', 'words', 'expected'), [
-    (pose2d_node, [], 'parameter cameras is empty'),
-    (fusion_node, ['--ros-args', '-p', 'person_height_m:=180'], 'person_height_m is 180, must be 0 to 2.5 m'),
+    (pose2d_node, [], 'parameter cameras: it is empty'),
+    (fusion_node, ['--ros-args', '-p', 'person_height_m:=180'], 'person_height_m: 180 is out of range; give'),
     (fusion_node, ['--ros-args', '-p'], 'ROS cannot start with the arguments')])
 def test_a_node_that_cannot_start_says_why(capfd: pytest.CaptureFixture[str], node: Any, words: list[str],
                                            expected: str) -> None:

@@ -76,12 +76,12 @@ class Rig:
             if a.size == 0 and name in _PER_CAMERA:
                 a = np.zeros(n)
             if a.shape != shape or not np.isfinite(a).all():
-                raise RigError(f'rig: {name} must be finite with shape {shape}, got {a.shape}')
+                raise RigError(f'{name} must be finite with shape {shape}, got {a.shape}', place='rig')
             a.setflags(write=False)
             object.__setattr__(self, name, a)
         eye = self.R @ np.swapaxes(self.R, 1, 2)
         if n and (np.abs(eye - np.eye(3)).max() > 1e-5 or np.linalg.det(self.R).min() < 0):
-            raise RigError('rig: R must hold rotations with determinant +1')
+            raise RigError('R must hold rotations with determinant +1', place='rig')
 
     @property
     def geometry(self) -> Cameras:
@@ -122,7 +122,8 @@ class Rig:
         unknown = sorted(set(values) - set(cls.__dataclass_fields__))
         lacking = sorted({'cameras', 'K', 'distortion', 'image_size', 'R', 't', 'quality'} - set(values))
         if unknown or lacking:
-            raise RigError(f'rig: unknown fields {unknown}, missing fields {lacking}; save it again with this version')
+            raise RigError(f'unknown fields {unknown}, missing fields {lacking}', 'save it again with this version',
+                           place='rig')
         data = dict(values)
         data['cameras'] = tuple(str(c) for c in data['cameras'])
         for name in ('K', 'distortion', 'R', 't', *_PER_CAMERA):
