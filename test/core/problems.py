@@ -3,14 +3,20 @@
 """Problems of adjustment whose solution is given."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M
 from selfpose_ros.core.camera import project
 from selfpose_ros.core.cameras import Cameras
 from selfpose_ros.core.rig import Rig
+from selfpose_ros.core.rig.bundle import adjust
 from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
 from selfpose_ros.synthetic import ring_rig, walker
+
+Array = NDArray[np.float64]
 
 
 def exact(views: int = 3, instants: int = 4, seed: int = 1, *, sigma_px: float = 2., fps: float = 2.,
@@ -30,3 +36,15 @@ def exact(views: int = 3, instants: int = 4, seed: int = 1, *, sigma_px: float =
     p = BundleProblem(kp, np.full(kp.shape[:3], sigma_px), rig.image_size / 2., np.log(guess),
                       np.full(views, 0. if known else .25))
     return rig, p, BundleState(Cameras(R, t * k, f, rig.image_size / 2.), Xc * k, bones * k)
+
+
+def noisy(sigma_px: Array | float, views: int = 4, instants: int = 60, seed: int = 2, rho: float = 0.,
+          fps: float = 10.) -> tuple[BundleProblem, BundleState]:
+    """Images with this noise (AR(1) over time), and the state adjusted to them."""
+    _, p, s = exact(views, instants, seed, sigma_px=5., fps=fps)
+    rng = np.random.default_rng(seed)
+    e = rng.normal(size=p.kp.shape)
+    for n in range(1, instants):
+        e[n] = rho * e[n - 1] + np.sqrt(1 - rho ** 2) * e[n]
+    p = replace(p, kp=p.kp + e * np.broadcast_to(sigma_px, p.sigma.shape)[..., None])
+    return p, adjust(s, p, scale=5., kind='cauchy', steps=10).state

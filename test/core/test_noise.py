@@ -8,19 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from problems import exact
+from problems import exact, noisy
 
 from selfpose_ros.core import camera
 from selfpose_ros.core.association.distance import person_size
-from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.history import History
 from selfpose_ros.core.noise import Accuracy, NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.person_view import Detections
 from selfpose_ros.core.rig.bundle import adjust
-from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
-from selfpose_ros.core.rig.calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma, noise_by_view
+from selfpose_ros.core.rig.bundle_problem import BundleProblem
+from selfpose_ros.core.rig.calibrate_noise import calibrate, lag_one_correlation, noise_by_view
 from selfpose_ros.core.rig.first_guess import first_guess
 from selfpose_ros.core.rig.observed import Tracks
 from selfpose_ros.core.rig.value import NotSolved
@@ -31,18 +30,6 @@ Array = NDArray[np.float64]
 
 PRIOR = NoiseModel.prior(np.array([1000, 1000]))
 SIDES = np.array(MIRROR)
-
-
-def noisy(sigma_px: Array | float, views: int = 4, instants: int = 60, seed: int = 2, rho: float = 0.,
-          fps: float = 10.) -> tuple[BundleProblem, BundleState]:
-    """Images with this noise (AR(1) over time), and the state adjusted to them."""
-    _, p, s = exact(views, instants, seed, sigma_px=5., fps=fps)
-    rng = np.random.default_rng(seed)
-    e = rng.normal(size=p.kp.shape)
-    for n in range(1, instants):
-        e[n] = rho * e[n - 1] + np.sqrt(1 - rho ** 2) * e[n]
-    p = replace(p, kp=p.kp + e * np.broadcast_to(sigma_px, p.sigma.shape)[..., None])
-    return p, adjust(s, p, scale=5., kind='cauchy', steps=10).state
 
 
 def confidences(p: BundleProblem, seed: int = 0) -> Array:
@@ -174,24 +161,6 @@ def test_correlation_of_successive_errors_is_measured(rho: float) -> None:
     p, s = noisy(3., rho=rho)
     found, step = lag_one_correlation(s, p, np.arange(60) / 10.)
     assert found == pytest.approx(rho, abs=.1) and step == pytest.approx(.1)
-
-
-def test_bones_that_keep_their_length_are_told_from_those_that_do_not() -> None:
-    """Motion capture: at the floor of 10 mm; a detector whose right hip wanders along the thigh by 30 mm: to 40 %,
-    on both sides, as nobody knows which hip wanders tomorrow.
-    """
-    p, s = noisy(2.)
-    assert measure_bone_sigma(s, p).max() < .013
-    _, q, truth = exact(4, 60, 2, sigma_px=5., fps=10.)
-    X = truth.X.copy()
-    u = X[:, 2] - X[:, 1]
-    X[:, 1] += .03 * np.random.default_rng(1).normal(size=(60, 1)) * u / np.linalg.norm(u, axis=-1, keepdims=True)
-    z = X[:, None] @ np.swapaxes(truth.cameras.R, 1, 2) + truth.cameras.t[:, None]
-    kp = z[..., :2] / z[..., 2:] * truth.cameras.focal[:, None, None] + q.centre[:, None]
-    q = replace(q, kp=kp, sigma=np.full_like(q.sigma, 2.))
-    sigma = measure_bone_sigma(replace(truth, X=X), q)
-    thighs = [k for k in range(16) if (BONE_A[k], BONE_B[k]) in ((1, 2), (4, 5))]
-    assert sigma[thighs].tolist() == pytest.approx([.03, .03], rel=.4)
 
 
 # -- what a card says of a network

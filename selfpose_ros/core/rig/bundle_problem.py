@@ -44,6 +44,7 @@ class BundleProblem:
         log_focal: (V,) prior of the log focal length and log_focal_sigma (V,) its spread; 0 = known, held.
         bone_mean: (16,) m prior lengths; bone_log_sigma (16,); the common scale stays at its mean.
         bone_sigma: (16,) m, how exactly a bone keeps its length from one instant to the next.
+        bone_stretch: (N, 16) by how much noise lengthens the bones of these poses, as a share, see `bones`; None = not.
         bone_weight: 0 switches constancy of the bones off (first coarse steps).
         hold_cameras: the poses of all cameras are known and held, up to the common scale.
         person: (N,) whose pose it is, 0 .. P-1; None = all are of one person, and bones are (16,).
@@ -60,6 +61,7 @@ class BundleProblem:
     bone_mean: Array = field(default_factory=lambda: BONE_PRIOR_M.copy())
     bone_log_sigma: Array = field(default_factory=lambda: BONE_LOG_SIGMA.copy())
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
+    bone_stretch: Array | None = None
     bone_weight: float = 1.
     hold_cameras: bool = False
     person: NDArray[np.int64] | None = None
@@ -86,6 +88,7 @@ class BundleProblem:
     def take(self, index: NDArray[np.int64]) -> BundleProblem:
         """The same problem on some of its instants."""
         return replace(self, kp=self.kp[index], sigma=self.sigma[index],
+                       bone_stretch=None if self.bone_stretch is None else self.bone_stretch[index],
                        person=None if self.person is None else self.person[index])
 
 
@@ -128,8 +131,9 @@ def bone_prior(p: BundleProblem) -> tuple[Array, Array]:
 
 
 def pose_lengths(s: BundleState, p: BundleProblem) -> Array:
-    """Bone lengths (N, 16) of every pose, or (16,) of all."""
-    return s.bones if p.person is None else s.bones[p.person]
+    """Bone lengths as noise shows them: (N, 16) of every pose, or (16,) of all."""
+    own = s.bones if p.person is None else s.bones[p.person]
+    return own if p.bone_stretch is None else own * (1 + p.bone_stretch)
 
 
 def bone_vectors(X: Array) -> tuple[Array, Array]:

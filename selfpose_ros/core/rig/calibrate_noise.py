@@ -1,22 +1,19 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The noise of a 2D network and the constancy of bones, measured from the residuals of a solved rig."""
+"""The noise of a 2D network, measured from the residuals of a solved rig."""
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from ..body import BONE_A, BONE_B, MIRROR_BONE
 from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
 from .bundle_equations import linearise
-from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState
+from .bundle_problem import BundleProblem, BundleState
 
-__all__ = ['calibrate', 'lag_one_correlation', 'measure_bone_sigma', 'noise_by_view']
+__all__ = ['calibrate', 'lag_one_correlation', 'noise_by_view']
 
 Array = NDArray[np.float64]
 
@@ -91,50 +88,6 @@ def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
     power = (w @ (x * y) + prior * _POWER[0]) / (w @ (x * x) + prior)
     log_factor = np.clip(power, 0., 1.) * (size - middle)
     return np.asarray(np.exp(np.clip(log_factor, -_MOST_LOG, _MOST_LOG)))
-
-
-def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
-    """(16,) m: how much bones really change their length between instants, beyond what the 2D noise explains.
-
-    Motion capture keeps them exactly; a detector that puts the hip where the trousers fold does not. Lengths come from
-    points adjusted without bones, cameras held; robust spread, expected noise of both ends taken off.
-    """
-    free = _without_bones(state, problem)
-    cov = np.linalg.inv(_point_equations(free, problem, 4.)[0] + 25. * np.eye(3))
-    d = free.X[:, BONE_B] - free.X[:, BONE_A]
-    n = np.linalg.norm(d, axis=-1)
-    u = d / n[..., None].clip(1e-6)
-    noise = np.einsum('nka,nkab,nkb->nk', u, cov[:, BONE_A] + cov[:, BONE_B], u)
-    good = noise < .05 ** 2                                              # lengths that the views really measure
-    out = BONE_SIGMA_M.copy()
-    for k in range(16):
-        if good[:, k].sum() >= 30:
-            off = n[good[:, k], k]
-            of = np.zeros(len(off), np.int64) if problem.person is None else problem.person[good[:, k]]
-            for q in np.unique(of):                                      # each person has lengths of his own
-                off[of == q] -= np.median(off[of == q])
-            spread = 1.4826 * np.median(np.abs(off))
-            out[k] = np.sqrt(max(spread ** 2 - np.median(noise[good[:, k], k]), 0.))
-    return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
-
-
-def _without_bones(state: BundleState, problem: BundleProblem, steps: int = 4) -> BundleState:
-    """Points adjusted to what is seen of them alone, by Gauss-Newton: without bones each is a problem of its own."""
-    for _ in range(steps):
-        H, g = _point_equations(state, problem, 3.)
-        # points that one camera sees, or none, must not make it singular
-        H = H + np.einsum('njaa->nja', 1e-3 * H + 1e-6 * np.eye(3))[..., None] * np.eye(3)
-        state = replace(state, X=state.X - np.clip(np.linalg.solve(H, g[..., None])[..., 0], -1., 1.))
-    return state
-
-
-def _point_equations(state: BundleState, problem: BundleProblem, scale: float) -> tuple[Array, Array]:
-    """Normal equations of each point with the cameras held: H (N, 17, 3, 3), g (N, 17, 3); robust to `scale` sigmas."""
-    r, JX, _ = linearise(state, problem)
-    root = np.sqrt(robust_weight((r * r).sum(-1), scale))[..., None]
-    r, JX = r * root, JX * root[..., None]
-    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
-    return H, np.einsum('nvjka,nvjk->nja', JX, r, optimize=True)
 
 
 def lag_one_correlation(state: BundleState, problem: BundleProblem, stamp: Array) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..noise import NoiseModel
 from ..radial import COEFFICIENTS
+from .bones import bone_stretch, measure_bone_sigma
 from .bundle import BundleResult, adjust
 from .bundle_problem import BundleProblem, BundleState
-from .calibrate_noise import calibrate, lag_one_correlation, measure_bone_sigma, noise_by_view
+from .calibrate_noise import calibrate, lag_one_correlation, noise_by_view
 from .lens import exists
 from .offsets import CENTRE_SHARE, better_centres, centre_share, centre_sigma, reduced
 from .place import PlaceErrors, place_errors
@@ -89,6 +90,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         p, named = (replace(x, sigma=factor[..., None] * noise.sigma(c)) for x, c in ((p, conf), (named, named_conf)))
         if enough:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
+            p = replace(p, bone_stretch=bone_stretch(r.state, p))
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
         r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 40, covariance=k == 2,
