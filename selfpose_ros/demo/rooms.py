@@ -89,13 +89,14 @@ class _Fusion:
         self._estimator = Estimator(EstimatorConfig(rig_solver='inline'), lifter=LifterChoice('auto', ON_CPU).open())
         self._buffer = ViewBuffer(ViewBufferConfig(max_wait_s=_WAIT_S))
         self._people = ExpectedPeople()
+        self._people.put_rig(None)
         self._under_way: deque[View2D] = deque()
 
     def add(self, view: View2D) -> None:
         self._under_way.append(view)
 
-    def expected(self, camera: str, stamp: float) -> NDArray[np.float64]:
-        """Joints (N, 17, 2) px of those who are expected in an image."""
+    def expected(self, camera: str, stamp: float) -> NDArray[np.float64] | None:
+        """See `ExpectedPeople.at`."""
         while self._under_way and self._under_way[0].stamp <= stamp - _LATENCY_S:
             for instant in self._buffer.add(self._under_way.popleft()):
                 people = self._estimator.update(instant)

@@ -28,6 +28,9 @@ NOBODY: Array = np.zeros((0, 17, 2))
 _LONGEST_S = .6
 #: joints of somebody who is expected: measured by so many cameras, and so many of them inside the image
 _LEAST_VIEWS, _LEAST_INSIDE = 2, 8
+#: without a rig everybody is looked for in every image for so long: there mostly is one after some seconds, and where
+#: there can be none, as with one camera, it is not looked for ever, s
+_SEARCH_S = 20.
 #: from skeletons without velocities, which are this far apart at least and at most, they are differences, s
 _SHORTEST_STEP_S, _LONGEST_STEP_S = .01, .5
 
@@ -37,11 +40,19 @@ class ExpectedPeople:
 
     def __init__(self) -> None:
         self._rig: Rig | None = None
+        self._wanted = False                               # there is a fusion, and it has no rig yet
+        self._since = np.nan                               # stamp of the first image after that, s
         self._people: dict[int, tuple[float, Array, Array]] = {}     # by identity: stamp, joints, velocity
 
     def put_rig(self, rig: Rig | None, reason: str = '') -> None:
-        """The rig that people are in from now on; None: there is none, for `reason`, and nobody is expected."""
-        self._rig = rig
+        """The rig that people are in from now on; None: there is none, for `reason`."""
+        if rig is not None or not self._wanted:
+            self._since = np.nan
+        self._rig, self._wanted = rig, rig is None
+
+    def forget(self) -> None:
+        """There is no fusion any more: nobody is expected."""
+        self._rig, self._wanted = None, False
 
     def put(self, people: Sequence[Skeleton3D]) -> None:
         """The people at the newest instant."""
@@ -51,9 +62,16 @@ class ExpectedPeople:
         newest = max((p.stamp for p in people), default=np.inf)
         self._people = {k: x for k, x in self._people.items() if abs(newest - x[0]) <= _LONGEST_S} | measured
 
-    def at(self, camera: str, stamp: float) -> Array:
-        """Joints (N, 17, 2) px of those who must be in an image of a camera, taken at `stamp` s; NaN = not known."""
+    def at(self, camera: str, stamp: float) -> Array | None:
+        """Joints (N, 17, 2) px of those who must be in an image of a camera, taken at `stamp` s; NaN = not known.
+
+        None: anybody may be there, for the fusion has no rig yet.
+        """
         rig, people = self._rig, self._people
+        if rig is None and self._wanted:
+            if np.isnan(self._since):
+                self._since = stamp
+            return None if abs(stamp - self._since) <= _SEARCH_S else NOBODY
         if rig is None or camera not in rig.cameras or not people:
             return NOBODY
         X = [x + (stamp - t) * speed for t, x, speed in people.values() if abs(stamp - t) <= _LONGEST_S]
@@ -69,17 +87,20 @@ class ExpectedPeople:
         return np.where(np.isfinite(velocity), velocity, 0.)
 
 
-def people_in(network: Pose2D, joints: JointMap, image_bgr: NDArray[np.uint8], expected: Array) -> People2D:
+def people_in(network: Pose2D, joints: JointMap, image_bgr: NDArray[np.uint8], expected: Array | None) -> People2D:
     """The people in an image, with those of the expected ones (N, 17, 2) px whom only a second look finds.
 
     Args:
         joints: of the network.
+        expected: None = anybody: it looks for more people in this image, whenever it would look for them else.
 
     Raises:
         InferenceError: see `Pose2D.infer`.
     """
+    if expected is None and isinstance(network, SearchingPose2D):
+        network.search()
     people = network.infer(image_bgr)
-    if len(expected) and isinstance(network, SearchingPose2D):
+    if expected is not None and len(expected) and isinstance(network, SearchingPose2D):
         known = joints.apply(people.keypoints, people.confidence)
         left = not_found(expected, *known)
         if len(left):

@@ -90,7 +90,8 @@ class Pose2DSettings:
     min_confidence: float = _of(0., 'Joints with less confidence count as not seen.', low=0., high=1.,
                                 any_time=True)
     look_again: bool = _of(True, 'Where `fusion` expects somebody whom the network has not found in an image, it looks '
-                           'there again.', any_time=True)
+                           'there again; while that has no rig, its detector looks in every image, for 20 s at most.',
+                       any_time=True)
     max_age_s: float = _of(0.5, 'Images and keypoints older than this are left out and counted, not sent as if they '
                            'were new: cameras and network are too much for this machine then. 0 = all are sent.',
                            unit='s', low=0., high=60., any_time=True)

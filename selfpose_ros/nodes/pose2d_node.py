@@ -200,7 +200,7 @@ class Pose2DNode(SwappingNode[Pose2DSettings]):
         elif not wanted and self._fusion is not None:
             self._fusion.close()
             self._fusion = None
-            self._expected.put_rig(None)
+            self._expected.forget()
 
     def _wake(self) -> None:
         if self._workers is not None:

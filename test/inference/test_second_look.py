@@ -15,7 +15,7 @@ from selfpose_ros.core.rig import NotSolved, Rig
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.inference.errors import InferenceError
 from selfpose_ros.inference.pose2d import People2D
-from selfpose_ros.inference.second_look import ExpectedPeople, SecondLook, missed_in
+from selfpose_ros.inference.second_look import NOBODY, ExpectedPeople, SecondLook, missed_in
 from selfpose_ros.inference.views import ViewNetwork
 from selfpose_ros.synthetic import ring_rig
 
@@ -45,8 +45,23 @@ def test_somebody_is_expected_where_he_walks_to(velocities: bool) -> None:
     np.testing.assert_allclose(people.at(RIG.cameras[2], .4)[0], seen(2, .4), atol=1e-6)
     assert not len(people.at(RIG.cameras[1], 1.5)), 'too long ago'
     assert not len(people.at('another', .4))
-    people.put_rig(None)
+    people.forget()
     assert not len(people.at(RIG.cameras[1], .4))
+
+
+def test_while_the_fusion_has_no_rig_anybody_is_expected_for_a_while() -> None:
+    people, camera = ExpectedPeople(), RIG.cameras[0]
+    assert people.at(camera, 0.) is NOBODY, 'there is no fusion'
+    for begin in (5., 100.):
+        people.put_rig(None, 'too little motion')
+        assert people.at(camera, begin) is None and people.at('another', begin + 19.9) is None
+        people.put_rig(None, 'still too little')
+        assert people.at(camera, begin + 20.1) is NOBODY, 'there may never be one'
+        people.put_rig(RIG)
+        assert people.at(camera, begin) is NOBODY
+    people.put_rig(None)
+    people.forget()
+    assert people.at(camera, 200.) is NOBODY
 
 
 @pytest.mark.parametrize('nobody', [person(.2, level=2), person(.2, views=1)])
@@ -111,6 +126,9 @@ class Finds:
 
     def __init__(self) -> None:
         self.looks = 0
+
+    def search(self) -> None:
+        raise AssertionError('everybody was looked for')
 
     def infer(self, image_bgr: np.ndarray) -> People2D:
         raise AssertionError('the first look was taken')

@@ -94,16 +94,22 @@ def test_pictures_come_while_somebody_looks_and_nothing_is_listened_to_before_an
 class Searching(DotsNetwork):
     """One that sees by its second look whoever is expected."""
 
+    searched = 0
+
+    def search(self) -> None:
+        self.searched += 1
+
     def look_again(self, image_bgr: np.ndarray, expected: np.ndarray, known: np.ndarray,
                    known_confidence: np.ndarray) -> People2D:
         return People2D(expected, np.full(expected.shape[:2], .5))
 
 
 def test_whom_the_fusion_expects_is_looked_for_until_that_is_switched_off(world: World) -> None:
-    node = world.make(Pose2DNode, args={'make_network': lambda *_: Searching()}, cameras=['a'])
+    network = Searching()
+    node = world.make(Pose2DNode, args={'make_network': lambda *_: network}, cameras=['a'])
     skeletons = world.node.create_publisher(PointCloud2, '/fusion_node/skeletons', 10)
     rig = world.node.create_publisher(String, '/fusion_node/rig', LATCHED)
-    rig.publish(String(data=rig_text(_rig(), 'selfpose_world')))
+    rig.publish(String(data=rig_text(None, 'selfpose_world', 'too little motion')))
     send, at, shift = world.node.create_publisher(Image, '/a/image_raw', 5), [100.], [120.]
     heard = world.listen('/a/keypoints', PointCloud2)
 
@@ -112,13 +118,17 @@ def test_whom_the_fusion_expects_is_looked_for_until_that_is_switched_off(world:
         send.publish(raw(draw(pose()), at[0]))
         skeletons.publish(skeletons_from([_person(at[0], shift[0])], at[0], 'selfpose_world'))
 
+    world.until(lambda: network.searched > 1, 'without a rig everybody is looked for in every image', images)
+    rig.publish(String(data=rig_text(_rig(), 'selfpose_world')))
     world.until(lambda: heard and heard[-1].height == 2, 'whom the network alone does not find', images)
+    searched = network.searched
     found = view_of(heard[-1], KeypointsInfo('a', JOINTS, (320, 240)), 'a')
     np.testing.assert_allclose(found.keypoints[1], pose(120.), atol=1.)
     shift[0] = 2.
     world.until(lambda: heard[-1].height == 1, 'who is expected is the one who was found', images)
     shift[0] = 120.
     world.until(lambda: heard[-1].height == 2, 'two again', images)
+    assert network.searched == searched, 'there is a rig'
     node.set_parameters([Parameter('look_again', None, False)])
     world.until(lambda: heard[-1].height == 1 and skeletons.get_subscription_count() == 0, 'no second look', images)
 

@@ -103,8 +103,9 @@ class BlazePose(FollowingPose2D[_Person]):
         if not people and not searched:
             # lost where he was looked for: the whole of the same image is searched
             people = self._looked_at(image, self._nearest(self._found(image)))
-        if len(people) < self._most and sum(p.identity >= 0 for p in people) < followed:
-            self._lost()
+        known = sum(p.identity >= 0 for p in people)
+        if len(people) < self._most and known < max(followed, len(people)):
+            self._changed()
         self._people = sorted(people, key=lambda p: -p.radius)
         return self._given(self._people)
 

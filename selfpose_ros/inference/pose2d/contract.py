@@ -127,6 +127,10 @@ class BatchingPose2D(Pose2D, Protocol):
 class SearchingPose2D(Pose2D, Protocol):
     """A network that can look again at a part of an image."""
 
+    def search(self) -> None:
+        """Look for more people in the next image, whenever it would look for them else."""
+        ...
+
     def look_again(self, image_bgr: NDArray[np.uint8], expected: Array, known: Array,
                    known_confidence: Array) -> People2D:
         """Those of the expected people who are in this image and were not found in it.

@@ -74,6 +74,9 @@ class NetworkPose2D(ABC, Generic[SeenT]):
         """See `Pose2D.infer`."""
         return self._people_in(self._checked(image_bgr))
 
+    def search(self) -> None:
+        """See `SearchingPose2D.search`; one that looks for everybody in every image does so anyhow."""
+
     def look_again(self, image_bgr: NDArray[np.uint8], expected: Array, known: Array,
                    known_confidence: Array) -> People2D:
         """See `SearchingPose2D.look_again`."""
@@ -125,9 +128,9 @@ class FollowingPose2D(NetworkPose2D[SeenT]):
     Args:
         pose: a network that looks at one person at a time.
         detector: None = none.
-        detect_every: images between two looks of the detector for more people; it also looks in every image while
-            nobody is followed, and after somebody was lost in the next one, then after 2, 4, 8, ... images, because who
-            was hidden comes back soon.
+        detect_every: images between two looks of the detector for more people, at most; it looks in every image while
+            nobody is followed. After somebody was found or lost it looks in the next one, then after 2, 4, 8, ...
+            images: who was hidden comes back soon, and where one was found others were not yet.
         max_people: that are followed, the largest in the image first.
         tiles: along each side of the image: the detector looks at one of them, too, each time it looks (at all of them
             in the first image), for people who are small in the picture; 1 = none.
@@ -146,8 +149,12 @@ class FollowingPose2D(NetworkPose2D[SeenT]):
         self._search = None if detector is None else TiledSearch(detector, tiles)
         self._every, self._most = detect_every, max_people if detector is not None else 1
         self._least = float(pose.vision.decode['min_score']) if min_score is None else min_score
-        self._next, self._pause = 0, detect_every
+        self._next, self._since, self._pause = 0, detect_every, detect_every
         super().__init__(pose, detector)
+
+    def search(self) -> None:
+        """See `SearchingPose2D.search`."""
+        self._since = self._every
 
     @staticmethod
     def _check_detector(detector: VisionNetwork) -> None:
@@ -164,8 +171,8 @@ class FollowingPose2D(NetworkPose2D[SeenT]):
         """The detector has looked for more people in this image."""
         self._since, self._pause = 0, min(2 * self._pause, self._every)
 
-    def _lost(self) -> None:
-        """Somebody who was followed is not there any more."""
+    def _changed(self) -> None:
+        """Somebody who was followed is not there any more, or the detector has found somebody."""
         self._pause = 1
 
     def _new_identity(self) -> int:

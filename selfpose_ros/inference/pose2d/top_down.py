@@ -58,8 +58,9 @@ class TopDown(FollowingPose2D[_Track]):
                 track.identity = self._tracks[i].identity if i < followed else -1
                 tracks.append(track)
         tracks = [t for t in tracks if not any(_echoes(t, other) for other in tracks)]
-        if sum(t.identity >= 0 for t in tracks) < followed:
-            self._lost()
+        known = sum(t.identity >= 0 for t in tracks)
+        if known < max(followed, len(tracks)):
+            self._changed()
         self._tracks = tracks[:self._most]
         return self._given(self._tracks)
 

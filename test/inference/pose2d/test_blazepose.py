@@ -248,15 +248,22 @@ def test_several_people_are_found_the_nearest_first_and_keep_their_names(seeing)
         assert len(people) == 3
         for x, name in zip(people.keypoints[:, 16, 0], people.person, strict=True):
             assert names[round(float(x - 4 * k), -1)] == name
-    assert detector.looks == 1, 'they are followed from their own landmarks'
+    assert detector.looks == 4, 'they are followed from their own landmarks but in the images 0, 1, 3 and 7'
 
 
 def test_one_who_comes_later_is_found_when_the_detector_looks_again(seeing):
     net, _, detector = seeing(detect_every=3)
     one, two = picture((200, 300, 100)), picture((200, 300, 100), (460, 300, 120))
-    assert [len(net.infer(i)) for i in (one, two, two)] == [1, 1, 1]
+    assert [len(net.infer(i)) for i in (*[one] * 4, two, two)] == [1] * 6 and detector.looks == 3
     people = net.infer(two)
-    assert people.person.tolist() == [1, 0] and detector.looks == 2
+    assert people.person.tolist() == [1, 0] and detector.looks == 4
+    net.infer(two)
+    assert detector.looks == 5, 'where one was found others may be who were not'
+    one_alone, _, detector = seeing(detect_every=9)
+    for _ in range(3):
+        one_alone.infer(one)
+    one_alone.search()
+    assert detector.looks == 2 and len(one_alone.infer(two)) == 2, 'asked to look for more in this image'
 
 
 def test_as_many_as_are_asked_for_the_nearest_ones(seeing):

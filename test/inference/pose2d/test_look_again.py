@@ -34,7 +34,7 @@ def test_who_is_too_small_for_the_detector_is_found_where_he_is_expected_and_fol
     people = people_in(network, joints, image, expected)
     assert len(people) == 2 and len(set(people.person.tolist())) == 2
     np.testing.assert_allclose(people.keypoints[1], joints_of(*SMALL))
-    followed = network.infer(image)
+    followed = people_in(network, joints, image, None)
     assert followed.person.tolist() == people.person.tolist(), 'he is followed, nobody is expected any more'
 
 

@@ -119,13 +119,16 @@ def test_a_detector_finds_who_is_small_and_looks_only_now_and_then(models: Path,
     looked = []
     find = net._detector.find
     monkeypatch.setattr(net._detector, 'find', lambda image: looked.append(1) or find(image))
-    for _ in range(11):
+    searched = []
+    for n in range(19):
         people = net.infer(image)
         assert len(people) == 1 and np.abs(people.keypoints[0] - points).max() < 1.
-    assert len(looked) == 3                                # at first, and with the sixth and the eleventh image
+        searched += [n] * len(looked)
+        looked.clear()
+    assert searched == [0, 1, 3, 7, 12, 17]                # soon again at first: others may be there
     for _ in range(3):
         assert len(net.infer(np.full((480, 640, 3), nets.GREY, np.uint8))) == 0
-    assert len(looked) >= 5                                # nobody there: it looks in every image
+    assert len(looked) >= 2                                # nobody there: it looks in every image
 
 
 def test_the_detector_does_not_make_two_of_one(models: Path):
