@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models.store import HELD_OUT
+
 __all__ = ['version_text']
 
 
@@ -17,8 +19,9 @@ def version_text(row: dict[str, Any]) -> str:
     if row['parent']:
         lines.append(f'      parent: {row["parent"].get("name")}, sha256 {str(row["parent"].get("sha256"))[:12]}')
     lines += [f'      learned from: {r["name"]}, sha256 {str(r["sha256"])[:12]}' for r in row['recordings']]
-    figures = row['held_out_mm'] if isinstance(row['held_out_mm'], dict) else {}
-    before, after = figures.get('before', {}), figures.get('after', {})
-    lines += [f'      held-out time, {n.replace("_", "-").upper()}: {before[n]:.1f} -> {after[n]:.1f} mm'
-              for n in before if n in after]
+    for unit, key in HELD_OUT.items():
+        figures = row[key] if isinstance(row[key], dict) else {}
+        before, after = figures.get('before', {}), figures.get('after', {})
+        lines += [f'      held-out time, {n.replace("_", "-").upper()}: {before[n]:.1f} -> {after[n]:.1f} {unit}'
+                  for n in before if n in after]
     return '\n'.join([*lines, ''])

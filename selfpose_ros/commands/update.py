@@ -1,6 +1,6 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`selfpose update`: a lifting network learns from recordings of one's own, without labels."""
+"""`selfpose update`: a network learns from recordings of one's own, without labels."""
 from __future__ import annotations
 
 import argparse
@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ poses are found from the people in each recording, and the network learns from t
 is kept aside; the new network replaces the old one only if it is better there by more than chance.
 
 RECORDING is a rosbag2 (folder, .mcap, .db3) with keypoints topics, or with image topics (they go through the 2D
-network), a keypoint archive (.npz), or a folder of archives; with one person before two cameras or more."""
+network), a keypoint archive (.npz), or a folder of archives; with one person before two cameras or more.
+
+With --what pose2d a 2D network that was trained here (rendered_pose, or what came of it) learns from images: a bag with
+image topics, or the videos of one recording, one of each camera. What the cameras find together by the 2D network
+--model, or by the keypoints in the bag, is what it learns."""
 
 EXAMPLES = """examples:
   selfpose update bag/ --parent out/model -o out/better
   selfpose update monday/ tuesday/ --parent ~/models/lifter --store ~/models --name lifter
   selfpose update archives/ --parent out/model -o out/better --epochs 50 --json
+  selfpose update cam1.mp4 cam2.mp4 cam3.mp4 --what pose2d --parent rendered_pose -o out/better
   torchrun --nproc-per-node 2 -m selfpose_ros update bag/ --parent out/model -o out/better
 
 In DIR: report.html to look at, report.json, and model/ if the new network is better. The parent stays as it is;
@@ -40,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..inference.pose2d import DEFAULT, MODEL_HELP
     parser.add_argument('recordings', metavar='RECORDING', nargs='+', type=Path, help='see above')
+    parser.add_argument('--what', choices=('lifter', 'pose2d'), default='lifter',
+                        help='that learns: the lifting network (default), or a 2D network')
     parser.add_argument('--parent', required=True, metavar='MODEL',
                         help='a model folder, an entry of a store (STORE/NAME), or the name of a shipped model')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', help='new folder for report and model')
@@ -75,13 +83,16 @@ def run(args: argparse.Namespace) -> int:
         if importlib.util.find_spec(name) is None:
             raise IoError(f'update: the Python package {name} is not installed', "pip install 'selfpose_ros[training]'")
     from selfpose_training.trainer.display import Display
-    from selfpose_training.update.update import LEFT, Request, update
+    from selfpose_training.update.conclusion import LEFT
+    from selfpose_training.update.pose2d import update_pose2d
+    from selfpose_training.update.request import Request
+    from selfpose_training.update.update import update
     given = _given(args)
     request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
                       args.max_minutes, args.device, args.licence, args.resume,
                       args.most_minutes)
     with Display(quiet=args.quiet, prefix='update') as display:
-        report = update(request, display)
+        report = (update if args.what == 'lifter' else update_pose2d)(request, display)
     if report.decision == LEFT:
         return 0
     for note in report.notes:
@@ -97,25 +108,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _given(args: argparse.Namespace) -> list[Any]:
-    """What the paths are, as `selfpose_training.update.update.Given`; read when it is their turn."""
-    from selfpose_training.update.update import Given
+    """What the paths are, as `selfpose_training.update.request.Given`; read when it is their turn."""
+    from selfpose_training.update.request import Given
 
     from ..inference.pose2d import check_pose2d, make_pose2d, options_of
     from ..inference.views import view_network
+    from ..io.bag import check_images
     from ..io.sources import ReadOptions, find_sources, read_source
-    check_pose2d(args.model, needed=False)                 # archives and bags of keypoints have no images
-    network = partial(make_pose2d, args.model, **options_of(args.model_option))
-    options = ReadOptions(partial(view_network, network))
-    sources = [s for path in args.recordings for s in find_sources([path])]
+    images = args.what == 'pose2d'
+    # archives and bags of keypoints have no images
+    check_pose2d(args.model, needed=False)
+    options = ReadOptions(partial(view_network, partial(make_pose2d, args.model, **options_of(args.model_option))))
+    sources = find_sources(args.recordings) if images else [s for p in args.recordings for s in find_sources([p])]
     for s in sources:
-        if s.kind not in ('bag', 'archive'):
+        if images and s.kind not in ('bag', 'videos'):
+            raise IoError(f'{s.kind} files hold no images', 'give a bag with image topics, or videos', place=s.paths[0])
+        if images and s.kind == 'bag':
+            check_images(s.paths[0])
+        if not images and s.kind not in ('bag', 'archive'):
             raise IoError(f'{s.kind} are not learned from directly', 'write an archive with selfpose reconstruct '
                           '--keypoints-out FILE.npz, and give that', place=s.paths[0])
-    paths = [s.paths[0].resolve() for s in sources]
+    paths = [p.resolve() for s in sources for p in s.paths]
     double = next((p for p in paths if paths.count(p) > 1), None)
     if double is not None:
         raise IoError('given twice', 'name every recording once', place=double)
-    return [Given(str(s.paths[0]), s.paths, partial(read_source, s, options)) for s in sources]
+    return [Given(str(s.paths[0]) if len(s.paths) == 1 else s.name, s.paths, partial(read_source, s, options),
+                  (lambda make, s=s: read_source(s, replace(options, make=make, images=True))) if images else None)
+            for s in sources]
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
@@ -133,12 +152,13 @@ def _text(report: Any) -> str:
     """The figures of a `selfpose_training.update.update.Report` for people."""
     lines = []
     for r in report.recordings:
-        lines.append(f'{r["name"]}: {r["cameras"]} cameras, learned from {r["learn_s"]:.0f} s, compared on '
-                     f'{r["compare_s"]:.0f} s')
+        lines.append(f'{r["name"]}: {r["cameras"]} cameras, learned from {r["learn_s"]:.3g} s, compared on '
+                     f'{r["compare_s"]:.3g} s')
     c = report.comparison
     if c is not None:
         lines += [f'{report.steps} steps; {c.poses} views of held-out time in {c.blocks} blocks of {c.block_s:g} s', '',
-                  f'{"":10}{"parent":>8}{"child":>8}   change, 95 % interval', f'{"":10}{"mm":>8}{"mm":>8}   mm']
+                  f'{"":10}{"parent":>8}{"child":>8}   change, 95 % interval',
+                  f'{"":10}{c.unit:>8}{c.unit:>8}   {c.unit}']
         lines += [f'{name.replace("_", "-").upper():10}{v.before:8.1f}{v.after:8.1f}   {v.low:+.1f} to {v.high:+.1f}'
                   for name, v in c.changes.items()]
     if report.decision == 'promoted':

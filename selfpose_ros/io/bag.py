@@ -31,7 +31,7 @@ from .ros_messages.image_topics import COMPRESSED, RAW, info_topic, is_depth, is
 from .ros_messages.images import MAX_MEGAPIXELS, ImageDecoder
 from .ros_messages.keypoints import KeypointsInfo, info_of, is_keypoints, view_of
 
-__all__ = ['images_beside_keypoints', 'read_bag']
+__all__ = ['check_images', 'images_beside_keypoints', 'read_bag']
 
 Image = NDArray[np.uint8]
 
@@ -87,7 +87,7 @@ class _Reading:
 
 def read_bag(
     path: Path, make: NetworkMaker, *, topics: Sequence[str] = (), progress: Progress | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: float = MAX_MEGAPIXELS, only_images: bool = False,
 ) -> Recording:
     """One recording from a bag.
 
@@ -97,6 +97,7 @@ def read_bag(
         topics: those to read; empty = see the module.
         progress: see `recording.Progress`.
         max_megapixels: larger images are left out, million px.
+        only_images: keypoints do not count.
 
     Raises:
         IoError: no bag, nothing of use in it, a topic that is not there, or nothing on it that can be read.
@@ -116,7 +117,7 @@ def read_bag(
     if topics and clouds and images:
         raise IoError(f'{clouds[0]} holds keypoints and {images[0]} images', 'choose one kind with --topics',
                       place=path)
-    if clouds:
+    if clouds and not only_images:
         return _from_keypoints(reading, clouds, progress)
     if not images and not unusable:
         raise IoError(f'neither images nor keypoints in it, but {_listed(bag.counts)}',
@@ -135,6 +136,17 @@ def _kinds(reading: _Reading, topics: Sequence[str]) -> tuple[list[str], list[st
             unusable[topic] = why
     images = [t for t in topics if bag.topics[t] in (RAW, COMPRESSED) and bag.counts[t] and t not in unusable]
     return clouds, images, unusable
+
+
+def check_images(path: Path) -> None:
+    """Whether a bag holds images.
+
+    Raises:
+        IoError: no bag, or none in it.
+    """
+    bag = BagFile(path)
+    if not _kinds(_Reading(bag, [], MAX_MEGAPIXELS), sorted(bag.topics))[1]:
+        raise IoError(f'no images in it, but {_listed(bag.counts)}', 'record <camera>/image_raw, too', place=path)
 
 
 def images_beside_keypoints(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[tuple[str, float, Image]]:

@@ -41,6 +41,7 @@ class ReadOptions:
         joints: name of a joint set, for OpenPose and archives.
         topics: of a bag; empty = all that fit.
         max_megapixels: larger images and videos are refused, million px.
+        images: of a bag the images, though it holds keypoints.
         make: makes a 2D network, for images.
     """
 
@@ -50,6 +51,7 @@ class ReadOptions:
     joints: str | None = None
     topics: tuple[str, ...] = ()
     max_megapixels: float = MAX_MEGAPIXELS
+    images: bool = False
 
 
 def find_sources(paths: Sequence[Path], each_alone: bool = False) -> list[Source]:
@@ -149,4 +151,4 @@ def read_source(source: Source, options: ReadOptions, progress: Progress | None 
                              name=source.name, progress=progress)
     from .bag import read_bag
     return read_bag(source.paths[0], options.make, topics=options.topics, progress=progress,
-                    max_megapixels=options.max_megapixels)
+                    max_megapixels=options.max_megapixels, only_images=options.images)

@@ -30,10 +30,13 @@ from .catalogue import CATALOGUE, how_to_get, models_folder
 from .errors import ModelError, ModelNotHere, NoModel
 from .onnx_weights import outside_files
 
-__all__ = ['Model', 'VERSIONS', 'history', 'open_model', 'promote', 'rollback', 'shipped', 'verify', 'versions']
+__all__ = ['HELD_OUT', 'Model', 'VERSIONS', 'history', 'open_model', 'promote', 'rollback', 'shipped', 'verify',
+           'versions']
 
 #: file of a store entry
 VERSIONS = 'versions.yaml'
+#: unit of an update's figures of parent and child on held-out time -> where a card has them, in `metrics`
+HELD_OUT = {'mm': 'held_out_mm', '%': 'held_out_percent'}
 _SHIPPED = Path(__file__).resolve().parent
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
@@ -136,8 +139,8 @@ def history(entry: Path) -> list[dict[str, Any]]:
         One for each version folder, by number: 'version'; 'state': 'current', 'earlier' (`rollback` comes to it) or
         'left'; 'events': [{time, action}], the oldest first; and of its card 'name', 'method', 'sha256', 'created',
         'parent' {name, sha256} or None, 'recordings': those that it has learned from beyond its parent's, {name,
-        sha256}, 'held_out_mm': figures of parent and child, or None. A version that cannot be read has 'fault' in their
-        place.
+        sha256}, and by `HELD_OUT` figures of parent and child, or None. A version that cannot be read has 'fault' in
+        their place.
 
     Raises:
         ModelError: it is no store entry, or its file is damaged.
@@ -166,7 +169,7 @@ def history(entry: Path) -> list[dict[str, Any]]:
             'name': card.name, 'method': card.method, 'sha256': card.sha256, 'created': str(more.get('created', '')),
             'parent': parent, 'recordings': [{k: d.get(k) for k in ('name', 'sha256')} for d in trained_on
                                              if d not in before],
-            'held_out_mm': metrics.get('held_out_mm') if isinstance(metrics, dict) else None})
+            **{k: metrics.get(k) if isinstance(metrics, dict) else None for k in HELD_OUT.values()}})
     return out
 
 

@@ -52,18 +52,22 @@ def body_box(points: Array, inside: NDArray[np.bool_], limit: Array) -> Array | 
     return np.concatenate([low, high]) if (high - low > 3).all() else None
 
 
-def person_window(rng: np.random.Generator, points: Array, inside: NDArray[np.bool_], task: Task) -> Array | None:
+def person_window(rng: np.random.Generator, points: Array, inside: NDArray[np.bool_], task: Task,
+                  image_size: tuple[int, int] = scenes.IMAGE, wider: float = 1.) -> Array | None:
     """Image px -> canvas px (2, 3) about somebody whose joints (17, 2) px are where they are, as a run time's box is.
 
     None: too little of him is inside (17,), or he is too far away.
+
+    Args:
+        wider: factor on the box.
     """
-    limit = np.array(scenes.IMAGE, float)
+    limit = np.array(image_size, float)
     box = body_box(np.nan_to_num(points), inside, limit)
     if box is None or (box[2:] - box[:2]).max() < 40:      # nobody looks for a pose in so few pixels
         return None
     centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     centre = centre + rng.normal(0, .05, 2) * extent
-    extent = extent * np.exp(rng.normal(.03, .12))
+    extent = extent * (wider * np.exp(rng.normal(.03, .12)))
     window = person_crop(np.r_[centre - extent / 2, centre + extent / 2], task.size, task.padding).matrix.copy()
     window[:, 2] += (np.array(task.canvas) - task.size) / 2   # the same, in the middle of the canvas
     return window

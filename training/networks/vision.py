@@ -24,17 +24,17 @@ Network = TypeVar('Network', bound=nn.Module)
 MEAN, STD = 120., 64.
 
 
-def _conv(i: int, o: int, kernel: int = 3, stride: int = 1, act: bool = True) -> nn.Sequential:
-    parts: list[nn.Module] = [nn.Conv2d(i, o, kernel, stride, kernel // 2 if stride < kernel else 0, bias=False),
-                              nn.BatchNorm2d(o)]
-    return nn.Sequential(*parts, *([nn.ReLU(inplace=True)] if act else []))
+def _conv(i: int, o: int, kernel: int = 3, stride: int = 1, act: bool = True, norm: bool = True) -> nn.Sequential:
+    conv = nn.Conv2d(i, o, kernel, stride, kernel // 2 if stride < kernel else 0, bias=not norm)
+    return nn.Sequential(conv, *([nn.BatchNorm2d(o)] if norm else []), *([nn.ReLU(inplace=True)] if act else []))
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm: bool = True) -> None:
         super().__init__()
-        self.first, self.second = _conv(width, width), _conv(width, width, act=False)
-        nn.init.zeros_(self.second[1].weight)              # type: ignore[arg-type]
+        self.first, self.second = _conv(width, width, norm=norm), _conv(width, width, act=False, norm=norm)
+        if norm:
+            nn.init.zeros_(self.second[1].weight)          # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.second(self.first(x)))
@@ -45,15 +45,17 @@ class Tower(nn.Module):
 
     Args:
         stages: channels of the three.  depth: residual blocks of the three.
+        norm: batch normalisation; an exported network has it in its convolutions.
     """
 
-    def __init__(self, stages: list[int], depth: list[int]) -> None:
+    def __init__(self, stages: list[int], depth: list[int], norm: bool = True) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv(3, stages[0] // 2, 3, 2), _conv(stages[0] // 2, stages[0], 3, 2))
+        self.stem = nn.Sequential(_conv(3, stages[0] // 2, 3, 2, norm=norm),
+                                  _conv(stages[0] // 2, stages[0], 3, 2, norm=norm))
         self.stages = nn.ModuleList()
         for k, (width, blocks) in enumerate(zip(stages, depth, strict=True)):
-            down = [] if k == 0 else [_conv(stages[k - 1], width, 3, 2)]
-            self.stages.append(nn.Sequential(*down, *(_Block(width) for _ in range(blocks))))
+            down = [] if k == 0 else [_conv(stages[k - 1], width, 3, 2, norm=norm)]
+            self.stages.append(nn.Sequential(*down, *(_Block(width, norm) for _ in range(blocks))))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x, out = self.stem(x), []
@@ -82,19 +84,20 @@ class SimccNetwork(nn.Module):
 
     Args:
         size: (w, h) px.
+        norm: see `Tower`.
     """
 
     frames = 1
 
     def __init__(self, size: tuple[int, int], stages: list[int], depth: list[int], hidden: int, joints: int = 17,
-                 split: int = 2) -> None:
+                 split: int = 2, norm: bool = True) -> None:
         super().__init__()
         self.size, self.joints = size, joints
-        self.tower = Tower(stages, depth)
+        self.tower = Tower(stages, depth, norm)
         w, h = size[0] // 8, size[1] // 8
         self.cells = w * h
-        self.up = _conv(stages[2], stages[1], 1)
-        self.near = _conv(stages[1], stages[1], 3)
+        self.up = _conv(stages[2], stages[1], 1, norm=norm)
+        self.near = _conv(stages[1], stages[1], 3, norm=norm)
         self.maps = nn.Conv2d(stages[1], joints * 2, 1)
         self.norm = nn.LayerNorm(2 * self.cells)
         self.embed = nn.Linear(2 * self.cells, hidden)

@@ -8,7 +8,7 @@ non-overlapping blocks), its interval widened by Student's t for few blocks.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from ..errors import TrainingError
 from ..metrics import EVAL16
 from ..networks import Lifter
 
-__all__ = ['FIGURES', 'Change', 'Comparison', 'Example', 'compare']
+__all__ = ['FIGURES', 'Change', 'Comparison', 'Example', 'changed', 'compare', 'numbered']
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ _LEAST_GAIN, _NO_LOSS = .01, .005
 
 @dataclass(frozen=True)
 class Change:
-    """A figure of parent and child, mm.
+    """A figure of parent and child, of which less is better.
 
     Attributes:
         before, after: of the parent, of the child.
@@ -86,11 +86,12 @@ class Comparison:
     """Parent and child.
 
     Attributes:
-        changes: by `FIGURES`.
+        changes: by the names of the figures.
         poses, blocks, block_s: poses compared (views of an instant count each), in so many blocks of so many seconds.
-        joints: mean errors in mm of the first figure by joint, of parent and child.
-        by_block: (blocks, 2) mm, mean errors of the first figure of parent and child, in order of time.
+        joints: mean errors by joint, of parent and child.
+        by_block: (blocks, 2) mean errors of parent and child, in order of time.
         examples: views at the quartiles of what changed, from the greatest gain on.
+        unit: of all figures: mm, or %.
     """
 
     changes: Mapping[str, Change]
@@ -100,6 +101,7 @@ class Comparison:
     joints: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     by_block: Array = field(default_factory=lambda: np.zeros((0, 2)))
     examples: tuple[Example, ...] = ()
+    unit: str = 'mm'
 
     @property
     def better(self) -> bool:
@@ -112,8 +114,8 @@ class Comparison:
         """One sentence."""
         def change(name: str) -> str:
             c = self.changes[name]
-            return (f'{name.replace("_", "-").upper()} {c.before:.1f} -> {c.after:.1f} mm (by {c.low:+.1f} to '
-                    f'{c.high:+.1f} mm with {_CONFIDENCE:.0%} confidence)')
+            return (f'{name.replace("_", "-").upper()} {c.before:.1f} -> {c.after:.1f} {self.unit} (by {c.low:+.1f} to '
+                    f'{c.high:+.1f} {self.unit} with {_CONFIDENCE:.0%} confidence)')
         figures = '; '.join(change(name) for name in self.changes)
         if self.better:
             return f'better on held-out time: {figures}'
@@ -125,7 +127,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {'changes': {k: asdict(c) for k, c in self.changes.items()}, 'poses': self.poses, 'blocks': self.blocks,
-                'block_s': self.block_s, 'joints': {k: list(v) for k, v in self.joints.items()}, 'better': self.better}
+                'block_s': self.block_s, 'joints': {k: list(v) for k, v in self.joints.items()}, 'unit': self.unit,
+                'better': self.better}
 
 
 def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, seed: int = 0) -> Comparison:
@@ -145,18 +148,8 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     span = sum(float(np.ptp(stamp[a:b])) for a, b in zip(held_out.start[:-1], held_out.start[1:], strict=True))
     block_s = float(np.clip(span / _BLOCKS, *_BLOCK_S))
     first = stamp[held_out.start[:-1]][clip]
-    number = np.floor((stamp[frame] - first) / block_s).astype(int)
-    block = np.unique(np.stack([clip, number]), axis=1, return_inverse=True)[1].reshape(-1)
-    blocks = int(block.max(initial=-1)) + 1
-    if blocks < _FEWEST_BLOCKS:
-        raise TrainingError(f'held-out time: {len(frame)} poses that are seen and known, in {blocks} pieces of '
-                            f'{block_s:g} s', f'{_FEWEST_BLOCKS} are needed to compare: record longer')
-    rng = np.random.default_rng([seed, 41])
-    draws = rng.integers(0, blocks, (_DRAWS, blocks))
-    changes = {}
-    for k, name in enumerate(FIGURES):
-        low, high = _interval(after[:, k] - before[:, k], block, draws)
-        changes[name] = Change(float(before[:, k].mean()), float(after[:, k].mean()), low, high)
+    block = numbered(clip, stamp[frame] - first, block_s)
+    changes = changed(FIGURES, before, after, block, block_s, seed)
     joints = {JOINTS[j]: (float(o), float(n))
               for j, o, n in zip(EVAL16, old.by_joint.mean(0), new.by_joint.mean(0), strict=True)}
     count = np.bincount(block)
@@ -164,7 +157,34 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     order = np.argsort(after[:, 0] - before[:, 0], kind='stable')
     chosen = order[np.round(np.array([0, .25, .5, .75, 1]) * (len(order) - 1)).astype(int)]
     examples = tuple(Example(old.wanted[i], old.pose[i], new.pose[i]) for i in chosen)
-    return Comparison(changes, len(frame), blocks, block_s, joints, by_block, examples)
+    return Comparison(changes, len(frame), len(count), block_s, joints, by_block, examples)
+
+
+def numbered(group: NDArray[np.int64], since: Array, block_s: float) -> NDArray[np.int64]:
+    """(N,) numbers of the blocks that poses (N,) of these groups lie in, `since` s after their group's first."""
+    pairs = np.stack([group, np.floor(since / block_s).astype(int)])
+    return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def changed(names: Sequence[str], before: Array, after: Array, block: NDArray[np.int64], block_s: float,
+            seed: int) -> dict[str, Change]:
+    """What has become of figures (N, K) of N poses.
+
+    Args:
+        block: (N,) number of the block of time of each, see `numbered`.  block_s: its length, for messages.
+        seed: of the bootstrap.
+
+    Raises:
+        TrainingError: too few blocks.
+    """
+    blocks = int(block.max(initial=-1)) + 1
+    if blocks < _FEWEST_BLOCKS:
+        raise TrainingError(f'held-out time: {len(block)} poses that are seen and known, in {blocks} pieces of '
+                            f'{block_s:g} s', f'{_FEWEST_BLOCKS} are needed to compare: record longer')
+    rng = np.random.default_rng([seed, 41])
+    draws = rng.integers(0, blocks, (_DRAWS, blocks))
+    return {name: Change(float(before[:, k].mean()), float(after[:, k].mean()),
+                         *_interval(after[:, k] - before[:, k], block, draws)) for k, name in enumerate(names)}
 
 
 def _interval(difference: Array, block: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[float, float]:

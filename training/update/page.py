@@ -53,16 +53,17 @@ def page(title: str, report: Mapping[str, Any], comparison: Comparison | None,
         c = comparison
         parts += [f'<h2>Held-out time</h2><p>{c.poses} views in {c.blocks} blocks of {c.block_s:g} s. Errors against '
                   'the poses that a calibration of the whole recording finds: no truth, and the same for both.</p>',
-                  _table(('mm', 'parent', 'child', 'change, 95 %'),
+                  _table((c.unit, 'parent', 'child', 'change, 95 %'),
                          ((n.replace('_', '-').upper(), f'{v.before:.1f}', f'{v.after:.1f}',
                            f'{v.low:+.1f} to {v.high:+.1f}') for n, v in c.changes.items())),
                   _figure(_curves([c.by_block[:, 0], c.by_block[:, 1]], (_BEFORE, _AFTER)),
-                          'N-MPJPE in mm, block after block'),
-                  '<h2>By joint</h2>', _bars(c.joints),
-                  '<h2>Poses</h2><p>Held-out views from the front and from the side, ordered by what changed: '
+                          f'error in {c.unit}, block after block'),
+                  '<h2>By joint</h2>', _bars(c.joints)]
+    if comparison is not None and comparison.examples:
+        parts += ['<h2>Poses</h2><p>Held-out views from the front and from the side, ordered by what changed: '
                   f'<span style="color:{_TEACHER}">teacher</span>, <span style="color:{_BEFORE}">parent</span>, '
                   f'<span style="color:{_AFTER}">child</span>.</p>',
-                  *(_figure(_poses(e), what) for e, what in zip(c.examples, _PLACES, strict=False))]
+                  *(_figure(_poses(e), what) for e, what in zip(comparison.examples, _PLACES, strict=False))]
     losses = np.array([sum(map(float, h['terms'].values())) for h in history if h.get('terms')])
     if len(losses) > 2:
         parts.append(_figure(_curves([losses], (_TEACHER,)), 'loss of the training, from its first steps to its last'))
@@ -114,7 +115,7 @@ def _curves(curves: Sequence[Array], colours: Sequence[str], size: tuple[int, in
 
 
 def _bars(joints: Mapping[str, tuple[float, float]]) -> str:
-    """A bar for each joint, of the parent above that of the child, mm."""
+    """A bar for each joint, of the parent above that of the child."""
     most, rows = max((max(v) for v in joints.values()), default=0.) or 1., []
     for k, (name, values) in enumerate(joints.items()):
         rows.append(f'<text x="0" y="{22 * k + 15}" font-size="12">{escape(name)}</text>')

@@ -19,7 +19,7 @@ from selfpose_ros.synthetic import walker
 from ..data.motion import Change, MotionViews, Poses
 from ..data.noise import NoiseSource
 
-__all__ = ['rehearsal']
+__all__ = ['rehearsal', 'rehearsed_poses']
 
 Array = NDArray[np.float64]
 
@@ -40,6 +40,11 @@ def rehearsal(noise: NoiseSource, fps: float, seed: int, views: int = 4) -> Moti
         seed: of everything random.
         views: cameras of each rig.
     """
+    return MotionViews(rehearsed_poses(fps, seed), views, seed=seed, noise=noise, change=Change(turn=True, mirror=True))
+
+
+def rehearsed_poses(fps: float, seed: int) -> Poses:
+    """Synthetic people in postures of all kinds, with poses that count as unknown."""
     rng = np.random.default_rng([seed, 31])
     clips = []
     for k in range(_PEOPLE):
@@ -48,8 +53,7 @@ def rehearsal(noise: NoiseSource, fps: float, seed: int, views: int = 4) -> Moti
         person = walker(_CLIP_S, fps, int(rng.integers(1 << 30)), style, height)
         clips.append(_bent(rng, person, k % _LYING == _LYING - 1))
     joints = np.concatenate(clips).astype(np.float32)
-    poses = Poses(joints, np.cumsum([0, *map(len, clips)]), fps, np.full(joints.shape[:2], np.inf, np.float32))
-    return MotionViews(poses, views, seed=seed, noise=noise, change=Change(turn=True, mirror=True))
+    return Poses(joints, np.cumsum([0, *map(len, clips)]), fps, np.full(joints.shape[:2], np.inf, np.float32))
 
 
 def _bent(rng: np.random.Generator, joints: Array, lying: bool) -> Array:

@@ -8,21 +8,14 @@ a calibration of their own (of the whole recording, the best there is), and noth
 """
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from selfpose_ros.io.npz import atomically
-from selfpose_ros.io.recording import Recording
-from selfpose_ros.models.store import Model, open_model, promote
 
 from ..data.archives import recorded
 from ..data.arrays import Sampling
@@ -38,104 +31,20 @@ from ..methods.fine_tune import FineTuning, FineTuningSettings
 from ..networks import Lifter
 from ..pseudo_labels.label_set import PseudoLabelSet, joined_labels
 from ..pseudo_labels.measured_noise import MeasuredNoise
-from ..run import MODEL
 from ..settings import current_names
 from ..trainer.display import Display
-from ..trainer.distributed import is_first
 from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
-from .page import page
+from .conclusion import Report, concluded, unfinished
 from .rehearsal import rehearsal
+from .request import RUN, Given, Request, checked
 from .reservoir import Reservoir
 from .split import LabelledDataSet, LabelledViews, SplitRecording, split_recording
 
-__all__ = ['Given', 'LEFT', 'PAGE', 'REPORT', 'RUN', 'Report', 'Request', 'compared', 'learn', 'update']
+__all__ = ['Given', 'Report', 'Request', 'compared', 'learn', 'update']
 
-#: decision of a process that is not the first of those that `torchrun` started
-LEFT = 'left to the first process'
-#: report, in the folder of the result: for programs, and to look at
-REPORT, PAGE = 'report.json', 'report.html'
-#: folder of the training in it, until that is done
-RUN = 'run'
 #: steps where neither steps nor epochs are given: as many as this many epochs have, within these limits
 _EPOCHS, _STEPS = 30, (400, 4000)
-
-
-@dataclass(frozen=True)
-class Given:
-    """A recording to learn from: its files, and how it is read (only when everything else is known to be in order)."""
-
-    name: str
-    paths: tuple[Path, ...]
-    read: Callable[[], Recording]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be learned.
-
-    Attributes:
-        recordings: at least one.
-        parent: a model folder, a store entry, or the name of a shipped model.
-        folder: for report and model, new or empty; None: no report, the model only goes into the store.
-        store, name: entry of a model store that the child becomes the newest version of; both or none.
-        changes: settings that differ from `FineTuningSettings`.
-        held_out: share of each recording's time that is kept for comparing.
-        max_minutes: of the training.
-        device: auto, cpu, cuda or cuda:N.
-        licence: of the recordings, for the card.
-        resume: go on with a training that was stopped, from the checkpoint in the folder.
-        most_minutes: of recordings that are learned from and compared on: the liveliest, see `Reservoir`.
-    """
-
-    recordings: Sequence[Given]
-    parent: str | Path
-    folder: Path | None = None
-    store: Path | None = None
-    name: str | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    held_out: float = .3
-    max_minutes: float = math.inf
-    device: str = 'auto'
-    licence: str = 'not told'
-    resume: bool = False
-    most_minutes: float = math.inf
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of it.
-
-    Attributes:
-        decision: 'promoted', 'refused', 'stopped' (by hand; a checkpoint is kept where there is a folder) or 'left to
-            the first process' (of those that `torchrun` started: it compares and writes).
-        reason: one sentence with the figures.
-        comparison: None where it did not come to that.
-        model: where the child lies; None unless promoted.  version: in the store, or ''.
-        parent: name and sha256.  recordings: what was learned from.
-        steps, minutes, settings: of the training.  drift: mean distance to the parent's output where no pseudo label is
-            known, in the pose's unit size.
-        notes: sentences on what was odd.
-    """
-
-    decision: str
-    reason: str
-    comparison: Comparison | None
-    model: Path | None
-    version: str
-    parent: Mapping[str, Any]
-    recordings: Sequence[Mapping[str, Any]]
-    steps: int
-    settings: Mapping[str, Any]
-    drift: float
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        drift = None if math.isnan(self.drift) else self.drift
-        return {**out, 'comparison': self.comparison and self.comparison.to_dict(), 'drift': drift,
-                'model': None if self.model is None else str(self.model)}
 
 
 def update(request: Request, display: Display) -> Report:
@@ -144,7 +53,7 @@ def update(request: Request, display: Display) -> Report:
     Raises:
         TrainingError, IoError, ModelError, StoreError: what was given does not fit; no report and no model is written.
     """
-    parent = _checked(request)
+    parent = checked(request)
     network = read_network(parent)
     FineTuning(network).configure(request.changes)         # what is wrong with the settings, before minutes of work
     recordings, learned_from, notes = _split(request, display)
@@ -159,32 +68,17 @@ def update(request: Request, display: Display) -> Report:
             'parent': {'name': parent.card.name, 'sha256': parent.card.sha256}, 'recordings': learned_from,
             'steps': outcome.step, 'settings': asdict(outcome.settings), 'notes': tuple(notes),
             'drift': drift}
-        if outcome.reason == 'stopped':
-            later = '; the checkpoint is kept, --resume goes on' if request.folder is not None else ''
-            return Report('stopped', f'stopped after {outcome.step} of {outcome.total} steps{later}', None, None, '',
-                          **about)
-        if not is_first():
-            return Report(LEFT, 'the first process compares and writes', None, None, '', **about)
+        early = unfinished(request, outcome, about)
+        if early is not None:
+            return early
+
+        def export(to: Path, card: dict[str, Any]) -> None:
+            width = {'width': parent.card.everything['width']} if 'width' in parent.card.everything else {}
+            export_model(outcome.network, to, card | width | {
+                'method': 'system', 'settings': {**card['settings'], **config_of(parent)}})
+
         comparison = compared(network, outcome.network, [p.held_out for p in recordings], outcome.settings.seed)
-        if outcome.collapsed or not comparison.better:
-            reason = f'the training collapsed: {"; ".join(outcome.collapsed)}' if outcome.collapsed else ''
-            report = Report('refused', reason or comparison.reason, comparison, None, '', **about)
-        else:
-            model = Path(folder) / MODEL if request.folder is None else request.folder / MODEL
-            export_model(outcome.network, model, _card(request, parent, outcome, comparison, learned_from))
-            version = ''
-            if request.store is not None and request.name is not None:
-                kept = promote(model, request.store, request.name)
-                version, model = kept.folder.name, kept.folder if request.folder is None else model
-            report = Report('promoted', comparison.reason, comparison, model, version, **about)
-    if request.folder is not None:
-        shutil.rmtree(run)
-        with atomically(request.folder / REPORT) as part:
-            part.write_text(json.dumps(report.to_dict(), indent=1) + '\n')
-        with atomically(request.folder / PAGE) as part:
-            part.write_text(page(f'Update of {parent.card.name}', report.to_dict(), comparison, outcome.history),
-                            encoding='utf-8')
-    return report
+        return concluded(request, parent, outcome, comparison, Path(folder), export, about)
 
 
 def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, changes: Mapping[str, Any], *,
@@ -211,29 +105,6 @@ def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, ch
     outcome = fit(method, data, folder, changes, resume=resume, max_minutes=max_minutes, device=device,
                   data_hash=data_hash, display=display)
     return outcome, _drift(method, outcome.network, data.parts, settings)
-
-
-def _checked(request: Request) -> Model:
-    """The parent; what can be found wrong at once is."""
-    if not request.recordings:
-        raise TrainingError('update: no recording given', 'name a bag or a keypoint archive')
-    if (request.store is None) != (request.name is None):
-        raise TrainingError('update: --store and --name go together', 'give both or none')
-    if request.folder is None and request.store is None:
-        raise TrainingError('update: nowhere to put the model', 'give -o DIR, or --store DIR and --name NAME')
-    if not .1 <= request.held_out <= .6:
-        raise TrainingError(f'update: held-out share {request.held_out:g}', 'give a number from 0.1 to 0.6')
-    folder = request.folder
-    there = None if folder is None or not folder.exists() else {p.name for p in folder.iterdir()} if folder.is_dir() \
-        else {''}
-    if request.resume and there != {RUN}:
-        raise TrainingError('holds no update that was stopped', 'leave out --resume', place=folder or 'update')
-    if there and not request.resume:
-        raise TrainingError('exists and is not an empty folder', 'choose another one'
-                            + ', or go on with --resume' * (there == {RUN}), place=folder)
-    model = open_model(request.parent)
-    config_of(model)
-    return model
 
 
 def _split(request: Request, display: Display) -> tuple[list[SplitRecording], list[dict[str, Any]], list[str]]:
@@ -297,20 +168,3 @@ def compared(parent: Lifter, child: Lifter, held_out: Sequence[LabelledViews], s
     """Parent and child on real views with poses, see `compare`."""
     views = LabelledDataSet(held_out, seed)
     return compare(parent, child, views.epoch(0), views.stamp, seed)
-
-
-def _card(request: Request, parent: Model, outcome: Outcome, comparison: Comparison,
-          learned_from: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of the child."""
-    card = parent.card.everything
-    before = [dict(d) for d in card.get('trained_on', []) if isinstance(d, Mapping)]
-    new = [{'name': t['name'], 'sha256': t['sha256'], 'licence': request.licence} for t in learned_from]
-    c = comparison
-    figures = {what: {k: getattr(v, what) for k, v in c.changes.items()} for what in ('before', 'after', 'low', 'high')}
-    out: dict[str, Any] = {
-        'name': request.name or parent.card.name, 'method': 'system', 'licence': parent.card.licence,
-        'trained_on': before + new, 'parent': {'name': parent.card.name, 'sha256': parent.card.sha256},
-        'metrics': {'held_out_mm': figures, 'poses': c.poses, 'blocks': c.blocks, **outcome.figures},
-        'seed': outcome.settings.seed, 'settings': {**asdict(outcome.settings), **config_of(parent)},
-        'notes': f'learned from recordings without labels: {outcome.step} of {outcome.total} steps, {outcome.reason}'}
-    return out | ({'width': card['width']} if 'width' in card else {})
