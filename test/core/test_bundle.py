@@ -359,7 +359,40 @@ def test_symmetry_of_the_body_is_part_of_the_prior() -> None:
     assert a - base > 5 * (b - base) > 0
 
 
+def test_spreads_of_focal_lengths_stand_in_the_matrix_as_their_precision() -> None:
+    """A spread of 0.25 instead of 0.5 adds 16 - 4 for each focal length, and nothing elsewhere."""
+    _, p, s = exact()
+    narrow, wide = (normal_equations(s, replace(p, log_focal_sigma=np.full(3, x), temper=3.), 3., 'l2', bone_prior(p))
+                    for x in (.25, .5))
+    expected = np.zeros(len(wide[2]))
+    expected[s.cameras.layout.focal] = 3. * (16. - 4.)
+    np.testing.assert_allclose(narrow[2] - wide[2], np.diag(expected), atol=1e-6)
+
+
+def test_joints_that_nothing_holds_leave_a_block_that_can_be_solved() -> None:
+    """Damping adds its share of what there is, and of the mean of what others have."""
+    H = np.zeros((1, 51, 51))
+    H[0, :3, :3] = 8. + np.diag([8., 8., 8.])
+    damped = bundle._damped(H, .5, 2.)[0]
+    np.testing.assert_allclose(np.diag(damped), np.r_[np.full(3, 16. * 1.5), np.zeros(48)] + .5 * 2., atol=1e-5)
+    np.testing.assert_allclose(damped - np.diag(np.diag(damped)), H[0] - np.diag(np.diag(H[0])))
+    assert (np.linalg.eigvalsh(damped) > 0).all()
+
+
 # -- uncertainty
+
+def test_a_joint_that_nobody_sees_leaves_the_covariance_as_it_is() -> None:
+    """Without bones nothing holds it, as nothing holds the scale: rotations alone."""
+    _, p, s = exact(instants=6)
+    p = replace(p, bone_weight=0.)
+    hidden = replace(p, sigma=p.sigma.copy())
+    hidden.sigma[:, :, 5] = np.inf
+    rest = replace(p, sigma=p.sigma.copy())
+    rest.sigma[:, 0, 5] = rest.sigma[:, 1, 5] = np.inf           # one view alone says nothing of cameras
+    a, b = (np.diag(adjust(s, q, steps=1).covariance)[[9, 10, 11, 18, 19, 20]] for q in (hidden, rest))
+    assert (a > 0).all()
+    np.testing.assert_allclose(a, b, rtol=1e-2)
+
 
 def test_covariance_does_not_depend_on_how_the_adjustment_went() -> None:
     """Steps that fail raise the damping, which is no information about the cameras."""

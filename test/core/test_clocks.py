@@ -169,6 +169,53 @@ def test_what_is_worth_correcting(offset: float, sigma: float, want: bool) -> No
     assert ClockOffsets(np.array([0., offset]), np.array([0., sigma])).significant == want
 
 
+@pytest.mark.parametrize('sigma, want', [(.0039, True), (.0041, False)])
+def test_what_is_known_well_enough(sigma: float, want: bool) -> None:
+    assert ClockOffsets(np.zeros(3), np.array([0., .001, sigma])).known is want
+
+
+def test_offsets_without_the_points_are_those_of_all_unknowns_together() -> None:
+    """Against one dense least squares of offsets and positions; sigmas are those of its inverse normal matrix."""
+    rng, (N, V, J) = np.random.default_rng(4), (3, 4, 2)
+    r, JX, Jd = (1e3 * rng.normal(size=(N, V, J, 2, *more)) for more in ((), (3,), ()))
+    design = np.zeros((N, V, J, 2, V - 1 + 3 * N * J))
+    for v in range(1, V):
+        design[:, v, :, :, v - 1] = Jd[:, v]
+    for n, j in np.ndindex(N, J):
+        at = V - 1 + 3 * (n * J + j)
+        design[n, :, j, :, at:at + 3] = JX[n, :, j]
+    flat = design.reshape(r.size, -1)
+    offset, sigma = clocks._solve(r, JX, Jd, V)
+    assert offset[0] == sigma[0] == 0.
+    np.testing.assert_allclose(offset[1:], np.linalg.lstsq(flat, r.ravel(), rcond=None)[0][:V - 1], rtol=1e-4)
+    np.testing.assert_allclose(sigma[1:], np.sqrt(np.diag(np.linalg.inv(flat.T @ flat)))[:V - 1], rtol=1e-4)
+
+
+def test_a_joint_that_jumps_for_all_cameras_at_once_carries_no_time() -> None:
+    """A wrist that every 0.2 s is 2.5 m elsewhere in all views has a speed that no wrist has: still to 3 ms."""
+    tracks, solution = tracks_and_solution()
+    rig = ring_rig(4, 2)
+    where = walker(5., 200., 2)[0, 16] + np.where(np.arange(100)[:, None] // 5 % 2, 2.5, 0.) * [0., 0., .5]
+    kp = tracks.kp.copy()
+    kp[:, :, 16] = np.stack([px_of(where, rig, v) for v in range(4)], 1)
+    found = clock_offsets(replace(tracks, kp=kp), solution)
+    assert found is not None and np.abs(found.offset_s - AHEAD).max() < .003
+
+
+def test_joints_that_rest_do_not_pull_offsets_to_zero() -> None:
+    """One wrist moves, all else rests, with 6 px of noise."""
+    tracks, solution = tracks_and_solution(noise_px=6.)
+    rig, rng = ring_rig(4, 2), np.random.default_rng(3)
+    body = walker(.1, FPS, 2)[0]
+    kp = np.empty_like(tracks.kp)
+    for v, d in enumerate(AHEAD):
+        X = np.repeat(body[None], 100, 0)
+        X[:, 16] += .4 * np.stack([np.sin(7 * (tracks.stamp - d)), np.cos(7 * (tracks.stamp - d)), 0 * tracks.stamp], 1)
+        kp[:, v] = px_of(X, rig, v)
+    found = clock_offsets(replace(tracks, kp=kp + rng.normal(0, 6., kp.shape)), solution)
+    assert found is not None and np.abs(found.offset_s - AHEAD).max() < .006
+
+
 # -- drift
 
 def test_the_odd_one_out_is_the_camera_that_moved() -> None:
@@ -212,6 +259,7 @@ def test_a_shift_is_suspicious_after_a_while_only() -> None:
     assert moved[first] == ['b'] and .8 <= .1 * (first + 1) <= 1.4
     m.settle()
     assert not any(m.update(.1, {**rest, 'b': np.array([0., 3.])}) for _ in range(15))
+    assert any(m.update(.1, {**rest, 'b': np.array([0., 3.])}) for _ in range(3)), 'one second more, not two'
     two = DriftMonitor()
     for _ in range(40):
         two.update(.1, {c: rest[c] for c in 'ab'})
@@ -230,6 +278,14 @@ def test_what_a_rig_is_a_little_off_by_is_normal() -> None:
     assert 'a' not in big.cameras
     big.reset()
     assert not big.cameras
+
+
+@pytest.mark.parametrize(('off', 'moved'), [(1.9, False), (2.1, True)])
+def test_half_a_sigma_is_the_most_that_is_got_used_to(off: float, moved: bool) -> None:
+    """From the first instant on: 1.5 sigmas more than that are suspicious."""
+    m = DriftMonitor()
+    assert any(m.update(.1, {'a': np.array([off, 0.]), 'b': np.zeros(2), 'c': np.zeros(2)})
+               for _ in range(40)) is moved
 
 
 def test_one_image_that_is_far_off_is_forgotten() -> None:
