@@ -99,6 +99,14 @@ class Cameras:
         """(V, 3) where the cameras stand."""
         return -np.einsum('vji,vj->vi', self.R, self.t)
 
+    @property
+    def projection(self) -> Array:
+        """(V, 3, 4) projection matrices to undistorted pixels."""
+        K = np.zeros((len(self), 3, 3))
+        K[:, 0, 0] = K[:, 1, 1] = self.focal
+        K[:, :2, 2], K[:, 2, 2] = self.centre, 1.
+        return np.asarray(K @ np.concatenate([self.R, self.t[..., None]], -1))
+
     @cached_property
     def row_products(self) -> Array:
         """(4 V, 9) outer products (3, 3) of rows of each R, each for all cameras in turn: 0 with 0 plus 1 with

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..io.bag_writer import BagWriter
+from ..io.errors import IoError
 from .errors import DemoError
 
 __all__ = ['write_bag']
@@ -21,37 +23,13 @@ def write_bag(path: Path, messages: Iterable[tuple[str, str, int, bytes]]) -> No
     Raises:
         DemoError: the folder cannot be written, or is not a bag.
     """
-    from rosbags.interfaces import (
-        Connection,
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-    from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
-    from rosbags.typesys import Stores, get_typestore
     if path.exists():
         if not (path / 'metadata.yaml').is_file():
             raise DemoError(f'demo: {path} exists and is no bag', 'move it away or choose another -o DIR')
         shutil.rmtree(path)
-    store = get_typestore(Stores.ROS2_JAZZY)
-    ever = QosTime(2147483647, 4294967295)
-
-    def qos(topic: str) -> Qos:
-        latched = topic.endswith(_LATCHED)
-        return Qos(QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,
-                   QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE, ever, ever,
-                   QosLiveliness.AUTOMATIC, ever, False)
-
     try:
-        with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-            connections: dict[str, Connection] = {}
+        with BagWriter(path) as bag:
             for topic, kind, stamp_ns, data in messages:
-                if topic not in connections:
-                    connections[topic] = writer.add_connection(topic, kind, typestore=store,
-                                                               offered_qos_profiles=[qos(topic)])
-                writer.write(connections[topic], stamp_ns, data)
-    except (OSError, WriterError) as error:
-        raise DemoError(f'demo: cannot write the bag {path} ({error})', 'choose another -o DIR') from error
+                bag.cdr(topic, kind, data, stamp_ns, latched=topic.endswith(_LATCHED))
+    except IoError as error:
+        raise DemoError.of(error) from error

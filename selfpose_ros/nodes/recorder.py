@@ -53,7 +53,7 @@ class Recorder(Node):
         self.strange: set[str] = set()
         self._path, self._storage, self._wanted = path, storage, re.compile(topics)
         self._kinds: dict[str, str] = {}
-        self._waiting: deque[tuple[str, bytes, float, bool]] = deque()
+        self._waiting: deque[tuple[str, bytes, int, bool]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
         self._ending = False
@@ -99,7 +99,7 @@ class Recorder(Node):
             if self._bytes > _MOST_BYTES or self.failure:
                 self.lost += 1
                 return
-            self._waiting.append((topic, data, time.time(), latched))
+            self._waiting.append((topic, data, time.time_ns(), latched))
             self._bytes += len(data)
             self._changed.notify()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recorded
+from bags import write_bag
 from model_folder import write_lifter
 
 from selfpose_ros import cli
@@ -22,7 +23,6 @@ from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.core.rig import NotSolved
 from selfpose_ros.inference.pose2d import People2D
 from selfpose_ros.io.archive import read_keypoints
-from selfpose_ros.io.bag_writer import write_bag
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.skeletons import read_skeletons
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from bags import ViewBag, write_bag
 from model_folder import write_lifter
 from recorded import write_archive
 
 from selfpose_ros import cli
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.io.archive import write_keypoints
-from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.synthetic import observe, ring_rig, walker
 
@@ -113,7 +113,7 @@ def _parent_of_another_kind(folder: Path) -> Path:
 
 
 def _bag_without_keypoints(path: Path) -> Path:
-    with BagWriter(path) as out:
+    with ViewBag(path) as out:
         out.camera_info('cam1', 1., (640, 480))
     return path
 

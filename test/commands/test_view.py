@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from bags import ViewBag
 
 from selfpose_ros import cli
 from selfpose_ros.commands.rerun_scene import LEVEL_COLOURS, sigma_colours
@@ -19,7 +20,6 @@ from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.archive import read_keypoints, write_keypoints
-from selfpose_ros.io.bag_writer import BagWriter
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.skeletons import write_skeletons
 from selfpose_ros.synthetic import frames_of, observe, ring_rig, walker
@@ -170,7 +170,7 @@ def test_images_of_a_bag_of_keypoints_are_shown_and_no_network_is_run(
     monkeypatch.setitem(sys.modules, 'rerun', rerun)
     monkeypatch.setattr('selfpose_ros.inference.views.view_network', lambda *_: pytest.fail('a network was made'))
     recording = read_keypoints(files[1])
-    with BagWriter(tmp_path / 'bag') as bag:
+    with ViewBag(tmp_path / 'bag') as bag:
         for view in recording.views:
             bag.view(view)
             bag.image(view.camera, view.stamp, np.full((48, 64, 3), 90, np.uint8))

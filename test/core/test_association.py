@@ -240,7 +240,7 @@ def test_people_behind_the_camera_or_unknown_match_nobody() -> None:
 
 def grouped(frame: MultiView, rig: Rig) -> tuple[list[dict[int, int]], bool, int, int]:
     """Groups, whether they are exactly the people seen twice or more, and pairs that are right / due."""
-    P = np.stack([rig.projection[rig.cameras.index(v.camera)] for v in frame.views])
+    P = rig.geometry.projection[[rig.cameras.index(v.camera) for v in frame.views]]
     groups = group_views(frame.views, P, [range(len(v.person)) for v in frame.views])
     label = {(v, d): k for k, g in enumerate(groups) for v, d in g.items()}
     true = {(v, d): int(p) for v, view in enumerate(frame.views) for d, p in enumerate(view.person)}
@@ -317,14 +317,14 @@ def test_false_people_alone_make_no_group() -> None:
         rig = ring_rig(3, seed)
         views = [View2D(c, 0., rng.uniform(0, 1000, (1, 1, 2)) + rng.uniform(-150, 150, (1, 17, 2)),
                         np.ones((1, 17)), (1000, 1000)) for c in rig.cameras]
-        found += bool(group_views(views, rig.projection, [[0]] * 3))
+        found += bool(group_views(views, rig.geometry.projection, [[0]] * 3))
     print(f'{found} groups')
     assert found <= 1
 
 
 def test_detections_that_are_taken_are_left_alone() -> None:
     frame, rig = frames(4, 0., 1)[0]
-    P = rig.projection
+    P = rig.geometry.projection
     free = [[d for d in range(len(v.person)) if v.person[d] == 2] for v in frame.views]
     assert group_views(frame.views, P, free) == [{v: ds[0] for v, ds in enumerate(free) if ds}]
     assert group_views(frame.views, P, [[]] * 4) == [] and group_views(frame.views[:1], P[:1], [[0]]) == []
@@ -335,13 +335,13 @@ def test_cameras_that_share_a_place_cannot_make_a_person() -> None:
     frame, rig = frames(4, 0., 1)[0]
     twice = (frame.views[0], replace(frame.views[0], camera='again'))
     n = len(frame.views[0].person)
-    assert group_views(twice, rig.projection[[0, 0]], [range(n)] * 2) == []
+    assert group_views(twice, rig.geometry.projection[[0, 0]], [range(n)] * 2) == []
 
 
 def test_unequal_numbers_of_views_and_cameras_are_refused() -> None:
     frame, rig = frames(4, 0., 1)[0]
     with pytest.raises(ObservationError, match='4 views, projections'):
-        group_views(frame.views, rig.projection[:3], [[0]] * 4)
+        group_views(frame.views, rig.geometry.projection[:3], [[0]] * 4)
 
 
 # -- before there is a rig

@@ -32,7 +32,7 @@ def test_projection_and_centres_belong_to_the_convention() -> None:
     rig = ring_rig(4, 1)
     X = np.random.default_rng(0).normal(0, .5, (10, 3)) + [0, 0, 1.]
     for v in range(4):
-        h = np.concatenate([X, np.ones((10, 1))], 1) @ rig.projection[v].T
+        h = np.concatenate([X, np.ones((10, 1))], 1) @ rig.geometry.projection[v].T
         assert np.allclose(h[:, :2] / h[:, 2:], project(X, rig.K[v], rig.R[v], rig.t[v]))
         assert np.allclose(rig.R[v] @ rig.centres[v] + rig.t[v], 0, atol=1e-12)
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import lz4.frame
+from bags import write_bag
 
 from selfpose_ros.io.bag_file import BagFile, typestore
-from selfpose_ros.io.bag_writer import write_bag
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import recorded
+from bags import ViewBag, write_bag
 from raising import raises
 
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.noise import Accuracy
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.io.bag import images_beside_keypoints, read_bag
-from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.errors import BadMessage, IoError
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.ros_messages.camera_info import intrinsics_of
@@ -101,7 +101,7 @@ def test_bag_names_types_and_qualities_for_other_players(tmp_path):
 
 
 def test_images_raw_and_compressed(tmp_path, storage):
-    with BagWriter(tmp_path / 'b', storage) as bag:
+    with ViewBag(tmp_path / 'b', storage) as bag:
         images(bag, 'cam1')
         images(bag, 'cam2', jpeg=95, level=lambda i: 200 - 20 * i)
         bag.camera_info('cam1', 50., (128, 96), Intrinsics(K))
@@ -117,7 +117,7 @@ def test_images_raw_and_compressed(tmp_path, storage):
 
 
 def test_keypoints_are_taken_before_images(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         images(bag)
         for view in keypoints():
             bag.view(view)
@@ -129,7 +129,7 @@ def test_keypoints_are_taken_before_images(tmp_path):
 
 
 def test_images_beside_keypoints_are_those_of_their_cameras(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         images(bag, 'cam1/color')
         images(bag, 'cam1/color', jpeg=90, n=3)
         images(bag, 'cam10')
@@ -138,13 +138,13 @@ def test_images_beside_keypoints_are_those_of_their_cameras(tmp_path):
     found = list(images_beside_keypoints(tmp_path / 'b'))
     assert [camera for camera, _, _ in found] == ['cam1'] * 6, 'the raw ones; nobody has keypoints of cam10'
     assert [stamp for _, stamp, _ in found] == pytest.approx(50 + np.arange(6) / 10) and found[0][2].ndim == 3
-    with BagWriter(tmp_path / 'c') as bag:
+    with ViewBag(tmp_path / 'c') as bag:
         images(bag)
     assert not list(images_beside_keypoints(tmp_path / 'c')), 'those are read for their own sake'
 
 
 def test_of_two_images_of_a_camera_the_raw_one_is_taken(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         images(bag, 'robot/cam1')
         images(bag, 'robot/cam1', jpeg=90, n=3)
         images(bag, 'lab/cam1', n=2)
@@ -160,21 +160,21 @@ def message(bag, kind, *values):
 
 def test_bad_messages_lose_themselves_only(tmp_path, storage):
     good = bytes(cv2.imencode('.jpg', grey(90))[1])
-    with BagWriter(tmp_path / 'b', storage) as bag:
+    with ViewBag(tmp_path / 'b', storage) as bag:
         for i, data in enumerate((b'garbage', good, good[:-30], b'', good)):
             m = message(bag, 'sensor_msgs/msg/CompressedImage', bag._header(i, 'cam1'), 'jpeg',
                         np.frombuffer(data, np.uint8))
             bag._write('/cam1/image_raw/compressed', m, i)
-        bag.cdr('/cam1/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', b'\x00\x01\x00\x00', 5)
+        bag.cdr('/cam1/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', b'\x00\x01\x00\x00', 5 * 10**9)
     r = read_bag(tmp_path / 'b', Network)
     assert [v.stamp for v in r.views] == [1, 4]
     assert '/cam1/image_raw/compressed: 4 bad messages are left out, the first because: 7 bytes' in r.notes[0]
 
 
 def test_bad_keypoints_lose_themselves_only(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag.view(recorded.view('cam1', 1.))
-        bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', b'\x00\x01\x00\x00abc', 2)
+        bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', b'\x00\x01\x00\x00abc', 2 * 10**9)
         m = message(bag, 'sensor_msgs/msg/PointCloud2', bag._header(3, 'cam1'), 1, 17,
                     [message(bag, 'sensor_msgs/msg/PointField', n, 4 * i, 7, 1)
                      for i, n in enumerate(('u', 'v', 'confidence', 'person'))], False, 16, 16 * 17,
@@ -188,16 +188,16 @@ def test_bad_keypoints_lose_themselves_only(tmp_path):
 
 
 def test_keypoints_without_description(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag._infos = {}
         for view in keypoints(2):
             bag.view(view)
     source = tmp_path / 'b'
-    with BagWriter(tmp_path / 'c') as out:
+    with ViewBag(tmp_path / 'c') as out:
         copy(source, out, leave_out='/cam2/keypoints_info')
     r = read_bag(tmp_path / 'c', Network)
     assert r.cameras == ('cam1',) and r.notes[0].startswith('/cam2/keypoints: left out, no /cam2/keypoints_info')
-    with BagWriter(tmp_path / 'd') as out:
+    with ViewBag(tmp_path / 'd') as out:
         copy(source, out, leave_out='_info')
     with raises(IoError, 'no /cam1/keypoints_info that can be read', place=tmp_path / 'd'):
         read_bag(tmp_path / 'd', Network)
@@ -208,11 +208,11 @@ def copy(source, out, leave_out):
     with Reader(source) as reader:
         for c, ns, data in reader.messages():
             if leave_out not in c.topic:
-                out.cdr(c.topic, c.msgtype, data, ns * 1e-9)
+                out.cdr(c.topic, c.msgtype, data, ns)
 
 
 def test_description_that_changes(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for stamp, k in ((1., None), (2., None), (3., K), (4., K)):
             bag.view(recorded.view('cam1', stamp, K=k))
     views = read_bag(tmp_path / 'b', Network).views
@@ -220,14 +220,14 @@ def test_description_that_changes(tmp_path):
 
 
 def test_description_that_is_garbage(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag._write('/cam1/keypoints_info', message(bag, 'std_msgs/msg/String', '{"joint_names": 3'), .5)
         bag.view(recorded.view('cam1', 1.))
     assert '/cam1/keypoints_info: 1 bad messages' in read_bag(tmp_path / 'b', Network).notes[0]
 
 
 def test_headers_without_stamp(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for i in range(3):
             m = message(bag, 'sensor_msgs/msg/Image', bag._header(0, 'cam1'), 48, 64, 'bgr8', 0, 192,
                         grey(9).ravel())
@@ -303,7 +303,7 @@ def test_storage_file_is_gone(tmp_path):
 
 
 def test_bag_of_something_else(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag._write('/chatter', message(bag, 'std_msgs/msg/String', 'hello'), 1.)
         cloud = message(bag, 'sensor_msgs/msg/PointCloud2', bag._header(1, 'lidar'), 0, 0, [], False, 0, 0,
                         np.zeros(0, np.uint8), True)
@@ -318,7 +318,7 @@ def test_bag_of_something_else(tmp_path):
 
 
 def test_depth_images_are_left_out(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         images(bag, 'cam1')
         depth = message(bag, 'sensor_msgs/msg/Image', bag._header(1, 'x'), 48, 64, '32FC1', 0, 256,
                         np.zeros(48 * 256, np.uint8))
@@ -338,9 +338,9 @@ def test_writer_does_not_touch_what_is_there(tmp_path):
     (tmp_path / 'file').touch()
     with raises(IoError, 'cannot be written', place=tmp_path / 'file/b'):
         write_bag(tmp_path / 'file' / 'b', keypoints(1))
-    with BagWriter(tmp_path / 'd') as bag, raises(IoError, "'my_msgs/msg/Mine' of /x is not known",
-                                                  place=tmp_path / 'd'):
-        bag.cdr('/x', 'my_msgs/msg/Mine', b'', 0.)
+    with ViewBag(tmp_path / 'd') as bag, raises(IoError, "'my_msgs/msg/Mine' of /x is not known",
+                                                place=tmp_path / 'd'):
+        bag.cdr('/x', 'my_msgs/msg/Mine', b'', 0)
     with raises(IoError, 'no such bag', place=tmp_path / 'none'):
         read_bag(tmp_path / 'none', Network)
     shutil.rmtree(tmp_path / 'd')
@@ -391,7 +391,7 @@ def test_images_that_are_none(bad, sentence):
 
 
 def test_lens_models_and_sizes(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag.camera_info('c', 0., (640, 480), Intrinsics(K, np.arange(5) / 100))
     from selfpose_ros.io.bag_file import BagFile
     info = next(m for _, _, m in BagFile(tmp_path / 'b').messages(['/c/camera_info'], {}))
@@ -420,12 +420,13 @@ def test_bag_of_what_the_nodes_publish(tmp_path):
     from selfpose_ros.nodes import messages
     views = [recorded.view('cam1', 100 + i / 10, people, K=K) for i, people in enumerate((2, 0, 1))]
     info = messages.KeypointsInfo('cam1', recorded.JOINTS, (640, 480), Intrinsics(K))
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         text = serialize_message(String(data=info.text()))
-        bag.cdr('/robot/cam1/keypoints_info', 'std_msgs/msg/String', text, 1, latched=True)
+        bag.cdr('/robot/cam1/keypoints_info', 'std_msgs/msg/String', text, 10**9, latched=True)
         for v in views:
             cloud = messages.keypoints_from(v, Header(stamp=messages.time_from(v.stamp), frame_id='x'))
-            bag.cdr('/robot/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), v.stamp)
+            bag.cdr('/robot/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud),
+                    round(v.stamp * 1e9))
     read = read_bag(tmp_path / 'b', Network)
     assert read.cameras == ('cam1',) and read.notes == ()
     assert recorded.same_views(views, [*read.views], 1e-4)
@@ -462,11 +463,11 @@ def test_a_bag_and_a_node_read_the_same_of_the_same_messages(tmp_path):
                                   accuracy=Accuracy((.2, .9), (.04, .01)))
     clouds = [table_cloud(Header(stamp=messages.time_from(100. + i)), names, table.astype(np.float32), 17)
               for i, (names, table) in enumerate(odd_clouds())]
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         text = serialize_message(String(data=info.text()))
-        bag.cdr('/cam1/keypoints_info', 'std_msgs/msg/String', text, 1, latched=True)
+        bag.cdr('/cam1/keypoints_info', 'std_msgs/msg/String', text, 10**9, latched=True)
         for i, cloud in enumerate(clouds):
-            bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), 100. + i)
+            bag.cdr('/cam1/keypoints', 'sensor_msgs/msg/PointCloud2', serialize_message(cloud), (100 + i) * 10**9)
     read = read_bag(tmp_path / 'b', Network)
     heard = [messages.view_of(cloud, info, 'cam1/keypoints') for cloud in clouds]
     assert len(read.views) == len(heard) == 4 and [len(v.keypoints) for v in heard] == [3, 3, 200, 0]

@@ -10,6 +10,7 @@ import bag_files
 import pytest
 import recorded
 from bag_files import channel, chunk, mcap, message, serialised, topics_of, zstd
+from bags import write_bag
 from hypothesis import given, settings, strategies as st
 from raising import raises
 
@@ -17,7 +18,6 @@ from selfpose_ros.io import unpacking
 from selfpose_ros.io.bag import read_bag
 from selfpose_ros.io.bag_file import BagFile
 from selfpose_ros.io.bag_metadata import is_bag_file
-from selfpose_ros.io.bag_writer import write_bag
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.sources import find_sources
 from selfpose_ros.io.unpacking import Damaged, unpacked

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 import recorded
+from bags import ViewBag
 
 from selfpose_ros.core.check import Kind
 from selfpose_ros.core.observation import MultiView
 from selfpose_ros.io.archive import read_keypoints
 from selfpose_ros.io.bag import read_bag
-from selfpose_ros.io.bag_writer import BagWriter
 from selfpose_ros.io.checked import checked
 from selfpose_ros.io.errors import IoError
 from selfpose_ros.io.openpose import read_openpose
@@ -30,7 +30,7 @@ def views(cameras=CAMERAS, T=20):
     return [recorded.view(c, 100 + i / 10) for i in range(T) for c in cameras]
 
 
-class OtherClock(BagWriter):
+class OtherClock(ViewBag):
     """Stamps cam3 by another clock; the time of recording is right."""
 
     off_s = 0.

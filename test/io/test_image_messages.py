@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 import recorded
+from bags import ViewBag
 from hypothesis import given, settings, strategies as st
 from raising import raises
 
 from selfpose_ros.core.camera import project, undistort_px
 from selfpose_ros.io.bag import read_bag
-from selfpose_ros.io.bag_writer import BagWriter
 from selfpose_ros.io.errors import BadMessage, IoError, NoPicture
 from selfpose_ros.io.pictures import JPEG, PNG, Header, header
 from selfpose_ros.io.ros_messages.camera_info import intrinsics_of
@@ -90,7 +90,7 @@ def test_brightness_does_not_follow_each_frame():
 
 
 def test_bag_of_twelve_bits(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for i in range(3):
             image_message(bag, '/cam1/image_raw', i + 1, raw(np.full((48, 64), 160 * (i + 13), '<u2'), 'mono16'))
     r = read_bag(tmp_path / 'b', Network)
@@ -159,7 +159,7 @@ def test_kinds_of_topics(topic, kind, words):
 def test_cameras_beside_depth_and_video(tmp_path):
     from bag_files import channel, chunk, mcap, message, serialised
     colour = np.full((48, 64, 3), 90, np.uint8)
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for i in range(3):
             for c in ('cam1', 'cam2'):
                 bag.image(c, 1 + i, colour, jpeg_quality=90)
@@ -185,7 +185,7 @@ def test_cameras_beside_depth_and_video(tmp_path):
 
 @pytest.mark.parametrize('message', [packed(H264, 'h264'), raw(GREY.astype(np.uint8), 'nv61')])
 def test_bag_of_nothing_that_can_be_decoded_is_one_sentence(tmp_path, message):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for c in ('cam1', 'cam2', 'cam3'):
             image_message(bag, f'/{c}/image_raw', 1, message)
     with pytest.raises(IoError, match='no image topic can be used: /cam1/image_raw, /cam2/image_raw, /cam3/image_raw: '
@@ -238,7 +238,7 @@ def test_the_limit_can_be_set(tmp_path):
         with pytest.raises(BadMessage, match='64x48 px are more than the 0.003 million'):
             ImageDecoder(max_megapixels=.003).bgr(message)
         assert ImageDecoder(max_megapixels=.004).bgr(message).shape == (48, 64, 3)
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         bag.image('cam1', 1., image)
     with raises(IoError, '64x48 px are more than the 0.001 million', place=tmp_path / 'b'):
         read_bag(tmp_path / 'b', Network, max_megapixels=.001)
@@ -356,7 +356,7 @@ def wide_info(bag, topic, model='plumb_bob'):
 def test_bags_of_rectified_images(tmp_path, name, jpeg, fx):
     grey = np.full((48, 64, 3), 90, np.uint8)
     message = packed(cv2.imencode('.jpg', grey)[1], 'jpeg') if jpeg else raw(grey, 'bgr8')
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         image_message(bag, f'/cam1/{name}' + '/compressed' * bool(jpeg), 1., message)
         wide_info(bag, info_topic(f'/cam1/{name}'))
     r = read_bag(tmp_path / 'b', Network)
@@ -367,7 +367,7 @@ def test_bags_of_rectified_images(tmp_path, name, jpeg, fx):
 @pytest.mark.parametrize('model, fx', [('plumb_bob', 480), ('omnidirectional', 600)])
 @pytest.mark.parametrize('names', [('image_raw', 'image_rect'), ('raw/image', 'rect/image')])
 def test_of_a_raw_and_a_rectified_image_the_one_with_a_lens_that_can_be_used_is_taken(tmp_path, names, model, fx):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for name in names:
             image_message(bag, f'/cam1/{name}', 1., raw(np.full((48, 64, 3), 90, np.uint8), 'bgr8'))
         for topic in {info_topic(f'/cam1/{name}') for name in names}:

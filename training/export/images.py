@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.models.card import MODEL, sha256_of
 
+from ..networks.blocks import parameter_count
 from ..networks.vision import MEAN, STD
 from .model_folder import OPSET, check_graph, new_folder, write_card, write_graph
 
@@ -59,5 +60,5 @@ def export_vision(graph: nn.Module, kind: str, size: tuple[int, int], folder: Pa
             'name': card.get('name'), 'kind': kind, 'family': about['family'], 'method': kind,
             'created': datetime.now(timezone.utc).isoformat(timespec='seconds'), **card,
             **({'joints': list(JOINTS)} if kind == 'pose2d' else {}), 'image': image, 'outputs': about['outputs'],
-            'decode': about['decode'], 'opset': OPSET, 'parameters': sum(p.numel() for p in graph.parameters()),
+            'decode': about['decode'], 'opset': OPSET, 'parameters': parameter_count(graph),
             'sha256': sha256_of(part / MODEL)}, part, Path(folder))

@@ -15,6 +15,7 @@ from selfpose_ros.core.skeleton import JOINTS
 from selfpose_ros.models.card import MODEL, lifter_inputs, lifter_outputs, sha256_of
 
 from ..errors import TrainingError
+from ..networks.blocks import parameter_count
 from ..networks.heads import Lifted
 from .model_folder import OPSET, check_graph, new_folder, write_card, write_graph
 
@@ -69,7 +70,7 @@ def _card(network: nn.Module, frames: int, card: Mapping[str, Any], sha256: str)
         'outputs': [_tensor(t) for t in lifter_outputs()],
         'joints': list(JOINTS),
         'opset': OPSET,
-        'parameters': sum(p.numel() for p in network.parameters()),
+        'parameters': parameter_count(network),
         'sha256': sha256,
     }
     for key in _OURS:

@@ -25,8 +25,8 @@ from .collapse import detect
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ['AuxiliarySettings', 'DataKind', 'LifterSettings', 'Method', 'NetworkSettings', 'TaughtSettings',
-           'consistency', 'rotations_of', 'seen_views', 'sigma_term']
+__all__ = ['AuxiliarySettings', 'DataKind', 'FrameLifterSettings', 'LifterSettings', 'Method', 'NetworkSettings',
+           'TaughtSettings', 'consistency', 'rotations_of', 'seen_views', 'sigma_term']
 
 _SIGMA_WEIGHT = 1e-3
 
@@ -62,18 +62,25 @@ class NetworkSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifterSettings(NetworkSettings):
-    """What nearly all lifters here are trained with, after a short search."""
+class FrameLifterSettings(NetworkSettings):
+    """Batches, rates and average of lifters, after a short search."""
 
     batch: int = 64
     lr: float = 1e-3
-    weight_decay: float = 0.
     schedule: str = 'cosine'
+    warmup: int = 100
+    ema: float = .999
+    epochs: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifterSettings(FrameLifterSettings):
+    """What nearly all lifters here are trained with."""
+
+    weight_decay: float = 0.
     warmup: int = 200
     floor: float = .003
     clip: float = 1.
-    ema: float = .999
-    epochs: int = 20
     mirror: float = .5
     keep: str = 'last'
 

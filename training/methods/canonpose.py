@@ -12,7 +12,7 @@ from ..data.batch import Batch
 from ..losses.anatomy import depth_elongation
 from ..losses.reprojection import cam_shuffle, mix_of, pair_errors, rep_of
 from ..networks import Lifted, Lifter
-from .base import Method, NetworkSettings, consistency, rotations_of, seen_views, sigma_term
+from .base import FrameLifterSettings, Method, consistency, rotations_of, seen_views, sigma_term
 
 __all__ = ['CanonPose', 'CanonPoseSettings', 'other_views']
 
@@ -28,15 +28,9 @@ def other_views(lifted: Lifted, views: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CanonPoseSettings(NetworkSettings):
+class CanonPoseSettings(FrameLifterSettings):
     """Of `CanonPose`."""
 
-    batch: int = 64
-    lr: float = 1e-3
-    schedule: str = 'cosine'
-    epochs: int = 20
-    warmup: int = 100
-    ema: float = .999
     #: weight of the poses' reprojection into their own views
     rep: float = 1.
     #: weight of their reprojection into the other views

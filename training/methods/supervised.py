@@ -12,7 +12,7 @@ from ..data.batch import Batch
 from ..losses.agreement import unit_pose
 from ..losses.likelihood import pose_distance
 from ..networks import Lifter
-from .base import Method, NetworkSettings, consistency, sigma_term
+from .base import FrameLifterSettings, Method, consistency, sigma_term
 
 __all__ = ['Supervised', 'target_of']
 
@@ -31,15 +31,9 @@ def target_of(batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedSettings(NetworkSettings):
+class SupervisedSettings(FrameLifterSettings):
     """Of `Supervised`."""
 
-    batch: int = 64
-    lr: float = 1e-3
-    schedule: str = 'cosine'
-    epochs: int = 20
-    warmup: int = 100
-    ema: float = .999
     truth: bool = True
     keep: str = 'last'
 

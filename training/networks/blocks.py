@@ -1,12 +1,17 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Residual blocks."""
+"""Residual blocks, and how large a network is."""
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-__all__ = ['Residual']
+__all__ = ['Residual', 'parameter_count']
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Numbers that it has to learn, all together."""
+    return sum(p.numel() for p in network.parameters())
 
 
 class Residual(nn.Module):

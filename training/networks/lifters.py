@@ -80,10 +80,6 @@ class Lifter(nn.Module):
         """Whether the sign of the depth is flipped against the weights."""
         return bool(self.head.depth < 0)
 
-    @property
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
-
 
 class FrameMLP(nn.Module):
     """The body of CanonPose's lifter (methods.md 5.3): no activation directly after the first layer.

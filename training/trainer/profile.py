@@ -28,6 +28,7 @@ from ..data.held_out import open_data
 from ..errors import TrainingError
 from ..methods import Method, get
 from ..networks import Lifter
+from ..networks.blocks import parameter_count
 from ..settings import current_names, parsed
 from .distributed import device_of
 from .fit import Data, fit
@@ -82,7 +83,7 @@ def profile(method: Method, data: Data, changes: Mapping[str, Any], steps: int =
             **changes, 'steps': steps + _WARM, 'evaluate_every': steps + _WARM, 'val_samples': 1, 'log_every': _WARM,
             'warmup': 0, 'checkpoint_minutes': 60}, device=device)
     rates = [h['steps_per_s'] for h in outcome.history if 'steps_per_s' in h][1:]
-    return Profile(parts, floor, statistics.median(rates), sum(p.numel() for p in network.parameters()),
+    return Profile(parts, floor, statistics.median(rates), parameter_count(network),
                    max(n for _, n, _ in rows), threads)
 
 

@@ -68,7 +68,7 @@ def group_views(
 
     Args:
         views: V views; pixels of ideal pinhole cameras (undistorted).
-        projections: (V, 3, 4) metric projection matrices, as `Rig.projection`.
+        projections: (V, 3, 4) metric projection matrices, as `Cameras.projection`.
         free: per view, indices of the detections that may be used.
         gate: no match from this mean distance of the rays on, in body sizes, with the price of unequal sizes.
         height_m: bodies of another size (about the standing height) are no people.

@@ -99,11 +99,6 @@ class Rig:
         return replace(self, cameras=tuple(cameras), **{
             n: getattr(self, n)[i] for n in ('K', 'distortion', 'image_size', 'R', 't', *_PER_CAMERA)})
 
-    @property
-    def projection(self) -> Array:
-        """(V, 3, 4) pinhole projection matrices (undistorted pixels)."""
-        return np.asarray(self.K @ np.concatenate([self.R, self.t[..., None]], -1))
-
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for YAML and JSON."""
         out: dict[str, Any] = {}

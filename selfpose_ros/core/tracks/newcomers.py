@@ -36,8 +36,9 @@ def newcomers(fusion: PersonFusion, views: Sequence[View2D], detections: Detecti
     elif sum(bool(f) for f in free) < 2:
         return
     else:
+        P = fusion.model.geometry.projection[[fusion.model.cameras.index(v.camera) for v in views]]
         rows = [{views[i].camera: detections.people[views[i].camera][k] for i, k in group.items()}
-                for group in group_views(views, _projections(fusion.model, views), free)]
+                for group in group_views(views, P, free)]
     usual = BONE_PRIOR_M * float(np.mean(fusion.model.bones / BONE_PRIOR_M))
     for row in rows:
         p = fusion.start(detections.stamp, row, usual, BONES_GUESSED_M)
@@ -49,14 +50,6 @@ def _is_body(x: Array, usual: Array) -> bool:
     """Views of different people meet somewhere, too, but their limbs are of any length."""
     length = np.linalg.norm(x[BONE_B] - x[BONE_A], axis=1)
     return bool(np.median(np.abs(np.log(np.maximum(length, 1e-3) / usual))) < _BONE)
-
-
-def _projections(m: RigModel, views: Sequence[View2D]) -> Array:
-    K = np.zeros((len(m.cameras), 3, 3))
-    K[:, 0, 0] = K[:, 1, 1] = m.focal
-    K[:, :2, 2], K[:, 2, 2] = m.centre, 1.
-    P = K @ np.concatenate([m.R, m.t[..., None]], -1)
-    return np.asarray(P[[m.cameras.index(v.camera) for v in views]])
 
 
 def shared_centre(m: RigModel) -> Array:

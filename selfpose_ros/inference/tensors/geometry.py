@@ -55,10 +55,6 @@ class Placement:
         matrix.setflags(write=False)
         object.__setattr__(self, 'matrix', matrix)
 
-    def to_network(self, points: ArrayLike) -> Array:
-        """(..., 2) image px -> (..., 2) network px; NaN stays NaN."""
-        return np.asarray(_points(points) @ self.matrix[:, :2].T + self.matrix[:, 2], np.float64)
-
     def to_image(self, points: ArrayLike) -> Array:
         """(..., 2) network px -> (..., 2) image px; NaN stays NaN."""
         (a, b, _), (c, d, _) = self.matrix.tolist()

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from placing import to_network
 
 from selfpose_ros.inference.errors import InferenceError, InputError, OutputError
 from selfpose_ros.inference.pose2d import of_network
@@ -124,12 +125,12 @@ def test_the_square_turns_a_person_upright_and_brings_him_home(angle: float):
                      [np.sin(np.radians(angle)), np.cos(np.radians(angle))]])
     centre, top = np.array([300., 200.]), np.array([300., 200.]) + turn @ [0, -100]
     place = blazepose_decode.region(centre, top, (256, 256), 1.25)
-    np.testing.assert_allclose(place.to_network([centre, top]), [[128, 128], [128, 128 - 256 / 2.5]], atol=1e-9)
+    np.testing.assert_allclose(to_network(place, [centre, top]), [[128, 128], [128, 128 - 256 / 2.5]], atol=1e-9)
     points = np.random.default_rng(0).uniform(0, 400, (9, 2))
-    np.testing.assert_allclose(place.to_image(place.to_network(points)), points, atol=1e-9)
+    np.testing.assert_allclose(place.to_image(to_network(place, points)), points, atol=1e-9)
     # not mirrored: what is to the right of an upright person stays there
     right = centre + turn @ [50, 0]
-    assert place.to_network(right)[0] > 128
+    assert to_network(place, right)[0] > 128
 
 
 def test_no_circle_no_square():

@@ -15,6 +15,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 import colour_networks as nets
 from colour_networks import FAMILIES, body
+from placing import to_network
 
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.importing import Request, import_model
@@ -153,9 +154,9 @@ def test_boxes_and_joints_of_whole_images_come_back(preset: str, size: tuple[int
     v = net.vision
     true = np.array([.2 * size[0], .1 * size[1], 1.2 * size[0], .8 * size[1]])
     place = letterbox(size, v.size, 'centre' if v.crop == 'centre' else 'corner')
-    box = place.to_network(true.reshape(2, 2)).ravel()
+    box = to_network(place, true.reshape(2, 2)).ravel()
     joints = np.random.default_rng(1).uniform(true[:2], np.minimum(true[2:], size), (17, 2))
-    trio = np.column_stack([place.to_network(joints), np.full(17, .8)])
+    trio = np.column_stack([to_network(place, joints), np.full(17, .8)])
     dets = np.append(box, .9)[None, None].astype(np.float32)
     middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     if preset == 'yolox':

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from decode_outputs import SIZE, UDP, bins, maps, people_of_yolo, raw_of_yolo, ready_of_yolo, yolox_raw
+from placing import to_network
 
 from selfpose_ros.inference.tensors.decode import boxes_of, heatmap, rtmdet, rtmo, simcc, yolo_pose, yolox
 from selfpose_ros.inference.tensors.geometry import Placement, letterbox, person_crop
@@ -60,7 +61,7 @@ JOINTS = np.random.default_rng(8).uniform([-20, 120], [100, 500], (17, 2))
 @pytest.mark.parametrize('mode', ['classic', 'udp'])
 def test_image_to_simcc_and_back(mode: str) -> None:
     place = person_crop(BOX, SIZE, mode=mode)
-    there = place.to_network(JOINTS)[None]
+    there = to_network(place, JOINTS)[None]
     points, score = simcc(bins(there[..., 0] * 2, 384), bins(there[..., 1] * 2, 512), 2.)
     pixel = 1 / place.matrix[0, 0]
     assert np.abs(place.to_image(points[0]) - JOINTS).max() <= .25 * pixel + 1e-9    # half a bin
@@ -71,7 +72,7 @@ def test_image_to_simcc_and_back(mode: str) -> None:
                                                  ('udp', 'udp', .05)])
 def test_image_to_heatmap_and_back(mode: str, method: str, error: float) -> None:
     place = person_crop(BOX, SIZE, mode=mode)
-    there = place.to_network(JOINTS)[None]
+    there = to_network(place, JOINTS)[None]
     points, _ = heatmap(maps(there / (UDP if method == 'udp' else 4.)), SIZE, method)
     assert np.abs(place.to_image(points[0]) - JOINTS).max() < error / place.matrix[0, 0]
 
@@ -79,8 +80,8 @@ def test_image_to_heatmap_and_back(mode: str, method: str, error: float) -> None
 @pytest.mark.parametrize('place', [letterbox((641, 479), (640, 640)), letterbox((641, 479), (640, 640), 'centre'),
                                    letterbox((479, 641), (640, 640), 'centre')])
 def test_image_to_one_stage_and_back(place: Placement) -> None:
-    box = place.to_network(np.reshape(BOX, (2, 2))).ravel()[None]
-    trio = np.dstack([place.to_network(JOINTS)[None], np.full((1, 17), .8)])
+    box = to_network(place, np.reshape(BOX, (2, 2))).ravel()[None]
+    trio = np.dstack([to_network(place, JOINTS)[None], np.full((1, 17), .8)])
     score = np.array([.9])
     for (found,) in (rtmo(np.hstack([box, score[:, None]])[None], trio[None], .3),
                      yolo_pose(raw_of_yolo(box, score, trio), 17, .3, .5),
@@ -92,7 +93,7 @@ def test_image_to_one_stage_and_back(place: Placement) -> None:
 @pytest.mark.parametrize('mode', ['corner', 'centre'])
 def test_image_to_a_detector_and_back(mode: str) -> None:
     place = letterbox((641, 479), (416, 416), mode)
-    box = place.to_network(np.reshape(BOX, (2, 2))).ravel()
+    box = to_network(place, np.reshape(BOX, (2, 2))).ravel()
     dets = np.append(box, .9)[None, None]
     middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     cell = np.floor(np.maximum(middle, 0) / 32)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from placing import to_network
 
 from selfpose_ros.inference.errors import InputError
 from selfpose_ros.inference.tensors.geometry import Placement, box_of, letterbox, person_crop, warp, whole_pixels
@@ -41,25 +42,25 @@ def centroid(image: np.ndarray) -> np.ndarray:
 def test_a_classic_crop_by_hand() -> None:
     # 80 x 240 times 1.25 = 100 x 300, widened to 225 x 300 around (140, 170): 27.5..252.5 and 20..320
     place = person_crop([100, 50, 180, 290], (192, 256))
-    assert np.allclose(place.to_network([[27.5, 20], [252.5, 320], [140, 170]]), [[0, 0], [192, 256], [96, 128]])
+    assert np.allclose(to_network(place, [[27.5, 20], [252.5, 320], [140, 170]]), [[0, 0], [192, 256], [96, 128]])
     assert np.allclose(place.to_image([48, 64]), [27.5 + 225 / 4, 20 + 75])
 
 
 def test_a_udp_crop_by_hand() -> None:
     place = person_crop([100, 50, 180, 290], (192, 256), mode='udp')
-    assert np.allclose(place.to_network([[27.5, 20], [252.5, 320], [140, 170]]), [[0, 0], [191, 255], [95.5, 127.5]])
+    assert np.allclose(to_network(place, [[27.5, 20], [252.5, 320], [140, 170]]), [[0, 0], [191, 255], [95.5, 127.5]])
 
 
 def test_a_lying_person_is_made_higher() -> None:
     # 240 x 80 times 1 = 240 x 80, made 240 x 320 around (160, 240)
     place = person_crop([40, 200, 280, 280], (192, 256), padding=1.)
-    assert np.allclose(place.to_network([[40, 80], [280, 400]]), [[0, 0], [192, 256]])
+    assert np.allclose(to_network(place, [[40, 80], [280, 400]]), [[0, 0], [192, 256]])
 
 
 def test_a_person_beyond_the_border_keeps_its_scale() -> None:
     inside, beyond = person_crop([200, 200, 260, 400], (192, 256)), person_crop([-30, -150, 30, 50], (192, 256))
     assert np.allclose(inside.matrix[:, :2], beyond.matrix[:, :2])
-    assert np.allclose(beyond.to_network([0, -50]), [96, 128])
+    assert np.allclose(to_network(beyond, [0, -50]), [96, 128])
 
 
 @pytest.mark.parametrize('image, size, corner, centre', [
@@ -71,9 +72,9 @@ def test_a_person_beyond_the_border_keeps_its_scale() -> None:
 ])
 def test_letterboxes_by_hand(image, size, corner, centre) -> None:
     place = letterbox(image, size)
-    assert np.allclose(place.to_network([[0, 0], image]), [[0, 0], corner])
+    assert np.allclose(to_network(place, [[0, 0], image]), [[0, 0], corner])
     place = letterbox(image, size, 'centre')
-    assert np.allclose(place.to_network([[0, 0], image]), [centre, np.add(centre, corner)])
+    assert np.allclose(to_network(place, [[0, 0], image]), [centre, np.add(centre, corner)])
 
 
 @pytest.mark.parametrize('name', PLACEMENTS)
@@ -82,7 +83,7 @@ def test_there_and_back(name: str) -> None:
     points[1, 4] = np.nan
     points[2, 5, 0] = np.nan
     place = PLACEMENTS[name]
-    there = place.to_network(points)
+    there = to_network(place, points)
     assert np.isnan(there[1, 4]).all() and np.isnan(there[2, 5, 0]) and np.isnan(there).sum() <= 4
     back = place.to_image(there)
     assert back.shape == points.shape and np.isnan(back[1, 4]).all() and np.isnan(back[2, 5, 0])
@@ -105,7 +106,7 @@ def test_the_pixels_go_where_the_points_go(name, image, size, at) -> None:
     place = PLACEMENTS[name]
     seen = centroid(warp(picture(*image, at), place, size, 0))
     # measured: at most .013 px, of OpenCV's 1/32 px and of 8 bits
-    assert np.abs(seen - place.to_network(at)).max() < 0.05
+    assert np.abs(seen - to_network(place, at)).max() < 0.05
     assert np.abs(place.to_image(seen) - at).max() < 0.05
 
 
@@ -197,7 +198,7 @@ def test_the_result_goes_where_it_is_wanted() -> None:
 def test_a_flipped_view_is_an_image_too() -> None:
     image = picture(640, 480, (300, 200))
     out = warp(image[:, ::-1], PLACEMENTS['corner'], (640, 640), 0)
-    assert np.abs(centroid(out) - PLACEMENTS['corner'].to_network([339, 200])).max() < 0.1
+    assert np.abs(centroid(out) - to_network(PLACEMENTS['corner'], [339, 200])).max() < 0.1
 
 
 @pytest.mark.parametrize('margin, box', [
@@ -238,7 +239,7 @@ def test_a_placement_cannot_be_changed() -> None:
     matrix = np.array([[2., 0, 1], [0, 2, 1]])
     place = Placement(matrix)
     matrix[0, 0] = 5
-    assert place.to_network([1, 1]).tolist() == [3, 3]
+    assert to_network(place, [1, 1]).tolist() == [3, 3]
     with pytest.raises(ValueError):
         place.matrix[0, 0] = 5
 
@@ -246,7 +247,7 @@ def test_a_placement_cannot_be_changed() -> None:
 def test_opencv_means_the_same_by_the_matrix() -> None:
     points = np.random.default_rng(2).uniform(0, 600, (5, 2))
     for place in PLACEMENTS.values():
-        assert np.allclose(cv2.transform(points[:, None], place.matrix)[:, 0], place.to_network(points))
+        assert np.allclose(cv2.transform(points[:, None], place.matrix)[:, 0], to_network(place, points))
 
 
 @pytest.mark.parametrize('box', [[0, 0, 0, 10], [0, 0, 10, 0], [10, 0, 0, 10], [0, 0, np.nan, 10],
@@ -261,7 +262,7 @@ def test_a_box_that_is_none(box) -> None:
     (lambda: Placement(np.zeros((2, 3))), 'placement: expected a finite .* inverted'),
     (lambda: Placement(np.array([[1, 0, np.nan], [0, 1, 0]])), 'placement: expected a finite'),
     (lambda: PLACEMENTS['udp'].to_image(np.zeros((17, 3))), r'placement: expected points .*\(17, 3\)'),
-    (lambda: PLACEMENTS['udp'].to_network(3.), 'placement: expected points'),
+    (lambda: PLACEMENTS['udp'].to_image(3.), 'placement: expected points'),
     (lambda: person_crop([0, 0, 9, 9], (192, 256), mode='upd'), "mode is 'upd'; choose one of classic, udp"),
     (lambda: person_crop([0, 0, 9, 9], (192, 256), padding=0.), 'padding is 0.0; choose'),
     (lambda: person_crop([0, 0, 9, 9], (192, 256), padding=np.nan), 'padding is nan; choose'),

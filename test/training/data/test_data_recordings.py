@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip('torch')
 import torch
+from bags import ViewBag, write_bag
 from raising import raises
 
 from selfpose_ros.core.camera import Intrinsics
 from selfpose_ros.core.observation import View2D
 from selfpose_ros.core.skeleton import COCO17, JOINTS, MIRROR
-from selfpose_ros.io.bag_writer import BagWriter, write_bag
 from selfpose_ros.io.recording import Recording
 from selfpose_training.data.archives import read_archives
 from selfpose_training.data.arrays import Sampling
@@ -148,7 +148,7 @@ def test_bag_of_keypoints(tmp_path):
 
 
 def test_bag_of_images_needs_a_network(tmp_path):
-    with BagWriter(tmp_path / 'b') as bag:
+    with ViewBag(tmp_path / 'b') as bag:
         for i in range(3):
             bag.image('cam1', i / 10, np.full((48, 64, 3), 99, np.uint8))
     with raises(TrainingError, 'holds images, no keypoints', place=tmp_path / 'b'):
