@@ -3,6 +3,7 @@
 """Offsets between clocks with the rig known, sigma and sign; tracks put right; drift without an estimator around it."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -191,6 +192,13 @@ def test_offsets_without_the_points_are_those_of_all_unknowns_together() -> None
     np.testing.assert_allclose(sigma[1:], np.sqrt(np.diag(np.linalg.inv(flat.T @ flat)))[:V - 1], rtol=1e-4)
 
 
+def test_without_movement_nothing_is_known_of_clocks() -> None:
+    rng = np.random.default_rng(5)
+    offset, sigma = clocks._solve(rng.normal(size=(3, 4, 2, 2)), rng.normal(size=(3, 4, 2, 2, 3)),
+                                  np.zeros((3, 4, 2, 2)), 4)
+    assert not offset.any() and (sigma[1:] > 10.).all()
+
+
 def test_a_joint_that_jumps_for_all_cameras_at_once_carries_no_time() -> None:
     """A wrist that every 0.2 s is 2.5 m elsewhere in all views has a speed that no wrist has: still to 3 ms."""
     tracks, solution = tracks_and_solution()
@@ -223,7 +231,7 @@ def test_the_odd_one_out_is_the_camera_that_moved() -> None:
     rig, X = ring_rig(4, 2), walker(1., FPS, 2)
     rng = np.random.default_rng(1)
 
-    def found(moved: list[int]) -> int:
+    def found(moved: list[int], blind: Sequence[int] = ()) -> int:
         R, t = rig.R.copy(), rig.t.copy()
         for v in moved:
             Q = rotation.exp(np.deg2rad([0., 3. + v, 0.]))
@@ -231,10 +239,12 @@ def test_the_odd_one_out_is_the_camera_that_moved() -> None:
         seen = replace(rig, R=R, t=t)
         kp = np.stack([px_of(X, seen, v) for v in range(4)], 1) + rng.normal(0, 4., (len(X), 4, 17, 2))
         sigma = np.full(kp.shape[:3], 4.)
-        sigma[:, :, 5] = np.inf
+        sigma[:, :, 5] = sigma[3] = np.inf                       # a joint, and an instant, that nobody sees
+        sigma[:, list(blind)] = np.inf
         return odd_one_out(kp, sigma, rig.geometry)
     assert [found([v]) for v in range(4)] == [0, 1, 2, 3]
     assert found([0, 2]) == -1
+    assert found([1], blind=[3]) == -1, 'whoever sees nothing agrees with nobody'
 
 
 def test_the_odd_one_out_is_told_though_the_others_hardly_agree() -> None:

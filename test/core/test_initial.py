@@ -144,6 +144,18 @@ def test_essential_matrices_bear_outliers() -> None:
     assert rotation_errors(R, rig.R).max() < 5.
 
 
+def test_a_further_camera_is_placed_by_what_it_is_sure_of() -> None:
+    """A quarter of its joints, those that it is least sure of, are anywhere."""
+    rig, X = ring_rig(3, 1), walker(3., 10, 1)
+    rays, w = rays_of(X, rig), unequal((len(X), 3, 17))
+    w[:, 1] = w[:, 0]                                            # these two begin
+    wrong = w[:, 2] < np.quantile(w[:, 2], .25)
+    w[:, 2] *= .5
+    rays[:, 2][wrong] = np.random.default_rng(1).uniform(-.4, .4, (wrong.sum(), 2))
+    (R, _), = from_pairs(rays, w, rig.K[:, 0, 0])
+    assert rotation_errors(R, rig.R).max() < .1
+
+
 def test_guesses_are_the_same_every_time() -> None:
     """RANSAC is seeded: a replay must not depend on what ran before."""
     rig, X = ring_rig(3, 1), walker(2., 10, 1)
