@@ -13,6 +13,7 @@ from model_folder import write_lifter
 
 pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
 import onnx
+from bags import ViewBag
 
 from selfpose_ros import cli
 from selfpose_ros.core.camera import project
@@ -20,7 +21,6 @@ from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.inference.pose2d import make_pose2d
-from selfpose_ros.io.bag_writer import BagWriter
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import observe, ring_rig, walker
@@ -42,7 +42,7 @@ def write(path: Path, images: bool = True, keypoints: bool = True, still: bool =
     X = np.repeat(X[:1], len(X), 0) if still else X
     views = observe(X, rig, FPS, SEED, noise_px=.5)
     rooms = {c: VirtualCamera(rig.K[v], rig.R[v], rig.t[v], SIZE, v) for v, c in enumerate(rig.cameras)}
-    with BagWriter(path) as bag:
+    with ViewBag(path) as bag:
         for view in views:
             if keypoints:
                 bag.view(view)
