@@ -22,8 +22,9 @@ from selfpose_ros.core.rig import Rig
 from selfpose_ros.io.recording import Recording
 
 from ..images.boxes import torso_px
+from .variety import too_still, variety
 
-__all__ = ['ImageLabel', 'Labels', 'SplitImages', 'key_of', 'labels_of', 'split_images']
+__all__ = ['ImageLabel', 'Labels', 'SplitImages', 'each_of', 'key_of', 'labels_of', 'split_images']
 
 Array = NDArray[np.float64]
 
@@ -113,12 +114,21 @@ def split_images(recording: Recording, held_out: float) -> SplitImages | str:
             return f'{name}: {rig.reason}'
         result = Skeletons.of([f.stamp for f in part], people, recording.cameras, rig)
         found = labels_of(result, [v for v in recording.views if low <= v.stamp < high])
+        still = too_still(max(variety(*x) for x in each_of(result))) if part is not frames and found else ''
+        if still:
+            return f'{name}: {still}'
         if not found:
             return f'{name}: nobody at level 3 whose joints are sure and seen from {max(low, stamp[0]):.1f} s on'
         parts.append(found)
         quality.append(rig.quality)
     return SplitImages(parts[0], parts[1], since, (quality[0], quality[1]), len(recording.image_size),
                        float(stamp[learn - 1] - stamp[0]), float(stamp[-1] - stamp[-compare]))
+
+
+def each_of(result: Skeletons) -> list[tuple[Array, Array]]:
+    """Joints (N, 17, 3) m and sigmas (N, 17) m of each person at level 3."""
+    rows = [(result.level == 3) & (result.person == p) for p in np.unique(result.person[result.level == 3])]
+    return [(result.joints[r], result.sigma[r]) for r in rows]
 
 
 def labels_of(result: Skeletons, views: Sequence[View2D]) -> dict[tuple[str, int], list[ImageLabel]]:

@@ -16,6 +16,7 @@ from ..data.recordings import Recorded, RecordedViews
 from ..errors import TrainingError
 from ..pseudo_labels.sources import Source, recorded_sources
 from ..pseudo_labels.teacher import PseudoLabels, label_recording
+from .variety import too_still, variety
 
 __all__ = ['LabelledViews', 'LabelledDataSet', 'SplitRecording', 'split_recording']
 
@@ -84,6 +85,9 @@ def split_recording(recording: Recorded, held_out: float) -> SplitRecording | st
     labels = label_recording(Source(source.name, source.subject, source.frames[:learn]))
     if isinstance(labels, str):
         return labels
+    still = too_still(variety(labels.joints, labels.sigma))
+    if still:
+        return f'{recording.name}: {still}'
     whole = label_recording(source)
     if isinstance(whole, str):
         return whole

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from raising import raises
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip('torch', reason='the training needs torch: pip install selfpose_ros[training]')
 import torch
@@ -43,6 +45,7 @@ from selfpose_training.update.comparison import Change, Comparison, _interval, c
 from selfpose_training.update.rehearsal import rehearsal
 from selfpose_training.update.split import LabelledDataSet, SplitRecording, split_recording
 from selfpose_training.update.update import Given, Report, Request, update
+from selfpose_training.update.variety import STILL_M, variety
 
 FPS, SECONDS, SEED = 8., 18., 3
 IN_ORDER = Sampling(truth=True, ordered=True)
@@ -366,6 +369,32 @@ def test_what_is_better(n: Sequence[float], pa: Sequence[float], better: bool) -
     c = Comparison({'n_mpjpe': Change(*n), 'pa_mpjpe': Change(*pa)}, 500, 12, .5)
     assert c.better is better
     assert c.reason.startswith('better') is better and f'{n[0]:.1f} -> {n[1]:.1f} mm' in c.reason
+
+
+def test_somebody_who_stands_in_one_pose_is_refused_however_well_he_calibrates(tmp_path: Path) -> None:
+    # he turns and is moved about, so that cameras are found from him, and his pose stays the same
+    x, t = walker(1., FPS, SEED)[0], np.arange(80) / 5.
+    angle = Rotation.from_rotvec(.5 * t[:, None] * [0, 0, 1]).as_matrix()
+    way = np.stack([.3 * np.sin(.3 * t), .3 * np.cos(.4 * t), 0 * t], -1)
+    X, rig = (x - x[0] * [1, 1, 0]) @ angle.swapaxes(-1, -2) + way[:, None], ring_rig(3, SEED)
+    recording = Recording.of('still', rig.cameras, observe(X, rig, 5., SEED, noise_px=2.))
+    with raises(TrainingError, 'somebody stands still in the time to learn from'):
+        learn(Request([given(tmp_path, recording)], 'lifter', tmp_path / 'out'))
+    assert not (tmp_path / 'out').exists()
+
+
+def test_variety_is_what_a_body_does_and_not_its_place_its_facing_or_noise() -> None:
+    moves, sigma = walker(12., FPS, 5, 'walk'), np.full((96, 17), .02)
+    assert variety(moves, 0 * sigma) > 1.5 * STILL_M
+    stands = np.repeat(moves[:1], 96, 0)
+    turned = stands @ Rotation.from_rotvec(np.linspace(0, 3, 96)[:, None] * [0, 0, 1]).as_matrix() + [2., 1., 0]
+    assert variety(turned, 0 * sigma) < 1e-6
+    noisy = stands + np.random.default_rng(1).normal(0, .02, stands.shape)
+    assert variety(noisy, sigma) < .75 * STILL_M and variety(noisy, 0 * sigma) > .8 * STILL_M
+    # a joint that is never known, and rows without hips, do not count
+    moves[:, 10], moves[3] = np.nan, np.nan
+    assert variety(moves, sigma) > 1.2 * STILL_M
+    assert variety(np.full((5, 17, 3), np.nan), np.full((5, 17), np.nan)) == 0
 
 
 def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
