@@ -41,11 +41,11 @@ OPTIONS = {
 INSTALL_REQUIRES = [
     'numpy>=1.23',
     'scipy>=1.9',
-    # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other. This one opens no
-    # windows, which nothing here does, and needs no system library; it is 54 MB smaller than contrib. MediaPipe asks
-    # for contrib: with the extra mediapipe there are both, of one version, and whichever came last serves all (tried
-    # in both orders). From 4.12 on they want numpy 2; pip takes an older one where something else wants numpy 1. 5.1
-    # was tried: it undistorts otherwise.
+    # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other (docs/operation.md:
+    # what that means where another one is there). This one opens no windows, which nothing here does, and needs no
+    # system library; it is 54 MB smaller than contrib. MediaPipe asks for contrib: with the extra mediapipe there are
+    # both, of one version, and whichever came last serves all (tried in both orders). From 4.12 on they want numpy 2;
+    # pip takes an older one where something else wants numpy 1. 5.1 was tried: it undistorts otherwise.
     'opencv-python-headless>=4.5,<5',
     'PyYAML>=5.4',
     'rosbags>=0.10',
