@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,8 @@ _ROOM_M = 2.2
 #: a limb with less of a bend does not show its turn; with more abduction, flexion and turn of a shoulder are hardly
 #: two angles, rad
 _STRAIGHT, _SINGULAR = np.deg2rad(20.), np.deg2rad(60.)
+#: bends of elbow or knee between which errors of turns are told apart, deg
+_BENDS = (20, 35, 60, 90, 180)
 #: a foot truly stands below this speed of its ankle, m/s, no higher than this above its lowest, m
 _STANDS, _LOW = .12, .08
 _ANKLES = (3, 6)
@@ -48,16 +52,33 @@ _LIMB = np.arange(5, len(ANGLES))
 _NAMES = tuple(dict.fromkeys(ANGLES[n].name[2:] for n in _LIMB))
 
 
-@dataclass
-class _Found:
-    """Of all scenes: errors of the angles (T, 21) deg, published standard deviations of the same, errors as arcs, and
-    the speeds of standing feet without and with `hold_feet`, m/s; of each the ways `causal` and `off line`.
+class AngleErrors(NamedTuple):
+    """Of one person at T instants, NaN = not known, see `angle_errors`.
+
+    Attributes:
+        error: (T, 21) deg, absolute; of the turn of a limb that is straight NaN.
+        sigma: (T, 21) deg, the standard deviations that go with them.
+        clear: (T, 21), where an angle is one of its own: not at a shoulder whose arm points sideways.
+        arc: (T, 21) deg, by how much each error turns the upper or lower part of its limb (all of flexion where the
+            limb hangs, none where it points sideways; all of a turn where elbow or knee have a right angle, none where
+            they are straight).
+        bend: (T, 21) deg, of the elbow or knee of the limb that an angle is of.
     """
 
-    error: dict[str, list[Array]] = field(default_factory=dict)
-    sigma: dict[str, list[Array]] = field(default_factory=dict)
-    clear: dict[str, list[NDArray[np.bool_]]] = field(default_factory=dict)
-    arc: dict[str, list[Array]] = field(default_factory=dict)
+    error: Array
+    sigma: Array
+    clear: NDArray[np.bool_]
+    arc: Array
+    bend: Array
+
+
+@dataclass
+class _Found:
+    """Of all scenes: errors of the angles, and the speeds of standing feet without and with `hold_feet`, m/s; of each
+    the ways `causal` and `off line`.
+    """
+
+    angles: dict[str, list[AngleErrors]] = field(default_factory=dict)
     slide: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
 
 
@@ -70,8 +91,8 @@ def motion_rows(motion: Motion, seed: int, lifter: Lifter | None, names: Sequenc
         _measure(_room(motion, seed, n, seconds), lifter, found)
     progress(scenes, scenes)
     if 'angles' in names:
-        for way in found.error:
-            yield _angle_row(way, found)
+        for way, scenes_of in found.angles.items():
+            yield _angle_row(way, AngleErrors(*map(np.concatenate, zip(*scenes_of, strict=True))))
     if 'feet' in names:
         for way, both in found.slide.items():
             before, after = (float(np.concatenate([pair[k] for pair in both]).mean()) for k in (0, 1))
@@ -89,11 +110,7 @@ def _measure(scene: CrowdScene, lifter: Lifter | None, found: _Found) -> None:
     for way, people in (('causal', estimate_causally(scene.frames, EstimatorConfig(rig_solver='inline'),
                                                      lifter=lifter)[0]),
                         ('off line', reconstruct_offline(scene.frames, lifter=lifter)[0])):
-        error, sigma, clear, arc = angle_errors(scene, people, way == 'off line')
-        found.error.setdefault(way, []).append(error)
-        found.sigma.setdefault(way, []).append(sigma)
-        found.clear.setdefault(way, []).append(clear)
-        found.arc.setdefault(way, []).append(arc)
+        found.angles.setdefault(way, []).append(angle_errors(scene, people, way == 'off line'))
         held = everybody_held(people, way == 'off line')
         found.slide.setdefault(way, []).append((slides(scene, people), slides(scene, held)))
 
@@ -114,14 +131,10 @@ def _counts(scene: CrowdScene) -> NDArray[np.bool_]:
     return np.asarray((whole.sum(1) >= 2) & (scene.stamp >= _BEGUN_S))
 
 
-def angle_errors(scene: CrowdScene, people: People, offline: bool) -> tuple[Array, Array, NDArray[np.bool_], Array]:
-    """Of the one person in a scene: absolute errors (T, 21) deg, the standard deviations that go with them, where an
-    angle is one of its own (T, 21): not at a shoulder whose arm points sideways, and the errors as arcs (T, 21) deg: by
-    how much each one turns the upper or lower part of its limb (all of flexion where the limb hangs, none where it
-    points sideways; all of a turn where elbow or knee have a right angle, none where they are straight).
+def angle_errors(scene: CrowdScene, people: People, offline: bool) -> AngleErrors:
+    """Of the one person in a scene. True angles are those of the true joints in closed form, instant by instant.
 
-    True angles are those of the true joints in closed form, instant by instant. NaN: not known, or the turn of a limb
-    that is straight. offline: smoothed both ways, as files have them; else as they are published.
+    offline: smoothed both ways, as files have them; else as they are published.
     """
     X, skeletons = scene.joints[:, 0], _one(people)
     true = np.full((len(X), len(ANGLES)), np.nan)
@@ -143,28 +156,42 @@ def angle_errors(scene: CrowdScene, people: People, offline: bool) -> tuple[Arra
     arc[:, first + 2] *= np.sin(np.abs(true[:, first + 3]))
     upper, lower = (X[:, LIMBS[:, k + 1]] - X[:, LIMBS[:, k]] for k in (0, 1))
     along = (upper * lower).sum(-1) / np.maximum(np.linalg.norm(upper, axis=-1) * np.linalg.norm(lower, axis=-1), 1e-9)
-    turns = first + 2
-    error[:, turns] = np.where(np.arccos(np.clip(along, -1, 1)) < _STRAIGHT, np.nan, error[:, turns])
+    turns, bends = first + 2, np.arccos(np.clip(along, -1, 1))
+    error[:, turns] = np.where(bends < _STRAIGHT, np.nan, error[:, turns])
+    bend = np.full_like(true, np.nan)
+    bend[:, _LIMB] = np.rad2deg(np.repeat(bends, 4, axis=1))
     clear = np.ones(true.shape, bool)
     for arm in first[2:]:
         clear[:, [arm, arm + 2]] = np.abs(true[:, arm + 1, None]) < _SINGULAR
-    return error, sigma, clear, arc
+    return AngleErrors(error, sigma, clear, arc, bend)
 
 
-def _angle_row(way: str, found: _Found) -> Row:
-    error, sigma, clear = (np.concatenate(found.error[way]), np.concatenate(found.sigma[way]),
-                           np.concatenate(found.clear[way]))
+def _mean(values: Array) -> float:
+    """Of those that are known; NaN = none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float('nan')
+
+
+def _angle_row(way: str, found: AngleErrors) -> Row:
+    error, sigma, clear = found.error, found.sigma, found.clear
     mean = np.nanmean(error, 0)
     both = {n: [i for i in _LIMB if ANGLES[i].name[2:] == n] for n in _NAMES}
     table = ', '.join(f'{n.replace("_", " ")} {mean[i].mean():.1f}' for n, i in both.items())
     own = np.nanmean(np.where(clear, error, np.nan), 0)
     bends = [i for i in _LIMB if not ANGLES[i].name.endswith('rotation')]
-    arc = np.nanmean(np.concatenate(found.arc[way]), 0)[_LIMB].mean()
-    ratio = float(np.sqrt(np.nanmean((error / sigma)[:, _LIMB] ** 2)))
+    arc = np.nanmean(found.arc, 0)[_LIMB].mean()
+    far = (error / sigma)[:, _LIMB]
+    known = np.isfinite(far)
+    ratio = float(np.sqrt((far[known] ** 2).mean()))
+    turns = [i for i in _LIMB if i not in bends]
+    turn, bend = error[:, turns], found.bend[:, turns]
+    by_bend = ', '.join(f'{low} to {high} deg {_mean(turn[(low <= bend) & (bend < high)]):.1f}'
+                        for low, high in pairwise(_BENDS))
     return Row('angles', f"error of the limbs' joint angles, {way}", float(mean[_LIMB].mean()), 'deg', (
         f'{table}; without arms that point sideways (within 30 deg) {own[_LIMB].mean():.1f}; without turns about the '
         f'limb {mean[bends].mean():.1f}, both {own[bends].mean():.1f}, median {np.nanmedian(error[:, bends]):.1f}; as '
-        f'arcs {arc:.1f}; errors {ratio:.1f} sigma'))
+        f'arcs {arc:.1f}; turns by the bend of elbow or knee, {by_bend}; errors {ratio:.1f} sigma, '
+        f'{(far[known] < 1).mean():.0%} and {(far[known] < 2).mean():.0%} of them within 1 and 2'))
 
 
 def slides(scene: CrowdScene, people: People) -> Array:

@@ -12,6 +12,7 @@ import pytest
 
 from selfpose_ros.benchmark import motion as rows
 from selfpose_ros.benchmark.run import ROWS, Options, wanted
+from selfpose_ros.core.angles import closed_form
 from selfpose_ros.core.kinematics import ANGLES
 from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.synthetic import walker
@@ -50,10 +51,12 @@ def test_ways_are_those_of_the_feet() -> None:
 
 
 def test_the_truth_has_no_errors_and_noise_has_some() -> None:
-    error, _, clear, arc = rows.angle_errors(scene(), seen(), False)
+    error, _, clear, arc, bend = rows.angle_errors(scene(), seen(), False)
     assert np.nanmean(error[:, 5:]) < 2 and clear[:, 5:13].all()
     known = np.isfinite(error)
     assert (arc[known] <= error[known]).all() and np.isfinite(arc[:, 7]).sum() > np.isfinite(error[:, 7]).sum()
+    knee, elbow = closed_form(scene().joints[40, 0])[2][[8, 16]]
+    np.testing.assert_allclose(bend[40, [5, 7, 14, 16]], np.rad2deg([knee, knee, elbow, elbow]))
     noisy = rows.angle_errors(scene(), seen(.02), False)[0]
     smooth = rows.angle_errors(scene(), seen(.02), True)[0]
     assert np.nanmean(noisy[:, 5:]) > 3 and np.nanmean(smooth[:, 5:]) < np.nanmean(noisy[:, 5:])
@@ -77,4 +80,5 @@ def test_rows_are_made_and_need_a_motion(tmp_path: Path) -> None:
     made = list(rows.motion_rows(motion(), 1, None, rows.MOTION, lambda a, b: told.append((a, b)), 1, 8.))
     assert [r.name for r in made] == ['angles', 'angles', 'feet', 'feet'] and told[-1] == (1, 1)
     assert all(np.isfinite(r.value) for r in made) and 'knee flexion' in made[0].note
+    assert '35 to 60 deg' in made[0].note
     assert made[1].value == pytest.approx(made[0].value, rel=1.) and len(ANGLES) == 21
