@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 SHORTEST_CLIP = 75
 #: somebody who does not travel is kept so far from the middle, along each axis of the floor, at most, m
 PLACE_M = .3
-_NETWORK, _RIGS = Network2D(), RigRange()
+_NETWORK = Network2D()
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,18 @@ class Conditions:
         jitter_s: cameras run free: each looks at its own phase within +- this, s, and its stamps say so.
         travel: people keep their path over the floor and leave the images; else they are kept in the middle.
         noise: factor on the noise of the 2D joints; 1 is the protocol.
+        rigs: where the cameras are, and their lenses.
     """
 
     views: int = 4
     jitter_s: float = 0.
     travel: bool = False
     noise: float = 1.
+    rigs: RigRange = RigRange()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.views <= _RIGS.drawn:
-            raise SyntheticError(f'{self.views} views', f'the protocol has 1 to {_RIGS.drawn} cameras')
+        if not 1 <= self.views <= self.rigs.drawn:
+            raise SyntheticError(f'{self.views} views', f'the protocol has 1 to {self.rigs.drawn} cameras')
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def make_clip(motion: Motion, piece: Piece, seed: int, conditions: Conditions | 
     conditions = conditions or Conditions()
     V, T = conditions.views, len(piece)
     rng = np.random.default_rng([seed, piece.number])
-    R, t, K = draw_cameras(rng, _RIGS)
+    R, t, K = draw_cameras(rng, conditions.rigs)
     X, place = motion.joints[piece.first:piece.end].copy(), rng.uniform(-PLACE_M, PLACE_M, 2)
     network = replace(_NETWORK, noise_px=conditions.noise * _NETWORK.noise_px)
     if not conditions.travel:
@@ -133,12 +135,13 @@ def make_clip(motion: Motion, piece: Piece, seed: int, conditions: Conditions | 
     keypoints, confidence = np.empty((T, V, 17, 2), np.float32), np.empty((T, V, 17), np.float32)
     for v in range(V):
         p = (X @ R[v].T + t[v]) @ K[v].T
-        keypoints[:, v], confidence[:, v] = network.observe_clip(rng, p[..., :2] / p[..., 2:], _RIGS.side_px)
+        keypoints[:, v], confidence[:, v] = network.observe_clip(rng, p[..., :2] / p[..., 2:], conditions.rigs.side_px)
     stamp = np.repeat((np.arange(T) / motion.fps)[:, None], V, 1)
     if conditions.jitter_s:
         keypoints, stamp = _free_running(keypoints, stamp, seed, piece.number, conditions.jitter_s)
     truth = Truth(X.astype(np.float32), JOINTS, K[:V], R[:V], t[:V])
-    return Clip(piece.number, piece.name, keypoints, confidence, stamp, np.full((V, 2), int(_RIGS.side_px)), truth)
+    size = np.full((V, 2), int(conditions.rigs.side_px))
+    return Clip(piece.number, piece.name, keypoints, confidence, stamp, size, truth)
 
 
 def _free_running(keypoints: NDArray[np.float32], stamp: Array, seed: int, number: int,
