@@ -229,6 +229,25 @@ def test_stamps_against_the_time_of_recording(off):
     assert [f.cameras for f in two] == [('c',)]             # of two, that which is far from the time of recording
 
 
+@pytest.mark.parametrize(('jitter', 'other'), [(.2, True), (.3, False)])
+def test_another_clock_is_off_by_the_same_all_the_time(jitter, other):
+    """Half of the delays lie within a quarter of the offset, or they are no clock's: 5 s, spread evenly over twice
+    their middle half.
+    """
+    delay = 5. + 2 * jitter * 5. * np.linspace(-.5, .5, 41)
+    came = np.arange(41) / 10 + 1000.
+    found = clock_findings({'a': (came, came), 'b': (came - .1, came), 'c': (came - delay, came)})
+    assert [f.cameras for f in found] == ([('c',)] if other else [])
+
+
+def test_the_stamps_of_another_clock_are_shown_without_strays():
+    came = np.arange(401) / 10 + 1000.
+    other = came + 50.
+    other[7] = 17.
+    (found,) = clock_findings({'a': (came, came), 'b': (came, came), 'c': (other, came)})
+    assert (found.figures['range'], found.figures['other_range']) == ('1050.3 to 1089.6 s', '1000.4 to 1039.6 s')
+
+
 def test_clocks_that_agree_and_ways_that_differ():
     same = dict.fromkeys('ab', (RECORDED - 1000000.0, RECORDED))    # a bag that was recorded from another one
     assert clock_findings(same) == []
