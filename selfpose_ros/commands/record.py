@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..io.errors import IoError
+from .needed import ros_needed
 
 if TYPE_CHECKING:
     from ..nodes.recorder import Recorder
@@ -44,23 +45,18 @@ def run(args: argparse.Namespace) -> int:
     """
     import re
 
-    from ..nodes.errors import NodeError
     from ..nodes.recorded_topics import expression
     try:
         re.compile(args.topics or '')
     except re.error as error:
         raise IoError(f'--topics {args.topics!r} is no regular expression ({error})') from error
-    try:
-        import time
-
+    import time
+    with ros_needed():
         import rclpy
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
         from ..nodes.recorder import Recorder as Made
         from ..nodes.ros_start import start_ros
-    except ImportError as error:
-        raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
-                        "'selfpose_ros[ros]'") from error
     start_ros(['selfpose'])
     recorder: Recorder | None = None
     try:

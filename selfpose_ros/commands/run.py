@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..nodes.errors import NodeError, ParameterError
+from ..nodes.errors import ParameterError
 from ..nodes.parameters import camera_names
 from .backend_option import add_backend
+from .needed import ros_needed
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -45,12 +46,9 @@ def run(args: argparse.Namespace) -> int:
             raise ParameterError(f'there is no file {args.params}',
                                  'give a ROS parameter file such as config/default.yaml', place='--params')
         ros += ['--params-file', str(args.params)]
-    try:
+    with ros_needed():
         from ..nodes.composed import both_nodes
         from ..nodes.process import serve
-    except ImportError as error:
-        raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
-                        "'selfpose_ros[ros]'") from error
     return serve(lambda: both_nodes(cameras, args.backend), [*ros, *args.ros_args], bring_up=True)
 
 

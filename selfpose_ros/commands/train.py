@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..io.errors import IoError
 from .argument_types import positive, whole
+from .needed import need_training
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -71,9 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    for name in ('torch', 'selfpose_training'):
-        if importlib.util.find_spec(name) is None:
-            raise IoError(f'train: the Python package {name} is not installed', "pip install 'selfpose_ros[training]'")
+    need_training('train')
     if args.list:
         return _list()
     for name, value in (('METHOD', args.method), ('--data', args.data), ('-o DIR', args.output)):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import math
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..io.errors import IoError
 from .argument_types import number, positive, whole
+from .needed import need_training
 
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
@@ -79,9 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    for name in ('torch', 'selfpose_training'):
-        if importlib.util.find_spec(name) is None:
-            raise IoError(f'update: the Python package {name} is not installed', "pip install 'selfpose_ros[training]'")
+    need_training('update')
     from selfpose_training.trainer.display import Display
     from selfpose_training.update.conclusion import LEFT
     from selfpose_training.update.pose2d import update_pose2d

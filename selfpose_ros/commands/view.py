@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..io.errors import IoError
 from .backend_option import add_backend, chosen_backend
+from .needed import ros_needed
 
 if TYPE_CHECKING:
     from ..core.result import Skeletons
@@ -108,16 +109,12 @@ def _open(rerun: Any, args: argparse.Namespace) -> None:
 
 def _live(rerun: Any, args: argparse.Namespace) -> int:
     """Until Ctrl-C; 1 where nothing came."""
-    from ..nodes.errors import NodeError
-    try:
+    with ros_needed():
         import rclpy
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
         from ..nodes.live_view import LiveView
         from ..nodes.ros_start import start_ros
-    except ImportError as error:
-        raise NodeError(f'ROS 2 cannot be loaded ({error}); source your ROS 2 installation, or: pip install '
-                        "'selfpose_ros[ros]'") from error
     from . import rerun_scene
     start_ros(['selfpose'])
     view = None

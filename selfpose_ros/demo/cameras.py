@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from array import array
 from pathlib import Path
@@ -63,23 +62,12 @@ def _publish(node: Any, images: Path) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Publish the images of one film; returns the exit status."""
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-    from ..nodes.ros_start import start_ros
+    from ..nodes.ros_start import spin_beside, start_ros
     images = Path((arguments or sys.argv[1:])[0])
     start_ros()
     node = rclpy.create_node('demo_cameras')
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-
-    spinning = threading.Thread(target=spin, daemon=True)
-    spinning.start()
+    spinning = spin_beside(node)
     try:
         return _publish(node, images)
     except KeyboardInterrupt:

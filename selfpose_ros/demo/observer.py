@@ -47,12 +47,11 @@ class Observer:
     def __enter__(self) -> Self:
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
         from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import PointCloud2
         from std_msgs.msg import String
 
-        from ..nodes.ros_start import start_ros
+        from ..nodes.ros_start import spin_beside, start_ros
         start_ros()
         self._node = rclpy.create_node('demo_observer')
         stream = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -66,17 +65,7 @@ class Observer:
                          lambda text, camera=camera: self._keypoints_info(camera, text))
             self._listen(f'/{camera}/keypoints', PointCloud2, stream,
                          lambda cloud, camera=camera: self._keypoints(camera, cloud))
-        executor = SingleThreadedExecutor()
-        executor.add_node(self._node)
-
-        def spin() -> None:
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                return
-
-        self._thread = threading.Thread(target=spin, name='observer', daemon=True)
-        self._thread.start()
+        self._thread = spin_beside(self._node)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 
 from .errors import NodeError
 
-__all__ = ['start_ros']
+__all__ = ['spin_beside', 'start_ros']
 
 _LAST_DOMAIN = 232
 
@@ -35,6 +38,22 @@ def start_ros(args: Sequence[str] = (), **options: Any) -> None:
         rclpy.init(args=list(args), **options)
     except Exception as error:  # RCLError, UnknownROSArgsError and others: their classes are private
         raise NodeError(f'ROS cannot start{_why(error, args[1:])}') from error
+
+
+def spin_beside(node: Node) -> threading.Thread:
+    """Serve a node in a thread of its own until ROS ends in this process."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    thread = threading.Thread(target=spin, name=node.get_name(), daemon=True)
+    thread.start()
+    return thread
 
 
 def _why(error: Exception, arguments: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from .motion_capture import Motion
 from .rigs import ring_rig
 from .views import frames_of, hidden_joints, observe
 
-__all__ = ['CrowdScene', 'crowd_scene', 'performance', 'placed', 'seen_scene', 'turned']
+__all__ = ['CrowdScene', 'crowd_scene', 'faded', 'performance', 'placed', 'seen_scene', 'turned']
 
 Array = NDArray[np.float64]
 
@@ -89,11 +89,7 @@ def performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
         yaw = gaussian_filter1d(np.unwrap(np.arctan2(-across[:, 0], across[:, 1])), 12)
         piece[..., :2] -= piece[:, :1, :2]
         piece = turned(piece, -yaw)
-        if len(out):
-            w = ((np.arange(_FADE) + .5) / _FADE)[:, None, None]
-            out[-_FADE:] = (1 - w) * out[-_FADE:] + w * piece[:_FADE]
-            piece = piece[_FADE:]
-        out = np.concatenate([out, piece])
+        out = faded(out, piece, _FADE)
     return out[:T] * rng.uniform(.93, 1.07)
 
 
@@ -140,6 +136,14 @@ def placed(poses: Array, way: Array) -> Array:
     out = turned(poses, gaussian_filter1d(np.interp(np.arange(len(way)), at, yaw), 8))
     out[..., :2] += way[:, None]
     return out
+
+
+def faded(before: Array, piece: Array, frames: int) -> Array:
+    """Poses, and after them others (., J, 3), over so many frames a mean of both; `before` may be empty."""
+    if not len(before):
+        return piece
+    w = ((np.arange(frames) + .5) / frames)[:, None, None]
+    return np.concatenate([before[:-frames], (1 - w) * before[-frames:] + w * piece[:frames], piece[frames:]])
 
 
 def turned(X: Array, yaw: ArrayLike) -> Array:

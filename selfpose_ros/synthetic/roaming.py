@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .crowd import turned
+from .crowd import faded, turned
 from .motion_capture import Motion
 
 __all__ = ['roaming']
@@ -36,9 +36,5 @@ def roaming(rng: np.random.Generator, motion: Motion, T: int) -> Array:
         ways = [turned(piece, a) for a in rng.uniform(0, 2 * np.pi) + np.arange(_HEADINGS) * 2 * np.pi / _HEADINGS]
         piece = min(ways, key=lambda w: float(np.linalg.norm(w[:, 0, :2] + at, axis=-1).max()))
         piece[..., :2] += at
-        if len(out):
-            w = ((np.arange(_FADE) + .5) / _FADE)[:, None, None]
-            out[-_FADE:] = (1 - w) * out[-_FADE:] + w * piece[:_FADE]
-            piece = piece[_FADE:]
-        out = np.concatenate([out, piece])
+        out = faded(out, piece, _FADE)
     return out[:T]
