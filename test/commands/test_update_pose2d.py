@@ -21,12 +21,13 @@ from selfpose_ros.core.observation import Skeleton3D, View2D
 from selfpose_ros.core.result import Skeletons
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.inference.pose2d import make_pose2d
+from selfpose_ros.io.recording import Recording
 from selfpose_ros.models.card import sha256_of
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import observe, ring_rig, walker
 from selfpose_ros.synthetic.renderer import VirtualCamera
 from selfpose_training.export.reader import read_pose2d
-from selfpose_training.update.image_labels import key_of, labels_of
+from selfpose_training.update.image_labels import key_of, labels_of, split_images
 
 FPS, SECONDS, SEED, SIZE = 6., 8., 3, (160, 160)
 
@@ -37,15 +38,13 @@ def people() -> tuple[np.ndarray, Rig]:
     return walker(SECONDS, FPS, SEED, 'mixed'), rig
 
 
-def write(path: Path, images: bool = True, keypoints: bool = True, still: bool = False) -> Path:
+def write(path: Path, images: bool = True) -> Path:
     X, rig = people()
-    X = np.repeat(X[:1], len(X), 0) if still else X
     views = observe(X, rig, FPS, SEED, noise_px=.5)
     rooms = {c: VirtualCamera(rig.K[v], rig.R[v], rig.t[v], SIZE, v) for v, c in enumerate(rig.cameras)}
     with ViewBag(path) as bag:
         for view in views:
-            if keypoints:
-                bag.view(view)
+            bag.view(view)
             if images:
                 bag.image(view.camera, view.stamp, rooms[view.camera].image([X[round(view.stamp * FPS) % len(X)]]),
                           jpeg_quality=90)
@@ -136,6 +135,15 @@ def test_what_does_not_fit_is_refused(make, message: str, bag: Path, tmp_path: P
 def archive(path: Path) -> Path:
     np.savez(path, keypoints=np.zeros((3, 2, 17, 2)))
     return path
+
+
+@pytest.mark.parametrize('seconds, message', [
+    (SECONDS, 'one: 1 camera(s) saw a person: a rig needs two'), (4., 'are too few to learn from one part')])
+def test_a_recording_without_level_3_or_of_a_moment_teaches_nothing(seconds: float, message: str) -> None:
+    X, rig = people()
+    views = [v for v in observe(X, rig, FPS, SEED) if v.camera == 'cam1' and v.stamp < seconds]
+    found = split_images(Recording.of('one', ['cam1'], views), .35)
+    assert isinstance(found, str) and message in found
 
 
 def test_labels_leave_out_what_is_unsure_hidden_or_seen_elsewhere() -> None:
