@@ -106,7 +106,8 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_options_in_the_text_exist() -> None:
-    known = {'--break-system-packages', '--system-site-packages', '--once', '--full-length', '--write_json',
+    known = {'--break-system-packages', '--system-site-packages', '--force-reinstall', '--no-deps',     # of pip and venv
+             '--once', '--full-length', '--write_json',
              '--keypoint_scale', '--instants',             # of selfpose_training.evaluation.correction
              '--offset',                                   # of selfpose_training.evaluation.convention
              '--node', '--minutes', '--reload',            # of test/nodes/soak.py

@@ -170,7 +170,7 @@ def test_the_fusion_lives_on_when_the_other_process_dies_and_takes_the_next_one(
     world.make(pose2d_node.Pose2DNode, cameras=['a'], args={'make_network': lambda *_: DotsNetwork()})
     # by the count: the sentence is that of two publishers, until the middleware has missed the dead one for 20 s
     world.until(lambda: int(values(world.status['fusion_node: camera a'])['views']) > before, 'more views', image)
-    assert fusion.error == '' and not fusion.finished
+    assert fusion.error is None and not fusion.finished
 
 
 def test_a_node_that_is_shut_down_ends_its_process(world: World, start: Callable[..., Process]) -> None:
