@@ -8,16 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from problems import exact, noisy
+from problems import exact, near_and_far, noisy
 
-from selfpose_ros.core.body import BONE_A, BONE_B, BONE_LOG_SIGMA, BONE_PRIOR_M
-from selfpose_ros.core.cameras import Cameras
+from selfpose_ros.core.body import BONE_A, BONE_B
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.rig.bones import bone_stretch, measure_bone_sigma
 from selfpose_ros.core.rig.bundle import adjust
-from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState, bone_vectors
+from selfpose_ros.core.rig.bundle_problem import bone_vectors
 from selfpose_ros.core.rig.refinement import refine
-from selfpose_ros.synthetic import walker
 
 Array = NDArray[np.float64]
 
@@ -56,27 +54,6 @@ def test_noise_lengthens_bones_as_predicted() -> None:
     told = bone_stretch(s, loose).mean(0)
     assert .03 < longer.mean() and told.mean() == pytest.approx(longer.mean(), rel=.2)
     assert np.corrcoef(told, longer)[0, 1] > .9
-
-
-def near_and_far(seed: int, instants: int = 100, px: float = 5.) -> tuple[BundleProblem, BundleState]:
-    """Somebody 3.5 to 14 m before three cameras that stand 3 m apart and look the same way; true state."""
-    rng = np.random.default_rng(seed)
-    X = walker(12., 25., seed, 'mixed')[::3][:instants]
-    X = X - X[:, :1].mean(1, keepdims=True)
-    away = np.stack([rng.uniform(-2, 2, instants), np.zeros(instants), rng.uniform(3.5, 14, instants)], -1)
-    X = np.stack([X[..., 0], -X[..., 2], X[..., 1]], -1) + away[:, None]
-    c, s = np.cos([0., -.35, -.7]), np.sin([0., -.35, -.7])
-    z = np.zeros(3)
-    R = np.stack([np.stack([c, z, -s], -1), np.stack([z, z + 1, z], -1), np.stack([s, z, c], -1)], 1)
-    centre = np.array([[-3., 0, 0], [0, 0, 0], [3., 0, 0]])
-    turn = np.array([[np.cos(.35), 0, -np.sin(.35)], [0, 1, 0], [np.sin(.35), 0, np.cos(.35)]])
-    X, centre = (X - centre[0]) @ turn.T, (centre - centre[0]) @ turn.T
-    cameras = Cameras(R, -np.einsum('vij,vj->vi', R, centre), np.full(3, 900.), np.full((3, 2), 500.))
-    bones = np.linalg.norm(X[0, BONE_B] - X[0, BONE_A], axis=-1)
-    w = BONE_LOG_SIGMA ** -2.
-    state = BundleState(cameras, X, bones).scaled(float(np.exp(w @ np.log(BONE_PRIOR_M / bones) / w.sum())))
-    kp = state.cameras.project(state.X) + px * rng.normal(size=(instants, 3, 17, 2))
-    return BundleProblem(kp, np.full(kp.shape[:3], px), cameras.centre, np.log(cameras.focal), np.full(3, .5)), state
 
 
 def test_who_is_lost_in_the_noise_at_the_far_end_spoils_no_focal_length() -> None:

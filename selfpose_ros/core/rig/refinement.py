@@ -40,6 +40,9 @@ _USUAL_COST = .3
 #: rounds in which principal points and the rest are estimated, each with the other, and a change that is not worth
 #: another, as a share of half the image
 _ROUNDS, _SMALL_SHARE = 2, .002
+#: principal points that are found further off than this share of the longer side are those of no camera (webcams and
+#: phones: 2 %): something else bends the rays, people who are taken for others or half hidden
+_MOST_CENTRE = .025
 #: log evidence by which a model of lenses must be more likely than pinholes
 _CLEARLY = 3.
 
@@ -114,8 +117,9 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
 
 
 def _centres(r: BundleResult, free: BundleProblem, p: BundleProblem, share: float,
-             rounds: int) -> tuple[BundleResult, float]:
-    """The rig with its principal points, and their spread beforehand.
+             rounds: int) -> tuple[BundleResult, float | None]:
+    """The rig with its principal points, and their spread beforehand; None = they are held in the middle, as they would
+    be further off than those of cameras are.
 
     free: the problem with what cameras may have.  p: with what they have.  share: the spread thought so far.
     """
@@ -124,6 +128,10 @@ def _centres(r: BundleResult, free: BundleProblem, p: BundleProblem, share: floa
         share = centre_share(e, free.temper, share)
         cameras = better_centres(e.with_centres(centre_sigma(free, share), free.temper), r.state.cameras)
         moved = np.abs(cameras.centre - r.state.cameras.centre).max() / p.centre.max()
+        if (np.abs(cameras.centre - p.centre) > centre_sigma(free, _MOST_CENTRE)[:, None]).any():
+            cameras = replace(cameras, centre=p.centre)
+            held = adjust(replace(r.state, cameras=cameras), p, scale=_SCALE, kind=_LOSS, steps=10, covariance=False)
+            return held, None
         r = adjust(replace(r.state, cameras=cameras), p, scale=_SCALE, kind=_LOSS, steps=6, covariance=False)
         if moved < _SMALL_SHARE:
             break
