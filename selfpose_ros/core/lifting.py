@@ -7,7 +7,6 @@ and gives one without place and size; this module does what lies before and afte
 """
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,18 +19,17 @@ from numpy.typing import NDArray
 from .body import BONE_A, BONE_B, BONE_LOG_SIGMA
 from .camera import Intrinsics, guessed_intrinsics
 from .errors import ObservationError
+from .past_poses import PastPoses
 from .person_view import Lifted, PersonView, Row
 from .relative_depth import pose_with_depth
 from .rotation import ray_rotation
 
-__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'PastPoses', 'bone_information',
-           'depth_information', 'lift', 'lift_views', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
+__all__ = ['Lifted', 'LiftedViews', 'Lifter', 'Normalised', 'bone_information', 'depth_information',
+           'lift', 'lift_views', 'metres', 'norm2d', 'pinhole', 'place', 'ray_rotation']
 
 Array = NDArray[np.float64]
 
 _HIPS = [1, 4]
-#: poses of a temporal lifter that are further apart than this do not belong together, s
-_PAUSE_S = .5
 #: share of a lifted joint's squared error along each axis across the view and along it: the 2D pose tells the former
 _ACROSS, _ALONG = .4, 2.2
 #: a body that is a single point stays at the origin
@@ -45,10 +43,14 @@ class Lifter(Protocol):
 
     Attributes:
         frames: length of the sequence it wants, the newest last; 1 = it lifts single poses.
+        interval_s: time between the poses of that sequence, s; 0 for single poses.
     """
 
     @property
     def frames(self) -> int: ...
+
+    @property
+    def interval_s(self) -> float: ...
 
     def lift(self, pose: NDArray[np.float32]) -> tuple[Array, Array]:
         """Poses (N, 17, 3), or (N, T, 17, 3) with `frames` T above 1, of [w_x, w_y, confidence] as `norm2d` makes them.
@@ -124,34 +126,6 @@ def _guessed(image_size: tuple[int, int]) -> Array:
     return guessed_intrinsics(image_size).K
 
 
-class PastPoses:
-    """What a temporal lifter wants to know of the past of each person in each camera; nothing for a frame lifter."""
-
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
-        self._poses: dict[Hashable, deque[tuple[float, Array, Array]]] = {}
-
-    def add(self, key: Hashable, stamp: float, kp: Array, conf: Array) -> None:
-        """The newest pose (17, 2) px, (17,) of somebody in one camera."""
-        if self.frames < 2:
-            return
-        past = self._poses.setdefault(key, deque(maxlen=self.frames))
-        if past and not 0 < stamp - past[-1][0] <= _PAUSE_S:
-            past.clear()
-        past.append((stamp, kp, conf))
-        if len(self._poses) > 200:                              # who is gone
-            oldest = sorted(self._poses, key=lambda k: self._poses[k][-1][0])
-            for k in oldest[:100]:
-                del self._poses[k]
-
-    def of(self, key: Hashable, kp: Array, conf: Array) -> tuple[Array, Array]:
-        """(T, 17, 2), (T, 17): the pose with its past, the oldest repeated where there is none."""
-        past = list(self._poses.get(key, ()))
-        poses = [(k, c) for _, k, c in past] or [(kp, conf)]
-        poses = [poses[0]] * (self.frames - len(poses)) + poses
-        return np.array([k for k, _ in poses]), np.array([c for _, c in poses])
-
-
 def lift(lifter: Lifter, kp: Array, conf: Array, K: Array) -> tuple[Array, Array]:
     """Lift M poses in one call.
 
@@ -193,13 +167,16 @@ class LiftedViews:
 
     def __init__(self, lifter: Lifter | None) -> None:
         self.lifter = lifter
-        self._past = PastPoses(lifter.frames if lifter is not None else 1)
+        self._past = PastPoses(1) if lifter is None else PastPoses(lifter.frames, lifter.interval_s)
         self._known: WeakKeyDictionary[PersonView, Lifted] = WeakKeyDictionary()
+
+    @property
+    def reach_s(self) -> float:
+        """How far back from a view the lifter looks, s."""
+        return self._past.reach_s
 
     def add(self, who: Hashable, row: Row) -> None:
         """The newest views of somebody."""
-        if self._past.frames < 2:
-            return
         for camera, view in row.items():
             self._past.add((who, camera), view.stamp, view.keypoints, view.confidence)
 
@@ -223,7 +200,7 @@ class LiftedViews:
                     new.append((n, who, view))
         if new and self.lifter is not None:
             poses = [(v.keypoints, v.confidence) if self.lifter.frames < 2 else
-                     self._past.of((who, v.camera), v.keypoints, v.confidence) for _, who, v in new]
+                     self._past.of((who, v.camera), v.stamp, v.keypoints, v.confidence) for _, who, v in new]
             kp, conf = np.array([p for p, _ in poses]), np.array([q for _, q in poses])
             joints, sigma = lift(self.lifter, kp, conf, np.array([pinholes[v.camera] for *_, v in new]))
             for (n, _, view), j, s in zip(new, joints, sigma, strict=True):

@@ -114,7 +114,8 @@ def _lifted(tracks: Tracks, rows: NDArray[np.int64], lifter: Lifter) -> Tracks:
     pinholes = {c: pinhole(k, size[c]) for c, k in zip(tracks.cameras, tracks.intrinsics, strict=True)}
     views = LiftedViews(lifter)
     for n in rows:
-        for k in range(max(0, n - lifter.frames + 1), n + 1):
+        first = int(np.searchsorted(tracks.stamp, tracks.stamp[n] - views.reach_s))
+        for k in range(max(0, min(first, n) - 1), n + 1):
             row = {c: PersonView(c, float(tracks.stamp[k]), 0, tracks.kp[k, v], tracks.confidence[k, v], size[c])
                    for v, c in enumerate(tracks.cameras) if np.isfinite(tracks.kp[k, v]).any()}
             views.add(n, row)

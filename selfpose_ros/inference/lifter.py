@@ -39,6 +39,7 @@ class Lifter:
     Attributes:
         model: what it runs.
         frames: length of the sequences that it takes; 1 = single poses.
+        interval_s: time between their poses, s; 0 for single poses.
         session: what runs it.
     """
 
@@ -51,7 +52,7 @@ class Lifter:
         """
         if model.card.kind != 'lifter':
             raise ModelError(f'is a {model.card.kind}, not a lifter', 'name a model of kind lifter', place=model.folder)
-        self.model, self.frames = model, model.card.frames
+        self.model, self.frames, self.interval_s = model, model.card.frames, model.card.interval_s
         self.session = open_session(model, self, 1, backend)
         for what, has, needs in (('input', self.session.inputs, lifter_inputs(self.frames)),
                                  ('output', self.session.outputs, lifter_outputs())):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
@@ -35,6 +36,8 @@ DTYPE = 'tensor(float)'
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+#: between frames of a temporal lifter at most, s
+_LONGEST_S = 1.
 #: as much of a file as is hashed at once, bytes
 _BLOCK = 1 << 20
 
@@ -59,7 +62,7 @@ class Card:
     Attributes:
         name: of the model; letters, digits, '.', '_' and '-'.
         kind: one of `KINDS`.  task: of a lifter 'frame', or 'temporal': it sees the past, too; else the family.
-        frames: that it sees; 1 unless it is temporal.
+        frames: that it sees; 1 unless it is temporal.  interval_s: between them, s; 0 unless it is temporal.
         method: that trained it, or how it came here.
         inputs, outputs: tensors of a lifter's graph; those of the others are in `vision`.
         joints: names in the order of the tensors; empty for a detector.
@@ -88,6 +91,7 @@ class Card:
     half_sha256: str = ''
     file: str = MODEL
     accuracy: Accuracy | None = None
+    interval_s: float = 0.
     everything: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -154,7 +158,8 @@ class _Fields:
     def __init__(self, raw: Mapping[str, Any], where: str) -> None:
         self.raw, self.where = raw, where
 
-    def get(self, key: str, kind: type, wanted: str, fits: Callable[[Any], bool] = lambda value: True) -> Any:
+    def get(self, key: str, kind: type | UnionType, wanted: str,
+            fits: Callable[[Any], bool] = lambda value: True) -> Any:
         """The value of a key, if it is of that type and fits; `wanted` says what would."""
         if key not in self.raw:
             raise ModelError(f'{key} is missing, expected {wanted}', 'export the model again', place=self.where)
@@ -204,10 +209,12 @@ def parse_card(raw: Any, where: str) -> Card:
         vision = parse_vision(kind, f)
         file = f.one_of('file', (MODEL, LITE)) if 'file' in raw else MODEL
         return Card(name, kind, vision.family, 1, method, (), (), _named(f) if kind == 'pose2d' else (), '', sha256,
-                    licence, vision, half, file, _accuracy(f) if kind == 'pose2d' else None, dict(raw))
+                    licence, vision, half, file, _accuracy(f) if kind == 'pose2d' else None, everything=dict(raw))
     task = f.one_of('task', TASKS)
     wanted = '1 for a frame lifter' if task == 'frame' else 'a whole number from 2 on for a temporal lifter'
     frames = f.get('frames', int, wanted, lambda v: v == 1 if task == 'frame' else v >= 2)
+    interval_s = 0. if frames == 1 else float(f.get(
+        'interval_s', int | float, 'the time between its frames, s, as it was trained', lambda v: 0 < v <= _LONGEST_S))
     joints = tuple(f.get('joints', list, f'the {len(JOINTS)} joint names'))
     if joints != JOINTS:
         raise ModelError(f'joints are {_difference(joints)}', f'the order of this version is {", ".join(JOINTS)}: '
@@ -217,7 +224,7 @@ def parse_card(raw: Any, where: str) -> Card:
     _contract(where, 'inputs', inputs, lifter_inputs(frames), exact=True)
     _contract(where, 'outputs', outputs, lifter_outputs(), exact=False)
     return Card(name, kind, task, frames, method, inputs, outputs, joints, normalisation, sha256, licence,
-                None, half, MODEL, None, dict(raw))
+                None, half, MODEL, None, interval_s, dict(raw))
 
 
 def _named(f: _Fields) -> tuple[str, ...]:

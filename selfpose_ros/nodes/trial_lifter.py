@@ -24,19 +24,25 @@ class TrialLifter:
     """A `core.lifting.Lifter`: the new one; the spare one answers the call in which it fails, and from then on.
 
     Args:
-        spare: None, or one that takes as many frames.
+        spare: None, or one that takes the same frames.
         failed: called with it.
     """
 
     def __init__(self, lifter: Lifter, spare: Lifter | None, failed: Callable[[Exception], None]) -> None:
         self._lifter, self._failed = lifter, failed
-        self._spare = spare if spare is not None and spare.frames == lifter.frames else None
+        same = spare is not None and (spare.frames, spare.interval_s) == (lifter.frames, lifter.interval_s)
+        self._spare = spare if same else None
         self._calls = 0
 
     @property
     def frames(self) -> int:
         """See `core.lifting.Lifter`."""
         return self._lifter.frames
+
+    @property
+    def interval_s(self) -> float:
+        """See `core.lifting.Lifter`."""
+        return self._lifter.interval_s
 
     @property
     def session(self) -> Any:

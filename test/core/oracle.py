@@ -28,7 +28,7 @@ class Oracle:
     def __init__(self, joints: Array, rig: Rig, *, error: float = .12, turned: float = .03, seed: int = 0,
                  frames: int = 1) -> None:
         X = joints if joints.ndim == 3 else joints.reshape(-1, 17, 3)
-        self.frames, self.calls, self.poses = frames, 0, 0
+        self.frames, self.interval_s, self.calls, self.poses = frames, 1 / 15, 0, 0
         rng = np.random.default_rng([seed, 31])
         seen, told = [], []
         for v in range(len(rig.cameras)):

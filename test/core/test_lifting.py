@@ -20,7 +20,6 @@ from selfpose_ros.core.camera import FOCAL_PRIOR, Intrinsics, project
 from selfpose_ros.core.errors import ObservationError
 from selfpose_ros.core.lifting import (
     LiftedViews,
-    PastPoses,
     depth_information,
     lift,
     metres,
@@ -195,21 +194,6 @@ def test_pinhole_has_square_pixels() -> None:
     assert k[0, 0] == k[1, 1] == 900.
 
 
-def test_past_of_a_temporal_lifter() -> None:
-    """Newest last, the oldest repeated; a pause, and another person, begin anew; people who are gone are forgotten."""
-    past = PastPoses(4)
-    pose = [(np.full((17, 2), float(i)), np.ones(17)) for i in range(9)]
-    for i in range(3):
-        past.add(('a', 'cam1'), .1 * i, *pose[i])
-    assert past.of(('a', 'cam1'), *pose[2])[0][:, 0, 0].tolist() == [0, 0, 1, 2]
-    assert past.of(('b', 'cam1'), *pose[7])[0][:, 0, 0].tolist() == [7, 7, 7, 7]
-    past.add(('a', 'cam1'), 2., *pose[5])
-    assert past.of(('a', 'cam1'), *pose[5])[0][:, 0, 0].tolist() == [5, 5, 5, 5]
-    for i in range(1000):
-        past.add((i, 'cam1'), 3. + i, *pose[0])
-    assert len(past._poses) <= 200
-
-
 @pytest.mark.parametrize('frames', [1, 5])
 def test_views_are_lifted_once_and_together(frames: int) -> None:
     s = scene(3, 1., 15., 2, noise_px=1., outliers=0., swap=0.)
@@ -226,3 +210,27 @@ def test_views_are_lifted_once_and_together(frames: int) -> None:
     hidden = replace(row['cam1'], keypoints=np.where(few[:, None] > 0, row['cam1'].keypoints, np.nan), confidence=few)
     assert views.of({'cam1': hidden}, pinholes, 1) == {}
     assert views.of({'cam9': row['cam1']}, pinholes, 1) == {}
+
+
+def test_a_temporal_lifter_gets_the_moments_of_its_training() -> None:
+    """A camera of 30 Hz and a network of 15: every second frame; who is new has one pose, as often as it takes."""
+    s = scene(3, 1., 30., 2, noise_px=1., outliers=0., swap=0.)
+    given = []
+
+    class Watching(Oracle):
+        def lift(self, pose):
+            given.append(pose[:, :, 2, 0])
+            return super().lift(pose)
+
+    views = LiftedViews(Watching(s.joints, s.rig, frames=5))
+    pinholes = {c: s.rig.K[i] for i, c in enumerate(s.rig.cameras)}
+    rows = [Detections.of(f).first() for f in s.frames[:12]]
+    poses = []
+    for row in rows:
+        views.add(1, row)
+        views.of(row, pinholes, 1)
+        poses.append(given[-1][:, -1])
+    assert (given[-1] == np.array(poses[3:12:2]).T).all()
+    assert (given[4] == np.array([poses[0], poses[0], poses[0], poses[2], poses[4]]).T).all()
+    views.of(Detections.of(s.frames[12]).first(), pinholes, 2)
+    assert (given[-1] == given[-1][:, -1:]).all()

@@ -18,7 +18,8 @@ def card(length: int = 1, **other: Any) -> dict[str, Any]:
     tensors = [[{'name': t.name, 'shape': list(t.shape), 'meaning': t.meaning} for t in ts]
                for ts in (lifter_inputs(length), lifter_outputs())]
     sound = {'name': 'tiny', 'kind': 'lifter', 'method': 'by hand', 'task': 'temporal' if length > 1 else 'frame',
-             'frames': length, 'inputs': tensors[0], 'outputs': tensors[1], 'joints': list(JOINTS),
+             'frames': length, 'interval_s': .04 if length > 1 else None, 'inputs': tensors[0], 'outputs': tensors[1],
+             'joints': list(JOINTS),
              'normalisation': 'frob', 'licence': 'CC0-1.0', 'sha256': '0' * 64}
     return {k: v for k, v in {**sound, **other}.items() if v is not None}
 

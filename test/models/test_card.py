@@ -21,7 +21,7 @@ from selfpose_ros.models.errors import ModelError
 def test_a_sound_card_is_read_with_all_that_it_says(tmp_path: Path, frames: int):
     found = read_card(write_model(tmp_path / 'm', frames=frames, notes='by a test'))
     assert (found.name, found.kind, found.frames) == ('tiny', 'lifter', frames)
-    assert found.task == ('temporal' if frames > 1 else 'frame')
+    assert found.interval_s == (.04 if frames > 1 else 0) and found.task == ('temporal' if frames > 1 else 'frame')
     assert found.joints == JOINTS and found.everything['notes'] == 'by a test'
     assert found.inputs[0].shape == (('N', 9, 17, 3) if frames > 1 else ('N', 17, 3))
     assert found.sha256 == sha256_of(tmp_path / 'm' / 'model.onnx')
@@ -35,6 +35,9 @@ SWAPPED = [JOINTS[0], JOINTS[4], *JOINTS[2:4], JOINTS[1], *JOINTS[5:]]
     ({'task': 'video'}, 'task must be frame or temporal'),
     ({'frames': 9}, 'frames must be 1 for a frame lifter, got 9'),
     ({'task': 'temporal'}, 'frames must be a whole number from 2 on'),
+    ({'task': 'temporal', 'frames': 9}, 'interval_s is missing, expected the time between its frames, s'),
+    *[({'task': 'temporal', 'frames': 9, 'interval_s': x}, 'interval_s must be')
+      for x in (0, -.04, 3., 'a', float('nan'))],
     ({'frames': True}, 'frames must be 1'),
     ({'joints': SWAPPED}, r'joints are in another order \(number 1 is .l_hip., expected r_hip\)'),
     ({'joints': list(JOINTS[:16])}, 'joints are 16, expected 17'),

@@ -209,7 +209,7 @@ def test_fuse_has_no_model_to_return_to(world: World) -> None:
 class Half:
     """A lifter that fails when it is told to."""
 
-    frames, fails = 1, False
+    frames, interval_s, fails = 1, 0., False
 
     def lift(self, pose: np.ndarray) -> Any:
         if self.fails:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selfpose_ros.core.past_poses import window
 from selfpose_ros.core.skeleton import MIRROR
 
 from ..errors import TrainingError
@@ -40,6 +41,7 @@ class Sampling:
         ordered: in the order of the source, nothing shuffled.
         partial: give the last, smaller batch too.
         frame_gap: in windows, neighbours are so many frames of the source apart.
+        interval_s: above 0: in windows, neighbours are the frames nearest to so many seconds apart, as at run time.
     """
 
     truth: bool = False
@@ -52,6 +54,7 @@ class Sampling:
     ordered: bool = False
     partial: bool = False
     frame_gap: int = 1
+    interval_s: float = 0.
 
     def __post_init__(self) -> None:
         for name in ('drop_views', 'drop_joints', 'mirror'):
@@ -70,6 +73,7 @@ class EpochArrays:
     Attributes:
         kp: (F, V, 17, 2) px, 0 where unseen.  conf: (F, V, 17), 0 = unseen.
         start: (C + 1,) first frame of each clip, and F: time runs inside a clip.
+        stamp: (F,) s, rising inside a clip.
         clip: (F,) number of the clip.  subj: (F,) number of the subject.
         rig: (F,) number of the rig; frames of one rig may exchange their cameras' rotations. Moving cameras have a rig
             number for every frame.
@@ -83,6 +87,7 @@ class EpochArrays:
     kp: Float
     conf: Float
     start: Int
+    stamp: NDArray[np.float64]
     clip: Int
     subj: Int
     rig: Int
@@ -105,36 +110,36 @@ class EpochArrays:
         return int(self.kp.shape[1])
 
     def batches(self, size: int, device: torch.device | str = 'cpu', sampling: Sampling | None = None, *,
-                frames: int = 0, pad: str = 'repeat') -> Iterator[Batch]:
+                frames: int = 0) -> Iterator[Batch]:
         """Batches of single frames, or, with frames = T > 0, of causal windows that end at each frame.
 
         Args:
             size: samples in a batch; an epoch of fewer frames gives one smaller batch.
             device: where the tensors go.
             sampling: see `Sampling`.
-            frames: T; windows never leave their clip.
-            pad: before a clip's start: 'repeat' its first frame, or 'empty': confidence 0.
+            frames: T; windows never leave their clip: before its start its first frame is repeated.
 
         Raises:
-            TrainingError: a size below 1, or a `pad` of another kind.
+            TrainingError: a size below 1, or fewer than no frames.
         """
         sampling = sampling or Sampling()
-        if size < 1 or frames < 0 or pad not in ('repeat', 'empty'):
-            raise TrainingError(f'batches of {size} samples with {frames} frames, padded by {pad!r}',
-                                "give 1 or more samples, 0 or more frames, and 'repeat' or 'empty'")
+        if size < 1 or frames < 0:
+            raise TrainingError(f'batches of {size} samples with {frames} frames',
+                                'give 1 or more samples and 0 or more frames')
         rng = np.random.default_rng([*self.seed, 1])
         order = np.arange(len(self)) if sampling.ordered else self._shuffled(rng, sampling.per_rig)
         # a mirrored camera stands elsewhere: where frames of a rig are to have the same cameras, all are mirrored
         turned = rng.random(int(self.rig.max()) + 1) < sampling.mirror if sampling.per_rig > 1 else None
         source = {name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
                   for name, value in self._wanted(sampling).items()}
+        if frames:
+            source['past'] = torch.from_numpy(self._past(frames, sampling)).to(device)
         for a in range(0, len(order), size):
             index = order[a:a + size]
             if len(index) < size and a and not sampling.partial:
                 return
             keep = torch.from_numpy(self._kept(rng, index, sampling.drop_views)).to(device)
-            batch = self._batch(source, torch.from_numpy(index).to(device), keep, frames, pad == 'repeat',
-                                sampling.frame_gap)
+            batch = self._batch(source, torch.from_numpy(index).to(device), keep)
             if sampling.drop_joints:
                 batch = _without_joints(batch, rng, sampling.drop_joints)
             if sampling.mirror:
@@ -144,7 +149,7 @@ class EpochArrays:
             yield batch
 
     def _wanted(self, sampling: Sampling) -> dict[str, NDArray[Any]]:
-        names = ['kp', 'conf', 'clip', 'subj', 'rig', 'camera', 'image_size', 'start']
+        names = ['kp', 'conf', 'subj', 'rig', 'camera', 'image_size']
         names += ['K'] * sampling.intrinsics + ['X', 'X_sigma'] * sampling.truth
         names += ['R', 't'] * (sampling.truth or sampling.cameras)
         wanted = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
@@ -168,19 +173,22 @@ class EpochArrays:
         rank = np.argsort(np.argsort(np.where(seen, rng.random(seen.shape), 2.), 1), 1)
         return there & (rank < count[:, None])
 
-    def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor, frames: int, repeat: bool,
-               gap: int) -> Batch:
+    def _past(self, frames: int, sampling: Sampling) -> Int:
+        """(F, frames): the window of each frame, the newest last."""
+        if not sampling.interval_s:
+            earlier = np.arange(len(self))[:, None] + sampling.frame_gap * np.arange(1 - frames, 1)
+            return np.maximum(earlier, self.start[self.clip][:, None])
+        return np.concatenate([
+            a + window(self.stamp[a:b], np.arange(b - a), frames, sampling.interval_s)
+            for a, b in zip(self.start[:-1], self.start[1:], strict=True)])
+
+    def _batch(self, source: dict[str, Tensor], i: Tensor, mask: Tensor) -> Batch:
         row = source['camera'][i]
         given: dict[str, Tensor] = {n: source[n][row] for n in ('K', 'R', 't', 'rig_K') if n in source}
         given.update({n: source[n][i] for n in ('X', 'X_sigma') if n in source})
-        if frames:
-            earlier = i[:, None] + gap * torch.arange(1 - frames, 1, device=i.device)
-            first = source['start'][source['clip'][i]][:, None]
-            at = torch.maximum(earlier, first)
-            px, conf = source['kp'][at], source['conf'][at] * mask[:, None, :, None]
-            if not repeat:
-                conf = conf * (earlier >= first)[:, :, None, None]
-            given.update(past_px=px, past_conf=conf)
+        if 'past' in source:
+            at = source['past'][i]
+            given.update(past_px=source['kp'][at], past_conf=source['conf'][at] * mask[:, None, :, None])
         return Batch(
             kp_px=source['kp'][i], conf=source['conf'][i] * mask[..., None], image_size=source['image_size'][row],
             view_mask=mask, subj=source['subj'][i], rig=source['rig'][i], **given)

@@ -30,6 +30,9 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def interval_s(self) -> float: ...
+
     def epoch(self, n: int) -> EpochArrays: ...
 
 
@@ -63,6 +66,11 @@ class Mixture:
     def __len__(self) -> int:
         """Samples in an epoch."""
         return round(len(self.parts[0].source) * sum(p.share for p in self.parts) / self.parts[0].share)
+
+    @property
+    def interval_s(self) -> float:
+        """Between neighbouring frames of the first part, s."""
+        return self.parts[0].source.interval_s
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *,
                 sampling: Sampling | None = None) -> Iterator[Batch]:

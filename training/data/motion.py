@@ -172,6 +172,11 @@ class MotionViews(Epochs):
         """Frames in an epoch."""
         return len(self._joints)
 
+    @property
+    def interval_s(self) -> float:
+        """Between neighbouring frames, s."""
+        return 1 / self.fps
+
     def epoch(self, n: int) -> EpochArrays:
         """Epoch `n`: all clips, each with a rig of its own."""
         rng = np.random.default_rng([self.seed, n])
@@ -190,8 +195,8 @@ class MotionViews(Epochs):
             sigma = np.zeros(X.shape[:2], np.float32) if sigma is None else sigma
             X[unknown], sigma[unknown] = 0, np.inf
         return EpochArrays(
-            kp=kp, conf=conf, start=self.start, clip=clip, subj=self.subj, rig=clip, camera=clip,
-            image_size=np.full((clips, self.views, 2), rigs.side_px, np.float32),
+            kp=kp, conf=conf, start=self.start, stamp=np.arange(len(clip)) / self.fps, clip=clip,
+            subj=self.subj, rig=clip, camera=clip, image_size=np.full((clips, self.views, 2), rigs.side_px, np.float32),
             present=np.ones((clips, self.views), bool), K=rigs.K, R=rigs.R, t=rigs.t, X=X, X_sigma=sigma,
             seed=(self.seed, n))
 

@@ -123,7 +123,7 @@ class RecordedViews(Epochs):
         """
         if not recordings:
             raise TrainingError('no recording to learn from', 'check what --data names')
-        self.recordings, self.seed = tuple(recordings), seed
+        self.recordings, self.seed, self._every = tuple(recordings), seed, every
         self.notes = tuple(n for r in recordings for n in r.notes)
         self.views = max(r.views for r in recordings)
         self._arrays = self._together([r.at(slice(None, None, every)) for r in recordings])
@@ -135,6 +135,11 @@ class RecordedViews(Epochs):
     def epoch(self, n: int) -> EpochArrays:
         """Epoch `n`."""
         return dataclasses.replace(self._arrays, seed=(self.seed, n))
+
+    @property
+    def interval_s(self) -> float:
+        """Between neighbouring frames, s, usually."""
+        return float(np.median(np.concatenate([np.diff(r.stamp) for r in self.recordings]))) * self._every
 
     def _together(self, recordings: Sequence[Recorded]) -> EpochArrays:
         V, F = self.views, sum(map(len, recordings))
@@ -177,8 +182,9 @@ class RecordedViews(Epochs):
                 cameras['t'] = np.nan_to_num(cameras['t'])
             X, sigma = np.where(lost[..., None], 0, X), np.where(lost, np.inf, 1e-3).astype(np.float32)
         return EpochArrays(
-            kp=kp, conf=conf, start=start, clip=np.repeat(np.arange(len(start) - 1), np.diff(start)), subj=subj,
-            rig=rig, camera=camera, image_size=image_size, present=present, X=X, X_sigma=sigma, **cameras)
+            kp=kp, conf=conf, start=start, stamp=np.concatenate([r.stamp for r in recordings]).astype(float),
+            clip=np.repeat(np.arange(len(start) - 1), np.diff(start)), subj=subj, rig=rig, camera=camera,
+            image_size=image_size, present=present, X=X, X_sigma=sigma, **cameras)
 
 
 def _numbers(recordings: Sequence[Recorded], key: str) -> list[int]:

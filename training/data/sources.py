@@ -40,6 +40,9 @@ class DataSet(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def interval_s(self) -> float: ...
+
     def epoch(self, n: int) -> EpochArrays: ...
 
     def batches(self, n: int, size: int, device: torch.device | str = 'cpu', *, truth: bool = False,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from selfpose_ros.core.lifting import Lifter, norm2d, pinhole
 from selfpose_ros.core.noise import NoiseModel
+from selfpose_ros.core.past_poses import window
 from selfpose_ros.synthetic.clips import Clip
 
 __all__ = ['Lifted', 'fused_views', 'lift_clip', 'lift_views', 'rotated_onto']
@@ -43,19 +44,19 @@ class Lifted:
 def lift_clip(lifter: Lifter, clip: Clip) -> Lifted:
     """All views of a clip, each by itself."""
     return lift_views(lifter, clip.keypoints.astype(float), clip.confidence.astype(float), clip.image_size,
-                      clip.truth.R, clip.truth.joints.astype(float))
+                      clip.truth.R, clip.truth.joints.astype(float), clip.instant)
 
 
 def lift_views(lifter: Lifter, kp: Array, conf: Array, image_size: Any, R: Array, X: Array,
-               at: NDArray[np.int64] | None = None, first: NDArray[np.int64] | None = None) -> Lifted:
+               stamp: Array, at: NDArray[np.int64] | None = None) -> Lifted:
     """Every view by itself, through guessed intrinsics as at run time.
 
     Args:
         kp: (T, V, 17, 2) px, anything where conf (T, V, 17) is 0.  image_size: (V, 2) px.
         R: (V, 3, 3), or (T, V, 3, 3) of cameras that move: camera axes from the world's.
         X: (T, 17, 3) m, the truth; NaN = not known.
+        stamp: (T,) s, rising.
         at: (N,) the instants that are wanted; None = all. The others are the past of these.
-        first: (T,) where the past of each instant begins; None = at the first one.
 
     Returns:
         Lifted poses of the instants `at`.
@@ -66,7 +67,7 @@ def lift_views(lifter: Lifter, kp: Array, conf: Array, image_size: Any, R: Array
     n = norm2d(kp, conf, K)
     pose = np.concatenate([n.w2d, conf[..., None]], -1).astype(np.float32)                  # T, V, 17, 3
     joints, sigma = np.empty((len(at) * V, 17, 3)), np.empty((len(at) * V, 17))
-    for part, batch in _batches(pose, lifter.frames, at, np.zeros(T, np.int64) if first is None else first):
+    for part, batch in _batches(pose, lifter, stamp, at):
         joints[part], sigma[part] = lifter.lift(batch)
     away = 1e3 * (X - X[:, :1])[at]
     true = away[:, None] @ np.swapaxes(R[at] if R.ndim == 4 else R, -1, -2)
@@ -77,16 +78,16 @@ def lift_views(lifter: Lifter, kp: Array, conf: Array, image_size: Any, R: Array
                   (kp[at] - K[:, None, :2, 2]) / focal[..., None], k)
 
 
-def _batches(pose: NDArray[np.float32], frames: int, at: NDArray[np.int64], first: NDArray[np.int64],
-             ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def _batches(pose: NDArray[np.float32], lifter: Lifter, stamp: Array,
+             at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Poses (T, V, 17, 3) as (N, 17, 3), or with their past (N, frames, 17, 3), instant by instant of `at`."""
     V = pose.shape[1]
     step = max(1, _BATCH // V)
     for i in range(0, len(at), step):
         now = at[i:i + step]
         batch = pose[now]
-        if frames > 1:
-            past = np.maximum(now[:, None] + np.arange(1 - frames, 1), first[now][:, None])
+        if lifter.frames > 1:
+            past = window(stamp, now, lifter.frames, lifter.interval_s)
             batch = np.moveaxis(pose[past], 1, 2)                                           # n, V, frames, 17, 3
         yield slice(i * V, (i + len(now)) * V), np.ascontiguousarray(batch).reshape(-1, *batch.shape[2:])
 

@@ -25,14 +25,12 @@ from .lifting import fused_views, lift_views
 if TYPE_CHECKING:
     from ..data.recordings import Recorded
 
-__all__ = ['RecordedEvaluation', 'beginnings', 'evaluate_recorded', 'measured']
+__all__ = ['RecordedEvaluation', 'evaluate_recorded', 'measured']
 
 Array = NDArray[np.float64]
 
 #: a view counts in which so many joints are seen (the run time lifts no other), of which so many are known in 3D
 _SEEN, _KNOWN = 8, 8
-#: a pause is longer than so many usual steps of time; temporal lifters do not look over it
-_PAUSE = 2.5
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _of_one(lifter: Lifter, r: Recorded, every: int) -> tuple[_Part | None, int]
     lost = int((wanted & ~seen[::every]).sum())
     if not len(at):
         return None, lost
-    lifted = lift_views(lifter, r.kp.astype(float), r.conf.astype(float), r.image_size, R, X, at, beginnings(r.stamp))
+    lifted = lift_views(lifter, r.kp.astype(float), r.conf.astype(float), r.image_size, R, X, r.stamp, at)
     counts = (known[:, None] & placed & seen)[at]
     single, true, sigma = (a[:, :, EVAL16][counts] for a in (lifted.joints, lifted.true, lifted.sigma))
     fused = None
@@ -145,13 +143,6 @@ def _pooled(parts: Sequence[tuple[Figures, _Part]]) -> Figures:
         weight = [p.poses if name == 'cps' else p.joints for _, p in parts]
         return sum(getattr(f, name) * w for (f, _), w in zip(parts, weight, strict=True)) / sum(weight)
     return Figures(**{name: mean(name) for name in Figures.__annotations__})
-
-
-def beginnings(stamp: Array) -> NDArray[np.int64]:
-    """(T,) for each instant the first one since the last pause; stamps (T,) s."""
-    step = np.diff(stamp)
-    starts = np.r_[True, step > _PAUSE * (np.median(step) if len(step) else 1.)]
-    return np.asarray(np.maximum.accumulate(np.where(starts, np.arange(len(stamp)), 0)), np.int64)
 
 
 def _placed(r: Recorded) -> NDArray[np.bool_]:

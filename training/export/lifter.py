@@ -48,7 +48,8 @@ def export_model(network: nn.Module, folder: Path, card: Mapping[str, Any]) -> N
         network: (N, 17, 3), or (N, T, 17, 3) for a temporal one, to a `Lifted`; is left as it was (mode, device).
         folder: must not exist, or be a model folder, which is replaced.
         card: at least name and licence. Taken as it is: method, trained_on, metrics, parent, seed, notes, width, ...
-            Filled in: kind, task, frames, inputs, outputs, joints, normalisation, opset, parameters, sha256, created.
+            Filled in: kind, task, frames, interval_s, inputs, outputs, joints, normalisation, opset, parameters,
+            sha256, created.
 
     Raises:
         TrainingError: the graph cannot be exported, or does not compute what PyTorch does; nothing is left behind.
@@ -79,7 +80,8 @@ def _card(network: nn.Module, frames: int, card: Mapping[str, Any], sha256: str)
                                 'leave it out')
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     head = {'name': card.get('name'), 'kind': 'lifter', 'method': card.get('method', 'unknown'), 'task': ours['task'],
-            'frames': frames, 'normalisation': 'frob'}
+            'frames': frames, **({'interval_s': getattr(network, 'interval_s', 0.)} if frames > 1 else {}),
+            'normalisation': 'frob'}
     # what the network is made of, so that it can be trained on from this folder alone, see `parent.read_network`
     config = getattr(network, 'config', None)
     made_of = {'network': config} if isinstance(config, Mapping) else {}

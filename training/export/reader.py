@@ -69,6 +69,7 @@ def read_network(model: Model) -> Lifter:
                             'export it again with this version', place=model.folder) from error
     if network.frames != model.card.frames:
         raise _another(f'of {model.card.frames} frames', model)
+    network.interval_s = model.card.interval_s
     _load(network, model)
     session = Session(model)
     off = []

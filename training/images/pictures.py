@@ -135,6 +135,15 @@ class PictureSet:
                 return
             yield self._batch([self._sample(int(i), rng) for i in chosen], device)
 
+    @property
+    def interval_s(self) -> float:
+        """Pictures have no time.
+
+        Raises:
+            TrainingError: always.
+        """
+        raise SettingError('must be 1: pictures have no time', setting='frames')
+
     def windows(self, n: int, size: int, T: int, device: torch.device | str = 'cpu', *,
                 sampling: Sampling | None = None) -> Iterator[ImageBatch]:
         """Pictures have no time.

@@ -53,6 +53,8 @@ class NetworkSettings(Settings):
     gain_conf: float = 1.
     #: of a temporal body: newest frames that it sees
     frames: int = 1
+    #: time between these, s; 0: they are neighbours in the data
+    interval_s: float = 0.
     #: of res_mlp: residual blocks, batch normalisation, dropout
     blocks: int = 2
     norm: bool = False

@@ -28,6 +28,7 @@ class Lifter(nn.Module):
     Attributes:
         config: what `make_network` made it from; belongs into checkpoint and card.
         frames: T; 1 for a frame lifter.
+        interval_s: time between its frames, s; 0: that of neighbours in the data that it is trained on.
         symmetric: in use, not in training, it gives the mean of what it makes of a pose and of its mirror image.
     """
 
@@ -38,6 +39,7 @@ class Lifter(nn.Module):
         super().__init__()
         self.body, self.head, self.config = body, head, dict(config)
         self.frames = int(config.get('frames', 1)) if isinstance(body, TemporalConv | CausalLSTM) else 1
+        self.interval_s = float(config.get('interval_s', 0.))
         self.symmetric = bool(config.get('symmetric', False))
         self.register_buffer('mirror', torch.tensor(MIRROR), persistent=False)
         self.register_buffer('across', torch.tensor([-1., 1., 1.]), persistent=False)
@@ -182,7 +184,8 @@ def network_keys(config: Mapping[str, Any]) -> set[str]:
         raise SettingError(f'must be one of {", ".join(BODIES)}, got {body!r}', setting='body')
     if head not in HEADS:
         raise SettingError(f'must be one of {", ".join(HEADS)}, got {head!r}', setting='head')
-    return _BODY_KEYS[body] | _HEAD_KEYS[head] | {'body', 'head', 'symmetric'}
+    own = {'interval_s'} if 'frames' in _BODY_KEYS[body] else set()
+    return _BODY_KEYS[body] | _HEAD_KEYS[head] | own | {'body', 'head', 'symmetric'}
 
 
 def make_network(config: Mapping[str, Any]) -> Lifter:
@@ -206,6 +209,8 @@ def make_network(config: Mapping[str, Any]) -> Lifter:
     if config.get('symmetric') and head.startswith('canon'):
         raise SettingError(f'is for heads that give a pose alone: {head} gives a rotation, too', 'choose head pose3d',
                            setting='symmetric')
+    if not 0 <= config.get('interval_s', 0.) <= 1:
+        raise SettingError(f'must be from 0 to 1 s, got {config["interval_s"]:g}', setting='interval_s')
     width = int(config.get('width', 128 if body in ('temporal_conv', 'causal_lstm') else 256))
     if width < 1:
         raise SettingError(f'must be 1 or more, got {width}', setting='width')

@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class Training:
         _seed(seed)
         built = self.method.build()                        # always: methods also make auxiliary networks in it
         self.network = (built if parent is None else parent).to(self.w.device)
+        if self.network.frames > 1 and not self.network.interval_s:
+            self.network.interval_s = self.data.interval_s
         # after the weights, which all processes share, each draws from generators of its own
         _seed(seed * 1_000_003 + self.w.rank)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -119,6 +121,7 @@ class Training:
     def _batches_of(self, data: Data, n: int, size: int, sampling: Sampling) -> Iterable[Any]:
         frames = max(self.network.frames, self.method.frames)
         if frames > 1:
+            sampling = replace(sampling, interval_s=self.network.interval_s)
             return data.windows(n, size, frames, self.w.device, sampling=sampling)
         return data.batches(n, size, self.w.device, sampling=sampling)
 

@@ -131,12 +131,11 @@ class Comparison:
                 'better': self.better}
 
 
-def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, seed: int = 0) -> Comparison:
+def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, seed: int = 0) -> Comparison:
     """Figures of both on real views.
 
     Args:
         held_out: with X, X_sigma, R and t of the teacher.
-        stamp: (F,) s of its frames.
         seed: of the bootstrap.
 
     Raises:
@@ -144,7 +143,7 @@ def compare(parent: Lifter, child: Lifter, held_out: EpochArrays, stamp: Array, 
     """
     old, new = _lifted(parent, held_out), _lifted(child, held_out)
     before, after, frame = old.errors, new.errors, old.frame
-    clip = held_out.clip[frame]
+    clip, stamp = held_out.clip[frame], held_out.stamp
     span = sum(float(np.ptp(stamp[a:b])) for a, b in zip(held_out.start[:-1], held_out.start[1:], strict=True))
     block_s = float(np.clip(span / _BLOCKS, *_BLOCK_S))
     first = stamp[held_out.start[:-1]][clip]
@@ -217,7 +216,7 @@ def _lifted(network: Lifter, held_out: EpochArrays, size: int = 512) -> _Lifted:
     found: list[tuple[Array, Array, NDArray[np.int64], Array, Array]] = [
         (np.zeros((0, len(FIGURES))), np.zeros((0, 16)), np.zeros(0, np.int64), np.zeros((0, 16, 3)),
          np.zeros((0, 16, 3)))]
-    sampling = Sampling(truth=True, intrinsics=True, ordered=True, partial=True)
+    sampling = Sampling(truth=True, intrinsics=True, ordered=True, partial=True, interval_s=network.interval_s)
     past = network.frames if network.frames > 1 else 0
     done = 0
     for batch in held_out.batches(size, sampling=sampling, frames=past):

@@ -124,8 +124,6 @@ class LabelledDataSet(RecordedViews):
     def __init__(self, parts: Sequence[LabelledViews], seed: int = 0) -> None:
         super().__init__([p.views for p in parts], seed)
         self._sigma = np.concatenate([p.sigma for p in parts])
-        #: (F,) s of the frames
-        self.stamp = np.concatenate([p.views.stamp for p in parts])
 
     def epoch(self, n: int) -> EpochArrays:
         """See `RecordedViews.epoch`."""

@@ -160,11 +160,11 @@ def _drift(method: FineTuning, network: Lifter, parts: Sequence[Part], settings:
     if len(parts) < 3 and not settings.mix[2]:
         return math.nan
     arrays = parts[-1].source.epoch(1 << 30)
-    batch = next(arrays.batches(512, sampling=Sampling(truth=True), frames=network.frames if network.frames > 1 else 0))
+    batch = next(arrays.batches(512, sampling=Sampling(truth=True, interval_s=network.interval_s),
+                                frames=network.frames if network.frames > 1 else 0))
     return float(method.drift(network, batch).detach())
 
 
 def compared(parent: Lifter, child: Lifter, held_out: Sequence[LabelledViews], seed: int) -> Comparison:
     """Parent and child on real views with poses, see `compare`."""
-    views = LabelledDataSet(held_out, seed)
-    return compare(parent, child, views.epoch(0), views.stamp, seed)
+    return compare(parent, child, LabelledDataSet(held_out, seed).epoch(0), seed)

@@ -168,6 +168,20 @@ def test_pause_cuts_windows():
     assert e.start.tolist() == [0, 25, 40, 80]
 
 
+@pytest.mark.parametrize('rate', [10, 25, 50])
+def test_windows_hold_the_moments_of_the_interval_at_every_rate(rate: int):
+    data = RecordedViews([recording(60, stamp=np.arange(60) / rate),
+                          recording(30, seed=1, stamp=9 + np.arange(30) / 25)])
+    assert data.interval_s == pytest.approx(1 / rate)
+    e = data.epoch(0)
+    where = {e.kp[i].tobytes(): i for i in range(len(e))}
+    b = next(e.batches(90, sampling=Sampling(ordered=True, interval_s=.1), frames=4))
+    for now in (0, 3, 20, 59, 60, 70, 89):
+        moments = e.stamp[[where[px.numpy().tobytes()] for px in b.past_px[now]]]
+        wanted = np.maximum(e.stamp[now] - [.3, .2, .1, 0], e.stamp[e.start[e.clip[now]]])
+        assert np.abs(moments - wanted).max() <= .5 / min(rate, 25) + 1e-9 and moments[-1] == e.stamp[now]
+
+
 def test_rigs_and_subjects():
     a, b = (recording(seed=i, subject='s', rig='room') for i in (0, 1))
     c = recording(seed=2, subject='s', moving=True)

@@ -83,7 +83,7 @@ class Watching:
     """A temporal lifter that remembers what it was given."""
 
     def __init__(self, frames: int) -> None:
-        self.frames, self.given = frames, []
+        self.frames, self.interval_s, self.given = frames, 1 / 25, []
 
     def lift(self, pose):
         self.given.append(pose.copy())

@@ -312,7 +312,7 @@ def test_what_teaches_nothing_says_why(change, message: str, parents: dict[str, 
 
 def test_the_same_network_is_no_better() -> None:
     views = LabelledDataSet([parted().held_out])
-    same = compare(novice(), novice(), views.epoch(0), views.stamp)
+    same = compare(novice(), novice(), views.epoch(0))
     assert not same.better and all(c.before == c.after and c.gain == 0 for c in same.changes.values())
     assert same.poses > 80 and same.blocks >= 6
 
@@ -326,7 +326,7 @@ def test_chance_alone_is_hardly_ever_better() -> None:
         with torch.no_grad():
             for p in other.parameters():
                 p.add_(.01 * p.std() * torch.randn_like(p) if p.numel() > 1 else 0)
-        promoted += compare(novice(), other, views.epoch(0), views.stamp).better
+        promoted += compare(novice(), other, views.epoch(0)).better
     assert promoted <= 3
 
 
@@ -335,7 +335,7 @@ def test_little_held_out_time_proves_nothing() -> None:
     few = dataclasses.replace(held, views=held.views.at(slice(0, 12)), sigma=held.sigma[:12])
     views = LabelledDataSet([few])
     with pytest.raises(TrainingError, match='record longer'):
-        compare(novice(), novice(), views.epoch(0), views.stamp)
+        compare(novice(), novice(), views.epoch(0))
 
 
 def test_the_interval_counts_blocks_not_frames() -> None:
@@ -480,10 +480,11 @@ def test_temporal_lifters_learn_too(tmp_path: Path) -> None:
     data = LabelledDataSet([parted().training])
     temporal = {'body': 'temporal_conv', 'frames': 9, 'width': 32}
     parent = _trained(data, 60, **temporal)               # type: ignore[arg-type]
+    assert parent.interval_s == pytest.approx(1 / FPS, rel=.01)
     child = _trained_on(parent, data)
-    views = LabelledDataSet([parted().held_out])
-    changes = compare(parent, child, views.epoch(0), views.stamp).changes
-    assert child.frames == 9 and changes['n_mpjpe'].after < changes['n_mpjpe'].before
+    changes = compare(parent, child, LabelledDataSet([parted().held_out]).epoch(0)).changes
+    assert (child.frames, child.interval_s) == (9, parent.interval_s)
+    assert changes['n_mpjpe'].after < changes['n_mpjpe'].before
 
 
 def _trained_on(parent: Lifter, data: object) -> Lifter:
@@ -496,5 +497,5 @@ def test_epochs_of_held_out_views_are_in_order_of_time() -> None:
     """The comparison counts on it."""
     views = LabelledDataSet([parted().held_out])
     arrays: EpochArrays = views.epoch(0)
-    assert len(arrays) == len(views.stamp) and (np.diff(views.stamp) > 0).all()
+    assert len(arrays) == len(parted().held_out.views) and (np.diff(arrays.stamp) > 0).all()
     np.testing.assert_array_equal(arrays.X_sigma, views.epoch(3).X_sigma)
