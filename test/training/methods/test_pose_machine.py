@@ -213,7 +213,7 @@ def test_losses_count_by_weight() -> None:
 def test_exported_as_a_lifter_and_read_back(frames: int, tmp_path: Path) -> None:
     """The projector stays behind; `update` can go on from the folder."""
     pytest.importorskip('onnxruntime')
-    network, _ = machine(frames=frames)
+    network, _ = machine(frames=frames, interval_s=.04)
     stirred(network).eval()
     export_model(network, tmp_path / 'm', {'name': 'x', 'licence': 'CC0-1.0', 'method': 'pose_machine'})
     model = open_model(tmp_path / 'm')

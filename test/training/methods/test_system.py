@@ -131,6 +131,6 @@ def test_a_narrow_network_learns_what_a_wide_one_says(tmp_path) -> None:
 
 def test_a_wide_network_that_sees_more_is_refused(tmp_path) -> None:
     pytest.importorskip('onnxruntime')
-    wide_model(tmp_path / 'wide', body='temporal_conv', frames=9)
+    wide_model(tmp_path / 'wide', body='temporal_conv', frames=9, interval_s=.04)
     with pytest.raises(TrainingError, match='sees 9 frames, the network that is to learn 1'):
         network_and_method(distil=str(tmp_path / 'wide'))

@@ -122,7 +122,9 @@ def test_six_numbers():
 @pytest.mark.parametrize(('config', 'setting', 'text'), [
     ({'body': 'transformer'}, 'body', 'must be one of frame_mlp'), ({'head': 'depth'}, 'head', 'must be one of canon'),
     ({'rotation': 'euler'}, 'rotation', "rotvec, 6d, got 'euler'"), ({'frames': 27}, 'frames', 'is unknown for body'),
-    ({'body': 'temporal_conv', 'frames': 20}, 'frames', 'must be 3, 9 or 27'), ({'width': 0}, 'width', '1 or more')])
+    ({'body': 'temporal_conv', 'frames': 20}, 'frames', 'must be 3, 9 or 27'), ({'width': 0}, 'width', '1 or more'),
+    ({'body': 'temporal_conv', 'frames': 9, 'interval_s': 2.}, 'interval_s', 'from 0 to 1 s'),
+    ({'body': 'frame_mlp', 'interval_s': .1}, 'interval_s', 'is unknown for body frame_mlp')])
 def test_what_no_network_is(config, setting, text):
     with raises(SettingError, text, setting=setting):
         make_network(config)
