@@ -43,6 +43,8 @@ _FEWEST_ROWS = 12
 FRAMES = 300
 #: several people: instants with lifted poses, from which it is found who is who; instants that are assigned
 _POSES, _INSTANTS = 80, 400
+#: instants that follow the motion, for clocks and flights
+_MOTION = 1000
 #: a person that was not seen for this long has a gap in the trajectory, s
 _GAP_S = 1.
 #: fewer have no acceleration to be smooth in: they are shown as the filter has them
@@ -129,7 +131,7 @@ def _solve_everybody(frames: Sequence[MultiView], config: EstimatorConfig,
     log = followed(frames, lifter, _POSES)
     if not log.posed:                                         # nothing tells who is who: one person is chosen
         return _solve(history_of(frames), config, lifter, crowd=True)
-    found = solve_everybody(log.sightings(_INSTANTS), SolverConfig(frames=FRAMES, same_lens=config.same_lens))
+    found = solve_everybody(log.sightings(_INSTANTS, _MOTION), SolverConfig(frames=FRAMES, same_lens=config.same_lens))
     return found if isinstance(found, NotSolved) else _model(found.solution, config)
 
 

@@ -42,7 +42,7 @@ _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 #: instants of somebody else, tried because the cameras did not agree on one person, before a solve
 _OTHERS_ROWS = 10
 #: several people: instants with lifted poses before a solve; instants that one looks at; poses that it adjusts
-_FEWEST_POSED, _SIGHTINGS, _SEVERAL_FRAMES = 8, 80, 120
+_FEWEST_POSED, _SIGHTINGS, _MOTION, _SEVERAL_FRAMES = 8, 80, 100, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing; and two cameras
 #: are off by three times what each is predicted to be off against the first, at times. What a rig from a shorter time
 #: than this is predicted to be off must be less by as much, s
@@ -236,7 +236,7 @@ class RigTracker:
         known = model if model is not None and set(model.cameras) <= set(log.image_size) else None
         self._pace.began(now, log.seen)
         self._several = True
-        self._submit(now, log.sightings(_SIGHTINGS),
+        self._submit(now, log.sightings(_SIGHTINGS, _MOTION),
                      SolverConfig(frames=_SEVERAL_FRAMES, same_lens=self.config.same_lens), known)
 
     def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None) -> None:

@@ -76,7 +76,29 @@ def test_errors_that_last_make_offsets_less_sure() -> None:
     lasting = replace(solution, noise=replace(solution.noise, correlation=.6))
     a, b = clock_offsets(tracks, solution), clock_offsets(tracks, lasting)
     assert a is not None and b is not None
-    assert b.sigma_s[1:] / a.sigma_s[1:] == pytest.approx(np.full(3, np.sqrt(1.6 / .4)), rel=.02)
+    ratio = b.sigma_s[1:] / a.sigma_s[1:]
+    assert (ratio > 1.4).all() and (ratio < np.sqrt(1.6 / .4)).all()           # nobody walks at one speed for ever
+
+
+def test_what_changes_quickly_counts_more_where_errors_last() -> None:
+    """Errors that last 0.4 s hide the speed of walking, hardly that of hands, and sigmas that hold."""
+    off, share = {.0: [], .9: []}, []                                  # type: ignore[var-annotated]
+    for seed in range(12):
+        tracks, solution = tracks_and_solution(noise_px=0.)
+        rng, noise = np.random.default_rng(seed), np.zeros(tracks.kp.shape)
+        noise[0] = rng.normal(size=noise.shape[1:])
+        for n in range(1, len(noise)):
+            noise[n] = .9 * noise[n - 1] + np.sqrt(1 - .9 ** 2) * rng.normal(size=noise.shape[1:])
+        for rho, errors in off.items():
+            measured = NoiseModel(np.array([1.]), np.array([4.]), rho, 1 / FPS, True)
+            found = clock_offsets(replace(tracks, kp=tracks.kp + 4 * noise), replace(solution, noise=measured))
+            assert found is not None
+            errors.append(found.offset_s - AHEAD)
+            if rho:
+                share.append(errors[-1][1:] / found.sigma_s[1:])
+    rms = {rho: float(np.sqrt(np.mean(np.square(e)))) for rho, e in off.items()}
+    assert rms[.9] < .85 * rms[0.]                                    # measured .81
+    assert .6 < np.sqrt(np.mean(np.square(share))) < 1.6
 
 
 def test_clocks_that_agree_are_left_alone() -> None:
@@ -185,18 +207,20 @@ def test_offsets_without_the_points_are_those_of_all_unknowns_together() -> None
     for n, j in np.ndindex(N, J):
         at = V - 1 + 3 * (n * J + j)
         design[n, :, j, :, at:at + 3] = JX[n, :, j]
-    flat = design.reshape(r.size, -1)
-    offset, sigma = clocks._solve(r, JX, Jd, V)
-    assert offset[0] == sigma[0] == 0.
-    np.testing.assert_allclose(offset[1:], np.linalg.lstsq(flat, r.ravel(), rcond=None)[0][:V - 1], rtol=1e-4)
-    np.testing.assert_allclose(sigma[1:], np.sqrt(np.diag(np.linalg.inv(flat.T @ flat)))[:V - 1], rtol=1e-4)
+    flat, r_flat = design[1:].reshape(r[1:].size, -1)[:, np.abs(design[1:]).any((0, 1, 2, 3))], r[1:].ravel()
+    # the first instant follows on none
+    one_by_one = np.arange(N - 1), np.arange(1, N)
+    offset, covariance = clocks._solve(r, JX, Jd, one_by_one, np.ones((N - 1, J), bool), np.zeros(N - 1))
+    np.testing.assert_allclose(offset, np.linalg.lstsq(flat, r_flat, rcond=None)[0][:V - 1], rtol=1e-4)
+    np.testing.assert_allclose(covariance, np.linalg.inv(flat.T @ flat)[:V - 1, :V - 1], rtol=1e-4, atol=1e-12)
 
 
 def test_without_movement_nothing_is_known_of_clocks() -> None:
     rng = np.random.default_rng(5)
-    offset, sigma = clocks._solve(rng.normal(size=(3, 4, 2, 2)), rng.normal(size=(3, 4, 2, 2, 3)),
-                                  np.zeros((3, 4, 2, 2)), 4)
-    assert not offset.any() and (sigma[1:] > 10.).all()
+    offset, covariance = clocks._solve(rng.normal(size=(3, 4, 2, 2)), rng.normal(size=(3, 4, 2, 2, 3)),
+                                  np.zeros((3, 4, 2, 2)), (np.arange(2), np.arange(1, 3)), np.ones((2, 2), bool),
+                                  np.full(2, .5))
+    assert not offset.any() and (np.diag(covariance) > 100.).all()
 
 
 def test_a_joint_that_jumps_for_all_cameras_at_once_carries_no_time() -> None:
@@ -208,6 +232,22 @@ def test_a_joint_that_jumps_for_all_cameras_at_once_carries_no_time() -> None:
     kp[:, :, 16] = np.stack([px_of(where, rig, v) for v in range(4)], 1)
     found = clock_offsets(replace(tracks, kp=kp), solution)
     assert found is not None and np.abs(found.offset_s - AHEAD).max() < .003
+
+
+def test_velocities_made_of_noise_do_not_shorten_offsets() -> None:
+    """Slow movement under noise that lasts: a regression on noisy velocities finds a half of the offset."""
+    tracks, solution = tracks_and_solution(noise_px=0.)
+    got = []
+    for seed in range(6):
+        rng, noise = np.random.default_rng(seed), np.zeros(tracks.kp.shape)
+        noise[0] = rng.normal(size=noise.shape[1:])
+        for n in range(1, len(noise)):
+            noise[n] = .7 * noise[n - 1] + np.sqrt(1 - .7 ** 2) * rng.normal(size=noise.shape[1:])
+        measured = NoiseModel(np.array([1.]), np.array([12.]), .7, 1 / FPS, True)
+        found = clock_offsets(replace(tracks, kp=tracks.kp + 12 * noise), replace(solution, noise=measured))
+        assert found is not None
+        got.append(found.offset_s[1:] / AHEAD[1:])
+    assert np.mean(got) == pytest.approx(1., abs=.12)
 
 
 def test_joints_that_rest_do_not_pull_offsets_to_zero() -> None:

@@ -36,7 +36,7 @@ from selfpose_ros.core.rig.start import Start
 from selfpose_ros.core.rig_model import RigModel
 from selfpose_ros.core.rig_state import RigState
 from selfpose_ros.core.skeleton import MIRROR
-from selfpose_ros.synthetic import walker
+from selfpose_ros.synthetic import frames_of, observe, walker
 
 Array = NDArray[np.float64]
 
@@ -339,6 +339,64 @@ def test_a_view_of_somebody_else_costs_nothing() -> None:
     found = solve_everybody(d, SolverConfig(frames=40, first_frames=24))
     assert not isinstance(found, NotSolved)
     assert rotation_errors(found.solution.state.cameras.R, s.rig.R).max() < 2.
+
+
+def with_poster(s: Scene, view: int) -> list[MultiView]:
+    """One view shows somebody else, smaller, in one place all the time; found with 1.5 px of noise."""
+    rng, shown = np.random.default_rng(1), s.frames[5].views[view]
+    poster = .4 * (shown.keypoints[:1] - np.nanmean(shown.keypoints[:1], 1, keepdims=True)) + [500., 150.]
+
+    def hung(f: MultiView) -> MultiView:
+        v = f.views[view]
+        more = View2D(v.camera, v.stamp, np.concatenate([poster + rng.normal(0, 1.5, poster.shape), v.keypoints]),
+                      np.concatenate([np.full((1, 17), .8), v.confidence]), v.image_size)
+        return replace(f, views=(*f.views[:view], more, *f.views[view + 1:]))
+    return list(map(hung, s.frames))
+
+
+def test_a_poster_does_not_count_against_a_rig() -> None:
+    """Of one person whom two cameras see half of the time it would be a third of all that is seen."""
+    s = three(8.)
+    plain, hung = (followed(f, None, 1).sightings() for f in (s.frames, with_poster(s, 0)))
+    assert not plain.pictures.any()
+    assert hung.pictures.sum() > .9 * len(s.frames) and not hung.pictures[:, 1:].any()
+    a, b = (assign_all(d, truth(s), NoiseModel.prior(d.image_size)) for d in (plain, hung))
+    assert a.share > .9 and abs(a.share - b.share) < .02
+    assert not hung.instants(np.arange(60)).pictures.any()                # 4 s: nobody can tell yet
+
+
+def test_somebody_who_stands_still_counts_where_two_views_see_him() -> None:
+    s = three(8.)
+    frozen = replace(s, joints=np.repeat(s.joints[:1], len(s.joints), 0))
+    frames = scene(4, 8., FPS, 3, joints=frozen.joints, rig=s.rig, outliers=0., swap=0.).frames
+    d = followed(frames, None, 1).sightings()
+    assert d.pictures.mean() > .5 * d.present.mean()
+    found = assign_all(d, truth(s), NoiseModel.prior(d.image_size))
+    assert found.share > .9 and found.seen > .85 * d.present.sum()
+
+
+def test_clocks_of_several_people_are_measured_at_the_rate_of_motion() -> None:
+    """A selection of instants has no velocities. One camera is 30 ms ahead; to 5 ms."""
+    s = three(8.)
+    frames = frames_of(observe(s.joints, s.rig, FPS, 3, clock_offset_s={'cam2': .03}), .031)
+    log = followed(frames, lifter(s), 24)
+    chosen = log.sightings(40)
+    assert np.median(np.diff(chosen.stamp)) > .15
+    config = SolverConfig(frames=40, first_frames=24)
+    with_motion = solve_everybody(log.sightings(40, 120), config)
+    assert not isinstance(with_motion, NotSolved)
+    off = dict(zip(with_motion.solution.tracks.cameras, with_motion.solution.clock_offset_s, strict=True))
+    assert off['cam2'] - off['cam1'] == pytest.approx(.03, abs=.005)
+    alone = solve_everybody(chosen, config)
+    assert not isinstance(alone, NotSolved) and not alone.solution.clock_offset_s.any()
+
+
+def test_motion_is_kept_in_stretches_that_end_with_the_newest() -> None:
+    log = followed(three(8.).frames, None, 1)
+    every, some = log.motion(1000), log.motion(110)
+    assert len(every.stamp) == len(three(8.).frames) and len(some.stamp) == 110
+    steps = np.diff(some.stamp)
+    assert (steps > 1.5 / FPS).sum() == 1 and some.stamp[-1] == every.stamp[-1] and not np.isfinite(some.lifted).any()
 
 
 def mirrored(X: Array, shift: tuple[float, float]) -> Array:

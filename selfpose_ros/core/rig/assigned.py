@@ -46,7 +46,8 @@ class Assignment:
     """Attributes:
     instant: (N,), chosen (N, V), person (N,): poses seen in two views or more, see `Sightings.tracks`.
     misfit: (N, V) median distance of the joints from where the body is seen, body sizes; NaN = not in the pose.
-    share: 0..1 of all detections that show half of a body, those that are explained.
+    share: 0..1 of all detections that show half of a body, those that are explained; what never moves and one view
+        alone shows is a picture, and does not count.
     seen: number of detections that count for the share.
     found: 0..1 of all views in which a body of a pose should be seen, as the cameras have it, those that show it.
     joined: 0..1 of the poses that should be seen on both sides, however one or two cameras are parted from the others,
@@ -127,6 +128,7 @@ def assign_all(d: Sightings, cameras: Cameras, noise: NoiseModel, explained: flo
     row, v = np.nonzero(good)
     told = np.zeros((T, V, D), bool)
     told[n[row], v, k[row, v]] = True
+    counts &= told | ~d.pictures
     total = int(counts.sum())
     expected = _inside(d, cameras, X) & d.present.any(-1)[n]
     expected[row, v] = True

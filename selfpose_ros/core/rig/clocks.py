@@ -3,7 +3,7 @@
 """Constant offsets between the cameras' clocks, from motion: a late camera sees a moving hand where it was."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,8 +23,12 @@ __all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'wit
 
 Array = NDArray[np.float64]
 
-#: joints slower than this tell nothing of time; velocities are taken from parabolas over this long
-_SLOW_M_S, _WINDOW_S = .5, .36
+#: joints slower than this tell nothing of time, quicker ones jump; velocities are taken from parabolas over this long
+_SLOW_M_S, _FASTEST_M_S, _WINDOW_S = .5, 8., .2
+#: steps across a hole, s, carry no time; errors are taken to be less alike than this, from instant to instant
+_LONGEST_STEP_S, _MOST_ALIKE = .12, .98
+#: moves at most, and one that is none, s
+_LONGEST_MOVE_S, _NO_MOVE_S = .03, .0002
 #: rounds of retiming and solving; a further one is not worth it for offsets below this, s
 _MOST_ROUNDS, _SMALL_S = 4, .002
 
@@ -47,13 +51,14 @@ class ClockOffsets:
         return bool((self.sigma_s < .004).all())
 
 
-def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockOffsets | None:
+def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockOffsets | None:
     """Least squares over all instants with the cameras held and the points eliminated; None without enough motion.
 
     Args:
         tracks: at a rate that follows the motion (instants at most 0.1 s apart), not a selection.
     """
-    pieces = [of for of in tracks.pieces if len(of) > 4]
+    pieces = [of for person in tracks.pieces for of in np.split(
+        person, 1 + np.flatnonzero(np.diff(tracks.stamp[person]) > _LONGEST_STEP_S)) if len(of) > 4]
     if not pieces:
         return None
     keep = np.sort(np.concatenate(pieces))
@@ -62,44 +67,56 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 5) -> ClockO
     dt = np.concatenate([np.diff(tracks.stamp[of]) for of in pieces])
     if len(dt) < 20 or np.median(dt) > .1:
         return None
-    s, p = solution.state, problem_of(tracks, solution.noise)
     V = len(tracks.cameras)
-    delta = np.zeros(V)
-    shift = np.zeros_like(p.kp)
-    sigma = np.full(V, np.inf)
-    usual = _WINDOW_S / np.median(dt)
+    delta, own = np.zeros(V - 1), np.eye(V - 1)
+    step, covariance = _step(tracks, solution, pieces, delta, float(np.median(dt)))
     for _ in range(rounds):
-        kp = p.kp + shift
-        X = triangulate(s.cameras.rays(kp), s.cameras.ray_weight(p.sigma), s.cameras.R, s.cameras.t, rounds=4, scale=4.)
-        ok = np.isfinite(X).all(-1)
-        middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
-        X = np.where(ok[..., None], X, middle)
-        velocity, step_s = np.zeros_like(X), np.ones(len(X))
-        for of in pieces:
-            window = int(np.clip(usual, 5, max(len(of) // 2, 5))) // 2 * 2 + 1
-            if window <= len(of):
-                velocity[of] = np.gradient(_smoothed(X[of], window), tracks.stamp[of], axis=0)
-                step_s[of] = np.gradient(tracks.stamp[of])
-        # a joint that hardly moves has a velocity made of noise, which would pull every offset towards zero; a step
-        # across a hole, or a joint that jumps, carries no time
-        speed = np.linalg.norm(velocity, axis=-1)
-        still = (step_s > .12)[:, None] | (speed > 6.) | (speed < _SLOW_M_S) | ~ok
-        velocity[still] = 0.
-        state = replace(s, X=X)
-        r, JX, _ = linearise(state, replace(p, kp=kp))
-        root = np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None]
-        r, JX = r * root, JX * root[..., None]
-        Jd = np.einsum('nvjka,nja->nvjk', JX, velocity)           # px in sigmas per second of lateness
-        step, sigma = _solve(r, JX, Jd, V)
-        delta = delta + step
-        JX = linearise(state, p)[1] * np.where(np.isfinite(p.sigma), p.sigma, 0.)[..., None, None]
-        shift = np.einsum('nvjka,nja->nvjk', JX, velocity) * delta[:, None, None]
-    # neighbouring instants share their errors
-    rho = solution.noise.correlation
-    sigma = sigma * np.sqrt((1 + rho) / (1 - rho))
-    if not np.isfinite(sigma[1:]).all() or sigma[1:].max() > .05:
+        # velocities contain noise, so that a step is short, but it ends at the right place: its length is learned
+        # (Broyden 1965)
+        move = np.clip(own @ step, -_LONGEST_MOVE_S, _LONGEST_MOVE_S)
+        before, delta = step, delta + move
+        step, covariance = _step(tracks, solution, pieces, delta, float(np.median(dt)))
+        if np.abs(move).max() < _NO_MOVE_S:
+            break
+        reached = own @ (before - step)
+        own += np.outer(move - reached, move @ own) / (move @ reached if abs(move @ reached) > 1e-12 else np.inf)
+    sigma = np.r_[0., np.sqrt(np.diag(own @ covariance @ own.T))]
+    if not np.isfinite(sigma).all() or sigma.max() > .05:
         return None
-    return ClockOffsets(delta - delta[0], sigma)
+    return ClockOffsets(np.r_[0., delta], sigma)
+
+
+def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]], delta: Array,
+          usual_s: float) -> tuple[Array, Array]:
+    """Offsets that are left (V - 1,) once clocks were put right by delta (V - 1,), and their covariance.
+
+    pieces: rows without holes.  usual_s: between two of them.
+    """
+    p = problem_of(retimed(tracks, np.r_[0., delta]) if delta.any() else tracks, solution.noise)
+    s, seen = solution.state, np.isfinite(p.sigma)
+    X = triangulate(s.cameras.rays(p.kp), s.cameras.ray_weight(p.sigma), s.cameras.R, s.cameras.t, rounds=4, scale=4.)
+    ok = np.isfinite(X).all(-1)
+    middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
+    X = np.where(ok[..., None], X, middle)
+    velocity, jumps = np.zeros_like(X), np.zeros(X.shape[:2], bool)
+    for of in pieces:
+        window = int(np.clip(_WINDOW_S / usual_s, 5, max(len(of) // 2, 5))) // 2 * 2 + 1
+        if window <= len(of):
+            velocity[of] = np.gradient(_smoothed(X[of], window), tracks.stamp[of], axis=0)
+        step = np.linalg.norm(np.diff(X[of], axis=0), axis=-1) > _FASTEST_M_S * np.diff(tracks.stamp[of])[:, None]
+        near = np.pad(step, ((window // 2 + 1, window // 2), (0, 0)))
+        jumps[of] = np.lib.stride_tricks.sliding_window_view(near, window // 2 * 2 + 1, 0).any(-1)[:len(of)]
+    # what hardly moves has a velocity made of noise; a joint that jumps carries no time
+    velocity[(np.linalg.norm(velocity, axis=-1) < _SLOW_M_S) | jumps | ~ok] = 0.
+    r, JX, _ = linearise(replace(s, X=X), p)
+    root = np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None]
+    r, JX = r * root, JX * root[..., None]
+    Jd = np.einsum('nvjka,nja->nvjk', JX, velocity)               # px in sigmas per second of lateness
+    before, after = (np.concatenate([of[cut] for of in pieces]) for cut in (slice(None, -1), slice(1, None)))
+    alike = min(solution.noise.correlation, _MOST_ALIKE) ** (
+        (tracks.stamp[after] - tracks.stamp[before]) / solution.noise.frame_s)
+    use = (seen[before] == seen[after]).all(1) & ok[before] & ok[after]
+    return _solve(r, JX, Jd, (before, after), use, alike)
 
 
 def _smoothed(x: Array, window: int) -> Array:
@@ -117,19 +134,39 @@ def _smoothed(x: Array, window: int) -> Array:
     return out
 
 
-def _solve(r: Array, JX: Array, Jd: Array, V: int) -> tuple[Array, Array]:
-    """Offsets relative to the first camera with each point's position eliminated."""
-    N, _, J, _ = r.shape
-    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True) + 1e-3 * np.eye(3)
-    B = np.einsum('nvjka,nvjk->njva', JX, Jd, optimize=True)                # N,J,V,3
-    g = np.einsum('nvjka,nvjk->nja', JX, r, optimize=True)
-    HiB = np.linalg.solve(H, B.swapaxes(-1, -2))                             # N,J,3,V
-    A = np.diag(np.einsum('nvjk,nvjk->v', Jd, Jd)) - np.einsum('njva,njaw->vw', B, HiB, optimize=True)
-    b = np.einsum('nvjk,nvjk->v', Jd, r) - np.einsum('njaw,nja->w', HiB, g, optimize=True)
+def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], NDArray[np.int64]],
+           use: NDArray[np.bool_], alike: Array) -> tuple[Array, Array]:
+    """Offsets (V - 1,) against the first camera with each point's position eliminated, and their covariance.
+
+    Errors of neighbouring instants are alike, so that what changes slowly is seen through more of them than what
+    changes quickly: of each instant that follows on another, what is new in it counts (generalised least squares for
+    errors of a first-order autoregression; Cochrane and Orcutt 1949).
+
+    Args:
+        r: (N, V, 17, 2) sigmas, JX: their (N, V, 17, 2, 3) derivatives by the points, Jd: (N, V, 17, 2) by lateness.
+        instants: rows (M,) of M instants, and of those that follow on them.
+        use: (M, 17) which joints of both count.  alike: (M,) correlation of the errors of both.
+    """
+    V = r.shape[1]
+    A, b = np.zeros((V, V)), np.zeros(V)
+    alike, (before, after) = alike[:, None, None, None], instants
+    new = 1 / np.sqrt(1 - alike ** 2)
+    for j in range(r.shape[2]):
+        J = JX[:, :, j]
+        H = np.einsum('nvka,nvkb->nab', J, J) + 1e-3 * np.eye(3)
+        own = np.zeros((*r.shape[:2], 2, 1 + V))              # residuals, and what each camera's lateness does to them
+        own[..., 0] = r[:, :, j]
+        for v in range(V):
+            own[:, v, :, 1 + v] = Jd[:, v, j]
+        own -= np.einsum('nvka,nab->nvkb', J, np.linalg.solve(H, np.einsum('nvka,nvkb->nab', J, own)))
+        change = ((own[after] - alike * own[before]) * new)[use[:, j]].reshape(-1, 1 + V)
+        both = change.T @ change
+        A, b = A + both[1:, 1:], b + both[1:, 0]
     A, b = A[1:, 1:], b[1:]
     A = A + 1e-6 * np.trace(A) * np.eye(V - 1) + 1e-3 * np.eye(V - 1)
     # a camera that stamps d too late shows at its stamp what was d before: predicted - observed = velocity x d
-    return np.r_[0., np.linalg.solve(A, b)], np.r_[0., np.sqrt(np.diag(np.linalg.inv(A)))]
+    covariance = np.linalg.inv(A)
+    return covariance @ b, covariance
 
 
 def retimed(tracks: Tracks, offset_s: Array) -> Tracks:

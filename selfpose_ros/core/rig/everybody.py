@@ -258,9 +258,11 @@ def _tried(d: Sightings, cameras: tuple[int, ...], people: tuple[tuple[Tracklet,
 
 def _with_clocks(d: Sightings, found: Everybody, guess: FirstGuess, config: SolverConfig) -> Everybody:
     """Once more with the clocks of the cameras put right, when they disagree by more than can be chance."""
-    a = found.assignment.many(_MOST_PEOPLE)
-    tracks = d.tracks(a.instant, a.chosen, a.person)
+    solution, who, moving = found.solution, found.assignment, d
+    if d.motion is not None:
+        moving, who = d.motion, assign_all(d.motion, solution.state.cameras, solution.noise)
+    a = who.many(_MOST_PEOPLE)
 
     def again(moved: Tracks, before: Solution) -> Solution | NotSolved:
         return finish(moved, replace(guess, cameras=before.state.cameras, noise=before.noise), config)
-    return replace(found, solution=with_clocks(tracks, found.solution, again))
+    return replace(found, solution=with_clocks(moving.tracks(a.instant, a.chosen, a.person), solution, again))

@@ -3,8 +3,10 @@
 """Everything that was seen: any number of people in every view, before it is settled who is who."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,18 @@ __all__ = ['Sightings', 'SightingsLog', 'followed']
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+#: motion is followed at steps of this, s, at least, in stretches of so many of them
+_MOTION_S, _STRETCH = .03, 100
+#: what does not move: scatter of its joints, and distance of its places, body sizes; over this long, s; seen so often
+_STILL, _SAME_PLACE, _PICTURE_S, _FEW_OF_PICTURE = .02, .012, 6., 6
+
+
+def _median(x: Array, axis: int | None = None) -> Array:
+    """Median of what is known, without axis that of the lengths of vectors; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)
+        return np.asarray(np.nanmedian(np.linalg.norm(x, axis=-1) if axis is None else x, axis))
+
 
 @dataclass(frozen=True)
 class Sightings:
@@ -36,6 +50,7 @@ class Sightings:
         size: (T, V, D) px, see `person_size`; NaN = no detection.
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.
+        motion: the same at a rate that follows the motion, for clocks and flights; None = these instants are.
     """
 
     cameras: tuple[str, ...]
@@ -48,18 +63,20 @@ class Sightings:
     intrinsics: tuple[Intrinsics | None, ...]
     lifted: Array
     lifted_sigma: Array
+    motion: Sightings | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]]) -> Sightings:
-        """Rows in order of time, of the cameras of `image_size` px. A detection is moved to the instant of its row
-        along its tracklet; those without one are left out.
+    def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]],
+           lifted: bool = True) -> Sightings:
+        """Rows in order of time, of the cameras of `image_size` px; lifted: with their lifted poses. A detection is
+        moved to the instant of its row along its tracklet; those without one are left out.
         """
         names = tuple(sorted(image_size))
         T, V = len(rows), len(names)
         D = max([1, *(len(people) for r in rows for people in r.people.values())])
         kp, conf = np.full((T, V, D, 17, 2), np.nan), np.zeros((T, V, D, 17))
         tracklet, at = np.full((T, V, D), -1), np.full((T, V, D), np.nan)
-        lifted, sigma = np.full((T, V, D, 17, 3), np.nan), np.full((T, V, D, 17), np.nan)
+        poses, sigma = np.full((T, V, D, 17, 3), np.nan), np.full((T, V, D, 17), np.nan)
         known: list[Intrinsics | None] = [None] * V
         for t, row in enumerate(rows):
             for v, c in enumerate(names):
@@ -68,8 +85,8 @@ class Sightings:
                         continue
                     kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.raw, view.confidence, view.tracklet
                     at[t, v, k], known[v] = view.stamp, view.intrinsics
-                    if view.lifted is not None:
-                        lifted[t, v, k], sigma[t, v, k] = view.lifted
+                    if lifted and view.lifted is not None:
+                        poses[t, v, k], sigma[t, v, k] = view.lifted
         stamp, size = np.array([r.stamp for r in rows]), person_size(kp, conf)
         for v in range(V):
             _, number = np.unique(tracklet[:, v], return_inverse=True)
@@ -81,12 +98,38 @@ class Sightings:
                     if len(n) > 2:
                         kp[n, v, i], conf[n, v, i] = move_in_time(at[n, v, i], kp[n, v, i], conf[n, v, i], stamp[n])
         return cls(names, stamp, kp, conf, tracklet, size, np.array([image_size[c] for c in names], np.int64),
-                   tuple(known), lifted, sigma)
+                   tuple(known), poses, sigma)
 
     @property
     def present(self) -> NDArray[np.bool_]:
         """(T, V, D) where there is a detection."""
         return self.tracklet >= 0
+
+    @cached_property
+    def pictures(self) -> NDArray[np.bool_]:
+        """(T, V, D) detections that keep to one place and pose for long: posters, and whoever stands like them."""
+        out = np.zeros(self.tracklet.shape, bool)
+        for v in range(len(self.cameras)):
+            places: list[tuple[Array, list[tuple[Index, Index]]]] = []
+            for k in range(int(self.tracklet[:, v].max(initial=-1)) + 1):
+                t, i = np.nonzero(self.tracklet[:, v] == k)
+                if len(t) < _FEW_OF_PICTURE:
+                    continue
+                size, x = _median(self.size[t, v, i], 0), self.kp[t, v, i]
+                at, early, late = _median(x, 0), _median(x[:len(t) // 2], 0), _median(x[len(t) // 2:], 0)
+                if not _median(x - at) < _STILL * size or not _median(late - early) < _SAME_PLACE * size:
+                    continue
+                for place, members in places:
+                    if _median(place - at) < _SAME_PLACE * size:
+                        members.append((t, i))
+                        break
+                else:
+                    places.append((at, [(t, i)]))
+            for _, members in places:
+                t, i = (np.concatenate(x) for x in zip(*members, strict=True))
+                if np.ptp(self.stamp[t]) >= _PICTURE_S:
+                    out[t, v, i] = True
+        return out
 
     def instants(self, index: Index) -> Sightings:
         """The same at some of the instants."""
@@ -95,7 +138,9 @@ class Sightings:
 
     def views(self, index: Index) -> Sightings:
         """The same of some of the cameras."""
+        motion = None if self.motion is None else self.motion.views(index)
         return replace(self, cameras=tuple(self.cameras[v] for v in index), image_size=self.image_size[index],
+                       motion=motion,
                        intrinsics=tuple(self.intrinsics[v] for v in index), **{n: getattr(self, n)[:, index] for n in (
                            'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
 
@@ -178,14 +223,30 @@ class SightingsLog:
         self.seen = self.posed = 0
         self._lifted = -np.inf
 
-    def sightings(self, most: int = 0) -> Sightings:
-        """What is kept, or `most` instants of it, evenly; those with poses first."""
+    def sightings(self, most: int = 0, motion: int = 0) -> Sightings:
+        """What is kept, or `most` instants of it, evenly; those with poses first. motion: see `motion`, 0 = without."""
         rows = self._rows
         if most and len(rows) > most:
             posed = [k for k, r in enumerate(rows) if any(p.lifted is not None for p in r)]
             pool = posed if len(posed) >= most else list(range(len(rows)))
             rows = [rows[pool[k]] for k in np.unique(np.linspace(0, len(pool) - 1, most).astype(int))]
-        return Sightings.of(rows, self.image_size)
+        chosen = Sightings.of(rows, self.image_size)
+        return replace(chosen, motion=self.motion(motion)) if motion and len(rows) < len(self._rows) else chosen
+
+    def motion(self, most: int) -> Sightings:
+        """`most` instants of what is kept, in stretches at a rate that follows the motion, which are spread evenly and
+        end with the newest; without lifted poses.
+        """
+        rows: list[Detections] = []
+        for r in self._rows:
+            if not rows or r.stamp - rows[-1].stamp >= _MOTION_S:
+                rows.append(r)
+        if len(rows) > most:
+            pieces = -(-most // _STRETCH)
+            each = most // pieces
+            ends = np.linspace(each if pieces > 1 else len(rows), len(rows), pieces).astype(int)
+            rows = [rows[k] for k in np.unique(ends[:, None] - 1 - np.arange(each))]
+        return Sightings.of(rows, self.image_size, lifted=False)
 
 
 def followed(frames: Iterable[MultiView], lifter: Lifter | None, poses: int) -> SightingsLog:
