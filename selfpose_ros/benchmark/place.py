@@ -147,5 +147,5 @@ def _sync_rows(people: int, found: Sequence[_Clocks]) -> Iterator[Row]:
     with_rig = with_rig[np.isfinite(with_rig)]
     if len(with_rig):
         yield Row('sync', f'the same with the rig, {who}, median', 1e3 * float(np.median(with_rig)), 'ms', (
-            f'90 % below {1e3 * np.quantile(with_rig, .9):.1f} ms; within a frame {int((with_rig < _FRAME_S).sum())} of '
-            f'{len(error)}'))
+            f'90 % below {1e3 * np.quantile(with_rig, .9):.1f} ms; within a frame {int((with_rig < _FRAME_S).sum())} '
+            f'of {len(error)}'))
