@@ -3,6 +3,8 @@
 """2D tracks from the times at which they were seen to other times close by."""
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,9 @@ def move_in_time(t: Array, kp: Array, conf: Array, to: Array, longest_s: float =
     a = np.clip((to - t[lo]) / np.maximum(gap, 1e-9), 0., 1.)
     near = np.where(a < .5, lo, hi)
     step = kp[hi] - kp[lo]
-    usual = 4 * np.nanmedian(np.abs(np.diff(kp, axis=0)), axis=(0, 2))[:, None] + 3.
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)                       # a joint that is never seen: NaN stays
+        usual = 4 * np.nanmedian(np.abs(np.diff(kp, axis=0)), axis=(0, 2))[:, None] + 3.
     # what moves fast goes on before or after; a jump does not
     before, after = kp[lo] - kp[np.maximum(lo - 1, 0)], kp[np.minimum(hi + 1, len(t) - 1)] - kp[hi]
     far = np.abs(step).max(-1, keepdims=True)

@@ -250,6 +250,15 @@ def test_velocities_made_of_noise_do_not_shorten_offsets() -> None:
     assert np.mean(got) == pytest.approx(1., abs=.12)
 
 
+@pytest.mark.filterwarnings('error')
+def test_a_joint_that_is_never_seen_is_no_warning() -> None:
+    tracks, solution = tracks_and_solution()
+    kp, confidence = tracks.kp.copy(), tracks.confidence.copy()
+    kp[:, :, 3], confidence[:, :, 3] = np.nan, 0.
+    found = clock_offsets(replace(tracks, kp=kp, confidence=confidence), solution)
+    assert found is not None and np.abs(found.offset_s - AHEAD).max() < .003
+
+
 def test_joints_that_rest_do_not_pull_offsets_to_zero() -> None:
     """One wrist moves, all else rests, with 6 px of noise."""
     tracks, solution = tracks_and_solution(noise_px=6.)
