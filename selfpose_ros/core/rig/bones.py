@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..body import BONE_A, BONE_B, MIRROR_BONE
 from ..robust import robust_weight
 from .bundle_equations import linearise, normal_equations
-from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState, bone_prior, bone_vectors
+from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState, bone_prior, bone_vectors, pose_lengths
 
 __all__ = ['bone_stretch', 'measure_bone_sigma']
 
@@ -50,7 +50,7 @@ def measure_bone_sigma(state: BundleState, problem: BundleProblem) -> Array:
     return np.clip(np.maximum(out, out[MIRROR_BONE]), .010, .04)
 
 
-def bone_stretch(state: BundleState, problem: BundleProblem) -> Array:
+def bone_stretch(state: BundleState, problem: BundleProblem, scale: float, kind: str) -> Array:
     """(N, 16) by how much noise lengthens each bone of each pose, as a share of its length.
 
     An error across a bone of length L makes it longer by its square / 2 L, to whichever side it goes. Poses are
@@ -59,9 +59,10 @@ def bone_stretch(state: BundleState, problem: BundleProblem) -> Array:
     bone whose length is to be constant is therefore to have the length that noise shows of it.
 
     The errors are those that all else leaves of the bone (the posterior of the pose without this bone's own constancy),
-    and the mean length is taken by a quadrature of three points for each of both directions across it.
+    and the mean length is taken by a quadrature of three points for each of both directions across it. scale, kind: of
+    the loss of the adjustment.
     """
-    H = normal_equations(state, problem, 8., 'gm', bone_prior(problem))[0]
+    H = normal_equations(state, problem, scale, kind, bone_prior(problem))[0]
     P = np.linalg.inv(H + np.eye(H.shape[-1]) / _POINT_M ** 2).reshape(-1, 17, 3, 17, 3).transpose(1, 3, 0, 2, 4)
     both = P[BONE_B, BONE_A]
     P = (P[BONE_A, BONE_A] + P[BONE_B, BONE_B] - both - both.swapaxes(-1, -2)).swapaxes(0, 1)      # (N, 16, 3, 3)
@@ -71,7 +72,7 @@ def bone_stretch(state: BundleState, problem: BundleProblem) -> Array:
     room = np.maximum(problem.bone_sigma ** 2 - along, _LEAST_ROOM * problem.bone_sigma ** 2)
     P = P + Pu[..., None] * (Pu / room[..., None])[..., None, :]
     across = np.eye(3) - u[..., None] * u[..., None, :]
-    lengths = state.bones if problem.person is None else state.bones[problem.person]
+    lengths = pose_lengths(state, replace(problem, bone_stretch=None))
     share = np.maximum(np.linalg.eigvalsh(across @ P @ across), 0.) / lengths[..., None] ** 2
     return np.asarray((np.sqrt(1 + 3 * np.minimum(share, _MOST_SHARE)) - 1).sum(-1) / 3)
 

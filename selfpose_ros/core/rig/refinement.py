@@ -93,7 +93,7 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
         p, named = (replace(x, sigma=factor[..., None] * noise.sigma(c)) for x, c in ((p, conf), (named, named_conf)))
         if enough:
             p = replace(p, bone_sigma=measure_bone_sigma(r.state, p))
-            p = replace(p, bone_stretch=bone_stretch(r.state, p))
+            p = replace(p, bone_stretch=bone_stretch(r.state, p, _SCALE, _LOSS))
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
         r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 40, covariance=k == 2,
