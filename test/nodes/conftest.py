@@ -15,6 +15,7 @@ import pytest
 # some tests see with the networks of another folder
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'inference'))
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'inference' / 'engines'))
+sys.path.append(str(Path(__file__).resolve().parents[1] / 'training'))
 # read when the first context is made
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
