@@ -91,7 +91,7 @@ def test_one_view_is_its_own_together(motion: Motion) -> None:
 def test_what_the_estimator_shows(motion: Motion) -> None:
     """One camera: both are the same instants, and the correction changes them."""
     class Rule:
-        frames = 1
+        frames, interval_s = 1, 0.
 
         def lift(self, pose):
             y = np.concatenate([pose[..., :2], .1 * (pose[..., 2:] - .5)], -1).astype(float)
