@@ -41,7 +41,8 @@ _GUESS_ROWS, _TRUSTED_ROWS = 12, 20
 _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 #: instants of somebody else, tried because the cameras did not agree on one person, before a solve
 _OTHERS_ROWS = 10
-#: several people: instants with lifted poses before a solve; instants that one looks at; poses that it adjusts
+#: several people: instants with lifted poses before a solve; instants that one looks at, and for clocks;
+#: poses that it adjusts
 _FEWEST_POSED, _SIGHTINGS, _MOTION, _SEVERAL_FRAMES = 8, 80, 100, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing; and two cameras
 #: are off by three times what each is predicted to be off against the first, at times. What a rig from a shorter time

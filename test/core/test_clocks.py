@@ -250,6 +250,12 @@ def test_velocities_made_of_noise_do_not_shorten_offsets() -> None:
     assert np.mean(got) == pytest.approx(1., abs=.12)
 
 
+def test_offsets_that_were_not_reached_are_not_given() -> None:
+    tracks, solution = tracks_and_solution()
+    assert clock_offsets(tracks, solution, rounds=1) is None
+    assert clock_offsets(tracks, solution) is not None
+
+
 @pytest.mark.filterwarnings('error')
 def test_a_joint_that_is_never_seen_is_no_warning() -> None:
     tracks, solution = tracks_and_solution()

@@ -52,7 +52,8 @@ class ClockOffsets:
 
 
 def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockOffsets | None:
-    """Least squares over all instants with the cameras held and the points eliminated; None without enough motion.
+    """Least squares over all instants with the cameras held and the points eliminated; None without enough motion, or
+    where no offsets were reached.
 
     Args:
         tracks: at a rate that follows the motion (instants at most 0.1 s apart), not a selection.
@@ -67,22 +68,23 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockO
     dt = np.concatenate([np.diff(tracks.stamp[of]) for of in pieces])
     if len(dt) < 20 or np.median(dt) > .1:
         return None
-    V = len(tracks.cameras)
+    V, usual_s = len(tracks.cameras), float(np.median(dt))
     delta, own = np.zeros(V - 1), np.eye(V - 1)
-    step, covariance = _step(tracks, solution, pieces, delta, float(np.median(dt)))
+    move = delta
+    step, covariance = _step(tracks, solution, pieces, delta, usual_s)
     for _ in range(rounds):
         # velocities contain noise, so that a step is short, but it ends at the right place: its length is learned
         # (Broyden 1965)
         move = np.clip(own @ step, -_LONGEST_MOVE_S, _LONGEST_MOVE_S)
         before, delta = step, delta + move
-        step, covariance = _step(tracks, solution, pieces, delta, float(np.median(dt)))
+        step, covariance = _step(tracks, solution, pieces, delta, usual_s)
         if np.abs(move).max() < _NO_MOVE_S:
             break
         reached = own @ (before - step)
         own += np.outer(move - reached, move @ own) / (move @ reached if abs(move @ reached) > 1e-12 else np.inf)
     sigma = np.r_[0., np.sqrt(np.diag(own @ covariance @ own.T))]
-    if not np.isfinite(sigma).all() or sigma.max() > .05:
-        return None
+    if not np.isfinite(sigma).all() or sigma.max() > .05 or np.abs(move).max() > _SMALL_S:
+        return None                                               # nothing tells them, or they were not reached
     return ClockOffsets(np.r_[0., delta], sigma)
 
 
@@ -113,8 +115,8 @@ def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]
     r, JX = r * root, JX * root[..., None]
     Jd = np.einsum('nvjka,nja->nvjk', JX, velocity)               # px in sigmas per second of lateness
     before, after = (np.concatenate([of[cut] for of in pieces]) for cut in (slice(None, -1), slice(1, None)))
-    alike = min(solution.noise.correlation, _MOST_ALIKE) ** (
-        (tracks.stamp[after] - tracks.stamp[before]) / solution.noise.frame_s)
+    gap = tracks.stamp[after] - tracks.stamp[before]
+    alike = np.minimum([solution.noise.correlation_at(float(g)) for g in gap], _MOST_ALIKE)
     use = (seen[before] == seen[after]).all(1) & ok[before] & ok[after]
     return _solve(r, JX, Jd, (before, after), use, alike)
 

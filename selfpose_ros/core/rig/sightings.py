@@ -109,6 +109,8 @@ class Sightings:
     def pictures(self) -> NDArray[np.bool_]:
         """(T, V, D) detections that keep to one place and pose for long: posters, and whoever stands like them."""
         out = np.zeros(self.tracklet.shape, bool)
+        if not len(self.stamp) or np.ptp(self.stamp) < _PICTURE_S:
+            return out
         for v in range(len(self.cameras)):
             places: list[tuple[Array, list[tuple[Index, Index]]]] = []
             for k in range(int(self.tracklet[:, v].max(initial=-1)) + 1):
