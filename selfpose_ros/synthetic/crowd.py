@@ -12,7 +12,9 @@ from scipy.ndimage import gaussian_filter1d
 from ..core.camera import project
 from ..core.observation import MultiView, View2D
 from ..core.rig import Rig
+from .errors import SyntheticError
 from .motion_capture import Motion
+from .one_body import bodies, passed
 from .rigs import ring_rig
 from .views import frames_of, hidden_joints, observe
 
@@ -78,18 +80,27 @@ def seen_scene(rng: np.random.Generator, motion: Motion, X: Array, rig: Rig, gho
 
 
 def performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
-    """T frames of sequences, one after another, on one spot and with the same heading: (T, 17, 3) m."""
+    """T frames of sequences of one body, one after another, on one spot and with the same heading: (T, 17, 3) m.
+
+    Raises:
+        SyntheticError: no sequence is long enough to pass into another.
+    """
+    frames = np.diff(motion.start)
+    long = frames >= 3 * _FADE
+    if not long.any():
+        raise SyntheticError(f'all sequences of the motion are shorter than {3 * _FADE} frames', 'give longer ones')
+    s = int(rng.choice(len(frames), p=frames * long / (frames * long).sum()))
+    of = bodies(motion)
+    own = np.flatnonzero(long & (of == of[s]))
     out = np.zeros((0, 17, 3))
     while len(out) < T:
-        s = int(rng.integers(len(motion.name)))
         piece = motion.joints[motion.start[s]:motion.start[s + 1]].astype(float)
-        if len(piece) < 3 * _FADE:
-            continue
         across = piece[:, 4] - piece[:, 1]                          # of the hips; forward is a quarter turn on
         yaw = gaussian_filter1d(np.unwrap(np.arctan2(-across[:, 0], across[:, 1])), 12)
         piece[..., :2] -= piece[:, :1, :2]
         piece = turned(piece, -yaw)
-        out = faded(out, piece, _FADE)
+        out = passed(out, piece, _FADE)
+        s = int(rng.choice(own))
     return out[:T] * rng.uniform(.93, 1.07)
 
 

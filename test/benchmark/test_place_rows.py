@@ -12,6 +12,7 @@ from selfpose_ros.benchmark import place
 from selfpose_ros.benchmark.run import ROWS, Options, wanted
 from selfpose_ros.io.recording import Recording
 from selfpose_ros.io.synchronised import synchronised
+from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.crowd import CrowdScene, crowd_scene
 from selfpose_ros.synthetic.motion_capture import Motion
 
@@ -36,7 +37,9 @@ def test_a_world_that_is_too_large(motion: Motion, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize('sign', [1., -1.])
-def test_clocks_and_their_sign(motion: Motion, monkeypatch: pytest.MonkeyPatch, sign: float) -> None:
+def test_clocks_and_their_sign(monkeypatch: pytest.MonkeyPatch, sign: float) -> None:
+    X = [walker(8., 25., 1, kind) for kind in ('walk', 'exercise')]         # what repeats itself decides no clock
+    motion = Motion(np.concatenate(X), np.array([0, len(X[0]), len(X[0]) + len(X[1])]), ('a', 'b'), 25.)
     monkeypatch.setattr(place, 'SECONDS', 6.)
     monkeypatch.setattr(place, '_APART_S', 3.)
     monkeypatch.setattr(place, '_PEOPLE', (1,))

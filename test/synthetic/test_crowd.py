@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from selfpose_ros.core.skeleton import BONES
+from selfpose_ros.core.kinematics import LIMBS
+from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.crowd import crowd_scene
+from selfpose_ros.synthetic.errors import SyntheticError
 from selfpose_ros.synthetic.motion_capture import Motion
+from selfpose_ros.synthetic.one_body import bodies
+
+FPS = 25.
 
 
 def test_a_scene_is_repeatable_and_people_stay_apart(motion: Motion) -> None:
@@ -22,12 +28,29 @@ def test_a_scene_is_repeatable_and_people_stay_apart(motion: Motion) -> None:
     assert not np.array_equal(a.joints, crowd_scene(motion, 3, 3, 1, 3, 8.).joints)
 
 
-def test_bones_of_everybody_keep_about_their_lengths(motion: Motion) -> None:
-    """Also where one sequence passes into the next: limbs to a quarter."""
-    X = crowd_scene(motion, 2, 2, 1, 0, 8.).joints
-    a, b = np.array(BONES)[[1, 2, 11, 12]].T
-    length = np.linalg.norm(X[:, :, b] - X[:, :, a], axis=-1)
-    assert (np.abs(length / np.median(length, 0) - 1) < .25).mean() > .97
+def two_bodies() -> Motion:
+    """Two people of different size, by turns."""
+    X = [walker(3., FPS, seed, kind, height_m=tall) for seed, kind, tall in
+         ((1, 'walk', 1.6), (2, 'walk', 1.95), (1, 'exercise', 1.6), (2, 'exercise', 1.95))]
+    return Motion(np.concatenate(X), np.r_[0, np.cumsum([len(x) for x in X])], ('a', 'b', 'c', 'd'), FPS)
+
+
+def test_sequences_of_one_body_are_those_with_its_limbs() -> None:
+    assert bodies(two_bodies()).tolist() == [0, 1, 0, 1]
+
+
+def test_everybody_is_one_body() -> None:
+    """Limbs keep their lengths, also where one sequence passes into the next; people differ in size."""
+    X = np.concatenate([crowd_scene(two_bodies(), 2, 2, seed, 0, 20.).joints for seed in range(3)], 1)
+    length = np.linalg.norm(np.diff(X[:, :, LIMBS], axis=-2), axis=-1)
+    assert np.ptp(length, axis=0).max() < .004
+    assert np.ptp(length[0].sum((1, 2))) > .3
+
+
+def test_motion_that_is_too_short_is_refused(motion: Motion) -> None:
+    short = Motion(motion.joints[:40], np.array([0, 20, 40]), ('a', 'b'), motion.fps)
+    with pytest.raises(SyntheticError, match='shorter than 30 frames; give longer ones'):
+        crowd_scene(short, 1, 2, 1, 0, 4.)
 
 
 def test_nobody_knows_who_is_who_and_most_is_seen(motion: Motion) -> None:
