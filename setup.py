@@ -40,7 +40,6 @@ OPTIONS = {
 
 INSTALL_REQUIRES = [
     'numpy>=1.23',
-    'scipy>=1.9',
     # opencv-python, -headless and -contrib-python all own the folder cv2/ and overwrite each other (docs/operation.md:
     # what that means where another one is there). This one opens no windows, which nothing here does, and needs no
     # system library; it is 54 MB smaller than contrib. MediaPipe asks for contrib: with the extra mediapipe there are
@@ -60,7 +59,7 @@ INSTALL_REQUIRES = [
 WHERE = "python_version < '3.13' and platform_machine == 'x86_64'"
 MEDIAPIPE = [f'{r}; {WHERE}' for r in ('mediapipe==0.10.21', 'jax<0.7.2', 'jaxlib<0.7.2')]
 #: `colcon test` looks for pytest here, or in `tests_require`; without it, it runs unittest, which finds no test
-TEST = ['pytest>=8', 'hypothesis>=6.100']
+TEST = ['pytest>=8', 'hypothesis>=6.100', 'scipy>=1.9']
 EXTRAS_REQUIRE = {
     'test': TEST,
     # Jazzy. All ros-* wheels stay pinned and in one pip call: an unpinned one pulls libraries of another ROS
@@ -76,7 +75,7 @@ EXTRAS_REQUIRE = {
     'view': ['rerun-sdk>=0.24'],
     # reads our C3D files back in the tests; nothing of the package needs it
     'c3d': ['ezc3d>=1.5'],
-    'training': ['torch==2.13.0', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
+    'training': ['torch==2.13.0', 'scipy>=1.9', 'onnx>=1.17', 'onnxscript', 'tensorboard', 'h5py'],
     # setuptools: the package test builds a wheel, and 70.1 is the first that needs no further package for it
     'dev': [*TEST, 'pytest-xdist>=3.5', 'ruff>=0.9', 'mypy>=1.10', 'types-PyYAML', 'setuptools>=70.1'],
 }

@@ -31,9 +31,9 @@ def need_training(command: str) -> None:
     """Before imports of the training.
 
     Raises:
-        IoError: PyTorch, or the training, is not installed.
+        IoError: PyTorch, SciPy or the training is not installed.
     """
-    for name in ('torch', 'selfpose_training'):
+    for name in ('torch', 'scipy', 'selfpose_training'):
         if importlib.util.find_spec(name) is None:
             raise IoError(f'the Python package {name} is not installed', "pip install 'selfpose_ros[training]'",
                           place=command)

@@ -1,3 +1,3 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The algorithm: numpy, scipy and cv2 only; no ROS, no torch, no inference engine, no files, no network."""
+"""The algorithm: numpy and cv2 only; no ROS, no torch, no inference engine, no files, no network."""

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from . import rotation
 from .angles import MOST_STEP, PAUSE_S, AngleTracker, JointAngles
-from .banded import Bands, inverse_diagonal, second_difference
+from .banded import Bands, inverse_diagonal, second_difference, solved
 from .joint_directions import JointDirections
 from .kinematics import FIRST, UNKNOWNS, Body
 from .observation import Skeleton3D
@@ -89,9 +88,7 @@ class _Piece:
         """The angles as smoothed."""
         for _ in range(_ROUNDS):
             bands, g = self._system()
-            factor = cholesky_banded(bands.ab, lower=True, check_finite=False)
-            step = cho_solve_banded((factor, True), g.ravel(), check_finite=False).reshape(-1, UNKNOWNS)
-            step = np.clip(step, -MOST_STEP, MOST_STEP)
+            step = np.clip(solved(bands.ab, g), -MOST_STEP, MOST_STEP)
             self.pelvis = rotation.exp(step[:, :FIRST]) @ self.pelvis
             self.angle = self.angle + step[:, FIRST:]
         variance = inverse_diagonal(self._system()[0].ab, len(self.stamp), UNKNOWNS).reshape(-1, UNKNOWNS)[:, FIRST:]

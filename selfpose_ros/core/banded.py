@@ -1,12 +1,12 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Normal equations of a state at successive instants that is smooth in time: banded, solved by Cholesky's method."""
+"""Normal equations of a state at successive instants that is smooth in time: banded, solved by elimination."""
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['Bands', 'inverse_diagonal', 'second_difference']
+__all__ = ['Bands', 'inverse_diagonal', 'second_difference', 'solved']
 
 Array = NDArray[np.float64]
 
@@ -15,7 +15,7 @@ class Bands:
     """Lower banded storage of a symmetric matrix of n blocks of `size`, coupled over two blocks.
 
     Attributes:
-        ab: (2 size + 1, n size), as `scipy.linalg.cholesky_banded` takes it.
+        ab: (2 size + 1, n size): row o has the elements (k + o, k).
         view: the same as (2 size + 1, n, size).
     """
 
@@ -41,6 +41,49 @@ def second_difference(stamp: Array) -> list[Array]:
     """Coefficients of the second derivative on a grid of uneven steps, (N - 2,) each, 1/s^2."""
     h0, h1 = np.diff(stamp)[:-1], np.diff(stamp)[1:]
     return [2 / (h0 * (h0 + h1)), -2 / (h0 * h1), 2 / (h1 * (h0 + h1))]
+
+
+def solved(ab: Array, g: Array) -> Array:
+    """The solution (n, size) of the matrix of `Bands` (`ab`; positive definite) times it = g (n, size).
+
+    Block by block from the front, then back. Two instants apart, only equal unknowns are coupled, and stay so.
+
+    Raises:
+        numpy.linalg.LinAlgError: the matrix is not positive definite, or the solution not finite.
+    """
+    n, size = g.shape
+    view = ab.reshape(2 * size + 1, n, size)
+    D, off, far = np.zeros((n, size, size)), np.zeros((n, size, size)), view[-1]    # off: rows of the next instant
+    for o in range(2 * size):
+        if o < size:
+            at = np.arange(size - o)
+            D[:, at + o, at] = D[:, at, at + o] = view[o, :, :size - o]
+        k = np.arange(max(size - o, 0), min(size, 2 * size - o))
+        off[:, k + o - size, k] = view[o][:, k]
+    y, gone = g.copy(), np.empty_like(D)
+    for i in range(n):
+        root = np.linalg.inv(np.linalg.cholesky(D[i]))
+        gone[i] = root.T @ root                            # exactly symmetric: else errors grow from block to block
+        if i + 1 < n:
+            by = off[i] @ gone[i]
+            D[i + 1] -= by @ off[i].T
+            y[i + 1] -= by @ y[i]
+        if i + 2 < n:
+            c = far[i][:, None]
+            off[i + 1] -= c * by.T
+            D[i + 2] -= c * gone[i] * far[i]
+            y[i + 2] -= far[i] * (gone[i] @ y[i])
+    out = np.empty_like(y)
+    for i in range(n - 1, -1, -1):
+        rest = y[i]
+        if i + 1 < n:
+            rest = rest - out[i + 1] @ off[i]
+        if i + 2 < n:
+            rest = rest - far[i] * out[i + 2]
+        out[i] = gone[i] @ rest
+    if not np.isfinite(out).all():
+        raise np.linalg.LinAlgError('normal equations of a trajectory have no finite solution')
+    return out
 
 
 def inverse_diagonal(ab: Array, n: int, block: int) -> Array:

@@ -17,7 +17,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from .cameras import Cameras
 from .config import EstimatorConfig
@@ -28,6 +27,7 @@ from .observation import MultiView
 from .offline import follow, solved
 from .rig import NotSolved
 from .rig.solver import Tracks
+from .statistics import by_chance
 
 __all__ = ['Halves', 'estimate_convention', 'halves_of', 'triangulated_halves']
 
@@ -135,7 +135,7 @@ def estimate_convention(recordings: Sequence[Halves]) -> Convention:
         for joint in {m[0] for m, k in zip(MOVES, kept, strict=True) if k}:
             own = [i for i, m in enumerate(np.flatnonzero(kept)) if MOVES[m][0] == joint]
             square = share[own] @ np.linalg.solve(covariance[np.ix_(own, own)], share[own])
-            chance[joint] = float(chdtrc(len(own), square))
+            chance[joint] = by_chance(float(square), len(own))
         weakest = max(chance, key=lambda j: chance[j], default='')
         if not weakest or chance[weakest] < _CHANCE:
             break

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from .cameras import Cameras
 from .fusion.triangulation import triangulate
@@ -220,7 +219,6 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
     bones = _Bones.of(filters, m)
     x, trust = x0, np.full((N, 17), cfg.first_trust)
     H, w, e2 = np.empty(0), k, k
-    factors: list[Array | None] = []
     for i in range(cfg.steps):
         scale = cfg.outlier * (2. if i == 0 else 1.)                # wide at first: a fast joint is no outlier
         at = views.project(x) if i else at
@@ -240,12 +238,12 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
             g += trust[..., None] * pull
         blocks += trust[..., None, None] * prior
         H = _assembled(blocks, stiff)
-        step, factors = _solved(H, g.reshape(N, 51))
+        step = np.linalg.solve(H, g.reshape(N, 51, 1))
         x = x - step.reshape(N, 17, 3)
     used = np.where(k > 0, w * w, 0.)
     inflate = (1 / trust)[..., None, None]
     pp, pv, vv, prior = pp * inflate, pv * inflate, vv * inflate, prior / inflate
-    cov = _covariances(H, factors)
+    cov = _covariances(H)
     gain = np.matmul(pv.swapaxes(-1, -2), prior)                     # vp pp^-1
     back = gain.swapaxes(-1, -2)
     speed = v + np.matmul(gain, (x - x0)[..., None])[..., 0]
@@ -327,21 +325,10 @@ def _assembled(blocks: Array, stiff: Array) -> Array:
     return H.reshape(N, 51, 51)
 
 
-def _solved(H: Array, g: Array) -> tuple[Array, list[Array | None]]:
-    """Solutions (N, 51) of N systems H (N, 51, 51), symmetric, and their Cholesky factors; None where H has none."""
-    out, factors = np.empty_like(g), []
-    for n in range(len(H)):
-        factor, x, info = lapack.dposv(H[n].T, g[n], lower=1)
-        out[n] = x if info == 0 else np.linalg.solve(H[n], g[n])
-        factors.append(factor if info == 0 else None)
-    return out, factors
-
-
-def _covariances(H: Array, factors: list[Array | None]) -> Array:
-    """Diagonal blocks (N, 17, 3, 3) of the inverses of H, from its factors."""
-    out = np.array([np.linalg.inv(h) if f is None else lapack.dpotri(f, lower=1)[0].T for h, f in zip(
-        H, factors, strict=True)]).reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J].swapaxes(0, 1)
-    out[..., _BELOW[0], _BELOW[1]] = out[..., _BELOW[1], _BELOW[0]]  # LAPACK fills one triangle
+def _covariances(H: Array) -> Array:
+    """Diagonal blocks (N, 17, 3, 3) of the inverses of H (N, 51, 51)."""
+    out = np.linalg.inv(H).reshape(len(H), 17, 3, 17, 3)[:, _J, :, _J].swapaxes(0, 1)
+    out[..., _BELOW[0], _BELOW[1]] = out[..., _BELOW[1], _BELOW[0]]            # symmetric to the last bit
     return out
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['angle_deg', 'cross_matrix', 'exp', 'log', 'mean_rotation', 'nearest_rotation', 'ray_rotation',
-           'rigid_alignment', 'similarity_alignment']
+__all__ = ['angle_deg', 'cross_matrix', 'exp', 'log', 'mean_rotation', 'nearest_rotation', 'quaternion',
+           'ray_rotation', 'rigid_alignment', 'similarity_alignment']
 
 Array = NDArray[np.float64]
 
@@ -39,6 +39,11 @@ def log(R: Array) -> Array:
     v, w = q[..., 1:], q[..., :1]
     n = np.linalg.norm(v, axis=-1, keepdims=True)
     return np.asarray(np.where(n < 1e-12, 2 * v, 2 * np.arctan2(n, w) * v / np.where(n < 1e-12, 1., n)))
+
+
+def quaternion(R: Array) -> Array:
+    """(..., 3, 3) -> (..., 4) in the order x y z w of ROS, w >= 0."""
+    return np.roll(_quaternion(R), -1, axis=-1)
 
 
 def _quaternion(R: Array) -> Array:

@@ -5,8 +5,8 @@
 Maximum a posteriori over all joints of all instants at once. What is known beside the images: bones keep their length
 (soft), joints do not accelerate much (soft, heavy-tailed so that a kick stays a kick), the error of a 2D joint is
 correlated from one frame to the next, and some observations are plain wrong (Geman-McClure; left and right may be
-exchanged). One Gauss-Newton step is one banded Cholesky factorisation (half-bandwidth 102 for pentadiagonal blocks of
-51); cameras and bone lengths are its border, so that the rig profits from all that, too.
+exchanged). One Gauss-Newton step is one elimination of a banded matrix (half-bandwidth 102: blocks of 51, coupled
+over two); cameras and bone lengths are its border, so that the rig profits from all that, too.
 """
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve_banded, cholesky_banded
 
-from .banded import Bands, inverse_diagonal, second_difference
+from .banded import Bands, inverse_diagonal, second_difference, solved
 from .body import MIRROR_BONE
 from .rig.bundle_equations import linearise
 from .rig.bundle_problem import BundleProblem, BundleState
@@ -186,8 +185,7 @@ class _Work:
         n = np.median(np.linalg.norm(s.X[:, _B] - s.X[:, _A], axis=-1), 0)
         self.L = .5 * (n + n[_MIRROR_PAIR])                         # bones follow the present lengths, left = right
         ab, g = self.system(s, p)
-        factor = cholesky_banded(ab, lower=True, overwrite_ab=True, check_finite=False)
-        dx = -cho_solve_banded((factor, True), g.ravel(), check_finite=False)
+        dx = -solved(ab, g)
         return replace(s, X=s.X + np.clip(dx, -.5, .5).reshape(s.X.shape), bones=self.L[:-1])
 
     def uncertainty(self, s: BundleState, p: BundleProblem) -> Array:

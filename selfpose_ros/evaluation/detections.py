@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, linear_sum_assignment
 
+from ..core.assignment import least_cost_pairs
 from ..core.association.distance import person_size
 from ..core.noise import LEAST_SHARE, Accuracy
+from ..core.statistics import falling
 
 __all__ = ['AccuracyCheck', 'ConfidenceBin', 'DetectionScore', 'Picture', 'checked', 'score_detections']
 
@@ -169,7 +170,7 @@ def _matched(p: Picture, size: Array) -> tuple[NDArray[np.int64], NDArray[np.int
     median = np.full(off.shape[:2], np.inf)
     median[known] = np.nanmedian(off[known], axis=-1)
     cost = np.where(median < _NEAR, median, 1e3)
-    who, which = linear_sum_assignment(cost)
+    who, which = least_cost_pairs(cost)
     near = cost[who, which] < _NEAR
     return who[near], which[near]
 
@@ -181,8 +182,7 @@ def _bins(confidence: Array, vector: Array, accuracy: Accuracy | None,
     error = np.linalg.norm(vector, axis=-1)
     parts = np.array_split(np.argsort(confidence, kind='stable'), min(len(error) // _LEAST_IN_BIN, most))
     sigma = np.array([np.median(error[k]) for k in parts]) / _MEDIAN
-    sigma = np.exp(isotonic_regression(np.log(np.maximum(sigma, 1e-6)), weights=[len(k) for k in parts],
-                                       increasing=False).x)
+    sigma = np.exp(falling(np.log(np.maximum(sigma, 1e-6)), [len(k) for k in parts]))
     bins = tuple(ConfidenceBin(float(confidence[k].mean()), len(k), float(s), float((error[k] > 3 * s).mean()))
                  for k, s in zip(parts, sigma, strict=True))
     return bins, None if accuracy is None else checked(vector / accuracy.share(confidence)[:, None], parts)

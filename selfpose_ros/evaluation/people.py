@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from ..core import rotation
+from ..core.assignment import least_cost_pairs
 from ..core.result import Skeletons
 from .alignment import LEAST_JOINTS, Alignment, residual_mm
 from .scoring import common_joints
@@ -185,7 +185,7 @@ def _distance(a: Array, b: Array) -> Array:
 
 def _without_uncounted(q: Whole, d: Array, counts: NDArray[np.bool_]) -> tuple[Whole, Array]:
     """Without estimates of people who do not count: indices q (Q,), distances (P, Q)."""
-    i, j = linear_sum_assignment(np.where(d < _NEAR_M, d, 1e3))
+    i, j = least_cost_pairs(np.where(d < _NEAR_M, d, 1e3))
     gone = [b for a, b in zip(i, j, strict=True) if d[a, b] < _NEAR_M and not counts[a]]
     return np.delete(q, gone), np.delete(d, gone, axis=1)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
+
+from ..core.assignment import least_cost_pairs
 
 __all__ = ['Instant', 'Tracking', 'hota', 'idf1', 'track']
 
@@ -63,7 +64,7 @@ def track(instants: Sequence[Instant], near_m: float) -> Tracking:
             if len(j) and at.distance[i, j[0]] < near_m:
                 cost[i], cost[:, j[0]] = 1e3, 1e3
                 cost[i, j[0]] = -1e3
-        pairs = [(i, j) for i, j in zip(*linear_sum_assignment(cost), strict=True) if cost[i, j] < near_m]
+        pairs = [(i, j) for i, j in zip(*least_cost_pairs(cost), strict=True) if cost[i, j] < near_m]
         for i, j in pairs:
             p, q = int(at.true[i]), int(at.estimated[j])
             switches += last.get(p, q) != q
@@ -88,7 +89,7 @@ def idf1(instants: Sequence[Instant], near_m: float) -> float:
     for at in instants:
         near[np.ix_(np.searchsorted(true, at.true), np.searchsorted(estimated, at.estimated))] += at.distance < near_m
         total += len(at.true) + len(at.estimated)
-    i, j = linear_sum_assignment(-near)
+    i, j = least_cost_pairs(-near)
     return float(2 * near[i, j].sum() / max(total, 1))
 
 
@@ -112,7 +113,7 @@ def hota(instants: Sequence[Instant], zero_m: float) -> float:
     alike = possible / (there[:, None] + given[None] - possible)
     hits, count = np.zeros(len(_ALPHA)), np.zeros((len(_ALPHA), *possible.shape))
     for s, a, b in frames:
-        i, j = linear_sum_assignment(-alike[np.ix_(a, b)] * s)
+        i, j = least_cost_pairs(-alike[np.ix_(a, b)] * s)
         for n, alpha in enumerate(_ALPHA):
             m = s[i, j] >= alpha - 1e-9
             hits[n] += m.sum()

@@ -11,9 +11,9 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
+from ..core import rotation
 from ..core.anchor import Anchor, from_camera, from_places
 from ..core.errors import RigError
 from ..core.rig import Rig
@@ -118,14 +118,15 @@ def anchor_of(rig: Rig, settings: FusionSettings) -> Anchor:
         return from_places(rig, {c: np.array(x) for c, x in anchor_places(settings.anchor_places).items()})
     x, y, z, *turn = anchor_pose(settings.anchor_pose)
     place: NDArray[np.float64] = np.array([x, y, z])
-    R = Rotation.from_euler('xyz', turn).as_matrix()
+    roll, pitch, yaw = (rotation.exp(a * axis) for a, axis in zip(turn, np.eye(3), strict=True))
+    R = yaw @ pitch @ roll
     if not settings.anchor_camera:
         return Anchor(R, place)
     return from_camera(rig, settings.anchor_camera, place, R)
 
 
 def _transform(a: Anchor, parent: str, child: str, stamp: float) -> TransformStamped:
-    x, y, z, w = Rotation.from_matrix(a.R).as_quat().tolist()
+    x, y, z, w = rotation.quaternion(a.R).tolist()
     return TransformStamped(header=Header(stamp=time_from(stamp), frame_id=parent), child_frame_id=child,
                             transform=Transform(translation=Vector3(**dict(zip('xyz', a.t.tolist(), strict=True))),
                                                 rotation=Quaternion(x=x, y=y, z=z, w=w)))

@@ -12,10 +12,10 @@ import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 
+from ..core import rotation
 from ..core.angles import AngleTracker, JointAngles
 from ..core.camera import project
 from ..core.kinematics import ANGLES
@@ -165,7 +165,7 @@ def body_transforms(p: Skeleton3D, angles: JointAngles, frame: str, joints: bool
     header = Header(stamp=time_from(p.stamp), frame_id=frame)
 
     def transform(parent: Header, child: str, at: Any, turn: Any) -> TransformStamped:
-        x, y, z, w = Rotation.from_matrix(turn).as_quat().tolist()
+        x, y, z, w = rotation.quaternion(turn).tolist()
         return TransformStamped(header=parent, child_frame_id=child, transform=Transform(
             translation=Vector3(x=float(at[0]), y=float(at[1]), z=float(at[2])),
             rotation=Quaternion(x=x, y=y, z=z, w=w)))

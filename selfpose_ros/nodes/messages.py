@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Transform, TransformStamped, Twist
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, MultiDOFJointState, PointCloud2
 from std_msgs.msg import Header
 
+from ..core import rotation
 from ..core.errors import CoreError
 from ..core.observation import Skeleton3D, View2D
 from ..core.rig import Rig
@@ -216,6 +216,6 @@ def transforms_from(rig: Rig, stamp_s: float, world_frame: str) -> list[Transfor
                              child_frame_id=optical_frame(camera))
         v, q = t.transform.translation, t.transform.rotation
         v.x, v.y, v.z = centre.tolist()
-        q.x, q.y, q.z, q.w = Rotation.from_matrix(R.T).as_quat().tolist()
+        q.x, q.y, q.z, q.w = rotation.quaternion(R.T).tolist()
         out.append(t)
     return out

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from ..core.camera import project
 from ..core.observation import MultiView, View2D
 from ..core.rig import Rig
+from ..core.windows import gaussian_mean
 from .errors import SyntheticError
 from .motion_capture import Motion
 from .one_body import bodies, passed
@@ -96,7 +96,7 @@ def performance(rng: np.random.Generator, motion: Motion, T: int) -> Array:
     while len(out) < T:
         piece = motion.joints[motion.start[s]:motion.start[s + 1]].astype(float)
         across = piece[:, 4] - piece[:, 1]                          # of the hips; forward is a quarter turn on
-        yaw = gaussian_filter1d(np.unwrap(np.arctan2(-across[:, 0], across[:, 1])), 12)
+        yaw = gaussian_mean(np.unwrap(np.arctan2(-across[:, 0], across[:, 1])), 12)
         piece[..., :2] -= piece[:, :1, :2]
         piece = turned(piece, -yaw)
         out = passed(out, piece, _FADE)
@@ -113,7 +113,7 @@ def _way(rng: np.random.Generator, T: int, fps: float, rig: Rig) -> Array:
         n = max(int(np.linalg.norm(goal - at) / speed * fps), 1)
         out += [*np.linspace(at, goal, n), *np.repeat(goal[None], int(rng.uniform(0., 2.) * fps), 0)]
         at = goal
-    way = gaussian_filter1d(np.array(out[:T]), .3 * fps, axis=0)
+    way = gaussian_mean(np.array(out[:T]), .3 * fps)
     if rng.random() < _LEAVES:
         angle = np.sort(np.arctan2(rig.centres[:, 1], rig.centres[:, 0]))
         gap = np.diff(np.r_[angle, angle[0] + 2 * np.pi])
@@ -134,17 +134,17 @@ def _apart(places: Array) -> Array:
         r = np.linalg.norm(d, axis=-1)
         r[:, i, i] = np.inf
         push = (np.maximum(_APART_M + .1 - r, 0.)[..., None] * d / np.maximum(r, .05)[..., None]).sum(2)
-        places = places + gaussian_filter1d(push, 5, axis=0)
+        places = places + gaussian_mean(push, 5)
     return places
 
 
 def placed(poses: Array, way: Array) -> Array:
     """Poses (T, 17, 3) on one spot, along a way (T, 2) m that they face."""
-    step = gaussian_filter1d(np.gradient(way, axis=0), 8, axis=0)
+    step = gaussian_mean(np.gradient(way, axis=0), 8)
     moving = np.linalg.norm(step, axis=1) > 2e-3
     yaw = np.unwrap(np.arctan2(step[:, 1], step[:, 0])[moving]) if moving.any() else np.zeros(1)
     at = np.flatnonzero(moving) if moving.any() else np.zeros(1)
-    out = turned(poses, gaussian_filter1d(np.interp(np.arange(len(way)), at, yaw), 8))
+    out = turned(poses, gaussian_mean(np.interp(np.arange(len(way)), at, yaw), 8))
     out[..., :2] += way[:, None]
     return out
 

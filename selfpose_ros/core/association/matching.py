@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
+from ..assignment import least_cost_pairs
 from ..errors import ObservationError
 from ..observation import View2D
 from ..quick import masked_median, padded
@@ -47,7 +47,7 @@ def assign_each(cost: Array, gate: float | Array) -> NDArray[np.int64]:
     out = np.where(loss.min(-1) < 0, best, -1)
     wanted = (out[..., None] == np.arange(P)).sum(1)
     for k in np.flatnonzero((wanted > 1).any(-1)):           # elsewhere everybody gets his best, as nearly always
-        rows, columns = linear_sum_assignment(loss[k])
+        rows, columns = least_cost_pairs(loss[k])
         good = loss[k, rows, columns] < 0
         out[k] = -1
         out[k, rows[good]] = columns[good]

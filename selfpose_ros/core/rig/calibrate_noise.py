@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
+from ..statistics import falling
 from .bundle_equations import linearise
 from .bundle_problem import BundleProblem, BundleState
 
@@ -53,8 +53,7 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, pri
     # the median of |e| of a 2D Gaussian, per axis, is 0.8326 sigma
     sigma = np.array([np.median(e[b]) for b in bins]) / .8326
     floor = .1 * prior.sigma_px.min()
-    log_sigma = isotonic_regression(np.log(np.maximum(sigma, floor)), weights=[len(b) for b in bins],
-                                    increasing=False).x
+    log_sigma = falling(np.log(np.maximum(sigma, floor)), [len(b) for b in bins])
     knots, keep = np.unique(knots, return_index=True)
     return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
 

@@ -124,7 +124,7 @@ def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]
 def _smoothed(x: Array, window: int) -> Array:
     """(N, ...) after a parabola was fitted around each row (Savitzky and Golay 1964), at the ends the first and last.
 
-    window: rows of a parabola, odd. As `scipy.signal.savgol_filter`, whose import takes every process half a second.
+    window: rows of a parabola, odd. As `scipy.signal.savgol_filter`.
     """
     powers = np.arange(window)[:, None] ** np.arange(3.)
     fit = powers @ np.linalg.pinv(powers)                     # what a window becomes, row by row

@@ -13,11 +13,11 @@ from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from .. import rotation
 from ..cameras import Cameras
 from ..fusion.triangulation import triangulate
+from ..robust_fit import robust_fit
 
 __all__ = ['DriftMonitor', 'Resection', 'odd_one_out', 'resect']
 
@@ -160,9 +160,10 @@ def resect(rows: list[tuple[float, Array, Array, Array]], camera: Cameras) -> tu
         c = (X - middle) @ (rotation.exp(q[:3]) @ R).T + (R @ middle + t) + q[3:]
         return np.asarray(((camera.pixels(c[None])[0] - kp) / sigma[:, None]).ravel())
 
-    fit = least_squares(residual, np.zeros(6), loss='cauchy', f_scale=4., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)
-    fit = least_squares(residual, fit.x, loss='soft_l1', f_scale=2., x_scale=[.05] * 3 + [.1] * 3, max_nfev=60)
-    Rn = rotation.exp(fit.x[:3]) @ R
-    tn = R @ middle + t + fit.x[3:] - Rn @ middle
-    e = residual(fit.x).reshape(-1, 2)
+    scale = np.repeat([.05, .1], 3)
+    q, _ = robust_fit(residual, np.zeros(6), scale, 'cauchy', 4.)
+    q, _ = robust_fit(residual, q, scale, 'soft_l1', 2.)
+    Rn = rotation.exp(q[:3]) @ R
+    tn = R @ middle + t + q[3:] - Rn @ middle
+    e = residual(q).reshape(-1, 2)
     return Rn, tn, float(np.median(np.sqrt((e * e).sum(1) / 2)))

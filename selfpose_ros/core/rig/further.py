@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from .. import rotation
 from ..cameras import Cameras
 from ..lifting import place
 from ..noise import NoiseModel
+from ..robust_fit import robust_fit
 from .alike import Alike, alike
 from .assigned import Assignment, bodies_of
 from .observed import evenly, focal_prior
@@ -123,6 +123,6 @@ def _placed(start: Cameras, X: Array, kp: Array, sigma: Array, log_focal_sigma: 
         # joints of one pose, and poses of one moment, are off together: the prior counts as much as a few of them
         return np.r_[off, np.sqrt(len(off) / 34.) * q[6] / log_focal_sigma] if free else off
 
-    scale = [.05] * 3 + [.1] * 3 + [.1] * free
-    fit = least_squares(residual, np.zeros(6 + free), loss='soft_l1', f_scale=3., x_scale=scale, max_nfev=60)
-    return float(fit.cost / len(joints)), camera(fit.x)
+    scale = np.array([.05] * 3 + [.1] * 3 + [.1] * free)
+    q, cost = robust_fit(residual, np.zeros(6 + free), scale, 'soft_l1', 3.)
+    return cost / len(joints), camera(q)

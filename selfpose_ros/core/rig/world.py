@@ -3,12 +3,12 @@
 """Where up is, where the floor is, and how large the world is: what images of a body tell beyond a rig."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfc
 
 from ..body import BONE_LOG_SIGMA, STATURE_LOG_SIGMA, STATURE_PRIOR_M, stature_m
 from .flight import Flight
@@ -106,7 +106,8 @@ def _together(prior: float, sigma: float, flights: Sequence[Flight]) -> tuple[fl
         free = np.exp(-.5 * (off / f.sigma) ** 2) / (np.sqrt(2 * np.pi) * f.sigma)
         # an exponential amount with Gaussian noise
         z = (off / f.sigma - f.sigma / _PUSHED) / np.sqrt(2)
-        pushed = np.exp(np.minimum(.5 * (f.sigma / _PUSHED) ** 2 - off / _PUSHED, 50.)) * erfc(-z) / (2 * _PUSHED)
+        tail = np.array([math.erfc(-a) for a in z.tolist()])
+        pushed = np.exp(np.minimum(.5 * (f.sigma / _PUSHED) ** 2 - off / _PUSHED, 50.)) * tail / (2 * _PUSHED)
         told += np.log((1 - _PUSHES) * free + _PUSHES * pushed + 1e-12)
     log = log + told * min(1., _SAME_WAY / len(flights))
     weight = np.exp(log - log.max())

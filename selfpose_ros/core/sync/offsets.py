@@ -9,8 +9,8 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
+from ..windows import moving_maximum
 from .epipolar import epipolar_agreement
 from .likeness import likeness, spectra
 from .signals import GRID_HZ, Motion, Track2D, track_motions
@@ -181,7 +181,7 @@ class _Pairs:
         n = 1 << int(np.ceil(np.log2(2 * longest + 2)))
         of = [[spectra(m, n) for m in some] for some in motions]
         self.curve = {(a, b): likeness(of[a], of[b], n, lag).value for a, b in combinations(range(len(of)), 2)}
-        self._wide = {k: np.asarray(maximum_filter1d(c, 2 * _CLOSE + 1)) for k, c in self.curve.items()}
+        self._wide = {k: moving_maximum(c, 2 * _CLOSE + 1) for k, c in self.curve.items()}
         self._asked: dict[tuple[int, int], dict[int, float]] = {k: {} for k in self.curve}
         self.peaks: dict[tuple[int, int], NDArray[np.int64]] = {}
         for (a, b), c in self.curve.items():
@@ -198,7 +198,7 @@ class _Pairs:
     def _maxima(self, curve: Array) -> NDArray[np.int64]:
         """Lags of the highest maxima of a likeness, apart from each other."""
         wide = int(_APART_S * GRID_HZ) * 2 + 1
-        at = np.flatnonzero((curve > 0) & (curve >= maximum_filter1d(curve, wide)))
+        at = np.flatnonzero((curve > 0) & (curve >= moving_maximum(curve, wide)))
         return np.asarray(at[np.argsort(-curve[at], kind='stable')][:_PEAKS] - self.reach)
 
     def movements(self, a: int, b: int, lag: NDArray[np.int64]) -> Array:

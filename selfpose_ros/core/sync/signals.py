@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+
+from ..windows import moving_mean
 
 __all__ = ['GRID_HZ', 'Motion', 'Track2D', 'track_motions']
 
@@ -99,11 +100,11 @@ def _size(x: Array, seen: Array) -> Array:
     known = seen.any(1).astype(float)
     size = np.sqrt((x * x).sum((1, 2)) / np.maximum(seen.sum(1), 1.))
     n = int(2 * GRID_HZ) // 2 * 2 + 1
-    size = uniform_filter1d(size * known, n) / np.maximum(uniform_filter1d(known, n), 1e-3)
+    size = moving_mean(size * known, n) / np.maximum(moving_mean(known, n), 1e-3)
     return np.asarray(np.maximum(size, 1e-6))
 
 
 def _mean(x: Array, seen: Array, n: int) -> Array:
     """Moving average over n instants of what was seen."""
-    weight = uniform_filter1d(seen, n, axis=0)[..., None]
-    return np.asarray(uniform_filter1d(x, n, axis=0) / np.maximum(weight, 1e-3))
+    weight = moving_mean(seen, n)[..., None]
+    return np.asarray(moving_mean(x, n) / np.maximum(weight, 1e-3))

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from ..assignment import least_cost_pairs
 from ..body import BONE_A, BONE_B, stature_m
 from ..person_view import PersonView, Row
 from ..rig_model import RigModel
@@ -184,7 +184,7 @@ class Recognition:
             return [0] * len(people)
         table = np.array([[w[i] for i in identities] for w in weight])
         out = [0] * len(people)
-        for n, k in zip(*linear_sum_assignment(-table), strict=True):
+        for n, k in zip(*least_cost_pairs(-table), strict=True):
             if table[n, k] >= _LEAST_WEIGHT:
                 out[n] = identities[k]
         return out
