@@ -163,6 +163,30 @@ def test_fields_of_view_are_as_frequent_as_there_are_lenses() -> None:
         assert mass[(fov >= low) & (fov < high)].sum() == pytest.approx(share, abs=.003), (low, high)
 
 
+def test_cameras_that_go_together_are_mostly_alike() -> None:
+    """All pairs of focal lengths together have probability one, and the second camera that of a single one: what is
+    found of one camera tells of the other, and no more than that.
+    """
+    p, c = prior(2)
+    f = np.exp(np.linspace(np.log(.08), np.log(8.), 241))
+    one = prior(1)
+
+    def density(*shares: float) -> float:
+        of, cameras = (p, c) if len(shares) == 2 else one
+        return np.exp(-of.cost(replace(cameras, focal=1000. * np.array(shares), lens=None))) / (2 * np.pi) ** (
+            len(shares) / 2)
+    joint = np.array([[density(a, b) for b in f] for a in f])
+    step = np.log(f[1] / f[0])
+    assert joint.sum() * step ** 2 == pytest.approx(1., abs=1e-3)
+    single = np.array([density(a) for a in f])
+    np.testing.assert_allclose(joint.sum(0) * step, single, atol=1e-3)
+    for seen in (.45, 1.1):
+        row = joint[np.abs(np.log(f / seen)).argmin()]
+        near = np.abs(np.log(f / seen)) < .25
+        told, before = (x[near].sum() / x.sum() for x in (row, single))
+        assert told > 1.25 * before and told < .9
+
+
 @pytest.mark.parametrize('more', [{}, {'same': ((0, 2),)}, {'same': ((0, 1, 2),), 'whole': True}])
 def test_where_the_cost_is_quadratic_its_equations_are_exact(more: dict[str, object]) -> None:
     """Focal lengths that are given with a spread: one exactly, and one not at all, which is not moved here."""

@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 
 #: classes: share, focal length / longer side, standard deviation of its logarithm
 _CLASSES = np.array([(.55, .82, .18), (.25, .50, .18), (.20, 1.25, .28)])
+#: the same for cameras that go together: all are of one class with this probability, and about a focal length of their
+#: own within it differ by so much, log. Those of recorded rigs are mostly of one type
+_TOGETHER, _APART_LOG = .7, .15
 #: focal length / longer side of the cameras that there are: from 127 degrees along that side down to 14
 FOCAL_RANGE = (.25, 4.)
 #: k1, and k2 about _RATIO k1; the second spread is of lenses that fold back nowhere, as those of that ratio do not
@@ -91,7 +94,7 @@ class LensPrior:
         """Negative log density, up to a constant; with what it costs a lens to fold back within the image."""
         x = np.log(cameras.focal / self.longer)
         lens, share = cameras.lenses, self._share
-        total = (share * self._focal(x)[0]).sum()
+        total = self._focal(x)[0]
         k1, k2 = lens[:, 0], lens[:, 1]
         bent = (k1 / _K1_SIGMA) ** 2 + ((k2 - _RATIO * k1) / self._k2_sigma) ** 2
         total += .5 * (share * np.where(self.distorted, bent, 0.)).sum()
@@ -106,10 +109,8 @@ class LensPrior:
         """
         V = len(self.longer)
         x, lens, share = np.log(cameras.focal / self.longer), cameras.lenses, self._share
-        _, slope, curve = self._focal(x)
         g, H = np.zeros((V, 3)), np.zeros((V, 3, V, 3))
-        v = np.arange(V)
-        g[:, 0], H[v, 0, v, 0] = share * slope, share * curve
+        _, g[:, 0], H[:, 0, :, 0] = self._focal(x)
         follow = self._k2_sigma ** -2
         own = np.array([[_K1_SIGMA ** -2 + _RATIO ** 2 * follow, -_RATIO * follow], [-_RATIO * follow, follow]])
         for c in np.nonzero(self.distorted)[0]:
@@ -140,23 +141,44 @@ class LensPrior:
         own = np.concatenate([x[:, None], lens], 1)[list(group)]
         return np.asarray((own - own.mean(0)) / _SAME)
 
-    def _focal(self, x: Array) -> tuple[Array, Array, Array]:
-        """Cost, its slope and the curvature of the quadratic above it, (V,) each, at log shares of the longer side."""
-        share, mean, sigma = _CLASSES[:, 0], np.log(_CLASSES[:, 1]), _CLASSES[:, 2]
-        log_p = np.log(share / sigma) - .5 * ((x[:, None] - mean) / sigma) ** 2
-        most = log_p.max(1, keepdims=True)
-        p = np.exp(log_p - most)
-        total = p.sum(1)
-        cost = -(most[:, 0] + np.log(total))
-        w = p / total[:, None]
-        slope, curve = (w * (x[:, None] - mean) / sigma ** 2).sum(1), (w / sigma ** 2).sum(1)
+    def _focal(self, x: Array) -> tuple[float, Array, Array]:
+        """Cost, its gradient (V,) and the matrix (V, V) of the quadratic above it, at log shares of the longer side.
+
+        Unknown ones: each by itself of a class, or all of one class and alike, as Gaussians with a common part.
+        """
+        g, H = np.zeros(len(x)), np.zeros((len(x), len(x)))
         given = np.isfinite(self.log_focal)
-        held = given & (self.log_focal_sigma <= 0)
-        s = np.where(given & ~held, self.log_focal_sigma, 1.)
-        d = np.where(given, x + np.log(self.longer) - np.nan_to_num(self.log_focal), 0.)
-        return (np.where(held, 0., np.where(given, .5 * (d / s) ** 2, cost)),
-                np.where(held, 0., np.where(given, d / s ** 2, slope)),
-                np.where(held, 0., np.where(given, s ** -2., curve)))
+        near = given & (self.log_focal_sigma > 0)
+        d = (x + np.log(self.longer))[near] - self.log_focal[near]
+        s = self.log_focal_sigma[near]
+        g[near], H[near, near] = self._share[near] * d / s ** 2, self._share[near] / s ** 2
+        cost = .5 * float((self._share[near] * (d / s) ** 2).sum())
+        unknown = np.nonzero(~given)[0]
+        if not len(unknown):
+            return cost, g, H
+        n = self._share[unknown]
+        share, mean, sigma = _CLASSES[:, 0], np.log(_CLASSES[:, 1]), _CLASSES[:, 2]
+        y = x[unknown, None] - mean                                               # (U, classes)
+        log_each = np.log(share / sigma) - .5 * (y / sigma) ** 2
+        most = log_each.max(1, keepdims=True)
+        each = np.exp(log_each - most)
+        w = each / each.sum(1, keepdims=True)
+        log_p = [np.log(1 - _TOGETHER) + float(n @ (most[:, 0] + np.log(each.sum(1))))]
+        parts = [(n * (w * y / sigma ** 2).sum(1), np.diag(n * (w / sigma ** 2).sum(1)))]
+        for k in range(len(_CLASSES)):
+            common = sigma[k] ** 2 - _APART_LOG ** 2
+            # of n cameras, each counted by its share: precision of a common part plus own ones (Woodbury)
+            P = np.diag(n) / _APART_LOG ** 2
+            P -= np.outer(n, n) * common / _APART_LOG ** 2 / (_APART_LOG ** 2 + common * n.sum())
+            log_det = -n.sum() * np.log(_APART_LOG ** 2) - np.log1p(common * n.sum() / _APART_LOG ** 2)
+            log_p.append(np.log(_TOGETHER * share[k]) + .5 * log_det - .5 * float(y[:, k] @ P @ y[:, k]))
+            parts.append((P @ y[:, k], P))
+        weight = np.exp(np.array(log_p) - max(log_p))
+        cost -= max(log_p) + float(np.log(weight.sum()))
+        weight /= weight.sum()
+        g[unknown] = sum(r * p[0] for r, p in zip(weight, parts, strict=True))
+        H[np.ix_(unknown, unknown)] = sum(r * p[1] for r, p in zip(weight, parts, strict=True))
+        return cost, g, H
 
 
 def unknown_lenses(cameras: Cameras, known: Sequence[Intrinsics | None]) -> Cameras:
