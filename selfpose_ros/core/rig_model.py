@@ -111,7 +111,8 @@ class RigModel:
         `world` and `scale` lead from.
         """
         g, w, k = self.seen, self.world, self.scale.factor
-        return Start(self.cameras, replace(g, R=g.R @ w.R, t=(g.t + g.R @ w.t) / k), self.bones / k)
+        return Start(self.cameras, replace(g, R=g.R @ w.R, t=(g.t + g.R @ w.t) / k), self.bones / k,
+                     self.clock_offset_s)
 
     @property
     def seen(self) -> Cameras:

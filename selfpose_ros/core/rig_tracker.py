@@ -224,10 +224,11 @@ class RigTracker:
                 c in model.cameras and h.views_of(c) >= _TRUSTED_ROWS))
         if len(cameras) < 2:
             return
-        known = model if model is not None and model.cameras == cameras else None
+        same = model is not None and model.cameras == cameras
         self._pace.began(now, h.seen)
         self._several = False
-        self._submit(now, h.tracks(cameras), SolverConfig(crowd=crowd, same_lens=self.config.same_lens), known)
+        self._submit(now, h.tracks(cameras), SolverConfig(crowd=crowd, same_lens=self.config.same_lens), model,
+                     noise=same)
 
     def _schedule_everybody(self, now: float, log: SightingsLog) -> None:
         if self._worker.busy or len(log.image_size) < 2 or log.posed < _FEWEST_POSED \
@@ -240,9 +241,11 @@ class RigTracker:
         self._submit(now, log.sightings(_SIGHTINGS, _MOTION),
                      SolverConfig(frames=_SEVERAL_FRAMES, same_lens=self.config.same_lens), known)
 
-    def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None) -> None:
+    def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None,
+                noise: bool = True) -> None:
+        """noise: that of the known model is taken, too."""
         self._worker.submit(now, views, config, known.start if known else None,
-                            known.noise if known and known.noise.measured else None)
+                            known.noise if known and noise and known.noise.measured else None)
 
     def collect(self, now: float, history: History) -> Change:
         """Take the result of a solve, once it is there, or the next step on the way to it."""

@@ -14,7 +14,7 @@ from selfpose_ros.core import rotation
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.resample import move_in_time
-from selfpose_ros.core.rig import Rig, clocks
+from selfpose_ros.core.rig import Rig, clocks, largest
 from selfpose_ros.core.rig.bundle_problem import BundleState
 from selfpose_ros.core.rig.clocks import ClockOffsets, clock_offsets, retimed, solve_with_clocks
 from selfpose_ros.core.rig.drift import DriftMonitor, Resection, odd_one_out, resect
@@ -184,6 +184,39 @@ def test_clocks_are_put_right_in_rounds(monkeypatch: pytest.MonkeyPatch, rounds:
     assert solved[0] is tracks
     if total:
         assert np.array_equal(solved[-1].kp, retimed(tracks, out.clock_offset_s).kp, equal_nan=True)
+
+
+@pytest.mark.parametrize(('rounds', 'total', 'solves'), [
+    ([None], [0., .03], 2),                                # nothing is told now: what was found earlier stays
+    ([(.001, .001)], [0., .031], 2),
+    ([(.01, .001), (.0005, .001)], [0., .0405], 3),
+    ([(-.03, .001), (.0, .001)], [0., .0], 3),             # the clock was put right meanwhile
+])
+def test_clocks_that_were_found_earlier_stay(monkeypatch: pytest.MonkeyPatch, rounds: list, total: list[float],
+                                             solves: int) -> None:
+    """The second camera was 30 ms late when the rig that is started from was solved; the fifth is not here now."""
+    tracks, solution = tracks_and_solution()
+    told, solved = iter(rounds), []
+
+    def offsets(moved: Tracks, _: Solution) -> ClockOffsets | None:
+        found = next(told)
+        return found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., found[1], .001, .001]))
+
+    def solve(moved: Tracks, *others: object, **more: object) -> Solution:
+        solved.append(moved)
+        return solution
+
+    monkeypatch.setattr(clocks, 'clock_offsets', offsets)
+    monkeypatch.setattr(clocks, 'solve', solve)
+    earlier = replace(solution, clock_offset_s=np.array([0., .03, 0., 0.])).start
+    a, b = tracks.cameras[:2]
+    others = replace(earlier, names=('z', *tracks.cameras[:3]), clock_offset_s=np.array([.1, 0., .03, 0.]))
+    for start in (earlier, others):
+        told, before = iter(rounds), len(solved)
+        out = largest._solve(tracks, None, start, None, 0.)
+        assert isinstance(out, Solution) and len(solved) - before == solves
+        late = dict(zip(tracks.cameras, out.clock_offset_s, strict=True))
+        assert late[b] - late[a] == pytest.approx(total[1], abs=1e-9)
 
 
 @pytest.mark.parametrize('offset, sigma, want', [(.004, .001, True), (.0029, .0001, False), (.01, .004, False),

@@ -184,8 +184,11 @@ def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
 
 
 def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
-                      noise: NoiseModel | None = None) -> Solution | NotSolved:
-    """`solve`, and once more with the clocks put right when they disagree by more than can be chance."""
+                      noise: NoiseModel | None = None, clocks: Array | None = None) -> Solution | NotSolved:
+    """`solve`, and once more with the clocks put right when they disagree by more than can be chance.
+
+    clocks: as known of `with_clocks`.
+    """
     try:
         solution = solve(tracks, config, start=start, noise=noise)
     except np.linalg.LinAlgError:                          # all joints in one point, say: nothing that has a shape
@@ -193,14 +196,21 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
                          one_camera=True)
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
-    return with_clocks(tracks, solution, lambda moved, s: solve(moved, config, start=s.start, noise=s.noise))
+    return with_clocks(tracks, solution, lambda moved, s: solve(moved, config, start=s.start, noise=s.noise), clocks)
 
 
 def with_clocks(tracks: Tracks, solution: Solution,
-                again: Callable[[Tracks, Solution], Solution | NotSolved]) -> Solution:
-    """The solution of tracks whose clocks were put right by `again`; as it is when they agree."""
+                again: Callable[[Tracks, Solution], Solution | NotSolved], known: Array | None = None) -> Solution:
+    """The solution of tracks whose clocks were put right by `again`; as it is when they agree.
+
+    known: (V,) s, offsets that were found earlier: they stay where these tracks tell none.
+    """
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
     total, moved = np.zeros(len(tracks.cameras)), tracks
+    if known is not None and np.abs(known).max() > _SMALL_S:
+        better = again(retimed(tracks, known), solution)
+        if not isinstance(better, NotSolved):
+            total, moved, solution = known, retimed(tracks, known), replace(better, clock_offset_s=known)
     for rounds in range(_MOST_ROUNDS + 1):
         clocks = clock_offsets(moved, solution)
         if clocks is None:

@@ -130,7 +130,8 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
                          'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
     overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
     names = found.solution.tracks.cameras
-    found = _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config)
+    found = _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config,
+                         None if start is None or overturned else start.clocks_of(names))
     return replace(found, solution=replace(found.solution, support=who.support, joined=who.joined))
 
 
@@ -256,7 +257,8 @@ def _tried(d: Sightings, cameras: tuple[int, ...], people: tuple[tuple[Tracklet,
     return guess if isinstance(guess, NotSolved) else _candidate(d, names, guess)
 
 
-def _with_clocks(d: Sightings, found: Everybody, guess: FirstGuess, config: SolverConfig) -> Everybody:
+def _with_clocks(d: Sightings, found: Everybody, guess: FirstGuess, config: SolverConfig,
+                 known: Array | None) -> Everybody:
     """Once more with the clocks of the cameras put right, when they disagree by more than can be chance."""
     solution, who, moving = found.solution, found.assignment, d
     if d.motion is not None:
@@ -265,4 +267,5 @@ def _with_clocks(d: Sightings, found: Everybody, guess: FirstGuess, config: Solv
 
     def again(moved: Tracks, before: Solution) -> Solution | NotSolved:
         return finish(moved, replace(guess, cameras=before.state.cameras, noise=before.noise), config)
-    return replace(found, solution=with_clocks(moving.tracks(a.instant, a.chosen, a.person), solution, again))
+    tracks = moving.tracks(a.instant, a.chosen, a.person)
+    return replace(found, solution=with_clocks(tracks, solution, again, known))

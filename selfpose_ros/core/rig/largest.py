@@ -46,7 +46,7 @@ def solve_largest(tracks: Tracks, config: SolverConfig | None = None, *, start: 
     """The rig of all cameras, or of the most that have one. Deterministic.
 
     Args:
-        start, noise: see `solver.solve`; a start of other cameras is left out.
+        start, noise: see `solver.solve`; of a start with other cameras the clocks alone are taken.
         min_quality: what is predicted to be worse is as good as refused.
 
     Returns:
@@ -98,7 +98,8 @@ def _without_late(tracks: Tracks, late: dict[str, float], config: SolverConfig |
 def _solve(tracks: Tracks, config: SolverConfig | None, start: Start | None, noise: NoiseModel | None,
            min_quality: float) -> Solution | NotSolved:
     same = start is not None and start.names == tracks.cameras
-    found = solve_with_clocks(tracks, config, start=start if same else None, noise=noise)
+    found = solve_with_clocks(tracks, config, start=start if same else None, noise=noise,
+                              clocks=None if start is None else start.clocks_of(tracks.cameras))
     if isinstance(found, Solution) and found.quality < min_quality:
         return NotSolved(f'predicted quality {found.quality:.2f} is below min_quality {min_quality:.2f}: '
                          'more movement, or more cameras', {'quality': found.quality}, one_camera=True)

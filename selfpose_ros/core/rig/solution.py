@@ -80,7 +80,7 @@ class Solution:
     @property
     def start(self) -> Start:
         """To start another solve from."""
-        return Start(self.tracks.cameras, self.state.cameras, self.bones)
+        return Start(self.tracks.cameras, self.state.cameras, self.bones, self.clock_offset_s)
 
     @property
     def bones(self) -> Array:
