@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: joints slower than this tell nothing of time, quicker ones jump; velocities are taken from parabolas over this long
 _SLOW_M_S, _FASTEST_M_S, _WINDOW_S = .5, 8., .2
+#: motion of less than this, s, goes one way: where a 2D network puts a joint elsewhere looks like a late camera then
+_LEAST_S = 2.
 #: steps across a hole, s, carry no time; errors are taken to be less alike than this, from instant to instant
 _LONGEST_STEP_S, _MOST_ALIKE = .12, .98
 #: moves at most, and one that is none, s
@@ -66,7 +68,7 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockO
     if len(keep) < len(tracks.stamp):
         tracks, pieces = tracks.rows(keep), [np.searchsorted(keep, of) for of in pieces]
     dt = np.concatenate([np.diff(tracks.stamp[of]) for of in pieces])
-    if len(dt) < 20 or np.median(dt) > .1:
+    if len(dt) < 20 or np.median(dt) > .1 or dt.sum() < _LEAST_S:
         return None
     V, usual_s = len(tracks.cameras), float(np.median(dt))
     delta, own = np.zeros(V - 1), np.eye(V - 1)
@@ -118,7 +120,8 @@ def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]
     gap = tracks.stamp[after] - tracks.stamp[before]
     alike = np.minimum([solution.noise.correlation_at(float(g)) for g in gap], _MOST_ALIKE)
     use = (seen[before] == seen[after]).all(1) & ok[before] & ok[after]
-    return _solve(r, JX, Jd, (before, after), use, alike)
+    step, covariance, wider = _solve(r, JX, Jd, (before, after), use, alike)
+    return step, covariance * wider * wider[:, None]
 
 
 def _smoothed(x: Array, window: int) -> Array:
@@ -137,8 +140,9 @@ def _smoothed(x: Array, window: int) -> Array:
 
 
 def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], NDArray[np.int64]],
-           use: NDArray[np.bool_], alike: Array) -> tuple[Array, Array]:
-    """Offsets (V - 1,) against the first camera with each point's position eliminated, and their covariance.
+           use: NDArray[np.bool_], alike: Array) -> tuple[Array, Array, Array]:
+    """Offsets (V - 1,) against the first camera with each point's position eliminated, their covariance, and by how
+    much further off they are (V - 1,), 1 or more, as joints disagree.
 
     Errors of neighbouring instants are alike, so that what changes slowly is seen through more of them than what
     changes quickly: of each instant that follows on another, what is new in it counts (generalised least squares for
@@ -150,7 +154,7 @@ def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], ND
         use: (M, 17) which joints of both count.  alike: (M,) correlation of the errors of both.
     """
     V = r.shape[1]
-    A, b = np.zeros((V, V)), np.zeros(V)
+    A, b = np.zeros((r.shape[2], V, V)), np.zeros((r.shape[2], V))
     alike, (before, after) = alike[:, None, None, None], instants
     new = 1 / np.sqrt(1 - alike ** 2)
     for j in range(r.shape[2]):
@@ -163,12 +167,19 @@ def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], ND
         own -= np.einsum('nvka,nab->nvkb', J, np.linalg.solve(H, np.einsum('nvka,nvkb->nab', J, own)))
         change = ((own[after] - alike * own[before]) * new)[use[:, j]].reshape(-1, 1 + V)
         both = change.T @ change
-        A, b = A + both[1:, 1:], b + both[1:, 0]
-    A, b = A[1:, 1:], b[1:]
+        A[j], b[j] = both[1:, 1:], both[1:, 0]
+    A, b = A[:, 1:, 1:], b[:, 1:]
+    each_A, each_b, A, b = A, b, A.sum(0), b.sum(0)
     A = A + 1e-6 * np.trace(A) * np.eye(V - 1) + 1e-3 * np.eye(V - 1)
     # a camera that stamps d too late shows at its stamp what was d before: predicted - observed = velocity x d
     covariance = np.linalg.inv(A)
-    return covariance @ b, covariance
+    step = covariance @ b
+    # a 2D network puts a joint elsewhere for seconds: joints that ask for different offsets tell how far these are off,
+    # whatever their errors are (White 1980, a cluster a joint)
+    score = covariance @ (each_b - each_A @ step)[..., None]
+    number = len(each_b)
+    wider = np.sqrt(number / (number - 1) * (score[..., 0] ** 2).sum(0) / np.diag(covariance))
+    return step, covariance, np.maximum(wider, 1.)
 
 
 def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
