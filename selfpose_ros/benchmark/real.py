@@ -3,8 +3,9 @@
 """A real recording with known cameras: a keypoint archive that holds its truth."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from ..synthetic.clips import Clip, Truth
 from .errors import BenchmarkError
 from .rows import Row
 
-__all__ = ['RealClip', 'read_real', 'real_rows', 'score_real']
+__all__ = ['Compared', 'RealClip', 'compare_result', 'read_real', 'real_rows', 'score_real']
+
+#: a reference whose instants are not those of the result is looked for within so many of them
+_MOST_APART = 6
 
 _TRUTH = ('truth_joints', 'truth_joint_names', 'truth_K', 'truth_R', 'truth_t')
 
@@ -39,6 +43,45 @@ def score_real(real: RealClip, lifter: Lifter | None = None) -> Score:
     frames = real.recording.frames()
     people, rig = reconstruct_offline(frames, EstimatorConfig(), lifter=lifter)
     return compare(real.clip, Skeletons.of([f.stamp for f in frames], people, real.recording.cameras, rig)).score()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A result beside the truth.
+
+    Attributes:
+        score: as both are stamped.
+        late_s: by how much the result comes later than the truth where `ga` is least, in whole instants of the truth.
+        in_step: the score then.
+    """
+
+    score: Score
+    late_s: float
+    in_step: Score
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def compare_result(real: RealClip, result: Skeletons) -> Compared:
+    """Score a result against the truth of the same people at the same instants.
+
+    Raises:
+        BenchmarkError: they have no instants in common.
+    """
+    period = float(np.median(np.diff(real.clip.instant)))
+    scores = {}
+    for k in range(-_MOST_APART, _MOST_APART + 1):
+        errors = compare(real.clip, replace(result, stamp=result.stamp - k * period))
+        if np.isfinite(errors.joints).any():
+            scores[k] = errors.score()
+    known = {k: s.ga for k, s in scores.items() if np.isfinite(s.ga)}
+    if 0 not in known:
+        raise BenchmarkError('has nobody at the instants of the reference', 'give the result and the truth of one '
+                             'recording')
+    best = min(known, key=lambda k: (known[k], abs(k)))
+    return Compared(scores[0], best * period, scores[best])
 
 
 def read_real(path: Path) -> RealClip:

@@ -38,7 +38,8 @@ A 2D pose model sees rendered people in these poses instead, one picture of each
 at run time: PCK counts joints within a tenth and a fifth of the torso's diagonal. Where it tells depths, too
 (heatmap25d), its 3D is compared with the truth as that of a lifting model, with the camera's own focal length.
 Figures on rendered people say little about photographs: for those, give a keypoint archive in place of the model
-(selfpose reconstruct --keypoints-out) and another one of the same images with --reference.
+(selfpose reconstruct --keypoints-out) and another one of the same images with --reference. A result of selfpose
+reconstruct is compared with the 3D joints of a --reference that has them (truth_joints and true cameras).
 
 With --people a 2D pose model looks at rendered rooms in which so many people cross each other's ways, with its
 detector and from picture to picture, as at run time. Told are the people it finds (recall, of those who show half of
@@ -53,6 +54,7 @@ EXAMPLES = """examples:
   selfpose evaluate runs/heatmap25d/model --motion mocap_test.npz --pictures 1200 -o found.png
   selfpose evaluate rendered_pose --people 3
   selfpose evaluate found.npz --reference clicked.npz
+  selfpose evaluate out/man.npz --reference balance.npz
 
 N-MPJPE scales each pose to the truth, PA-MPJPE moves, turns and scales it (no reflection), N-PCK counts joints
 within 150 mm, CPS is the correct-pose score (0..300).
@@ -79,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--every', type=whole(1), metavar='N',
                         help='every N-th frame of each recording counts (default: 1; papers: 64 on Human3.6M); --data')
     parser.add_argument('--reference', type=Path, metavar='FILE',
-                        help='keypoint archive of the same images, one person each, that an archive is compared with')
+                        help='keypoint archive of the same images, one person each, that an archive is compared with; '
+                             'with its 3D joints, where that is a result')
     parser.add_argument('--seed', type=whole(0), default=1, metavar='N',
                         help='of cameras and 2D errors, and of pictures (default: 1)')
     parser.add_argument('--views', type=int, choices=(1, 2, 3, 4), help='cameras of --motion (default: 4)')
@@ -201,10 +204,15 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
     from ..benchmark.keypoints import compare_keypoints
     from ..inference.errors import InputError
     from ..io.archive import read_keypoints
+    from ..io.npz import NpzReader
     given = ' and '.join(f'--{n}' for n in ('motion', 'data', 'output') if getattr(args, n) is not None)
     if given or archive.suffix != '.npz':
         raise InputError(f'{args.model}: --reference compares two keypoint archives (.npz); '
                          + (f'leave out {given}' if given else 'name one in place of the model'))
+    with NpzReader(archive) as z:
+        is_result = 'joints' in z and 'keypoints' not in z
+    if is_result:
+        return _of_result(archive, args)
     found = compare_keypoints(read_keypoints(archive), read_keypoints(args.reference))
     report = {'keypoints': archive.name, 'reference': args.reference.name, **found.to_dict()}
     sys.stdout.write(json.dumps(report, indent=1) + '\n' if args.json else (
@@ -213,6 +221,26 @@ def _of_keypoints(archive: Path, args: argparse.Namespace) -> int:
         f'{found.median_px:.1f} px\n' + (f'{found.check.sentence}\n' if found.check is not None else '')))
     sys.stdout.flush()
     return 0 if found.found else 1                         # nothing to compare: no success
+
+
+def _of_result(archive: Path, args: argparse.Namespace) -> int:
+    """3D joints against those of the reference."""
+    from ..benchmark.real import compare_result, read_real
+    from ..io.skeletons import read_skeletons
+    found = compare_result(read_real(args.reference), read_skeletons(archive))
+    report = {'result': archive.name, 'reference': args.reference.name, **found.to_dict()}
+    s, late = found.score, found.late_s
+    way = 'late' if late > 0 else 'early'
+    step = (f'nearest where it counts as {abs(late) * 1e3:.0f} ms {way}: PA {found.in_step.pa:.1f} mm, ga '
+            f'{found.in_step.ga:.1f} mm\n') if late else ''
+    sys.stdout.write(json.dumps(report, indent=1) + '\n' if args.json else (
+        f'{archive.name}: somebody in {s.cover:.0%} of {s.frames} instants of {args.reference.name}, {s.l3:.0%} at '
+        f'level 3\n'
+        f'PA {s.pa:.1f} mm (a similarity for each instant), ga {s.ga:.1f} mm (one for all of them)\n{step}'
+        + (f'cameras: rotations {s.ae:.1f} degrees off (mean of the pairs), fields of view {s.fov:.1f}\n'
+           if math.isfinite(s.ae) else '')))
+    sys.stdout.flush()
+    return 0
 
 
 def _in_rooms(args: argparse.Namespace) -> int:
