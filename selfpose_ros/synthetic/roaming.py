@@ -1,40 +1,104 @@
 # Copyright 2026 The selfpose_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One person who goes about a room as the motion capture has it: feet that stood there stand here."""
+"""One person who goes about a room as the motion capture has it: one body, and feet that stood there stand here."""
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .crowd import faded, turned
+from ..core.kinematics import LIMBS
+from ..core.skeleton import PARENTS
+from .crowd import turned
 from .motion_capture import Motion
 
-__all__ = ['roaming']
+__all__ = ['bodies', 'roaming']
 
 Array = NDArray[np.float64]
 
-#: frames over which one sequence passes into the next; headings that are tried for the next one
-_FADE, _HEADINGS = 10, 24
-#: the longest piece of a sequence, frames: a way that leads far off is left in time
-_LONGEST = 150
+#: frames over which one sequence passes into the next; the shortest and the longest piece of a sequence: a way that
+#: leads far off is left in time
+_FADE, _SHORTEST, _LONGEST = 10, 40, 150
+#: beginnings of a sequence that are tried, sequences that are tried to come back into the room; headings beside that
+#: in which the one before ended, rad; how fast somebody turns to these, rad a frame
+_TRIED, _BACK, _HEADINGS, _TURNS = 12, 5, np.deg2rad(np.arange(-180, 180, 20)), .13
+#: half the side of the room, m; what counts as a metre between the poses that pass into each other: a metre out of the
+#: room at its end or all the time, a turn by so much, rad
+_ROOM_M, _TURN = 2., 6.
+#: limbs of one body are as long as this, m
+_ALIKE_M = .003
+
+
+def bodies(motion: Motion) -> NDArray[np.int64]:
+    """(S,) number of the body of each sequence: those whose limbs are equally long are of one person."""
+    limbs = np.stack([LIMBS[:, :2], LIMBS[:, 1:]], 1)
+    length = np.linalg.norm(np.diff(motion.joints[:, limbs], axis=-2)[..., 0, :], axis=-1)
+    of = np.array([np.median(length[a:b], axis=0) for a, b in zip(motion.start[:-1], motion.start[1:], strict=True)])
+    out = np.full(len(of), -1)
+    for s in range(len(of)):
+        if out[s] < 0:
+            out[(out < 0) & (np.abs(of - of[s]).max((1, 2)) < _ALIKE_M)] = out.max() + 1
+    return out
 
 
 def roaming(rng: np.random.Generator, motion: Motion, T: int) -> Array:
-    """Sequences one after another, (T, 17, 3) m: each begins where the one before ended, and is turned about the
-    vertical so that it stays as near as can be to the middle of the room.
+    """Sequences of one body one after another, (T, 17, 3) m: each begins where the one before ended, about as that
+    stood and faced there, and is turned so that the person stays in the room.
     """
-    out = np.zeros((0, 17, 3))
+    long, body = np.diff(motion.start) >= _SHORTEST, bodies(motion)
+    s = int(rng.choice(np.flatnonzero(long)))
+    own = np.flatnonzero(long & (body == body[s]))
+    out = _turning(next(_pieces(rng, motion, s)), rng.uniform(0, 2 * np.pi), 0.)
+    out[..., :2] -= out[:, 0, :2].mean(0)
     while len(out) < T:
-        s = int(rng.integers(len(motion.name)))
-        begin, end = int(motion.start[s]), int(motion.start[s + 1])
-        if end - begin < 4 * _FADE:
-            continue
-        begin += int(rng.integers(max(end - begin - _LONGEST, 0) + 1))
-        piece = motion.joints[begin:min(begin + _LONGEST, end)].astype(float)
-        at = out[-_FADE, 0, :2] if len(out) else np.zeros(2)
-        piece[..., :2] -= piece[0, 0, :2]
-        ways = [turned(piece, a) for a in rng.uniform(0, 2 * np.pi) + np.arange(_HEADINGS) * 2 * np.pi / _HEADINGS]
-        piece = min(ways, key=lambda w: float(np.linalg.norm(w[:, 0, :2] + at, axis=-1).max()))
-        piece[..., :2] += at
-        out = faded(out, piece, _FADE)
+        end, found = out[-_FADE:], list[tuple[float, Array]]()
+        outside = np.linalg.norm(end[0, 0, :2]) > _ROOM_M                # somebody who stands there comes back
+        for piece in (p for s in rng.choice(own, _BACK if outside else 1) for p in _pieces(rng, motion, int(s))):
+            for turn in _HEADINGS:
+                way = _turning(piece, _facing(end[0]) - _facing(piece[0]), turn)
+                way[..., :2] += end[0, 0, :2]
+                beyond = np.maximum(np.linalg.norm(way[:, 0, :2], axis=-1) - _ROOM_M, 0.)
+                apart = float(np.linalg.norm(way[:_FADE] - end, axis=-1).mean())
+                found.append((apart + float(beyond.mean() + beyond[-1]) + abs(turn) / _TURN, way))
+        out = _passed(out, min(found, key=lambda f: f[0])[1])
     return out[:T]
+
+
+def _pieces(rng: np.random.Generator, motion: Motion, sequence: int) -> Iterator[Array]:
+    """Of a sequence, each from the origin on."""
+    first, end = int(motion.start[sequence]), int(motion.start[sequence + 1])
+    for begin in first + rng.integers(max(end - first - _LONGEST, 0) + 1, size=_TRIED):
+        piece = motion.joints[begin:min(begin + _LONGEST, end)].astype(float)
+        piece[..., :2] -= piece[0, 0, :2]
+        yield piece
+
+
+def _turning(piece: Array, yaw: float, turn: float) -> Array:
+    """A piece whose person is turned by yaw at first, by yaw + turn soon; its way is so from the first frame on."""
+    share = np.clip(np.arange(len(piece)) * _TURNS / max(abs(turn), 1e-9), 0, 1)
+    way = turned(piece[:, :1], yaw + turn)
+    out = turned(piece - piece[:, :1], yaw + turn * share * share * (3 - 2 * share))
+    return out + way
+
+
+def _facing(X: Array) -> float:
+    """Heading of joints (17, 3), rad."""
+    across = X[4] - X[1]
+    return float(np.arctan2(-across[0], across[1]))
+
+
+def _passed(before: Array, piece: Array) -> Array:
+    """Poses, and after them others, over `_FADE` frames what is between both: bones keep their lengths there."""
+    w = ((np.arange(_FADE) + .5) / _FADE)[:, None]
+    a, b = before[-_FADE:], piece[:_FADE]
+    out = np.empty_like(a)
+    out[:, 0] = (1 - w) * a[:, 0] + w * b[:, 0]
+    for j, p in enumerate(PARENTS):
+        if p >= 0:
+            u, v = a[:, j] - a[:, p], b[:, j] - b[:, p]
+            m, n = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v))
+            angle = np.arccos(np.clip((u * v).sum(-1, keepdims=True) / (m * n), -1, 1)).clip(1e-6, np.pi - 1e-6)
+            between = (np.sin((1 - w) * angle) * u / m + np.sin(w * angle) * v / n) / np.sin(angle)
+            out[:, j] = out[:, p] + between * ((1 - w) * m + w * n)
+    return np.concatenate([before[:-_FADE], out, piece[_FADE:]])

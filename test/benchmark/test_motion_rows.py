@@ -13,12 +13,12 @@ import pytest
 from selfpose_ros.benchmark import motion as rows
 from selfpose_ros.benchmark.run import ROWS, Options, wanted
 from selfpose_ros.core.angles import closed_form
-from selfpose_ros.core.kinematics import ANGLES
+from selfpose_ros.core.kinematics import ANGLES, LIMBS
 from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.crowd import CrowdScene
 from selfpose_ros.synthetic.motion_capture import Motion
-from selfpose_ros.synthetic.roaming import roaming
+from selfpose_ros.synthetic.roaming import bodies, roaming
 
 FPS = 25.
 
@@ -82,3 +82,36 @@ def test_rows_are_made_and_need_a_motion(tmp_path: Path) -> None:
     assert all(np.isfinite(r.value) for r in made) and 'knee flexion' in made[0].note
     assert '35 to 60 deg' in made[0].note
     assert made[1].value == pytest.approx(made[0].value, rel=1.) and len(ANGLES) == 21
+
+
+def two_bodies() -> Motion:
+    """Two people of different size, by turns."""
+    X = [walker(6., FPS, 1, kind, height_m=tall) for kind in ('walk', 'exercise') for tall in (1.6, 1.95)]
+    return Motion(np.concatenate(X), np.r_[0, np.cumsum([len(x) for x in X])], ('a', 'b', 'c', 'd'), FPS)
+
+
+def test_who_goes_about_is_one_body() -> None:
+    """Bones keep their lengths in a scene, also where one sequence passes into the next."""
+    assert bodies(two_bodies()).tolist() == [0, 1, 0, 1]
+    limbs = np.concatenate([LIMBS[:, :2], LIMBS[:, 1:]])
+    for seed in range(4):
+        X = roaming(np.random.default_rng(seed), two_bodies(), 600)
+        length = np.linalg.norm(X[:, limbs[:, 1]] - X[:, limbs[:, 0]], axis=-1)
+        assert np.ptp(length, axis=0).max() < .002
+
+
+def test_who_goes_about_does_not_turn_round_in_an_instant() -> None:
+    X = roaming(np.random.default_rng(1), two_bodies(), 600)
+    across = X[:, 4, :2] - X[:, 1, :2]
+    facing = np.unwrap(np.arctan2(across[:, 1], across[:, 0]))
+    assert np.abs(facing[10:] - facing[:-10]).max() < np.deg2rad(100)
+    assert np.linalg.norm(across, axis=-1).min() > .1
+
+
+def test_who_goes_about_stays_in_the_room() -> None:
+    """Whoever walks straight on is turned in time."""
+    X = walker(24., FPS, 1, 'walk', path_m=np.array([[0., 0.], [20., 0.]]))[:480]
+    straight = Motion(X, np.arange(0, 481, 120), ('a', 'b', 'c', 'd'), FPS)
+    for seed in range(3):
+        far = np.linalg.norm(roaming(np.random.default_rng(seed), straight, 600)[:, 0, :2], axis=-1)
+        assert far.max() < 7 and (far < 3).mean() > .6
