@@ -29,8 +29,8 @@ Array = NDArray[np.float64]
 _RATE, _STEP_S = 5., .04
 #: what usual poses count; directions that are further off than this count less and less, standard deviations
 _USUAL, _OUTLIER = .6, 5.
-#: errors of joints go together, from joint to joint and in time: measured against motion capture (training split)
-_HONEST = 1.6
+#: errors of joints go together, from joint to joint and in time: measured against motion capture (validation split)
+_HONEST = 1.3
 #: a pause after which nothing is known of how it went on, s
 PAUSE_S = 1.
 #: steps (one where the last instant is near); none turns by more than this, rad; joints that must be known

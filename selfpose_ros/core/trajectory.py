@@ -51,7 +51,7 @@ class MotionModel:
     """
 
     acceleration: float = 1.
-    tail: float = 3.
+    tail: float = 1.5
     correlation: float = .5
     outlier: float = 6.
 
