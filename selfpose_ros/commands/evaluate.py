@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .argument_types import number, whole
 from .progress import ProgressDisplay
+from .writable import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +143,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.output is not None and args.output.suffix.lower() not in _IMAGES:
         raise InputError('is to become an image', f'give it a name that ends in {" or ".join(_IMAGES)}',
                          place=args.output)
+    if args.output is not None:
+        check_writable([args.output])
     if args.motion is None and args.data is None:
         raise InputError('evaluate: --motion FILE or --data PATH is missing',
                          'or let a 2D network look for --people N, or compare keypoint archives with --reference FILE')

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .progress import ProgressDisplay
+from .writable import check_writable
 
 __all__ = ['add_convention', 'convention']
 
@@ -42,6 +43,7 @@ def convention(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..io.convention_file import convention_entry, write_convention
     from ..io.errors import IoError
     from ..io.sources import ReadOptions, find_sources, read_source
+    check_writable([args.output])
     check_pose2d(args.model, needed=False)
     options = ReadOptions(partial(view_network, partial(make_pose2d, args.model)), joints=args.joints)
     sources = [s for path in args.recordings for s in find_sources([path])]

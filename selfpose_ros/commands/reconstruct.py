@@ -17,6 +17,7 @@ from ..io.errors import IoError
 from .argument_types import number, whole, words
 from .backend_option import add_backend, chosen_backend
 from .progress import ProgressDisplay
+from .writable import check_writable
 
 if TYPE_CHECKING:
     from .reconstruction import Job, Report
@@ -210,9 +211,11 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     lifter.open()                                          # before an hour of work, not after it
     stems, formats = _outputs(args.output, [s.name for s in sources], args.format)
     inputs = {p.resolve() for s in sources for p in s.paths}
-    for path in (*(s.with_name(f'{s.name}.{f}') for s in stems for f in formats), args.keypoints_out):
+    files = [s.with_name(f'{s.name}.{f}') for s in stems for f in formats]
+    for path in (*files, args.keypoints_out):
         if path is not None and path.resolve() in inputs:
             raise IoError('the result would overwrite a source', 'choose another place with -o', place=path)
+    check_writable([p for p in (*files, args.keypoints_out) if p is not None])
     return [Job(source, options, stem, formats, config, args.offline, args.keypoints_out, lifter,
                 args.sync == 'auto', args.hold_feet, None if args.no_second_look else look)
             for source, stem in zip(sources, stems, strict=True)]

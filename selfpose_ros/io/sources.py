@@ -107,6 +107,8 @@ def _kind(path: Path) -> list[Source]:
         return [Source('bag', bag_name(path), (path,))]
     if suffix == '.json':
         raise IoError('a single JSON file', 'give the folder that holds one for each frame', place=path)
+    if suffix in ('.jpg', '.jpeg', '.png'):
+        raise IoError('is a picture', 'give a video of each camera, or a bag with images', place=path)
     raise IoError('neither an archive (.npz), a video, a bag (.mcap, .db3, also with .zstd behind) nor a folder',
                   'check the path', place=path)
 

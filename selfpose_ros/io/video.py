@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .detect import ImageStream, NetworkMaker, detect_people
 from .errors import IoError
+from .pictures import JPEG, PNG
 from .recording import Progress, Recording, names_of
 from .ros_messages.images import MAX_MEGAPIXELS
 
@@ -67,6 +68,9 @@ class VideoReader:
             self.close()
             raise IoError(f'its images of {width}x{height} px are more than the {max_megapixels:g} million that are '
                           'allowed', 'shrink them, or raise --max-megapixels', place=path)
+        if _is_picture(path):
+            self.close()
+            raise IoError('is a picture, whatever its name', 'give a video', place=path)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         given = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps or (given if math.isfinite(given) and 0 < given <= 1000 else math.nan)
@@ -116,6 +120,19 @@ class VideoReader:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._capture.release()
+
+
+def _is_picture(path: Path) -> bool:
+    """A single JPEG or PNG, which OpenCV opens as a video of one image; a stream of JPEGs is none."""
+    with path.open('rb') as file:
+        begin = file.read(len(PNG))
+    if not begin.startswith((JPEG, PNG)):
+        return False
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return not (capture.grab() and capture.grab())
+    finally:
+        capture.release()
 
 
 def read_videos(

@@ -11,8 +11,10 @@ from typing import Any
 
 from .errors import ModelError
 
-__all__ = ['CATALOGUE', 'DEFAULT', 'Entry', 'entry', 'how_to_get', 'models_folder', 'needed']
+__all__ = ['CATALOGUE', 'DEFAULT', 'WHEEL', 'Entry', 'entry', 'how_to_get', 'models_folder', 'needed']
 
+#: options of pip for a wheel that pip of every Python on every machine may download; the graphs are the same in all
+WHEEL = ('--only-binary=:all:', '--python-version', '3.11', '--platform', 'manylinux_2_28_x86_64')
 #: the 2D network that is used where none is named
 DEFAULT = 'blazepose-full'
 
@@ -54,7 +56,7 @@ class Entry:
         """What brings the archive on a machine that has a network."""
         kind, _, package = self.source.partition(' ')
         if kind == 'pip':
-            return f'pip download --no-deps {package}'
+            return ' '.join(('pip download --no-deps', *WHEEL, package))
         return f'npm pack {package}' if kind == 'npm' else f'curl -LO {self.source}'
 
 

@@ -7,6 +7,7 @@ import errno
 import http.client
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from .card import sha256_of
-from .catalogue import Entry
+from .catalogue import WHEEL, Entry
 from .errors import ModelError
 
 __all__ = ['Fetched', 'Progress', 'fetch']
@@ -118,6 +119,9 @@ def _from_folder(entry: Entry, work: Path, folder: Path, further: Sequence[Entry
     if file.is_file():
         _check(entry, file, 'copy the right one there')
         return Fetched(file, file.name)
+    if not folder.is_dir():
+        what = 'is a file' if folder.exists() else 'is not there'
+        raise ModelError(f'{folder} {what}', 'give --from the folder in which the file lies', place=entry.name)
     # wheels differ in their tags, and all hold the same graph
     start = entry.archive.split('-cp')[0]
     archives = sorted(p for p in folder.glob(f'{start}*') if p.suffix == Path(entry.archive).suffix)
@@ -159,10 +163,8 @@ def _by_client(entry: Entry, archive: Path, progress: Progress) -> None:
     folder = archive.with_name(f'.{archive.name}.{os.getpid()}')
     folder.mkdir(exist_ok=True)
     environment = os.environ | {'TMPDIR': str(folder)}     # where a download grows, to be told about
-    # the graphs are the same in all wheels of a release; this one is a wheel that every pip may download
-    words = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--implementation', 'cp',
-             '--python-version', '3.11', '--abi', 'cp311', '--platform', 'manylinux_2_28_x86_64',
-             '--disable-pip-version-check', '--retries', '2', '-q', '-d', str(folder), package]
+    words = [sys.executable, '-m', 'pip', 'download', '--no-deps', *WHEEL, '--disable-pip-version-check', '--retries',
+             '2', '-q', '-d', str(folder), package]
     if kind == 'npm':
         words = ['npm', 'pack', package, '--silent', '--pack-destination', str(folder)]
     try:
@@ -177,7 +179,7 @@ def _by_client(entry: Entry, archive: Path, progress: Progress) -> None:
         if process.returncode or not found:
             if 'No space left' in error or 'ENOSPC' in error:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            raise _Unreachable(f'{kind} says: {_last(error) or "nothing"}')
+            raise _Unreachable(_reason(kind, error))
         os.replace(found[0], archive)
     except FileNotFoundError:
         raise _Unreachable(f'{words[0]} is not installed') from None
@@ -312,12 +314,20 @@ def _writing(entry: Entry, work: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         then = f'free {3 * entry.size_mb:.0f} MB there, or' if full else 'make it writable, or'
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            then = 'a file is in its way: remove that, or'
         raise ModelError(f'{work} cannot be written ({error.strerror or error})',
                          f'{then} choose another folder with --folder or SELFPOSE_MODELS', place=entry.name) from error
 
 
-def _last(text: str) -> str:
-    """The last line that says something, short."""
+def _reason(client: str, text: str) -> str:
+    """What pip or npm ended with, short: its last error, but for a connection that broke, which pip calls a package
+    that does not exist.
+    """
+    broken = re.findall(r"connection broken by '?(\w+).*?(?:\[Errno -?\d+\] ([\w ]+))?['\")]*: /", text)
+    if broken:
+        kind, why = broken[-1]
+        return f'{client} has no connection to its index: {why or kind}'
     lines = [s for s in (' '.join(line.split()) for line in text.splitlines()) if s]
     errors = [s for s in lines if 'error' in s.lower()] or lines
-    return errors[-1][:160] if errors else ''
+    return f'{client} says: {errors[-1][:160] if errors else "nothing"}'

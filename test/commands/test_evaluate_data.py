@@ -117,4 +117,4 @@ def test_pictures_are_drawn_with_what_was_found(h36m: Path, tmp_path: Path, caps
     # bones of the person's right side
     assert (np.abs(drawn.astype(int) - COLOURS['r']).max(-1) < 12).sum() > 50
     one_sentence(evaluate(capsys, 'rendered_pose', '--data', h36m, '--pictures', 4, '-o', out / 'x.png'),
-                 'cannot be written; choose another place with -o')
+                 'x.png: cannot be written (File exists); choose another place')

@@ -322,6 +322,11 @@ def test_defect_in_one_recording_does_not_lose_the_others(tmp_path, fake, monkey
     (['json', '-o', 'out'], 'json: OpenPose files tell neither frame rate nor image size; give --fps'),
     (['empty', '-o', 'out'], 'empty: a folder without bag, archives'),
     (['a.npz', '-o', 'v.mp4/out.npz'], 'cannot be written'),
+    (['a.npz', '-o', 'out', '--keypoints-out', 'v.mp4/k.npz'], 'v.mp4/k.npz: cannot be written'),
+    (['a.npz', '-o', 'out', '--keypoints-out', 'empty'], 'empty: is a folder, where a file is to be written'),
+    (['picture.jpg', '-o', 'out'], 'picture.jpg: is a picture; give a video of each camera'),
+    (['v.mp4', '-o', 'out', '--model', 'v.mp4'], 'v.mp4: is a file, not a model folder; make one of it: selfpose'),
+    (['v.mp4', '-o', 'out', '--model', 'blazpose'], 'choose one of: blazepose-full, blazepose-lite'),
 ])
 def test_bad_command_lines_and_files_are_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, fake, args,
                                                                    sentence):
@@ -330,12 +335,23 @@ def test_bad_command_lines_and_files_are_one_sentence_and_status_2(tmp_path, mon
         recorded.write_archive(Path(f'{name}.npz'))
     Path('v.mp4').write_bytes(b'no video')
     Path('empty').mkdir()
+    Path('picture.jpg').touch()
     recorded.openpose_folder(Path('json'), {0: []})
     before = sorted(Path().iterdir())
     assert selfpose(*args) == 2
     err = capsys.readouterr().err
     assert err.startswith('selfpose reconstruct: error: ') and err.count('\n') == 1 and sentence in err
     assert sorted(p for p in Path().iterdir() if p.name != 'out') == before
+
+
+@pytest.mark.parametrize('options', [['-o', 'a.txt/out.npz'], ['-o', 'out', '--keypoints-out', 'a.txt/k.npz']])
+def test_where_nothing_can_be_written_nothing_is_worked_through(tmp_path, monkeypatch, fake, options):
+    """An hour of work was lost at its end."""
+    monkeypatch.chdir(tmp_path)
+    recorded.write_archive(Path('a.npz'))
+    Path('a.txt').touch()
+    monkeypatch.setattr(reconstruction, 'run_job', lambda *_: pytest.fail('it was worked through'))
+    assert selfpose('a.npz', *options) == 2
 
 
 def test_nothing_but_the_sentence_reaches_the_terminal(tmp_path):

