@@ -148,6 +148,8 @@ class FusionNode(SwappingNode[FusionSettings]):
         if worker is not None:
             self._left_behind(worker.close())
             self._start_rig = worker.known
+        if self._outputs is not None:
+            self._outputs.rest()
 
     def _cleanup(self) -> None:
         for service in self._own_services:
@@ -206,7 +208,10 @@ class FusionNode(SwappingNode[FusionSettings]):
             self, name, topic, self._worker.submit, _ROWS_PER_PERSON * s.max_people)}
 
     def _look(self) -> None:
-        if self._worker is None or self._outputs is None or not self.working:
+        if self._worker is None or self._outputs is None:
+            return
+        if not self.working:
+            self._outputs.rest()                           # a last result may have come in between
             return
         if not self.settings.cameras:
             self._discover()

@@ -36,6 +36,8 @@ _STREAM = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 #: a person not seen for this long loses the topic ~/joint_state/person_<id>
 _FORGET_S = 10.
+#: and is listed on /humans/bodies/tracked no more after this, s
+_GONE_S = 2.
 #: changing reasons for having no rig are sent no more often than this, s
 _REASON_S = 1.
 #: markers of the rig are sent this often, s
@@ -131,8 +133,9 @@ class FusionOutputs:
                 del self._seen[person]
             new = set(self._seen) - set(self._persons)
             there = list(self._seen)
+            present = [p for p, seen in self._seen.items() if now - seen <= _GONE_S]
         if self._humans is not None:
-            self._humans.tend(there)
+            self._humans.tend(there, present)
         for person in left:
             if person in self._persons:
                 self._node.destroy_lifecycle_publisher(self._persons.pop(person))
@@ -147,6 +150,11 @@ class FusionOutputs:
                 if camera not in self._camera_info:
                     self._camera_info[camera] = self._late(CameraInfo, f'~/{camera}/camera_info', _LATCHED)
                 self._camera_info[camera].publish(camera_info_from_rig(rig, camera, self._rig_stamp))
+
+    def rest(self) -> None:
+        """The node takes nothing any more for now: what is latched must not tell that somebody is there."""
+        if self._humans is not None:
+            self._humans.nobody()
 
     def entries(self) -> list[Entry]:
         """For /diagnostics."""

@@ -3,12 +3,14 @@
 """People as REP-155 (ROS4HRI) has them: `/humans/bodies/...`, joint angles, URDF, and frames on /tf."""
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -78,9 +80,11 @@ class Humans:
             self._messages.IdsList, '/humans/bodies/tracked', _LATCHED)
         self._bodies: dict[int, _Body] = {}
         self._listed: tuple[int, ...] | None = None
+        self._lock = threading.Lock()
 
-    def tend(self, people: Sequence[int]) -> None:
-        """Make and remove the topics of single people."""
+    def tend(self, people: Sequence[int], present: Sequence[int] | None = None) -> None:
+        """Make and remove the topics of single people; `tracked` has those of them alone who are present (None: all)."""
+        self._list(set(people if present is None else present))
         for person in set(self._bodies) - set(people):
             self._close(self._bodies.pop(person))
         for person in set(people) - set(self._bodies):
@@ -90,6 +94,10 @@ class Humans:
             if self._messages is not None:
                 body.skeleton = self._late(self._messages.Skeleton2D, person, 'skeleton2d', _STREAM)
             self._bodies[person] = body
+
+    def nobody(self) -> None:
+        """Nobody is looked at any more: `tracked` says so."""
+        self._list(set())
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -101,10 +109,10 @@ class Humans:
 
     def publish(self, people: Sequence[Skeleton3D], stamp: float, frame: str, rig: Rig | None) -> None:
         """The people at `stamp` s; those of level 3 are in this frame."""
-        if self._tracked is not None and self._listed != (now := tuple(sorted(p.person for p in people))):
-            self._listed = now
-            self._tracked.publish(self._messages.IdsList(header=Header(stamp=time_from(stamp)),
-                                                         ids=[body_id(p) for p in now]))
+        with self._lock:
+            if self._listed != (now := tuple(sorted(p.person for p in people))):
+                self._send(now, time_from(stamp))
+                self._listed = now
         for p in people:
             body = self._bodies.get(p.person)
             if body is None:
@@ -116,6 +124,18 @@ class Humans:
                 self._angles(p, body, angles, frame)
             if body.skeleton is not None and body.skeleton.get_subscription_count() and rig is not None:
                 self._skeleton2d(p, body, rig)
+
+    def _list(self, present: set[int]) -> None:
+        """Of those who are listed, these alone go on; it needs no result, for there may come none."""
+        with self._lock:
+            left = tuple(p for p in self._listed or () if p in present)
+            if left != (self._listed or ()):
+                self._send(left, self._node.get_clock().now().to_msg())
+                self._listed = left
+
+    def _send(self, now: Sequence[int], stamp: Time) -> None:
+        if self._tracked is not None:
+            self._tracked.publish(self._messages.IdsList(header=Header(stamp=stamp), ids=[body_id(p) for p in now]))
 
     def _angles(self, p: Skeleton3D, body: _Body, angles: JointAngles, frame: str) -> None:
         if body.angles.get_subscription_count():

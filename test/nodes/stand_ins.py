@@ -33,5 +33,8 @@ class Node:
         self.made[topic] = Publisher(kind, topic)
         return self.made[topic]
 
+    def get_clock(self) -> Any:
+        return Message(now=lambda: Message(to_msg=lambda: None))
+
     def destroy_lifecycle_publisher(self, publisher: Publisher) -> None:
         del self.made[publisher.topic]

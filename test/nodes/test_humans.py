@@ -16,6 +16,7 @@ from scripted import Keypoints, Scripted
 from sensor_msgs.msg import JointState
 from stand_ins import Message, Node, Publisher
 from std_msgs.msg import String
+from std_srvs.srv import SetBool
 
 from selfpose_ros.core.angles import AngleTracker
 from selfpose_ros.core.kinematics import ANGLES, Body, forward
@@ -75,6 +76,43 @@ def test_bodies_of_hri_msgs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(node.made) == {'/humans/bodies/tracked'}
     humans.close()
     assert not node.made
+
+
+def test_who_is_not_seen_any_more_is_not_tracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no result comes that would tell: cameras that died, a node that is disabled. The list is latched."""
+    monkeypatch.setattr('selfpose_ros.nodes.humans.hri_messages', lambda: HRI)
+    node = Node()
+    humans = Humans(node, 'none', None, None)              # type: ignore[arg-type]
+    humans.tend([3, 4])
+    humans.publish([person(3), person(4)], 5., 'selfpose_world', None)
+    tracked = node.made['/humans/bodies/tracked']
+    humans.tend([3, 4], [3, 4])
+    assert [m.ids for m in tracked.sent] == [['p3', 'p4']]
+    humans.tend([3, 4], [4])
+    assert [m.ids for m in tracked.sent[1:]] == [['p4']] and '/humans/bodies/p3/urdf' in node.made, 'may come back'
+    humans.nobody()
+    humans.nobody()
+    assert [m.ids for m in tracked.sent[2:]] == [[]]
+    humans.publish([person(4)], 6., 'selfpose_world', None)
+    assert tracked.sent[-1].ids == ['p4']
+
+
+@pytest.mark.parametrize('how', ['disabled', 'deactivated', 'silent'])
+def test_a_node_that_sees_nobody_any_more_tracks_nobody(world: World, monkeypatch: pytest.MonkeyPatch,
+                                                        how: str) -> None:
+    sent: list[list[str]] = []
+    monkeypatch.setattr(Humans, '_send', lambda self, now, stamp: sent.append([f'p{p}' for p in now]))
+    monkeypatch.setattr('selfpose_ros.nodes.fusion_outputs._GONE_S', .5)
+    Scripted.made, Scripted.trust = [], True
+    node = world.make(FusionNode, args={'make_estimator': Standing}, cameras=['a', 'b'])
+    a, b = Keypoints(world, 'a'), Keypoints(world, 'b')
+    world.until(lambda: sent and sent[-1], 'somebody', lambda: (a(), b()))
+    if how == 'disabled':
+        assert world.call(SetBool, '/fusion_node/enable', SetBool.Request(data=False)).success
+    elif how == 'deactivated':
+        node.trigger_deactivate()
+    world.until(lambda: not sent[-1], 'that nobody is tracked')
+    assert sent == [['p1'], []]
 
 
 def test_frames_are_where_the_person_is_and_look_where_they_look() -> None:
