@@ -83,7 +83,7 @@ class Humans:
         self._lock = threading.Lock()
 
     def tend(self, people: Sequence[int], present: Sequence[int] | None = None) -> None:
-        """Make and remove the topics of single people; `tracked` has those of them alone who are present (None: all)."""
+        """Make and remove the topics of single people; `tracked` has those who are present alone (None: all)."""
         self._list(set(people if present is None else present))
         for person in set(self._bodies) - set(people):
             self._close(self._bodies.pop(person))
