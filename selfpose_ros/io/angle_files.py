@@ -31,11 +31,13 @@ _PELVIS = ('pelvis_tilt', 'pelvis_list', 'pelvis_rotation', 'pelvis_tx', 'pelvis
 _LUMBAR = ('lumbar_extension', 'lumbar_bending', 'lumbar_rotation')
 #: columns of the MOT
 OPENSIM: tuple[str, ...] = (*_PELVIS, *_LUMBAR, *_LIMBS)
+_TURNS = [n for n, name in enumerate(OPENSIM) if not name.startswith('pelvis_t') or name == 'pelvis_tilt']
 
 
 def write_mot(path: Path, result: Skeletons) -> list[Path]:
     """One file for each person, named as those of `people.each_person`: coordinates of OpenSim's full-body model
-    (Rajagopal 2016), deg and m, y up. Instants at which the person is not known are left out. Times begin at 0.
+    (Rajagopal 2016), deg and m, y up; rotations go on beyond half a turn. Instants at which the person is not known
+    are left out. Times begin at 0.
 
     Raises:
         IoError: a file cannot be written.
@@ -56,7 +58,11 @@ def write_angles(path: Path, result: Skeletons) -> list[Path]:
 def _mot(path: Path, track: Track) -> None:
     angles, _ = angles_of(track)
     start = float(track.stamp[0]) if len(track.stamp) else 0.
-    rows = [(a.stamp - start, coordinates(a)) for a in angles if a is not None]
+    known = [a for a in angles if a is not None]
+    table = np.array([coordinates(a) for a in known]).reshape(-1, len(OPENSIM))
+    # whoever turns about goes on beyond 180 degrees: OpenSim filters the coordinates, and a step of 360 would whirl
+    table[:, _TURNS] = np.unwrap(table[:, _TURNS], axis=0, period=360.)
+    rows = list(zip([a.stamp - start for a in known], table, strict=True))
     with atomically(path) as part, part.open('w', encoding='utf-8', newline='\n') as file:
         file.write(f'Coordinates\nversion=1\nnRows={len(rows)}\nnColumns={1 + len(OPENSIM)}\ninDegrees=yes\n\n'
                    'endheader\n' + '\t'.join(('time', *OPENSIM)) + '\n')

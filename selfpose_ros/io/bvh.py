@@ -35,7 +35,7 @@ def write_bvh(path: Path, result: Skeletons) -> list[Path]:
     """One file for each person, named as those of `people.each_person`.
 
     A BVH has no gaps: an instant at which the person is not known repeats the one before, and the file begins where the
-    person is first known.
+    person is first known. Rotations go on beyond half a turn.
 
     Raises:
         IoError: a file cannot be written.
@@ -48,10 +48,12 @@ def _write(path: Path, track: Track) -> None:
     known = [i for i, a in enumerate(angles) if a is not None]
     rows: list[str] = []
     last: JointAngles | None = None
+    channels: Array | None = None
     for a in angles[known[0]:] if known else []:
         last = a or last
         if last is not None:
-            rows.append(' '.join(f'{x:.4f}' for x in _channels(last)))
+            channels = _near(_channels(last), channels)
+            rows.append(' '.join(f'{x:.4f}' for x in channels))
     step = 1 / rate_of(track.stamp) if rate_of(track.stamp) else 1 / 30
     with atomically(path) as part, part.open('w', encoding='utf-8', newline='\n') as file:
         file.write('\n'.join(['HIERARCHY', *_joint('pelvis', body, 0), 'MOTION', f'Frames: {len(rows)}',
@@ -102,6 +104,17 @@ def _channels(a: JointAngles) -> Array:
                  ('hip', f'{s}_thigh'), ('knee', f'{s}_shank'), ('shoulder', f'{s}_upper_arm'),
                  ('elbow', f'{s}_forearm'))}}
     return np.concatenate([_CM * a.place[_AXES], *(_zxy(turns[n][np.ix_(_AXES, _AXES)]) for n in _order())])
+
+
+def _near(channels: Array, before: Array | None) -> Array:
+    """The same rotations as angles that are near those before: programs interpolate each channel by itself."""
+    if before is None:
+        return channels
+    turns, old = channels[3:].reshape(-1, 3), before[3:].reshape(-1, 3)
+    ways = np.stack([turns, turns * [1, -1, 1] + 180.])               # z, x, y: the two that there are
+    ways += 360. * np.round((old - ways) / 360.)
+    best = np.abs(ways - old).sum(-1).argmin(0)
+    return np.concatenate([channels[:3], ways[best, np.arange(len(best))].ravel()])
 
 
 def _zxy(R: Array) -> Array:

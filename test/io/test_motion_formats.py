@@ -194,6 +194,37 @@ def test_angles_come_with_their_uncertainty(tmp_path: Path) -> None:
         assert error.max() < 4 and (table[f'{a.name}_sigma_deg'] > 0).all()
 
 
+def turning(seconds: float = 8.) -> Array:
+    """Joints (T, 17, 3) of somebody who turns about twice, an arm going round over the head and behind."""
+    t = np.arange(int(seconds * FPS)) / FPS
+    angles = np.zeros((len(t), len(ANGLES)))
+    for n, a in enumerate(ANGLES):
+        if 'knee' in a.name or 'elbow' in a.name:
+            angles[:, n] = .8
+        if a.name == 'l_shoulder_flexion':
+            angles[:, n] = 1.5 * t
+    return np.stack([forward(Body.average(), np.array([0, 0, 1.]), rotation.exp(np.array([0, 0, 1.6 * s])), a)
+                     for s, a in zip(t, angles, strict=True)])
+
+
+def test_rotations_of_whoever_turns_about_go_on_beyond_half_a_turn(tmp_path: Path) -> None:
+    """OpenSim filters coordinates, and animation programs interpolate channels: from 180 to -180 degrees is a whirl."""
+    X = turning()
+    lines = write(tmp_path, 'mot', result(X))[0].read_text().splitlines()
+    begin = lines.index('endheader') + 1
+    table = np.array([[float(x) for x in row.split()] for row in lines[begin + 1:]])
+    assert np.abs(np.diff(table[:, 1:], axis=0)).max() < 30
+    yaw = table[:, 1 + OPENSIM.index('pelvis_rotation')]
+    assert abs(yaw[-1] - yaw[0]) > 600, 'twice about'
+    bvh = write(tmp_path, 'bvh', result(X))[0]
+    rows = bvh.read_text().split('MOTION')[1].strip().splitlines()[2:]
+    channels = np.array([[float(x) for x in row.split()] for row in rows])
+    assert np.abs(np.diff(channels, axis=0)).max() < 100, 'fast where the arm passes its singularity'
+    places, _ = read_bvh(bvh)
+    for name in ('l_knee', 'l_elbow'):
+        np.testing.assert_allclose(places[name], 100 * X[:, JOINTS.index(name)][:, [1, 2, 0]], atol=3)
+
+
 def test_what_is_not_known_is_left_out_or_held(tmp_path: Path) -> None:
     X = motion()[2].copy()
     X[:5] = np.nan
