@@ -46,6 +46,7 @@ class LiveView(Node):
         self._shown: set[int] = set()
         self._pictures: dict[str, Any] = {}
         self._rig: Rig | None = None
+        self._cameras: set[str] = set()
         self._status_text: dict[str, str] = {}
         rerun.log('world', rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
         self._scene.log_plots(rerun, ('latency', 'latency, ms'))
@@ -71,9 +72,12 @@ class LiveView(Node):
             self._rerun.send_blueprint(self._scene.live_blueprint(self._rerun, cameras))
 
     def _at(self, stamp: float) -> None:
-        if math.isnan(self._start):
+        first = math.isnan(self._start)
+        if first:
             self._start = stamp
         self._rerun.set_time('time', duration=stamp - self._start)
+        if first:
+            self._log_rig()
 
     def _on_skeletons(self, message: PointCloud2) -> None:
         try:
@@ -101,7 +105,17 @@ class LiveView(Node):
             self._rig, _ = rig_of(message.data)
         except MessageError:
             return
-        self._rerun.log('world/cameras', self._rerun.Clear(recursive=True))
+        if not math.isnan(self._start):
+            self._log_rig()
+
+    def _log_rig(self) -> None:
+        """Cameras at the present time; before there is one, nothing would show them. One that is gone is cleared,
+        the others are not: they are logged at that same time.
+        """
+        cameras = set() if self._rig is None else set(self._rig.cameras)
+        for camera in sorted(self._cameras - cameras):
+            self._rerun.log(f'world/cameras/{camera}', self._rerun.Clear(recursive=True))
+        self._cameras = cameras
         if self._rig is not None:
             self._scene.log_cameras(self._rerun, self._rig, static=False)
 

@@ -89,6 +89,23 @@ def test_what_the_nodes_publish_is_shown(world: World) -> None:
     world.until(lambda: view.instants > 5, 'more', send)
 
 
+def test_cameras_of_a_rig_that_was_there_first_are_on_the_time_line(world: World) -> None:
+    """~/rig is latched: it comes before the first instant, and what has no time is not shown at any."""
+    rerun = Rerun()
+    view = LiveView(rerun, rerun_scene, context=world.context)
+    try:
+        view._on_rig(String(data=rig_text(ring_rig(2, 1), 'selfpose_world')))
+        view._on_skeletons(skeletons_from([], 100., 'selfpose_world'))
+        assert [at for at, _ in rerun.logged['world/cameras/cam2/image']] == [0.]
+        view._on_skeletons(skeletons_from([], 101., 'selfpose_world'))
+        view._on_rig(String(data=rig_text(ring_rig(1, 1), 'selfpose_world')))
+        assert [at for at, _ in rerun.logged['world/cameras/cam1/image']] == [0., 1.]
+        cleared = [entity for entity, logged in rerun.logged.items() if type(logged[-1][1]).__name__ == 'Clear']
+        assert cleared == ['world/cameras/cam2'], 'what is logged at the same time is not cleared'
+    finally:
+        view.destroy_node()
+
+
 @pytest.mark.parametrize(('words', 'says'), [(['--live', 'x.npz'], 'leave out the source'), ([], 'nothing to show')])
 def test_live_or_a_source(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(['view', *words]) == 2
