@@ -7,8 +7,9 @@ import numpy as np
 
 __all__ = ['SETTLED_ROWS', 'SolvePace']
 
-#: a rig is solved again when there are this many times as many instants as at the last solve
-GROWTH = 1.4
+#: a rig is solved again when there are this many times as many instants as at the last solve: in the first seconds, when
+#: each of them tells much, and later
+_AT_FIRST, GROWTH = 1.25, 1.4
 #: and, once it has settled, every so many seconds
 _MAINTENANCE_S = 30.
 #: after a solve that broke the next one waits for this long, doubled each time, s
@@ -33,7 +34,7 @@ class SolvePace:
         if seen > 2 * SETTLED_ROWS:
             self._rows, self._time = seen + 1, now + _MAINTENANCE_S
         else:
-            self._rows = max(seen + 1, int(np.ceil(seen * GROWTH)))
+            self._rows = max(seen + 1, int(np.ceil(seen * (_AT_FIRST if seen < SETTLED_ROWS else GROWTH))))
 
     def broke(self, now: float, seen: int) -> None:
         """A solve came to nothing by a fault of its own."""
