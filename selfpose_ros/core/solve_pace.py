@@ -7,8 +7,8 @@ import numpy as np
 
 __all__ = ['SETTLED_ROWS', 'SolvePace']
 
-#: a rig is solved again when there are this many times as many instants as at the last solve: in the first seconds, when
-#: each of them tells much, and later
+#: a rig is solved again when there are this many times as many instants as at the last solve: in the first seconds,
+#: when each of them tells much, and later
 _AT_FIRST, GROWTH = 1.25, 1.4
 #: and, once it has settled, every so many seconds
 _MAINTENANCE_S = 30.

@@ -10,8 +10,8 @@ from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
 from ..statistics import falling
-from .bundle_equations import linearise
-from .bundle_problem import BundleProblem, BundleState
+from .bundle_equations import linearise, normal_equations
+from .bundle_problem import BundleProblem, BundleState, bone_prior
 
 __all__ = ['calibrate', 'lag_one_correlation', 'noise_by_view']
 
@@ -21,6 +21,13 @@ Array = NDArray[np.float64]
 _JOINTS_OF_A_VIEW, _OF_A_BIN, _BINS = 6, 12, 8
 #: beforehand: power of the size with which noise goes, and its spread; spread of the logarithm of the noise of a bin
 _POWER, _SPREAD_OF_A_BIN = (.5, .5), .1
+#: loss of the residuals that tell the noise, sigmas; a joint is within this of where it is estimated at least, m
+_ROBUST, _POINT_M = 4., .5
+#: what an observation tells of its noise is at least this, of 1; a prior counts as much as so many that tell all
+_LEAST_LEFT, _PRIOR_COUNTS = .004, .5
+#: median length of an error per axis with two variances whose ratio is this (mean 1), and of equal ones
+_MEDIANS = (np.array([0., .05, .1, .2, .3, .5, 1.]), np.array([.6745, .6975, .724, .765, .790, .817, .8326]))
+_MEDIAN = .8326
 #: views differ by this at most, log
 _MOST_LOG = 1.5
 
@@ -32,30 +39,52 @@ def calibrate(state: BundleState, problem: BundleProblem, confidence: Array, pri
     factor: (N, V) of the noise of each view against that of the model, see `noise_by_view`.
 
     A residual is smaller than the error that caused it, because the estimate follows the observation: it is divided by
-    sqrt(1 - leverage). Median per confidence bin (robust), then isotonic: more confidence never means more error.
+    sqrt(1 - leverage). What is followed closely tells little and counts by 1 - leverage; where two cameras see a point,
+    an observation has one direction that tells anything, and the median of its error is that of one axis. Weighted
+    median per confidence bin (robust), drawn to the prior where a bin tells little, then isotonic: more confidence
+    never means more error.
     """
-    r, JX, _ = linearise(state, problem)
     seen = np.isfinite(problem.sigma)
-    px = np.sqrt((r * r).sum(-1) / 2) * np.where(seen, problem.sigma, 0.)
-    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), 4.))[..., None, None]
-    H = np.einsum('nvjka,nvjkb->njab', JX, JX, optimize=True)
-    # bones and motion hold a point, too: a weak pull keeps unseen directions finite
-    cov = np.linalg.inv(H + (np.trace(H, axis1=-2, axis2=-1)[..., None, None] * .02 + 1e-6) * np.eye(3))
-    leverage = np.clip(np.einsum('nvjka,njab,nvjkb->nvj', JX, cov, JX, optimize=True) / 2, 0, .9)
-    err = px / np.sqrt(1 - leverage)
+    r, left, shape = _left_by_poses(state, problem)
+    err = np.sqrt((r * r).sum(-1) / 2) * np.where(seen, problem.sigma, 0.) / np.sqrt(left) * shape
     ok = seen & (seen.sum(1, keepdims=True) >= 2)
-    c, e = confidence[ok], (err / np.broadcast_to(factor, px.shape[:2])[..., None])[ok]
+    c, e, w = confidence[ok], (err / np.broadcast_to(factor, err.shape[:2])[..., None])[ok], left[ok]
     if len(c) < 200:
         return prior, err
     order = np.argsort(c, kind='stable')
     bins = np.array_split(order, int(np.clip(len(c) // 60, 4, 32)))
     knots = np.array([c[b].mean() for b in bins])
-    # the median of |e| of a 2D Gaussian, per axis, is 0.8326 sigma
-    sigma = np.array([np.median(e[b]) for b in bins]) / .8326
+    tells = np.array([w[b].sum() for b in bins])
     floor = .1 * prior.sigma_px.min()
-    log_sigma = falling(np.log(np.maximum(sigma, floor)), [len(b) for b in bins])
+    log_sigma = np.log(np.maximum([_median(e[b], w[b]) / _MEDIAN for b in bins], floor))
+    log_sigma = (tells * log_sigma + _PRIOR_COUNTS * np.log(prior.sigma(knots))) / (tells + _PRIOR_COUNTS)
+    log_sigma = falling(log_sigma, [len(b) for b in bins])
     knots, keep = np.unique(knots, return_index=True)
     return NoiseModel(knots, np.exp(log_sigma[keep]), prior.correlation, prior.frame_s, True), err
+
+
+def _left_by_poses(state: BundleState, problem: BundleProblem) -> tuple[Array, Array, Array]:
+    """Residuals (N, V, 17, 2), sigmas; the share (N, V, 17) of their variance that the poses have not taken, 1 -
+    leverage; and what a residual is divided by, on top of it, for the shape of what is left: (N, V, 17).
+    """
+    H = normal_equations(state, problem, _ROBUST, 'gm', bone_prior(problem))[0]
+    P = np.linalg.inv(H + np.eye(H.shape[-1]) / _POINT_M ** 2).reshape(-1, 17, 3, 17, 3)
+    jj = np.arange(17)
+    P = P[:, jj, :, jj].swapaxes(0, 1)                        # (N, 17, 3, 3)
+    r, JX, _ = linearise(state, problem)
+    JX = JX * np.sqrt(robust_weight((r * r).sum(-1), _ROBUST))[..., None, None]
+    L = np.einsum('nvjka,njab,nvjlb->nvjkl', JX, P, JX, optimize=True)
+    mean = (L[..., 0, 0] + L[..., 1, 1]) / 2
+    apart = np.sqrt(((L[..., 0, 0] - L[..., 1, 1]) / 2) ** 2 + L[..., 0, 1] ** 2)
+    left = np.clip(1 - mean, _LEAST_LEFT, 1.)
+    thin, thick = (np.maximum(1 - mean + k * apart, _LEAST_LEFT) for k in (-1, 1))
+    return r, left, _MEDIAN / np.interp(thin / thick, *_MEDIANS)
+
+
+def _median(x: Array, weight: Array) -> float:
+    order = np.argsort(x)
+    total = np.cumsum(weight[order])
+    return float(x[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def noise_by_view(state: BundleState, err: Array, sigma: Array) -> Array:
