@@ -32,7 +32,7 @@ def bodies(motion: Motion) -> NDArray[np.int64]:
 def passed(before: Array, piece: Array, frames: int) -> Array:
     """Poses (T, 17, 3), and after them others, over so many frames what is between both; `before` may be empty.
 
-    A mean of two poses is not one: directions are between both there, and lengths.
+    A mean of two poses is not one: bones turn from one direction to the other (Shoemake 1985), and keep their lengths.
     """
     if not len(before):
         return piece
@@ -43,7 +43,8 @@ def passed(before: Array, piece: Array, frames: int) -> Array:
     for j, parent in enumerate(PARENTS):
         if parent >= 0:
             u, v = a[:, j] - a[:, parent], b[:, j] - b[:, parent]
-            mean = (1 - w) * u + w * v
-            m, n, size = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v, mean))
-            out[:, j] = out[:, parent] + mean * (((1 - w) * m + w * n) / np.maximum(size, 1e-9))
+            m, n = (np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9) for x in (u, v))
+            angle = np.arccos(np.clip((u * v).sum(-1, keepdims=True) / (m * n), -1, 1)).clip(1e-6, np.pi - 1e-6)
+            between = (np.sin((1 - w) * angle) * u / m + np.sin(w * angle) * v / n) / np.sin(angle)
+            out[:, j] = out[:, parent] + between * ((1 - w) * m + w * n)
     return np.concatenate([before[:-frames], out, piece[frames:]])

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.kinematics import LIMBS
-from ..core.skeleton import PARENTS
 from .crowd import turned
 from .motion_capture import Motion
+from .one_body import bodies, passed
 
-__all__ = ['bodies', 'roaming']
+__all__ = ['roaming']
 
 Array = NDArray[np.float64]
 
@@ -26,20 +25,6 @@ _TRIED, _BACK, _HEADINGS, _TURNS = 12, 5, np.deg2rad(np.arange(-180, 180, 20)), 
 #: half the side of the room, m; what counts as a metre between the poses that pass into each other: a metre out of the
 #: room at its end or all the time, a turn by so much, rad
 _ROOM_M, _TURN = 2., 6.
-#: limbs of one body are as long as this, m
-_ALIKE_M = .003
-
-
-def bodies(motion: Motion) -> NDArray[np.int64]:
-    """(S,) number of the body of each sequence: those whose limbs are equally long are of one person."""
-    limbs = np.stack([LIMBS[:, :2], LIMBS[:, 1:]], 1)
-    length = np.linalg.norm(np.diff(motion.joints[:, limbs], axis=-2)[..., 0, :], axis=-1)
-    of = np.array([np.median(length[a:b], axis=0) for a, b in zip(motion.start[:-1], motion.start[1:], strict=True)])
-    out = np.full(len(of), -1)
-    for s in range(len(of)):
-        if out[s] < 0:
-            out[(out < 0) & (np.abs(of - of[s]).max((1, 2)) < _ALIKE_M)] = out.max() + 1
-    return out
 
 
 def roaming(rng: np.random.Generator, motion: Motion, T: int) -> Array:
@@ -61,7 +46,7 @@ def roaming(rng: np.random.Generator, motion: Motion, T: int) -> Array:
                 beyond = np.maximum(np.linalg.norm(way[:, 0, :2], axis=-1) - _ROOM_M, 0.)
                 apart = float(np.linalg.norm(way[:_FADE] - end, axis=-1).mean())
                 found.append((apart + float(beyond.mean() + beyond[-1]) + abs(turn) / _TURN, way))
-        out = _passed(out, min(found, key=lambda f: f[0])[1])
+        out = passed(out, min(found, key=lambda f: f[0])[1], _FADE)
     return out[:T]
 
 
@@ -86,19 +71,3 @@ def _facing(X: Array) -> float:
     """Heading of joints (17, 3), rad."""
     across = X[4] - X[1]
     return float(np.arctan2(-across[0], across[1]))
-
-
-def _passed(before: Array, piece: Array) -> Array:
-    """Poses, and after them others, over `_FADE` frames what is between both: bones keep their lengths there."""
-    w = ((np.arange(_FADE) + .5) / _FADE)[:, None]
-    a, b = before[-_FADE:], piece[:_FADE]
-    out = np.empty_like(a)
-    out[:, 0] = (1 - w) * a[:, 0] + w * b[:, 0]
-    for j, p in enumerate(PARENTS):
-        if p >= 0:
-            u, v = a[:, j] - a[:, p], b[:, j] - b[:, p]
-            m, n = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v))
-            angle = np.arccos(np.clip((u * v).sum(-1, keepdims=True) / (m * n), -1, 1)).clip(1e-6, np.pi - 1e-6)
-            between = (np.sin((1 - w) * angle) * u / m + np.sin(w * angle) * v / n) / np.sin(angle)
-            out[:, j] = out[:, p] + between * ((1 - w) * m + w * n)
-    return np.concatenate([before[:-_FADE], out, piece[_FADE:]])

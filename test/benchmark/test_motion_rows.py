@@ -18,7 +18,8 @@ from selfpose_ros.core.observation import Skeleton3D
 from selfpose_ros.synthetic import walker
 from selfpose_ros.synthetic.crowd import CrowdScene
 from selfpose_ros.synthetic.motion_capture import Motion
-from selfpose_ros.synthetic.roaming import bodies, roaming
+from selfpose_ros.synthetic.one_body import bodies
+from selfpose_ros.synthetic.roaming import roaming
 
 FPS = 25.
 
