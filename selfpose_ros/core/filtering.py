@@ -238,7 +238,7 @@ def update_together(filters: Sequence[SkeletonFilter], m: Measurement) -> None:
             g += trust[..., None] * pull
         blocks += trust[..., None, None] * prior
         H = _assembled(blocks, stiff)
-        step = np.linalg.solve(H, g.reshape(N, 51, 1))
+        step = _solved(H, g.reshape(N, 51))
         x = x - step.reshape(N, 17, 3)
     used = np.where(k > 0, w * w, 0.)
     inflate = (1 / trust)[..., None, None]
@@ -323,6 +323,11 @@ def _assembled(blocks: Array, stiff: Array) -> Array:
     H = np.zeros((N, 51 * 51))
     H[:, _WHERE] = np.concatenate([blocks.reshape(N, 17, 9) + _TOUCHES @ bones, -bones, -bones], 1).reshape(N, -1)
     return H.reshape(N, 51, 51)
+
+
+def _solved(H: Array, g: Array) -> Array:
+    """Solutions (N, 51) of N systems H (N, 51, 51)."""
+    return np.linalg.solve(H, g[..., None])[..., 0]
 
 
 def _covariances(H: Array) -> Array:

@@ -69,7 +69,7 @@ def test_a_bag_makes_the_running_node_better(world: World, tmp_path: Path, capsy
     assert answer.success, answer.message
     world.says('fusion_node: model', '~/rollback_model returns to')
     after = error_mm(world, clouds, later, X, 2000.)
-    assert after < .9 * before, f'{before:.1f} -> {after:.1f} mm'
+    assert after < .95 * before, f'{before:.1f} -> {after:.1f} mm'
 
     assert world.call(Trigger, '/fusion_node/rollback_model', Trigger.Request()).success
     assert error_mm(world, clouds, later, X, 3000.) == pytest.approx(before, rel=.05), 'the one before is back'
