@@ -175,6 +175,25 @@ def test_a_camera_that_is_lost_for_a_while_tells_no_wrong_time() -> None:
     assert found is not None and np.abs(found.offset_s - AHEAD).max() < .004
 
 
+def scripted(monkeypatch: pytest.MonkeyPatch, solution: Solution, rounds: list, others_s: float) -> list[Tracks]:
+    """Offset and sigma of the second camera, s, in each round, or None; others_s: sigma of the third and fourth, whose
+    offsets are none. Every solve gives the solution; returned are the tracks that solves have got so far.
+    """
+    told, solved = iter(rounds), list[Tracks]()
+
+    def offsets(moved: Tracks, _: Solution) -> ClockOffsets | None:
+        found = next(told)
+        return found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., found[1], others_s, others_s]))
+
+    def solve(moved: Tracks, *others: object, **more: object) -> Solution:
+        solved.append(moved)
+        return solution
+
+    monkeypatch.setattr(clocks, 'clock_offsets', offsets)
+    monkeypatch.setattr(clocks, 'solve', solve)
+    return solved
+
+
 @pytest.mark.parametrize(('rounds', 'total', 'solves'), [
     ([(.0, .01)], [], 1),                                   # chance
     ([(.03, .001), (.0005, .001)], [0., .03], 2),           # put right at once
@@ -187,18 +206,7 @@ def test_clocks_are_put_right_in_rounds(monkeypatch: pytest.MonkeyPatch, rounds:
                                         solves: int) -> None:
     """Offset and sigma of the second camera, s, in each round; every solve gets tracks put right by all of them."""
     tracks, solution = tracks_and_solution()
-    told, solved = iter(rounds), []
-
-    def offsets(moved: Tracks, _: Solution) -> ClockOffsets | None:
-        found = next(told)
-        return found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., found[1], 1., 1.]))
-
-    def solve(moved: Tracks, *others: object, **more: object) -> Solution:
-        solved.append(moved)
-        return solution
-
-    monkeypatch.setattr(clocks, 'clock_offsets', offsets)
-    monkeypatch.setattr(clocks, 'solve', solve)
+    solved = scripted(monkeypatch, solution, rounds, 1.)
     out = solve_with_clocks(tracks)
     assert isinstance(out, Solution) and len(solved) == solves
     assert out.clock_offset_s[:2] == pytest.approx(np.array(total)) and not out.clock_offset_s[2:].any()
@@ -217,25 +225,13 @@ def test_clocks_that_were_found_earlier_stay(monkeypatch: pytest.MonkeyPatch, ro
                                              solves: int) -> None:
     """The second camera was 30 ms late when the rig that is started from was solved; the fifth is not here now."""
     tracks, solution = tracks_and_solution()
-    told, solved = iter(rounds), []
-
-    def offsets(moved: Tracks, _: Solution) -> ClockOffsets | None:
-        found = next(told)
-        return found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., found[1], .001, .001]))
-
-    def solve(moved: Tracks, *others: object, **more: object) -> Solution:
-        solved.append(moved)
-        return solution
-
-    monkeypatch.setattr(clocks, 'clock_offsets', offsets)
-    monkeypatch.setattr(clocks, 'solve', solve)
     earlier = replace(solution, clock_offset_s=np.array([0., .03, 0., 0.])).start
     a, b = tracks.cameras[:2]
     others = replace(earlier, names=('z', *tracks.cameras[:3]), clock_offset_s=np.array([.1, 0., .03, 0.]))
     for start in (earlier, others):
-        told, before = iter(rounds), len(solved)
+        solved = scripted(monkeypatch, solution, rounds, .001)
         out = largest._solve(tracks, None, start, None, 0.)
-        assert isinstance(out, Solution) and len(solved) - before == solves
+        assert isinstance(out, Solution) and len(solved) == solves
         late = dict(zip(tracks.cameras, out.clock_offset_s, strict=True))
         assert late[b] - late[a] == pytest.approx(total[1], abs=1e-9)
 

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from ..body import BONE_A, BONE_B, MIRROR_BONE
 from ..robust import robust_weight
-from .bundle_equations import linearise, normal_equations
-from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState, bone_prior, bone_vectors, pose_lengths
+from .bundle_equations import linearise, pose_covariance
+from .bundle_problem import BONE_SIGMA_M, BundleProblem, BundleState, bone_vectors, pose_lengths
 
 __all__ = ['bone_stretch', 'measure_bone_sigma']
 
 Array = NDArray[np.float64]
 
-#: a joint is within this of where it is estimated, m, whatever is seen of it
-_POINT_M = .5
 #: of a bone's length, the bone's own constancy left out: more room than this share of its variance there always is
 _LEAST_ROOM = .02
 #: variance across a bone that lengthens it, as a share of its squared length: beyond, it may point anywhere
@@ -62,8 +60,7 @@ def bone_stretch(state: BundleState, problem: BundleProblem, scale: float, kind:
     and the mean length is taken by a quadrature of three points for each of both directions across it. scale, kind: of
     the loss of the adjustment.
     """
-    H = normal_equations(state, problem, scale, kind, bone_prior(problem))[0]
-    P = np.linalg.inv(H + np.eye(H.shape[-1]) / _POINT_M ** 2).reshape(-1, 17, 3, 17, 3).transpose(1, 3, 0, 2, 4)
+    P = pose_covariance(state, problem, scale, kind).transpose(1, 3, 0, 2, 4)
     both = P[BONE_B, BONE_A]
     P = (P[BONE_A, BONE_A] + P[BONE_B, BONE_B] - both - both.swapaxes(-1, -2)).swapaxes(0, 1)      # (N, 16, 3, 3)
     _, u = bone_vectors(state.X)

@@ -12,13 +12,15 @@ from ..body import BONE_A, BONE_B, BONE_PRIOR_M
 from ..cameras import CameraLayout
 from ..robust import robust_weight
 from ..skeleton import PARENTS
-from .bundle_problem import BundleProblem, BundleState, bone_vectors, pose_lengths
+from .bundle_problem import BundleProblem, BundleState, bone_prior, bone_vectors, pose_lengths
 
-__all__ = ['centre_equations', 'gathered', 'held_parameters', 'linearise', 'normal_equations']
+__all__ = ['centre_equations', 'gathered', 'held_parameters', 'linearise', 'normal_equations', 'pose_covariance']
 
 Array = NDArray[np.float64]
 
 _J, _B = len(PARENTS), len(BONE_PRIOR_M)
+#: a joint is within this of where it is estimated, m, whatever is seen of it
+_POINT_M = .5
 
 
 def linearise(s: BundleState, p: BundleProblem) -> tuple[Array, Array, Array]:
@@ -108,6 +110,12 @@ def normal_equations(
             Hcc[own, own] += np.diag((JL[of] * JL[of]).sum(0))
             gc[own] += (JL[of] * rb[of] * wb[of]).sum(0)
     return Hxx, Hxc, Hcc, gx, gc
+
+
+def pose_covariance(s: BundleState, p: BundleProblem, scale: float, kind: str) -> Array:
+    """(N, 17, 3, 17, 3) m2 of the joints of each pose, with cameras and lengths of bones held."""
+    H = normal_equations(s, p, scale, kind, bone_prior(p))[0]
+    return np.linalg.inv(H + np.eye(H.shape[-1]) / _POINT_M ** 2).reshape(-1, _J, 3, _J, 3)
 
 
 def centre_equations(s: BundleState, p: BundleProblem, scale: float, kind: str) -> tuple[Array, Array, Array, Array]:

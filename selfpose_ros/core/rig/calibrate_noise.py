@@ -10,8 +10,8 @@ from ..cameras import NEAREST
 from ..noise import NoiseModel
 from ..robust import robust_weight
 from ..statistics import falling
-from .bundle_equations import linearise, normal_equations
-from .bundle_problem import BundleProblem, BundleState, bone_prior
+from .bundle_equations import linearise, pose_covariance
+from .bundle_problem import BundleProblem, BundleState
 
 __all__ = ['calibrate', 'lag_one_correlation', 'noise_by_view']
 
@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 _JOINTS_OF_A_VIEW, _OF_A_BIN, _BINS = 6, 12, 8
 #: beforehand: power of the size with which noise goes, and its spread; spread of the logarithm of the noise of a bin
 _POWER, _SPREAD_OF_A_BIN = (.5, .5), .1
-#: loss of the residuals that tell the noise, sigmas; a joint is within this of where it is estimated at least, m
-_ROBUST, _POINT_M = 4., .5
+#: loss of the residuals that tell the noise, sigmas
+_ROBUST = 4.
 #: what an observation tells of its noise is at least this, of 1; a prior counts as much as so many that tell all
 _LEAST_LEFT, _PRIOR_COUNTS = .004, .5
 #: median length of an error per axis with two variances whose ratio is this (mean 1), and of equal ones
@@ -67,10 +67,8 @@ def _left_by_poses(state: BundleState, problem: BundleProblem) -> tuple[Array, A
     """Residuals (N, V, 17, 2), sigmas; the share (N, V, 17) of their variance that the poses have not taken, 1 -
     leverage; and what a residual is divided by, on top of it, for the shape of what is left: (N, V, 17).
     """
-    H = normal_equations(state, problem, _ROBUST, 'gm', bone_prior(problem))[0]
-    P = np.linalg.inv(H + np.eye(H.shape[-1]) / _POINT_M ** 2).reshape(-1, 17, 3, 17, 3)
     jj = np.arange(17)
-    P = P[:, jj, :, jj].swapaxes(0, 1)                        # (N, 17, 3, 3)
+    P = pose_covariance(state, problem, _ROBUST, 'gm')[:, jj, :, jj].swapaxes(0, 1)                # (N, 17, 3, 3)
     r, JX, _ = linearise(state, problem)
     JX = JX * np.sqrt(robust_weight((r * r).sum(-1), _ROBUST))[..., None, None]
     L = np.einsum('nvjka,njab,nvjlb->nvjkl', JX, P, JX, optimize=True)

@@ -219,9 +219,10 @@ def with_clocks(tracks: Tracks, solution: Solution,
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
     total, moved = np.zeros(len(tracks.cameras)), tracks
     if known is not None and np.abs(known).max() > _SMALL_S:
-        better = again(retimed(tracks, known), solution)
+        put_right = retimed(tracks, known)
+        better = again(put_right, solution)
         if not isinstance(better, NotSolved):
-            total, moved, solution = known, retimed(tracks, known), replace(better, clock_offset_s=known)
+            total, moved, solution = known, put_right, replace(better, clock_offset_s=known)
     for rounds in range(_MOST_ROUNDS + 1):
         clocks = clock_offsets(moved, solution)
         if clocks is None:
