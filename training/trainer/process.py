@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from types import FrameType
 
 import torch
 
-__all__ = ['Stop', 'prepare', 'stoppable']
+__all__ = ['Stop', 'peak_memory_mb', 'prepare', 'stoppable']
 
 #: glibc's mallopt: numbers of the parameters, and the largest threshold that it takes
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST = -1, -3, 1 << 30
@@ -42,6 +43,12 @@ def prepare(threads: int) -> int:
     processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // processes))
     return torch.get_num_threads()
+
+
+def peak_memory_mb() -> float:
+    """Most memory that this process has held at one time since it began (resident set), MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == 'darwin' else peak * 1024 / 1e6     # bytes there, KiB elsewhere
 
 
 class Stop:

@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from selfpose_ros.models.store import HELD_OUT, Model, promote
 from ..run import MODEL
 from ..trainer.distributed import is_first
 from ..trainer.fit import Outcome
+from ..trainer.process import peak_memory_mb
 from .comparison import Comparison
 from .page import page
 from .request import RUN, Request
@@ -41,9 +42,10 @@ class Report:
         comparison: None where it did not come to that.
         model: where the child lies; None unless promoted.  version: in the store, or ''.
         parent: name and sha256.  recordings: what was learned from.
-        steps, minutes, settings: of the training.  drift: mean distance to the parent's output where no pseudo label is
+        steps, settings: of the training.  drift: mean distance to the parent's output where no pseudo label is
             known, in the pose's unit size.
         notes: sentences on what was odd.
+        peak_memory_mb: most memory that the process has held until the report was made, MB.
     """
 
     decision: str
@@ -57,6 +59,7 @@ class Report:
     settings: Mapping[str, Any]
     drift: float
     notes: tuple[str, ...]
+    peak_memory_mb: float = field(default_factory=peak_memory_mb)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

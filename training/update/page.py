@@ -83,6 +83,7 @@ def _about(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(('model', str(report['model'])))
     if report['version']:
         rows.append(('version in the store', str(report['version'])))
+    rows.append(('most memory', f'{report["peak_memory_mb"]:.0f} MB'))
     if report['drift'] is not None:
         rows.append(('change where nothing was taught (unit size)', f'{report["drift"]:.3f}'))
     return rows

@@ -7,6 +7,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, fields
@@ -431,3 +433,14 @@ def test_no_batch_is_told(tmp_path):
 
     with pytest.raises(TrainingError, match='no batch of 16 samples'):
         fit(Reprojection(), Empty(), tmp_path, val=people(48, 5), device='cpu')
+
+
+def test_peak_memory_is_what_the_system_counts() -> None:
+    """Of a process of its own, which has held 300 MB for a moment."""
+    code = ('import numpy as np; from pathlib import Path;'
+            'from selfpose_training.trainer.process import peak_memory_mb;'
+            "np.ones(300 << 17); lines = Path('/proc/self/status').read_text().splitlines();"
+            "print(peak_memory_mb(), next(x.split()[1] for x in lines if x.startswith('VmHWM')))")
+    told, counted = map(float, subprocess.run([sys.executable, '-c', code], text=True, capture_output=True,
+                                              check=True).stdout.split())
+    assert told == pytest.approx(counted * 1024 / 1e6, rel=.02) and told > 300

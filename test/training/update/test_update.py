@@ -133,7 +133,7 @@ def test_a_better_child_is_promoted_and_is_nearer_to_the_truth(parents: dict[str
     assert [d['licence'] for d in card['trained_on']] == ['CC0-1.0', 'CC-BY-4.0']
     assert card['trained_on'][1]['sha256'] == report.recordings[0]['sha256'] != '1' * 64
     told = json.loads((tmp_path / 'out' / 'report.json').read_text())
-    assert told['decision'] == 'promoted'
+    assert told['decision'] == 'promoted' and told['peak_memory_mb'] == report.peak_memory_mb
     _page_shows(report, (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8'))
     kept = versions(tmp_path / 'store' / 'mine')
     assert kept['current'] == ['0001'] and kept['events'][0]['sha256'] == sha256_of(tmp_path / 'out/model/model.onnx')
@@ -157,7 +157,7 @@ def _page_shows(report: Report, page: str) -> None:
     root = ElementTree.fromstring(page.replace('<!DOCTYPE html>', '').replace('<meta charset="utf-8">', ''))
     text = ' '.join(root.itertext())
     assert report.reason in text and all(name in text for name in c.joints)
-    assert f'{c.changes["pa_mpjpe"].after:.1f}' in text
+    assert f'{c.changes["pa_mpjpe"].after:.1f}' in text and f'{report.peak_memory_mb:.0f} MB' in text
     lines = list(root.iter('{http://www.w3.org/2000/svg}line'))
     assert len(lines) == 5 * 2 * 3 * 15                               # examples, sides, poses, bones
     assert 'src=' not in page and 'href=' not in page and '<script' not in page
