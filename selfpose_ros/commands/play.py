@@ -112,7 +112,7 @@ def _node(namespace: str) -> Iterator[Any]:
     from rclpy.signals import SignalHandlerOptions
     from rclpy.validate_namespace import validate_namespace
 
-    from ..nodes.ros_start import start_ros
+    from ..nodes.ros_start import nodes_begin, start_ros
     namespace = f'/{namespace.strip("/")}'
     try:
         validate_namespace(namespace)
@@ -122,7 +122,8 @@ def _node(namespace: str) -> Iterator[Any]:
     # signals are ours: they end the playing, and only then is ROS shut down
     start_ros(context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = Node('selfpose_play', namespace=namespace, context=context, start_parameter_services=False)
+        with nodes_begin():
+            node = Node('selfpose_play', namespace=namespace, context=context, start_parameter_services=False)
         try:
             yield node
         finally:

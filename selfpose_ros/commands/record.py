@@ -56,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
         from ..nodes.recorder import Recorder as Made
-        from ..nodes.ros_start import start_ros
+        from ..nodes.ros_start import nodes_begin, start_ros
     start_ros(['selfpose'])
     recorder: Recorder | None = None
     try:
-        recorder = Made(args.output, args.topics or expression(args.images), args.storage)
+        with nodes_begin():
+            recorder = Made(args.output, args.topics or expression(args.images), args.storage)
         try:
             # from this sentence on Ctrl-C is the normal end
             sys.stderr.write(f'recording into {args.output}, until Ctrl-C\n')

@@ -114,12 +114,13 @@ def _live(rerun: Any, args: argparse.Namespace) -> int:
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
         from ..nodes.live_view import LiveView
-        from ..nodes.ros_start import start_ros
+        from ..nodes.ros_start import nodes_begin, start_ros
     from . import rerun_scene
     start_ros(['selfpose'])
     view = None
     try:
-        view = LiveView(rerun, rerun_scene, args.fusion, not args.no_images)
+        with nodes_begin():
+            view = LiveView(rerun, rerun_scene, args.fusion, not args.no_images)
         sys.stderr.write('shows what the nodes publish, until Ctrl-C\n')
         executor, end = SingleThreadedExecutor(), time.monotonic() + (args.seconds or float('inf'))
         executor.add_node(view)

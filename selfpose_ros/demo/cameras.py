@@ -63,10 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Publish the images of one film; returns the exit status."""
     import rclpy
 
-    from ..nodes.ros_start import spin_beside, start_ros
+    from ..nodes.ros_start import nodes_begin, spin_beside, start_ros
     images = Path((arguments or sys.argv[1:])[0])
     start_ros()
-    node = rclpy.create_node('demo_cameras')
+    with nodes_begin():
+        node = rclpy.create_node('demo_cameras')
     spinning = spin_beside(node)
     try:
         return _publish(node, images)

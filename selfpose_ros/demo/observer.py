@@ -51,9 +51,10 @@ class Observer:
         from sensor_msgs.msg import PointCloud2
         from std_msgs.msg import String
 
-        from ..nodes.ros_start import spin_beside, start_ros
+        from ..nodes.ros_start import nodes_begin, spin_beside, start_ros
         start_ros()
-        self._node = rclpy.create_node('demo_observer')
+        with nodes_begin():
+            self._node = rclpy.create_node('demo_observer')
         stream = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._listen(f'{FUSION}/skeletons', PointCloud2, stream, self._skeletons)

@@ -13,7 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from .errors import NodeError
 from .managed_node import ManagedNode
-from .ros_start import start_ros
+from .ros_start import nodes_begin, start_ros
 
 __all__ = ['run_alone', 'serve', 'spin']
 
@@ -34,14 +34,15 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
         0, or 2 if a node could not be brought up (it has logged why).
 
     Raises:
-        NodeError: ROS does not start, see `start_ros`.
+        NodeError: ROS does not start, see `start_ros` and `nodes_begin`.
     """
     start_ros(ros_args)
     nodes: list[ManagedNode] = []
     # MultiThreadedExecutor loses most messages at the rates of four cameras
     executor = SingleThreadedExecutor()
     try:
-        nodes += make_nodes()
+        with nodes_begin():
+            nodes += make_nodes()
         for node in nodes:
             executor.add_node(node)
         for node in nodes:
@@ -53,6 +54,8 @@ def serve(make_nodes: Callable[[], Sequence[ManagedNode]], ros_args: Sequence[st
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except NodeError:
+        if not nodes:
+            raise
         if rclpy.ok():
             return 2
     except Exception:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -15,7 +16,7 @@ from rclpy.node import Node
 
 from .errors import NodeError
 
-__all__ = ['spin_beside', 'start_ros']
+__all__ = ['nodes_begin', 'spin_beside', 'start_ros']
 
 _LAST_DOMAIN = 232
 
@@ -40,6 +41,21 @@ def start_ros(args: Sequence[str] = (), **options: Any) -> None:
         raise NodeError(f'ROS cannot start{_why(error, args[1:])}') from error
 
 
+@contextmanager
+def nodes_begin() -> Iterator[None]:
+    """Around the making of nodes: the middleware starts with the first of them.
+
+    Raises:
+        NodeError: it does not start; the message has its reason, DDS Security without keys, say.
+    """
+    try:
+        yield
+    except RuntimeError as error:                          # the class RCLError is private
+        if 'error creating node' not in str(error):
+            raise
+        raise NodeError(f'ROS cannot start{_why(error, ())}') from error
+
+
 def spin_beside(node: Node) -> threading.Thread:
     """Serve a node in a thread of its own until ROS ends in this process."""
     executor = SingleThreadedExecutor()
@@ -61,6 +77,10 @@ def _why(error: Exception, arguments: Sequence[str]) -> str:
     text = re.sub(r', at \S+:\d+$', '', words)
     if re.search(r'\blogging\b|log director', text):
         return f': it has no place for its log ({text}); set ROS_LOG_DIR to a folder that can be written'
-    if '/arguments.c:' in words or 'Args' in type(error).__name__ or 'parameter' in text:
+    if 'security' in text.lower() or os.environ.get('ROS_SECURITY_ENABLE') == 'true' and 'error not set' in text:
+        return (f': DDS Security is asked for ({text}); see docs/security.md, and set ROS_SECURITY_KEYSTORE to a '
+                'keystore that has the enclave of this program (--ros-args --enclave /NAME), or ROS_SECURITY_ENABLE to '
+                'false')
+    if '/arguments.c:' in words or 'Enclave' in text or 'Args' in type(error).__name__ or 'parameter' in text:
         return f' with the arguments {" ".join(arguments) or "(none)"}: {text}'
     return f' ({text}); check the environment variables that begin with ROS_ and RMW_'

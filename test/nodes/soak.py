@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node for a long time among cameras that die, clocks that jump, garbage, floods and changes of its state.
 
-    .venv/bin/python test/nodes/soak.py --minutes 20
+    .venv/bin/python test/nodes/soak.py --minutes 20 --people 3
     .venv/bin/python test/nodes/soak.py --node pose2d_node --minutes 20
 
-Four cameras at 15 Hz. fusion_node follows a walking man in their keypoints, pose2d_node looks at their images with a
-stand-in for a network. Every few seconds something goes wrong; each thing must be in the diagnostics soon, nothing may
+Four cameras at 15 Hz. fusion_node follows people who walk about in their keypoints, pose2d_node looks at
+their images with a stand-in for a network. Every few seconds something goes wrong; each thing must be in the diagnostics soon, nothing may
 end the node or raise in it, its memory may not grow, and nobody may be handed on late.
 """
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from garbage import CLOUDS, ODD, TEXTS
 from ros_world import DOMAIN, LATCHED, Process, World
 from sensor_msgs.msg import PointCloud2
@@ -31,6 +32,8 @@ from selfpose_ros.nodes.messages import KeypointsInfo, keypoints_from, time_from
 from selfpose_ros.synthetic import observe, ring_rig, walker
 
 CLIP_S = 20.
+#: from one person to the next, m
+APART_M = 1.2
 
 
 class Camera:
@@ -68,15 +71,17 @@ class KeypointsSoak(Soak):
     program = 'from selfpose_ros.nodes.start import fusion; raise SystemExit(fusion())'
     parameters = {'person_height_m': '1.75', 'leave_after_s': '5.0'}
 
-    def __init__(self, world: World, process: Process, *args: Any) -> None:
+    def __init__(self, world: World, process: Process, *args: Any, people: int = 1) -> None:
         super().__init__(world, process, 'fusion_node', *args)
         rig = ring_rig(4, seed=3)
-        clip = observe(walker(CLIP_S, fps=RATE_HZ, seed=5), rig, fps=RATE_HZ, seed=2, noise_px=2.)
+        X = np.stack([walker(CLIP_S, RATE_HZ, 5 + p, start=(APART_M * p, 0.)) for p in range(people)], 1)
+        clip = observe(X, rig, fps=RATE_HZ, seed=2, noise_px=2.)
         self.cameras = [Camera(world, c, [v for v in clip if v.camera == c]) for c in rig.cameras]
         world.node.create_subscription(PointCloud2, '/fusion_node/skeletons', self._heard, 30)
 
     def _heard(self, message: PointCloud2, about: dict[str, Any]) -> None:
         self._age(1e-9 * about['source_timestamp'] - message.header.stamp.sec - 1e-9 * message.header.stamp.nanosec)
+        self.report.people[message.height] += 1
 
     @property
     def faults(self) -> Sequence[Callable[[Any], None]]:
@@ -139,14 +144,15 @@ KINDS: dict[str, type[KeypointsSoak] | type[ImageSoak]] = {'fusion_node': Keypoi
 
 def soak(seconds: float, seed: int = 1, every_s: float = 6., patience_s: float = 2.,
          log: Callable[[str], None] | None = None, anew_s: float = 60., node: str = 'fusion_node',
-         reload_s: float = 60.) -> Report:
+         reload_s: float = 60., people: int = 1) -> Report:
     """Run it and report."""
     kind = KINDS[node]
     world = World()
     process = Process('-X', 'faulthandler', '-c', kind.program, '--ros-args',
                       *(w for k, v in (PARAMETERS | kind.parameters).items() for w in ('-p', f'{k}:={v}')))
     try:
-        run = kind(world, process, seconds, seed, every_s, patience_s, anew_s, reload_s)
+        of = {'people': people} if kind is KeypointsSoak else {}
+        run = kind(world, process, seconds, seed, every_s, patience_s, anew_s, reload_s, **of)
         world.until(lambda: any(node in name for name in world.status), 'the node')
         report = run.run()
         if log is not None:
@@ -165,11 +171,12 @@ if __name__ == '__main__':
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--anew', type=float, default=60., help='seconds between two times that it is configured anew')
     parser.add_argument('--reload', type=float, default=60., help='seconds between two loadings of the model')
+    parser.add_argument('--people', type=int, default=1, help='in the sight of fusion_node')
     parser.add_argument('--log', type=Path, help="file for the node's own log")
     args = parser.parse_args()
     print(f'domain {DOMAIN}', flush=True)
     done = soak(60 * args.minutes, args.seed, log=None if args.log is None else args.log.write_text,
-                anew_s=args.anew, node=args.node, reload_s=args.reload)
+                anew_s=args.anew, node=args.node, reload_s=args.reload, people=args.people)
     print('\n'.join(done.lines()))
     raise SystemExit(bool(done.exceptions or done.unseen or done.ended or done.hung or done.late or done.refused
                           or done.growth_mb > 20.))

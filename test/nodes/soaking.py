@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ class Report:
         late: messages older than 0.5 s; late_at: each of them, with how long this run, which needs next to nothing, was
             itself held up in the second before: the machine had other work.
         growth_mb: of the node's memory, from the end of the warm-up to the end.
+        people: messages of people, by how many are in them (fusion_node).
         reloads: how often the model was loaded anew while the node worked.  refused: answers of those that were not.
     """
 
@@ -57,6 +58,7 @@ class Report:
     exceptions: list[str] = field(default_factory=list)
     ended: bool = False
     hung: bool = False
+    people: Counter[int] = field(default_factory=Counter)
     reloads: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -68,6 +70,8 @@ class Report:
             yield f'seen after: median {np.median(self.seen_s):.2f} s, at most {max(self.seen_s):.2f} s'
         yield f'messages heard {self.messages}, oldest {self.oldest_s:.3f} s, older than 0.5 s: {self.late}'
         yield from (f'  {w}' for w in self.late_at[:20])
+        if self.people:
+            yield 'people in them: ' + ', '.join(f'{n} in {self.people[n]}' for n in sorted(self.people))
         yield f'this run itself was held up for at most {self.held_up_s:.2f} s by other work of the machine'
         yield (f'memory {self.memory_mb[0] if self.memory_mb else 0:.0f} MB after the start, {self.growth_mb:+.1f} MB '
                'from the end of the warm-up to the end')

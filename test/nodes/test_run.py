@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -107,6 +108,29 @@ def test_an_environment_in_which_ros_cannot_start_is_told_and_not_the_arguments(
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     said = done.stderr.splitlines()[-1]
     assert expected in said and 'ROS cannot start: ' in said and 'argument' not in said, done.stderr
+
+
+PLAY = ('-m', 'selfpose_ros', 'play', 'film.avi')
+RECORD = ('-m', 'selfpose_ros', 'record', '-o', 'bag')
+
+
+@pytest.mark.parametrize(('words', 'keys'), [(RUN, True), (NODE, True), (PLAY, True), (RECORD, True), (NODE, False)])
+def test_security_that_cannot_be_had_is_refused_in_one_sentence(tmp_path: Path, words: tuple[str, ...],
+                                                                keys: bool) -> None:
+    """No keystore at all; and an enclave without keys, which the middleware finds out with the first node."""
+    film = cv2.VideoWriter(str(tmp_path / 'film.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10., (64, 48))
+    film.write(np.zeros((48, 64, 3), np.uint8))
+    film.release()
+    (tmp_path / 'keys' / 'enclaves').mkdir(parents=True)
+    env = {k: v for k, v in os.environ.items() if k != 'ROS_SECURITY_KEYSTORE'}
+    env |= {'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce'}
+    env |= {'ROS_SECURITY_KEYSTORE': str(tmp_path / 'keys')} if keys else {}
+    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=60, check=False,
+                          cwd=tmp_path)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr, done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert 'ROS cannot start: DDS Security is asked for (' in said and 'set ROS_SECURITY_KEYSTORE' in said, said
+    assert not (tmp_path / 'bag').exists()
 
 
 def test_a_parameter_file_that_is_no_yaml(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
