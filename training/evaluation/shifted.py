@@ -7,10 +7,14 @@
 Some long sequences of the motion are recordings by virtual cameras of that world, with simulated 2D errors; the parent
 learns from them as in `selfpose update`. Parent and child then lift other subjects, those of the test, against the
 motion capture: in that world, and in the usual one, where the child must not have forgotten.
+
+With --truth nothing is recorded: the child learns from the true poses of all of the motion, in that world and in the
+usual one. It shows how far this parent can come at all.
 """
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
 import sys
@@ -32,20 +36,28 @@ from selfpose_ros.synthetic.clips import Clip, Conditions, make_clip
 from selfpose_ros.synthetic.motion_capture import Motion, Piece, pieces
 from selfpose_ros.synthetic.rigs import RigRange
 
+from ..data.mixture import Mixture, Part
+from ..data.motion import Change, MotionViews
 from ..data.recordings import Recorded
+from ..data.wider_motion import Widening
 from ..errors import TrainingError
 from ..export.reader import read_network
+from ..methods.supervised import Supervised
 from ..networks import Lifter
+from ..trainer.fit import Outcome, fit
 from ..update.comparison import Comparison
 from ..update.split import LabelledViews, SplitRecording, split_recording
 from ..update.update import compared, learn
 from .convention import offset
 
-__all__ = ['WORLDS', 'World', 'child_sized', 'main', 'recordings_of', 'tried', 'views_of']
+__all__ = ['WORLDS', 'World', 'child_sized', 'main', 'recordings_of', 'taught_by_truth', 'tried', 'views_of']
 
 #: recordings are at least so long, s, and cut after so much; every n-th frame is taken
 _SHORTEST_S, _LONGEST_S, _EVERY = 16., 20., 2
 _HELD_OUT = .3
+#: of trainings by the truth: shares of that world and of the usual one, steps, and settings
+_SHARES, _TRUTH_STEPS = (.6, .4), 8000
+_TRUTH: Mapping[str, Any] = {'batch': 64, 'lr': 5e-4, 'floor': .003, 'warmup': 200, 'clip': 1., 'weight_decay': 0.}
 #: lengths of a child's bones, shares of a grown-up's, by the joint at their end: hips, thighs, shanks; trunk, neck,
 #: head; shoulders, upper arms, forearms
 _CHILD = np.array([1., .7, .6, .6, .7, .6, .6, .68, .68, .75, .95, .65, .62, .62, .65, .62, .62])
@@ -114,6 +126,17 @@ def _labelled(piece: Piece, clip: Clip) -> LabelledViews:
     return LabelledViews(views, np.full((len(views), 17), 1e-3, np.float32))
 
 
+def taught_by_truth(parent: Lifter, motion: Motion, world: World, changes: Mapping[str, Any], seed: int) -> Outcome:
+    """A child of the parent, which stays as it is, by the true poses of a motion in that world and in the usual one."""
+    change = Change(turn=True, mirror=True, widening=Widening())
+    data = Mixture([Part(MotionViews(world.people(motion), seed=seed, rigs=world.rigs, change=change), _SHARES[0]),
+                    Part(MotionViews(motion, seed=seed + 1, change=change), _SHARES[1])])
+    with tempfile.TemporaryDirectory(prefix='selfpose_shifted_') as folder:
+        return fit(Supervised(), data, Path(folder) / 'run', {
+            'threads': 1, 'seed': seed, 'evaluate_every': 100_000, 'steps': _TRUTH_STEPS, **_TRUTH, **changes},
+            parent=copy.deepcopy(parent), device='cpu')
+
+
 def tried(parent: Lifter, recordings: Sequence[SplitRecording], tests: Mapping[str, Sequence[LabelledViews]],
           changes: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """One update: whether it is promoted, and its true figures by name of the test."""
@@ -123,7 +146,11 @@ def tried(parent: Lifter, recordings: Sequence[SplitRecording], tests: Mapping[s
     own = compared(parent, outcome.network, [p.held_out for p in recordings], seed)
     out = {'promoted': own.better and not outcome.collapsed, 'recordings': len(recordings), 'steps': outcome.step,
            'own': _row(own)}
-    return out | {name: _row(compared(parent, outcome.network, views, seed)) for name, views in tests.items()}
+    return out | _rows(parent, outcome.network, tests, seed)
+
+
+def _rows(parent: Lifter, child: Lifter, tests: Mapping[str, Sequence[LabelledViews]], seed: int) -> dict[str, Any]:
+    return {name: _row(compared(parent, child, views, seed)) for name, views in tests.items()}
 
 
 def _row(c: Comparison) -> dict[str, list[float]]:
@@ -139,7 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--parent', default='lifter', metavar='MODEL', help='default: the shipped lifter')
     parser.add_argument('--world', nargs='+', choices=tuple(WORLDS), default=list(WORLDS))
     parser.add_argument('--recordings', type=int, default=4, help='that are learned from (default: 4)')
-    parser.add_argument('--steps', type=int, default=0, help="of the update (default: update's own)")
+    parser.add_argument('--steps', type=int, default=0,
+                        help=f"of the update (default: update's own; with --truth {_TRUTH_STEPS})")
+    parser.add_argument('--truth', action='store_true', help='learn from the true poses of all of the motion instead')
     parser.add_argument('--seed', type=int, default=1, help='of rigs, 2D errors and updates')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='figures, as JSON')
     args = parser.parse_args(arguments)
@@ -149,10 +178,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         motion, test = read_motion(args.motion), read_motion(args.test)
         parent, usual = read_network(open_model(args.parent)), views_of(test, _USUAL, args.seed + 1000)
+        changes = {'steps': args.steps} if args.steps else {}
         for name in args.world:
-            rows[name] = tried(parent, recordings_of(motion, WORLDS[name], args.recordings, args.seed),
-                               {'there': views_of(test, WORLDS[name], args.seed + 1000), 'usual': usual},
-                               {'steps': args.steps} if args.steps else {}, args.seed)
+            world = WORLDS[name]
+            tests = {'there': views_of(test, world, args.seed + 1000), 'usual': usual}
+            if args.truth:
+                child = taught_by_truth(parent, motion, world, changes, args.seed)
+                rows[name] = {'steps': child.step, **_rows(parent, child.network, tests, args.seed)}
+            else:
+                rows[name] = tried(parent, recordings_of(motion, world, args.recordings, args.seed), tests, changes,
+                                   args.seed)
             sys.stdout.write(_line(name, rows[name]))
             sys.stdout.flush()
             if args.output is not None:
@@ -167,7 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _line(name: str, row: Mapping[str, Any]) -> str:
     cells = [f'{before:.1f} -> {after:.1f} ({after / before - 1:+.1%})'
              for test in ('there', 'usual') for before, after, *_ in row[test].values()]
-    return f'| {name} | {row["recordings"]} | {"yes" if row["promoted"] else "no"} | {" | ".join(cells)} |\n'
+    learned = [row['recordings'], 'yes' if row['promoted'] else 'no'] if 'recordings' in row else ['all, true', '']
+    return f'| {" | ".join(map(str, [name, *learned, *cells]))} |\n'
 
 
 if __name__ == '__main__':

@@ -82,6 +82,25 @@ def test_the_program_measures_there_and_in_the_usual_world(monkeypatch: pytest.M
     assert rows['children']['there']['pa_mpjpe'][0] != rows['children']['usual']['pa_mpjpe'][0]
 
 
+def test_by_the_truth_a_child_learns_that_world_and_its_parent_stays(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Few steps, of the motion that is measured on: the error there falls."""
+    parents = []
+    read = shifted.read_network
+    monkeypatch.setattr(shifted, 'read_network', lambda model: parents.append(read(model)) or parents[-1])
+    np.savez(tmp_path / 'motion.npz', pos=motion().joints.astype(np.float32), seq_start=motion().start,
+             seq_name=np.array(['a', 'b']), fps=FPS)
+    arguments = ['--motion', str(tmp_path / 'motion.npz'), '--test', str(tmp_path / 'motion.npz'), '--truth',
+                 '--steps', '40', '--world', 'children', '-o', str(tmp_path / 'out.json')]
+    assert main(arguments) == 0
+    row = json.loads((tmp_path / 'out.json').read_text())['children']
+    for before, after, *_ in row['there'].values():
+        assert after < .95 * before
+    assert row['steps'] == 40 and capsys.readouterr().out.splitlines()[2].startswith('| children | all, true |  | ')
+    fresh = read(shifted.open_model('lifter'))
+    assert all(bool((a == b).all()) for a, b in zip(parents[0].parameters(), fresh.parameters(), strict=True))
+
+
 def test_motion_that_is_too_short_is_refused() -> None:
     with raises(TrainingError, 'nothing to learn from: no sequence is long enough'):
         recordings_of(motion(), World(), 2, 1)
