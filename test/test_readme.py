@@ -109,7 +109,7 @@ def test_options_in_the_text_exist() -> None:
     known = {'--break-system-packages', '--system-site-packages', '--force-reinstall', '--no-deps',   # of pip, venv
              '--once', '--full-length', '--write_json',
              '--keypoint_scale', '--instants',             # of selfpose_training.evaluation.correction
-             '--world', '--test', '--recordings',          # of selfpose_training.evaluation.shifted
+             '--world', '--test', '--recordings', '--truth',    # of selfpose_training.evaluation.shifted
              '--offset',                                   # of selfpose_training.evaluation.convention
              '--node', '--minutes', '--reload',            # of test/nodes/soak.py
              '--loss', '--reliability'}                    # of test/nodes/lossy_network.py

@@ -44,6 +44,7 @@ from ..errors import TrainingError
 from ..export.reader import read_network
 from ..methods.supervised import Supervised
 from ..networks import Lifter
+from ..settings import parsed
 from ..trainer.fit import Outcome, fit
 from ..update.comparison import Comparison
 from ..update.split import LabelledViews, SplitRecording, split_recording
@@ -170,6 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help=f"of the update (default: update's own; with --truth {_TRUTH_STEPS})")
     parser.add_argument('--truth', action='store_true', help='learn from the true poses of all of the motion instead')
     parser.add_argument('--seed', type=int, default=1, help='of rigs, 2D errors and updates')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
+                        help='any other setting of the update; may be repeated')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='figures, as JSON')
     args = parser.parse_args(arguments)
     rows: dict[str, Any] = {}
@@ -178,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         motion, test = read_motion(args.motion), read_motion(args.test)
         parent, usual = read_network(open_model(args.parent)), views_of(test, _USUAL, args.seed + 1000)
-        changes = {'steps': args.steps} if args.steps else {}
+        changes = ({'steps': args.steps} if args.steps else {}) | parsed(args.settings)
         for name in args.world:
             world = WORLDS[name]
             tests = {'there': views_of(test, world, args.seed + 1000), 'usual': usual}

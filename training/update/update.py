@@ -104,6 +104,8 @@ def learn(parent: Lifter, recordings: Sequence[SplitRecording], folder: Path, ch
         changes['steps'] = int(np.clip(_EPOCHS * (len(data) // settings.batch), *_STEPS))
     outcome = fit(method, data, folder, changes, resume=resume, max_minutes=max_minutes, device=device,
                   data_hash=data_hash, display=display)
+    if not outcome.flipped:                                # weights of reversed depths have no mean with those before
+        outcome.network = method.averaged(outcome.network)
     return outcome, _drift(method, outcome.network, data.parts, settings)
 
 

@@ -33,7 +33,7 @@ from selfpose_training.data.arrays import EpochArrays, Sampling
 from selfpose_training.data.mixture import Mixture, Part
 from selfpose_training.data.motion import MotionViews, Poses
 from selfpose_training.data.recordings import Recorded
-from selfpose_training.errors import TrainingError
+from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.export.lifter import export_model
 from selfpose_training.methods.fine_tune import FineTuning
 from selfpose_training.methods.system import System
@@ -411,6 +411,20 @@ def test_rehearsal_keeps_the_child_near_and_is_nothing_at_the_start() -> None:
                                                            'rehearsal': weight}, device='cpu').network
         drift[weight] = float(method.drift(child, batch).detach())
     assert 0 < drift[4.] < .6 * drift[0.]
+
+
+@pytest.mark.parametrize('share', [0., .25, 1.])
+def test_the_child_has_a_share_of_its_parents_weights(share: float, tmp_path: Path) -> None:
+    parent, children = novice(), []
+    for k, given_share in enumerate((0., share)):
+        outcome, _ = updating.learn(parent, [parted()], tmp_path / str(k), {
+            'steps': 4, 'lr': 1e-2, 'warmup': 0, 'ema': 0., 'threads': 1, 'parent_share': given_share}, device='cpu')
+        children.append(outcome.network)
+    for before, learned, kept in zip(parent.parameters(), *(c.parameters() for c in children), strict=True):
+        torch.testing.assert_close(kept, share * before + (1 - share) * learned)
+    assert any(bool((a != b).any()) for a, b in zip(parent.parameters(), children[0].parameters(), strict=True))
+    with raises(SettingError, 'parent_share must be from 0 to 1'):
+        FineTuning(parent).configure({'parent_share': 1.5})
 
 
 def test_rehearsed_people_are_bent_but_whole() -> None:
