@@ -144,7 +144,7 @@ def feet_held(people: Sequence[Skeleton3D]) -> list[Skeleton3D]:
         ankle = X[:, leg[2]]
         there = ankle.copy()
         weight = np.zeros(len(at))
-        sigma = float(np.nanmedian([people[i].sigma[leg[2]] for i in at] or [0.]))
+        sigma = float(np.nanmedian([people[i].own_sigma[leg[2]] for i in at] or [0.]))
         for a, b in _holds(stamp, ankle, sigma):
             place = _averaged(stamp[a:b], ankle[a:b], stamp, _OFFLINE.by(sigma).mean_s)
             ways = np.minimum(stamp - (stamp[a] - _EASE_S), (stamp[b - 1] + _EASE_S) - stamp) / _EASE_S
@@ -220,7 +220,7 @@ class FeetHeld:
             heights.pop(0)
         floor = float(np.percentile([z for _, z in heights], 5))
         place, holding = self._place[n], self._share[n] >= 1
-        limits = _CAUSAL.by(float(person.sigma[leg[2]]))
+        limits = _CAUSAL.by(float(person.own_sigma[leg[2]]))
         low = ankle[2] < floor + limits.low and np.isfinite(speed)
         stands = low and speed < (limits.leaves if holding else limits.slow)
         if stands and place is not None and float(np.linalg.norm(ankle - place)) > limits.slipped:

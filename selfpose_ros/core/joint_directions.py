@@ -54,7 +54,7 @@ class JointDirections:
     """
 
     def __init__(self, skeletons: Sequence[Skeleton3D], alike: float = 1.) -> None:
-        X, sigma = np.array([s.joints for s in skeletons]), np.array([s.sigma for s in skeletons])
+        X, sigma = np.array([s.joints for s in skeletons]), np.array([s.own_sigma for s in skeletons])
         d = X[:, _TO] - X[:, _FROM]
         length = np.sqrt((d * d).sum(-1))
         seen = length > 1e-6                                             # False where a joint is not known

@@ -17,6 +17,7 @@ from .fusion.lifted import LiftedRig, depth_agreement, lifted_rig
 from .fusion.triangulation import triangulate
 from .lifting import pinhole
 from .noise import NoiseModel
+from .place_spread import place_spread
 from .radial import IN_OPENCV
 from .rig import Rig
 from .rig.lens import unknown_lenses
@@ -68,7 +69,8 @@ def model_from_solution(
     return RigModel(tracks.cameras, geometry, tracks.image_size, *_lenses(tracks.intrinsics, s.cameras.lens),
                     solution.bones * scale.factor, solution.noise, level, solution.quality, solution.rotation_sigma_deg,
                     late, world, scale, float(tracks.stamp.max()), solution, solution.reprojection_px,
-                    focal_sigma=solution.log_focal_sigma, centre_sigma_m=solution.centre_sigma * scale.factor)
+                    focal_sigma=solution.log_focal_sigma, centre_sigma_m=solution.centre_sigma * scale.factor,
+                    place=place_spread(solution, geometry, scale.factor, world))
 
 
 #: instants by which a world is carried over from one model to the next

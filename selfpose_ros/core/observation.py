@@ -145,6 +145,7 @@ class Skeleton3D:
         views: (17,) number of cameras that the joint was measured with; 0 = filled from bones, motion or lifter.
         level: 1 lifted, 2 aligned, 3 self-calibrated.
         velocity: (17, 3) m/s, NaN where unknown.
+        place_sigma: m per axis, the part of sigma that all joints have in common: where the whole body is.
     """
 
     person: int
@@ -155,6 +156,12 @@ class Skeleton3D:
     views: NDArray[np.int64]
     level: int
     velocity: Array = field(default_factory=lambda: np.full((17, 3), np.nan))
+    place_sigma: float = 0.
+
+    @property
+    def own_sigma(self) -> Array:
+        """(17,) m, what is left of sigma apart from where the whole body is."""
+        return np.sqrt(np.maximum(self.sigma ** 2 - self.place_sigma ** 2, 0.))
 
     def __post_init__(self) -> None:
         for name, shape in (('joints', (17, 3)), ('sigma', (17,)), ('confidence', (17,)), ('views', (17,)),

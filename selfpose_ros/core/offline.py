@@ -30,7 +30,7 @@ from .rig_state import not_joined
 from .tracks.people import People
 from .tracks.person import Person
 from .trajectory import MotionModel, estimate_trajectory
-from .uncertainty import uncertainty
+from .uncertainty import by_cameras, uncertainty
 
 __all__ = ['FRAMES', 'follow', 'history_of', 'reconstruct_offline', 'solved', 'trajectories']
 
@@ -214,10 +214,13 @@ def _smoothed(identity: int, piece: Piece, model: RigModel) -> list[tuple[int, S
         X, spread, seen = result.state.X, result.sigma, np.isfinite(result.problem.sigma).sum(1)
         velocity = np.gradient(X, tracks.stamp, axis=0)
     u = uncertainty(spread, model)
+    place = by_cameras(X, np.isfinite(problem.sigma).any(2), model)
     known = u.known[..., None]
     X, velocity = np.where(known, X, np.nan), np.where(known, velocity, np.nan)
-    sigma, seen = np.where(u.known, u.sigma, np.nan), np.where(u.known, seen, 0).astype(np.int64)
-    return [(a.frame, Skeleton3D(identity, a.stamp, X[i], sigma[i], u.confidence[i], seen[i], 3, velocity[i]))
+    sigma = np.where(u.known, np.hypot(u.sigma, place[:, None]), np.nan)
+    seen = np.where(u.known, seen, 0).astype(np.int64)
+    return [(a.frame, Skeleton3D(identity, a.stamp, X[i], sigma[i], u.confidence[i], seen[i], 3, velocity[i],
+                                 place[i]))
             for i, a in enumerate(piece.instants)]
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Skeletons:
         level: (T, P), 0 = nobody.  person: (T, P) identity from 1, 0 = nobody.
         cameras: (V,) names.
         rig: the rig, or the reason why there is none.
+        place_sigma: (T, P) m per axis, the part of sigma that all joints of somebody have in common; 0 where nobody.
         joint_names: of the 17 joints; files for other programs take any number of others, too.
     """
 
@@ -44,6 +45,12 @@ class Skeletons:
     cameras: tuple[str, ...]
     rig: Rig | NotSolved
     joint_names: tuple[str, ...] = JOINTS
+    place_sigma: Array = field(default_factory=lambda: np.zeros((1, 1)))
+
+    @property
+    def own_sigma(self) -> Array:
+        """(T, P, 17) m, what is left of sigma apart from where the whole body is."""
+        return np.sqrt(np.maximum(self.sigma ** 2 - self.place_sigma[..., None] ** 2, 0.))
 
     @classmethod
     def of(cls, stamps: Sequence[float], people: Sequence[Sequence[Skeleton3D]], cameras: Sequence[str],
@@ -60,13 +67,15 @@ class Skeletons:
         T, P = len(stamps), max([1, *(c + 1 for c in columns.values())])
         level, person = np.zeros((T, P), np.int64), np.zeros((T, P), np.int64)
         joints, sigma = np.full((T, P, 17, 3), np.nan), np.full((T, P, 17), np.nan)
+        place = np.zeros((T, P))
         confidence, views = np.zeros((T, P, 17)), np.zeros((T, P, 17), np.int64)
         for i, instant in enumerate(people):
             for s in instant:
                 at = i, columns[s.person]
                 joints[at], sigma[at], confidence[at], views[at] = s.joints, s.sigma, s.confidence, s.views
-                level[at], person[at] = s.level, s.person
-        return cls(np.array(stamps, float), joints, sigma, confidence, views, level, person, tuple(cameras), rig)
+                level[at], person[at], place[at] = s.level, s.person, s.place_sigma
+        return cls(np.array(stamps, float), joints, sigma, confidence, views, level, person, tuple(cameras), rig,
+                   place_sigma=place)
 
     @property
     def best_level(self) -> Whole:

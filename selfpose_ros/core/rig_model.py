@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .camera import Intrinsics
 from .cameras import Cameras
 from .noise import NoiseModel
+from .place_spread import PlaceSpread
 from .radial import IN_OPENCV
 from .rig import Rig
 from .rig.bundle_problem import BONE_SIGMA_M
@@ -46,6 +47,7 @@ class RigModel:
         reprojection_px: as in `Rig`.
         depth_sigma: relative spread of distances along the view that a guessed focal length leaves, where a single
             camera cannot tell; from `origin` (3,) m on.
+        place: how far off bodies may be because of the cameras; None = no such thing is predicted.
     """
 
     cameras: tuple[str, ...]
@@ -69,6 +71,7 @@ class RigModel:
     origin: Array = field(default_factory=lambda: np.zeros(3))
     focal_sigma: Array = field(default_factory=lambda: np.zeros(0))
     centre_sigma_m: Array = field(default_factory=lambda: np.zeros(0))
+    place: PlaceSpread | None = None
 
     def __post_init__(self) -> None:
         for name in ('focal_sigma', 'centre_sigma_m'):
@@ -172,7 +175,9 @@ class RigModel:
             rotation_sigma_deg=both(self.rotation_sigma_deg, other.rotation_sigma_deg),
             clock_offset_s=both(self.clock_offset_s, other.clock_offset_s),
             focal_sigma=both(self.focal_sigma, other.focal_sigma),
-            centre_sigma_m=both(self.centre_sigma_m, other.centre_sigma_m))
+            centre_sigma_m=both(self.centre_sigma_m, other.centre_sigma_m),
+            place=None if self.place is None else self.place.rearranged(
+                [v if v < len(self.cameras) else -1 for v in order]))
 
     def with_size(self, v: int, size: tuple[int, int]) -> RigModel | None:
         """The same camera, whose pictures come at another resolution (w, h) px; None when they show another part."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .rig_model import RigModel
 
-__all__ = ['UNKNOWN_M', 'Uncertainty', 'place_sigma', 'uncertainty']
+__all__ = ['UNKNOWN_M', 'Uncertainty', 'by_cameras', 'place_sigma', 'uncertainty']
 
 Array = NDArray[np.float64]
 
@@ -47,6 +47,13 @@ def uncertainty(spread: Array, model: RigModel) -> Uncertainty:
     sigma = np.hypot(_SPREAD * spread, lever * np.deg2rad(float(model.rotation_sigma_deg.max())))
     known = sigma < UNKNOWN_M
     return Uncertainty(sigma, np.where(known, 1 / (1 + (sigma / _HALF_M) ** 2), 0.), known)
+
+
+def by_cameras(x: Array, seen: NDArray[np.bool_], model: RigModel) -> Array:
+    """(N,) m per axis: how far off whole bodies x (N, 17, 3) m may be because the cameras that see them, (N, V), are;
+    0 where fewer than two do, see `place_sigma`.
+    """
+    return np.zeros(len(x)) if model.place is None else model.place.sigma(model.geometry, x.mean(1), seen)
 
 
 def place_sigma(x: Array, model: RigModel, camera: int, alone_s: float) -> Array:

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as npz: the people of one recording over time, with the rig they were seen by.
 
-The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `confidence`, `views (T, P, 17)`;
-`level`, `person (T, P)`, 0 where nobody; `joint_names (17,)`; `camera_names (V,)`, `image_size (V, 2)` px,
-`K (V, 3, 3)` px, `distortion (V, D)`, `R (V, 3, 3)`, `t (V, 3)` m with x_cam = R x_world + t, NaN where there is
-no rig; `clock_offset_s (V,)` s, a camera's stamps minus those of the rig's first camera for the same instant, NaN where
-there is no rig; `rotation_sigma_deg`, `focal_sigma` (relative), `centre_sigma_m (V,)`, predicted errors, as it;
-`rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`, `gravity_sigma_deg`.
+The npz: `stamp (T,)` s; `joints (T, P, 17, 3)` m, NaN = not known; `sigma`, `confidence`, `views (T, P, 17)`; `level`,
+`person (T, P)`, 0 where nobody; `place_sigma (T, P)` m, the part of sigma that all joints have in common; `joint_names
+(17,)`; `camera_names (V,)`, `image_size (V, 2)` px, `K (V, 3, 3)` px, `distortion (V, D)`, `R (V, 3, 3)`, `t (V, 3)` m
+with x_cam = R x_world + t, NaN where there is no rig; `clock_offset_s (V,)` s, a camera's stamps minus those of the
+rig's first camera for the same instant, NaN where there is no rig; `rotation_sigma_deg`, `focal_sigma` (relative),
+`centre_sigma_m (V,)`, predicted errors, as it; `rig_quality`, `rig_reason`, `scale_source`, `scale_sigma`,
+`gravity_sigma_deg`.
 """
 from __future__ import annotations
 
@@ -58,6 +59,7 @@ def write_skeletons(path: Path, result: Skeletons) -> None:
     write_npz(
         path, stamp=result.stamp, joints=result.joints.astype(np.float32), sigma=result.sigma.astype(np.float32),
         confidence=result.confidence.astype(np.float32), views=result.views.astype(np.int16),
+        place_sigma=np.broadcast_to(result.place_sigma, result.level.shape).astype(np.float32),
         level=result.level.astype(np.int16), person=result.person, joint_names=np.array(result.joint_names),
         camera_names=np.array(result.cameras), **_rig_arrays(result.cameras, rig),
         rig_quality=np.array(quality), rig_reason=np.array(reason), scale_source=np.array(source),
@@ -76,6 +78,7 @@ def read_skeletons(path: Path) -> Skeletons:
         sigma, confidence = z.array('sigma', 'T P 17'), z.array('confidence', 'T P 17')
         views = z.array('views', 'T P 17').astype(np.int64)
         level, person = z.array('level', 'T P').astype(np.int64), z.array('person', 'T P').astype(np.int64)
+        place = z.array('place_sigma', 'T P') if 'place_sigma' in z else np.zeros(level.shape)
         cameras = tuple(str(c) for c in z.array('camera_names', 'V', text=True))
         K, R, t = z.array('K', 'V 3 3'), z.array('R', 'V 3 3'), z.array('t', 'V 3')
         distortion, size = z.array('distortion', 'V D'), z.array('image_size', 'V 2')
@@ -91,4 +94,4 @@ def read_skeletons(path: Path) -> Skeletons:
         rig = Rig(names, K[known], distortion[known], size[known].astype(np.int64), R[known], t[known], quality,
                   source, sigma_scale, gravity_sigma_deg=gravity, clock_offset_s=np.nan_to_num(late[known]),
                   **{name: np.nan_to_num(value[known]) for name, value in sigmas.items()})
-    return Skeletons(stamp, joints, sigma, confidence, views, level, person, cameras, rig)
+    return Skeletons(stamp, joints, sigma, confidence, views, level, person, cameras, rig, place_sigma=place)

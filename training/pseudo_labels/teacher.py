@@ -67,7 +67,7 @@ def label_recording(source: Source, config: EstimatorConfig | None = None) -> Ps
     for i, (instant, found) in enumerate(zip(source.frames, people, strict=True)):
         for s in found:
             if s.person == main:
-                joints[i], sigma[i] = s.joints, s.sigma
+                joints[i], sigma[i] = s.joints, s.own_sigma
         for view in instant.views:
             if view.camera in rig.cameras and len(view.keypoints) == 1:
                 v = rig.cameras.index(view.camera)

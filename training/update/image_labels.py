@@ -128,7 +128,7 @@ def split_images(recording: Recording, held_out: float) -> SplitImages | str:
 def each_of(result: Skeletons) -> list[tuple[Array, Array]]:
     """Joints (N, 17, 3) m and sigmas (N, 17) m of each person at level 3."""
     rows = [(result.level == 3) & (result.person == p) for p in np.unique(result.person[result.level == 3])]
-    return [(result.joints[r], result.sigma[r]) for r in rows]
+    return [(result.joints[r], result.own_sigma[r]) for r in rows]
 
 
 def labels_of(result: Skeletons, views: Sequence[View2D]) -> dict[tuple[str, int], list[ImageLabel]]:
@@ -163,7 +163,7 @@ def _at(result: Skeletons, stamps: Array) -> tuple[Array, Array]:
     known = np.where((T[b] - T[a] <= _APART_S) & (stamps >= T[0] - _APART_S) & (stamps <= T[-1] + _APART_S), 1., np.nan)
     # a column is handed on to others; between two people there is nobody
     known = known[:, None] * np.where(result.person[a] == result.person[b], 1., np.nan)
-    X, sigma = result.joints * level[..., None], result.sigma * level
+    X, sigma = result.joints * level[..., None], result.own_sigma * level
     return ((1 - u[..., None]) * X[a] + u[..., None] * X[b]) * known[..., None, None], \
         ((1 - u) * sigma[a] + u * sigma[b]) * known[..., None]
 

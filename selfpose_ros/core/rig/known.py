@@ -42,5 +42,5 @@ def solve_with_known_cameras(tracks: Tracks, R: Array, t: Array,
     found = refine(points(p, cameras, BONE_PRIOR_M), p, tracks.image_size, tracks.stamp, tracks.confidence,
                    tracks.pieces, tracks.prior)
     r = found.result
-    return Solution(r.state, tracks, r.covariance, np.zeros(len(R)), found.noise, r.cost, r.robust_px,
+    return Solution(r.state, tracks, found.errors.covariance, np.zeros(len(R)), found.noise, r.cost, r.robust_px,
                     body_forward_score(r.state.X), 0, found.problem.bone_sigma)

@@ -39,15 +39,18 @@ class PlaceErrors:
         log_focal: (V,) of the logarithm of the focal length.
         centre: (V,) of the camera's centre in the unit of the rig, root of the summed variances, after the rig is laid
             onto the true one by a similarity (two cameras: by a rigid motion).
+        covariance: of the parameters of all cameras in the order of `CameraLayout`, in the frame and unit of the rig,
+            and of the principal points (2 V,) px after them.
     """
 
     rotation_deg: Array
     log_focal: Array
     centre: Array
+    covariance: Array
 
     def times(self, k: float) -> PlaceErrors:
         """All of them larger by a factor."""
-        return PlaceErrors(self.rotation_deg * k, self.log_focal * k, self.centre * k)
+        return PlaceErrors(self.rotation_deg * k, self.log_focal * k, self.centre * k, self.covariance * k ** 2)
 
 
 def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
@@ -61,7 +64,8 @@ def place_errors(s: BundleState, p: BundleProblem, scale: float, kind: str,
     if p.lens is not None and not p.hold_cameras:
         p = replace(p, lens=p.lens.with_distortion())
     if held_parameters(p)[:layout.size].all():
-        return PlaceErrors(*np.zeros((3, layout.cameras)))
+        none = np.zeros(layout.cameras)
+        return PlaceErrors(none, none, none, np.zeros((layout.size + 2 * layout.cameras,) * 2))
     e = reduced(s, p, scale, kind, centre_share or CENTRE_SHARE)
     n, F, variance = e.free, e.held, offset_variance(e, p.temper)
     P = np.zeros((n, n))
@@ -103,7 +107,7 @@ def _errors(cameras: Cameras, P: Array) -> PlaceErrors:
 
     def spread(A: Array) -> Array:
         return np.asarray(np.sqrt(np.maximum(np.einsum('vac,cd,vad->v', A, P, A), 0.)))
-    return PlaceErrors(np.rad2deg(spread(turned)), spread(focal), spread(placed))
+    return PlaceErrors(np.rad2deg(spread(turned)), spread(focal), spread(placed), P)
 
 
 def _apart_from_alignment(centres: Array) -> Array:

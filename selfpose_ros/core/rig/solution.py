@@ -35,6 +35,7 @@ class Solution:
         state: cameras, bones, and the body at the N instants of `tracks`.
         tracks: the instants that it rests on, as they were solved: nobody looks them up elsewhere, where rows may have
             been thinned or dropped since.
+        covariance: of the cameras' parameters, see `place.PlaceErrors`.
         rotation_sigma_deg, log_focal_sigma, centre_sigma: (V,) predicted errors, see `place.PlaceErrors`; of centres in
             the unit of the rig.
         noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.

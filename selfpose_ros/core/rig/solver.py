@@ -74,7 +74,7 @@ def finish(tracks: Tracks, guess: FirstGuess, config: SolverConfig | None = None
 def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: float,
            doubt: float) -> Solution | NotSolved:
     r, p, distinct, N = found.result, found.problem, found.distinct, len(tracks.stamp)
-    cov, errors = r.covariance * p.temper * doubt ** 2, found.errors.times(doubt)
+    errors = found.errors.times(doubt)
     sigma = errors.rotation_deg.copy()
     sigma[1:] = np.maximum(sigma[1:], rival_deg / 2)
     forward = body_forward_score(r.state.X)
@@ -111,5 +111,5 @@ def _judge(found: Refined, tracks: Tracks, config: SolverConfig, rival_deg: floa
         return NotSolved(f'the rotation of camera {tracks.cameras[int(sigma.argmax())]} is uncertain by '
                          f'{sigma.max():.0f} degrees: more movement, or a larger angle between the cameras', numbers,
                          one_camera=True)
-    return Solution(r.state, tracks, cov, sigma, found.noise, r.cost, r.robust_px, forward, distinct, p.bone_sigma,
-                    log_focal_sigma=errors.log_focal, centre_sigma=errors.centre)
+    return Solution(r.state, tracks, errors.covariance, sigma, found.noise, r.cost, r.robust_px, forward, distinct,
+                    p.bone_sigma, log_focal_sigma=errors.log_focal, centre_sigma=errors.centre)

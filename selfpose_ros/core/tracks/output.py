@@ -13,7 +13,7 @@ from ..fusion.corrected import RunningLengths, between
 from ..lifting import LiftedViews
 from ..observation import Skeleton3D
 from ..rig_model import RigModel
-from ..uncertainty import place_sigma, uncertainty
+from ..uncertainty import by_cameras, place_sigma, uncertainty
 from .person import Person, measurement_of
 from .person_fusion import stacked
 
@@ -83,17 +83,18 @@ class SkeletonOutput:
 def _skeletons(people: Sequence[Person], now: float, x: Array, v: Array, spread: Array, views: NDArray[np.int64],
                m: RigModel, lifts: bool) -> list[Skeleton3D]:
     """Of N people with joints x, v (N, 17, 3), their standard deviations and cameras (N, 17)."""
-    u, level = uncertainty(spread, m), [m.level] * len(people)
-    sigma, known = u.sigma, u.known
+    u, level, place = uncertainty(spread, m), [m.level] * len(people), by_cameras(
+        x, np.array([[c in p.row for c in m.cameras] for p in people]), m)
     for n, p in enumerate(people):
         if now > p.pair_seen:
             # the nearest of the cameras that see him
             seen_by = [m.cameras.index(c) for c in p.row if c in m.cameras] or [0]
             near = min(seen_by, key=lambda v: float(m.R[v, 2] @ x[n, 0] + m.t[v, 2]))
-            sigma[n] = np.hypot(sigma[n], place_sigma(x[n], m, near, now - p.pair_seen))
+            place[n] = np.hypot(place[n], place_sigma(x[n], m, near, now - p.pair_seen))
             if lifts and now - p.pair_seen > COAST_S:
                 level[n] = 1                                        # one camera and a lifter
+    known, sigma = u.known, np.hypot(u.sigma, place[:, None])
     x, v = np.where(known[..., None], x, np.nan), np.where(known[..., None], v, np.nan)
     sigma, views = np.where(known, sigma, np.nan), np.where(known, views, 0)
-    return [Skeleton3D(p.identity, now, x[n], sigma[n], u.confidence[n], views[n], level[n], v[n])
+    return [Skeleton3D(p.identity, now, x[n], sigma[n], u.confidence[n], views[n], level[n], v[n], place[n])
             for n, p in enumerate(people)]
