@@ -56,13 +56,13 @@ def by_cameras(x: Array, seen: NDArray[np.bool_], model: RigModel) -> Array:
     return np.zeros(len(x)) if model.place is None else model.place.sigma(model.geometry, x.mean(1), seen)
 
 
-def place_sigma(x: Array, model: RigModel, camera: int, alone_s: float) -> Array:
-    """(17,) m per axis: what one camera leaves open of where a body x (17, 3) m is, all of its joints together.
+def place_sigma(x: Array, model: RigModel, camera: int, alone_s: float) -> float:
+    """What one camera leaves open of where a body x (17, 3) m is, all of its joints together, m per axis.
 
     alone_s: since two cameras saw it.
     """
     far = float(model.R[camera, 2] @ x[0] + model.t[camera, 2])
     size = min(_SIZE * abs(far), _UNSURE_M_S * alone_s)
     # a guessed focal length stretches everything along the view, from where the body was seen first
-    stretched = model.depth_sigma * np.abs((x - model.origin) @ model.R[0, 2])
-    return np.asarray(np.hypot(size, stretched) / np.sqrt(3))
+    stretched = model.depth_sigma * abs(float((x.mean(0) - model.origin) @ model.R[0, 2]))
+    return float(np.hypot(size, stretched) / np.sqrt(3))

@@ -18,6 +18,7 @@ from selfpose_ros.core.model import model_from_rig
 from selfpose_ros.core.noise import NoiseModel
 from selfpose_ros.core.observation import MultiView, View2D
 from selfpose_ros.core.person_view import Detections, Row
+from selfpose_ros.core.place_spread import PlaceSpread
 from selfpose_ros.core.rig import Rig
 from selfpose_ros.core.skeleton import BONES
 from selfpose_ros.core.tracks.identities import Identities
@@ -28,6 +29,29 @@ from selfpose_ros.core.tracks.recognition import Recognition
 from selfpose_ros.synthetic import frames_of, observe, walker
 
 Array = NDArray[np.float64]
+
+
+# -- the rig's own errors
+
+@pytest.mark.parametrize('told', [True, False])
+def test_whom_other_cameras_put_elsewhere_is_one_person(told: bool) -> None:
+    """Two cameras of a rig are 0.8 m from where they are thought to be: so is he whom they alone see, until the others
+    see him, too. He stays one person where the sigmas of the rig say that it may be so; else there are two.
+    """
+    _, frames = alone()
+    moved = np.array([0., 0., .8, .8])[:, None] * room().R[:, :, 0]
+    people = new_people(rig=replace(room(), t=room().t + moved))
+    assert people.model is not None
+    layout = people.model.geometry.layout
+    root = np.zeros((layout.size + 8, 1))
+    layout.split(root[:, 0])[:, layout.TRANSLATION] = moved
+    spread = PlaceSpread(root, np.zeros((7, 1)), np.ones(4, bool))
+    people.model = replace(people.model, place=spread if told else None)
+    late = set(room().cameras[:2])
+    seen = views_changed(frames, between(-1., 1.5, lambda v: nobody(v) if v.camera in late else v))
+    out = feed(people, seen)
+    assert {s.person for o in out[10:20] for s in o} == {1}
+    assert {s.person for o in out[20:] for s in o} == ({1} if told else {1, 2})
 
 
 # -- identities outlive rigs

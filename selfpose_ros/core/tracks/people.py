@@ -17,6 +17,7 @@ from ..lifting import LiftedViews, Lifter
 from ..observation import Skeleton3D, View2D
 from ..person_view import Detections, Row
 from ..rig_model import RigModel
+from ..uncertainty import by_cameras
 from .claims import ALONE_S, claim, is_alone
 from .identities import Identities
 from .newcomers import newcomers, shared_centre
@@ -50,6 +51,8 @@ _CONFIRM_DOUBTFUL = 30
 _LOST_S = .1
 #: two skeletons whose joints are nearer on average are one person, m
 _SAME_M = .2
+#: cameras place somebody within so many standard deviations
+_SURE_SIGMAS = 3.
 #: of more people than are followed, another one is taken who is nearer to the middle of the room by this, m
 _NEARER_M = .5
 
@@ -300,6 +303,13 @@ class People:
                 lost.past.clear()
                 fusion.step(lost, now, row)
                 continue
+            elsewhere = self._placed_by_others(found, row, placed)
+            if elsewhere is not None:
+                row = {**elsewhere.row, **row}
+                elsewhere.filter = fusion.restarted(elsewhere, found.filter.x, .15)
+                elsewhere.past.clear()
+                fusion.step(elsewhere, now, row)
+                continue
             if any(_apart(found.filter.x, p.filter.x) < _SAME_M for p in placed):
                 continue
             self._tentative -= 1
@@ -321,6 +331,22 @@ class People:
                 < _ALONE_M + _FAST_M_S * (now - lost[0].seen):
             return lost[0]
         return None
+
+    def _placed_by_others(self, found: Person, row: Row, placed: Sequence[Person]) -> Person | None:
+        """Who of those who are followed is this body, seen by cameras that do not show him where he is expected, as the
+        errors of the rig put him elsewhere: of two people so near, some camera that is free would show both.
+        """
+        m = self.model
+        assert m is not None
+        others = [p for p in placed if p.confirmed and len(p.row) > 1 and not set(p.row) & set(row)]
+        if not others:
+            return None
+        everybody = [found, *others]
+        seen = np.array([[c in r for c in m.cameras] for r in (row, *(p.row for p in others))])
+        sigma = by_cameras(np.array([p.filter.x for p in everybody]), seen, m)
+        far = np.array([_apart(found.filter.x, p.filter.x) for p in others])
+        within = far < _SURE_SIGMAS * np.sqrt(3) * np.hypot(sigma[0], sigma[1:])
+        return others[int(np.where(within, far, np.inf).argmin())] if within.any() else None
 
     def _confirm(self, now: float) -> None:
         """Somebody new is shown after a few ticks; at once, where his tracklets are those of somebody known."""
