@@ -5,9 +5,9 @@
     .venv/bin/python test/nodes/soak.py --minutes 20 --people 3
     .venv/bin/python test/nodes/soak.py --node pose2d_node --minutes 20
 
-Four cameras at 15 Hz. fusion_node follows people who walk about in their keypoints, pose2d_node looks at
-their images with a stand-in for a network. Every few seconds something goes wrong; each thing must be in the diagnostics soon, nothing may
-end the node or raise in it, its memory may not grow, and nobody may be handed on late.
+Four cameras at 15 Hz. fusion_node follows people who walk about in their keypoints, pose2d_node looks at their images
+with a stand-in for a network. Every few seconds something goes wrong; each thing must be in the diagnostics soon,
+nothing may end the node or raise in it, its memory may not grow, and nobody may be handed on late.
 """
 from __future__ import annotations
 
