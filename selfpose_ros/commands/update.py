@@ -63,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--most-minutes', type=positive, default=math.inf, metavar='MIN',
                         help='of recordings: of more the liveliest minutes are learned from and compared on, which '
                         'bounds time and memory (default: all)')
+    parser.add_argument('--max-memory', type=positive, default=math.inf, metavar='MB',
+                        help='that reading and calibrating may take; with more the update is given up, and says so')
     parser.add_argument('--seed', type=whole(0), metavar='N', help='of everything random (default: 1)')
     parser.add_argument('--threads', type=whole(1), metavar='N', help='default: one for each core')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='settings',
@@ -87,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from selfpose_training.update.update import update
     given = _given(args)
     request = Request(given, args.parent, args.output, args.store, args.name, _changes(args), args.held_out,
-                      args.max_minutes, args.device, args.licence, args.resume,
-                      args.most_minutes)
+                      args.max_minutes, args.device, args.licence, args.resume, args.most_minutes, args.max_memory)
     with Display(quiet=args.quiet, prefix='update') as display:
         report = (update if args.what == 'lifter' else update_pose2d)(request, display)
     if report.decision == LEFT:

@@ -41,7 +41,7 @@ from .conclusion import Report, concluded, unfinished
 from .image_labels import SplitImages, split_images
 from .recorded_pictures import Cut, Look, cut_out, errors_of, flat
 from .rehearsal import rehearsed_poses
-from .request import RUN, Given, Request, checked
+from .request import RUN, Given, Request, check_memory, checked
 
 __all__ = ['FIGURES', 'update_pose2d']
 
@@ -123,6 +123,7 @@ def _split(request: Request,
         recording = g.read()
         notes += recording.notes
         found = split_images(recording, request.held_out)
+        check_memory(request, recording.name)
         if isinstance(found, str):
             refused.append(found)
             continue

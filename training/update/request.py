@@ -14,8 +14,9 @@ from selfpose_ros.io.recording import Recording
 from selfpose_ros.models.store import Model, open_model
 
 from ..errors import TrainingError
+from ..trainer.process import peak_memory_mb
 
-__all__ = ['RUN', 'Given', 'Request', 'checked']
+__all__ = ['RUN', 'Given', 'Request', 'check_memory', 'checked']
 
 #: folder of the training in that of the result, until it is done
 RUN = 'run'
@@ -52,6 +53,7 @@ class Request:
         licence: of the recordings, for the card.
         resume: go on with a training that was stopped, from the checkpoint in the folder.
         most_minutes: of recordings that are learned from and compared on: the liveliest, see `Reservoir`.
+        max_memory_mb: that the process may have taken when a recording was read or calibrated.
     """
 
     recordings: Sequence[Given]
@@ -66,6 +68,7 @@ class Request:
     licence: str = 'not told'
     resume: bool = False
     most_minutes: float = math.inf
+    max_memory_mb: float = math.inf
 
 
 def checked(request: Request) -> Model:
@@ -91,3 +94,16 @@ def checked(request: Request) -> Model:
         raise TrainingError('exists and is not an empty folder', 'choose another one'
                             + ', or go on with --resume' * (there == {RUN}), place=folder)
     return open_model(request.parent)
+
+
+def check_memory(request: Request, name: str) -> None:
+    """After a recording of this name was read or calibrated: a process that is killed for its memory leaves no word.
+
+    Raises:
+        TrainingError: more memory was taken than the request allows.
+    """
+    taken = peak_memory_mb()
+    if taken > request.max_memory_mb:
+        raise TrainingError(f'{taken:.0f} MB of memory were taken, of {request.max_memory_mb:.0f} MB allowed',
+                            'allow more, or learn from fewer minutes (--most-minutes), or cut the longest recording',
+                            place=name)

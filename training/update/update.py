@@ -37,7 +37,7 @@ from ..trainer.fit import Outcome, fit
 from .comparison import Comparison, compare
 from .conclusion import Report, concluded, unfinished
 from .rehearsal import rehearsal
-from .request import RUN, Given, Request, checked
+from .request import RUN, Given, Request, check_memory, checked
 from .reservoir import Reservoir
 from .split import LabelledDataSet, LabelledViews, SplitRecording, split_recording
 
@@ -117,6 +117,7 @@ def _split(request: Request, display: Display) -> tuple[list[SplitRecording], li
     refused: list[str] = []
     for r, given in _pieces(request, display, notes):
         found = split_recording(r, request.held_out)
+        check_memory(request, r.name)
         if isinstance(found, str):
             refused.append(found)
             continue
@@ -134,6 +135,7 @@ def _pieces(request: Request, display: Display, notes: list[str]) -> Iterator[tu
     for given in request.recordings:
         r = recorded(given.read(), given.name)
         display.note(f'{r.name}: {len(r)} instants of {r.views} cameras')
+        check_memory(request, r.name)
         notes += r.notes
         if limited:
             reservoir.add(r, given)

@@ -232,6 +232,17 @@ def test_of_more_minutes_the_liveliest_are_learned_from(parents: dict[str, Path]
     assert any('s are learned from, in 1 pieces: the liveliest' in n for n in report.notes)
 
 
+def test_more_memory_than_allowed_ends_it_with_a_word(parents: dict[str, Path], tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    split: list[str] = []
+    monkeypatch.setattr(updating, 'split_recording', lambda r, share: split.append(r.name) or parted())
+    tight = Request([given(tmp_path)], parents['novice'], tmp_path / 'out', max_memory_mb=5.)
+    with raises(TrainingError, r'MB of memory were taken, of 5 MB allowed; .*--most-minutes', place='scene'):
+        learn(tight, steps=5)
+    assert not split and not (tmp_path / 'out').exists()
+    assert learn(dataclasses.replace(tight, max_memory_mb=1e6), steps=5).peak_memory_mb < 1e6 and split == ['scene']
+
+
 def _standing() -> tuple[Sequence[str], list[object]]:
     """Cameras and views of somebody who does not move."""
     _, recording = scene()
