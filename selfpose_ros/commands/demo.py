@@ -8,6 +8,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from .argument_types import number, whole
+
 __all__ = ['DESCRIPTION', 'EXAMPLES', 'add_arguments', 'run']
 
 DESCRIPTION = """Everything at work on one machine, in about a minute: virtual cameras around a rendered person
@@ -26,45 +28,24 @@ EXAMPLES = """examples:
   selfpose demo --seconds 60 --no-video"""
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 5 <= value <= 600:
-        raise argparse.ArgumentTypeError(f'{text} s; choose 5 to 600')
-    return value
-
-
-def _cameras(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 16:
-        raise argparse.ArgumentTypeError(f'{text} cameras; choose 1 to 16')
-    return value
-
-
-def _people(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 4:
-        raise argparse.ArgumentTypeError(f'{text} people; choose 1 to 4')
-    return value
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     from ..inference.pose2d import MODEL_HELP
     from .backend_option import add_backend
     parser.add_argument('-o', '--output', type=Path, default=Path('out/demo'), metavar='DIR',
                         help='folder for what is left (default: %(default)s)')
-    parser.add_argument('--cameras', type=_cameras, default=4, metavar='N', help='virtual cameras (default: 4)')
-    parser.add_argument('--people', type=_people, default=1, metavar='N',
+    parser.add_argument('--cameras', type=whole(1, 16), default=4, metavar='N', help='virtual cameras (default: 4)')
+    parser.add_argument('--people', type=whole(1, 4), default=1, metavar='N',
                         help='rendered people, 1 to 4; the ways of several cross (default: 1). The detector of the 2D '
                              'network has to find them: that of rendered_pose is rendered_detector, which is shipped, '
                              'too')
-    parser.add_argument('--seconds', type=_positive, default=25., metavar='S',
+    parser.add_argument('--seconds', type=number(5., 600.), default=25., metavar='S',
                         help='length of the scene (default: 25)')
-    parser.add_argument('--seed', type=int, default=0, help='another person, motion and rig for each number')
+    parser.add_argument('--seed', type=whole(0), default=0, help='another person, motion and rig for each number')
     parser.add_argument('--model', default='rendered_pose', metavar='NAME|FOLDER',
                         help=f'{MODEL_HELP} (default: %(default)s)')
     add_backend(parser)
-    parser.add_argument('--rate', type=float, default=0., metavar='HZ',
+    parser.add_argument('--rate', type=number(1., 60.), default=0., metavar='HZ',
                         help='images per second and camera (default: what two cores can serve)')
     parser.add_argument('--no-video', action='store_true', help='leave out video.mp4')
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..io.errors import IoError
+from .argument_types import number
 from .needed import ros_needed
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--images', action='store_true', help='image and camera_info topics, too')
     parser.add_argument('--topics', metavar='REGEX', help='names of the topics, in place of those')
     parser.add_argument('--storage', choices=STORAGES, default='mcap', help='format of the bag (default: mcap)')
-    parser.add_argument('--seconds', type=float, default=0., metavar='S', help='end by itself after so long; 0 = never')
+    parser.add_argument('--seconds', type=number(0., math.inf), default=0., metavar='S',
+                        help='end by itself after so long; 0 = never')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import socket
 import sys
 import time
 from functools import partial
@@ -11,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..io.errors import IoError
+from .argument_types import number, whole
 from .backend_option import add_backend, chosen_backend
 from .needed import ros_needed
+from .writable import check_writable
 
 if TYPE_CHECKING:
     from ..core.result import Skeletons
@@ -47,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--fusion', default='fusion_node', metavar='NODE', help='of --live: name of the fusion node')
     parser.add_argument('--no-images', action='store_true',
                         help='no images of the cameras (with --live the nodes then need not draw them)')
-    parser.add_argument('--seconds', type=float, default=0., metavar='S',
+    parser.add_argument('--seconds', type=number(0., math.inf), default=0., metavar='S',
                         help='of --live: end after so long; 0 = never')
     parser.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file instead of a window')
     parser.add_argument('--web', action='store_true', help='serve a page for a browser instead of a window')
-    parser.add_argument('--port', type=int, default=9090, help='of the page; the data come from the next one (9090)')
+    parser.add_argument('--port', type=whole(1, 65534), default=9090,
+                        help='of the page; the data come from the next one (9090)')
     parser.add_argument('--offline', action='store_true', help='two passes: rig from all of it, then smoothing')
     parser.add_argument('--model', default=DEFAULT, metavar='NAME|FOLDER', help=f'{MODEL_HELP}, for images')
     parser.add_argument('--lifter', default='auto', metavar='NAME|FOLDER|none', help=f'{LIFTER_HELP} (default: auto)')
@@ -63,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Show it; 0.
 
     Raises:
-        IoError: rerun is not installed, or a source or the output cannot be used.
+        IoError: rerun is not installed or does not start, or a source or the output cannot be used.
     """
     if args.web and args.output is not None:
         raise IoError('--web and --output: a page or a file; give one of the two')
@@ -71,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise IoError('--live: it shows the running nodes; leave out the source')
     if not args.live and not args.source:
         raise IoError('nothing to show: name a result or a recording, or give --live')
+    _check_place(args)
     rerun = _rerun()
     if args.live:
         _open(rerun, args)
@@ -91,12 +98,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_place(args: argparse.Namespace) -> None:
+    """Whether it can be shown there: before the work, not after it."""
+    if args.output is not None:
+        if args.output.suffix != '.rrd':
+            raise IoError('a file of rerun ends with .rrd', f'write -o {args.output.with_suffix(".rrd")}',
+                          place=args.output)
+        check_writable([args.output])
+    elif args.web:
+        for port in (args.port, args.port + 1):
+            _check_port(port)
+    elif sys.platform == 'linux' and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        raise IoError('there is no screen for a window (neither DISPLAY nor WAYLAND_DISPLAY is set)',
+                      'give -o FILE.rrd or --web')
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('', port))
+        except OSError as error:
+            raise IoError(f'port {port} cannot be had ({error.strerror or error})',
+                          'give another one with --port, it and the next one are used', place='--web') from error
+
+
 def _open(rerun: Any, args: argparse.Namespace) -> None:
     """A window, a file or a page."""
     rerun.init('selfpose', recording_id=None)
     if args.output is not None:
-        if not args.output.parent.is_dir():
-            raise IoError(f'{args.output}: there is no folder {args.output.parent}; make it first')
         rerun.save(str(args.output))
     elif args.web:
         url = rerun.serve_grpc(grpc_port=args.port + 1)
@@ -104,7 +134,13 @@ def _open(rerun: Any, args: argparse.Namespace) -> None:
         sys.stdout.write(f'http://localhost:{args.port}/?url={url}\n')
         sys.stdout.flush()
     else:
-        rerun.spawn()
+        # rerun looks for its own program on PATH, where the folder of an environment that is not activated is not
+        os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
+        try:
+            rerun.spawn()
+        except RuntimeError as error:
+            raise IoError(f'the window of rerun cannot be opened ({str(error).splitlines()[0]})',
+                          'give -o FILE.rrd or --web') from error
 
 
 def _live(rerun: Any, args: argparse.Namespace) -> int:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from selfpose_ros.cli import COMMANDS
 from selfpose_ros.commands.argument_types import number, positive, whole, words
 
 
@@ -31,3 +33,22 @@ def test_what_is_not_is_refused(read: Callable[[str], Any], text: str, words: st
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         read(text)
     assert str(refused.value) == f'{text!r} must be {words}'
+
+
+def test_no_command_takes_a_number_without_its_bounds() -> None:
+    """Plain int and float take -1 and nan, and what these do shows later, if at all."""
+    bare = []
+    for name, (module, _) in COMMANDS.items():
+        parser = argparse.ArgumentParser()
+        importlib.import_module(f'selfpose_ros.commands.{module}').add_arguments(parser)
+        bare += [f'{name} {a.option_strings}' for a in every_action(parser) if a.type in (int, float) and not a.choices]
+    assert bare == []
+
+
+def every_action(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Its own, and those of its subcommands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from every_action(below)

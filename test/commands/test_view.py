@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 import types
 from pathlib import Path
@@ -181,10 +183,19 @@ def test_images_of_a_bag_of_keypoints_are_shown_and_no_network_is_run(
         assert np.diff(shown) == pytest.approx([.2] * 3)
 
 
+@pytest.fixture(autouse=True)
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a desktop."""
+    monkeypatch.setenv('DISPLAY', ':0')
+
+
 @pytest.mark.parametrize(('words', 'says'), [
     (['{result}', '--recording', '{session}', '--web', '-o', 'x.rrd'], '--web and --output: a page or a file'),
     (['{session}', '--recording', '{session}'], 'is a recording itself, not a result'),
-    (['{result}', '-o', '/no/such/folder/x.rrd'], 'there is no folder /no/such/folder'),
+    (['{result}', '-o', '/proc/x.rrd'], '/proc/x.rrd: cannot be written'),
+    (['{result}', '-o', '{session}'], 'a file of rerun ends with .rrd; write -o'),
+    (['{result}', '--web', '--port', '65535'], "'65535' must be a whole number from 1 to 65534"),
+    (['--live', '--seconds', 'nan'], "'nan' must be a number from 0"),
     (['/no/such.npz'], '/no/such.npz')])
 def test_what_cannot_be_shown_is_one_sentence(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
                                               capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
@@ -192,6 +203,45 @@ def test_what_cannot_be_shown_is_one_sentence(files: tuple[Path, Path], monkeypa
     result, session = files
     assert cli.main(['view', '--quiet', *(w.format(result=result, session=session) for w in words)]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('source', ['{result}', '--live'])
+def test_where_it_cannot_be_shown_is_told_before_the_work(files: tuple[Path, Path], tmp_path: Path, source: str,
+                                                          monkeypatch: pytest.MonkeyPatch,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder in place of a file, a port that another program has, no screen."""
+    monkeypatch.setitem(sys.modules, 'rerun', None)        # nothing of it is needed to find out
+    source = source.format(result=files[0])
+    (tmp_path / 'x.rrd').mkdir()
+    assert cli.main(['view', source, '-o', str(tmp_path / 'x.rrd')]) == 2
+    assert 'x.rrd: is a folder' in capsys.readouterr().err
+    with socket.create_server(('', 0)) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(['view', source, '--web', '--port', str(port)]) == 2
+    assert f'--web: port {port} cannot be had' in capsys.readouterr().err
+    monkeypatch.delenv('DISPLAY')
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    assert cli.main(['view', source]) == 2
+    assert 'there is no screen for a window' in capsys.readouterr().err
+
+
+def test_rerun_is_found_beside_python_and_what_stops_it_is_one_sentence(
+        files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`.venv/bin/selfpose` without the environment activated."""
+    looked: list[str] = []
+
+    def spawn() -> None:
+        looked.extend(os.environ['PATH'].split(os.pathsep))
+        raise RuntimeError('Failed to find Rerun Viewer executable in PATH.\n\n  You can install ...')
+
+    rerun = Rerun()
+    rerun.spawn = spawn                                     # type: ignore[method-assign]
+    monkeypatch.setitem(sys.modules, 'rerun', rerun)
+    monkeypatch.setenv('PATH', '/usr/bin')
+    assert cli.main(['view', str(files[0]), '--quiet']) == 2
+    said = capsys.readouterr().err
+    assert looked[0] == str(Path(sys.executable).parent)
+    assert 'the window of rerun cannot be opened (Failed to find Rerun Viewer' in said and said.count('\n') == 1
 
 
 def test_without_rerun_it_says_what_to_install(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
