@@ -111,6 +111,7 @@ def test_options_in_the_text_exist() -> None:
              '--keypoint_scale', '--instants',             # of selfpose_training.evaluation.correction
              '--world', '--test', '--recordings', '--truth',    # of selfpose_training.evaluation.shifted
              '--offset',                                   # of selfpose_training.evaluation.convention
+             '--leave',                                    # of selfpose_training.evaluation.kinds
              '--node', '--minutes', '--reload',            # of test/nodes/soak.py
              '--loss', '--reliability'}                    # of test/nodes/lossy_network.py
     for name in cli.COMMANDS:
