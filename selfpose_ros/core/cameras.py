@@ -200,7 +200,8 @@ class Cameras:
         C = Y + self.t[:, None]
         px, A, c = self.pixels(C), self._by_axes(C), CameraLayout
         own = np.empty((*A.shape[:-1], c.EACH))
-        own[..., c.ROTATION] = np.cross(Y[..., None, :], A)                  # d(exp(w) Y) = -[Y]x w
+        for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):                # d(exp(w) Y) = -[Y]x w
+            own[..., i] = Y[..., None, j] * A[..., k] - Y[..., None, k] * A[..., j]
         own[..., c.TRANSLATION] = A
         own[..., c.FOCAL] = px - self.centre[:, None]
         n = C[..., :2] / np.maximum(C[..., 2:], NEAREST)

@@ -108,7 +108,7 @@ def _similarities(x: Array) -> Array:
     """(N, 3, 7) how points x (N, 3) move with a shift, a turn and a scaling of the world."""
     out = np.zeros((len(x), 3, 7))
     out[:, :, :3] = np.eye(3)
-    for k, e in enumerate(np.eye(3)):
-        out[:, :, 3 + k] = np.cross(e, x)
+    out[:, [2, 0, 1], [3, 4, 5]] = x[:, [1, 2, 0]]                           # axes times x
+    out[:, [1, 2, 0], [3, 4, 5]] = -x[:, [2, 0, 1]]
     out[:, :, 6] = x
     return out
