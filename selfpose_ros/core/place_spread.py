@@ -101,6 +101,7 @@ def _moved(cameras: Cameras, x: Array, seen: Flags, root: Array) -> Array:
     axes = (A * cameras.focal[:, None, None]).transpose(0, 3, 1, 2)
     by = np.concatenate([b.reshape(*b.shape[:2], -1), axes.reshape(len(x), 3, -1)], 2)
     H = np.einsum('nvak,nval->nkl', A, A)
+    H += (1e-9 * np.trace(H, axis1=1, axis2=2) + 1e-9)[:, None, None] * np.eye(3)     # of rays in one line, too
     return np.asarray(-np.linalg.solve(H, by @ root))
 
 

@@ -51,9 +51,13 @@ def uncertainty(spread: Array, model: RigModel) -> Uncertainty:
 
 def by_cameras(x: Array, seen: NDArray[np.bool_], model: RigModel) -> Array:
     """(N,) m per axis: how far off whole bodies x (N, 17, 3) m may be because the cameras that see them, (N, V), are;
-    0 where fewer than two do, see `place_sigma`.
+    0 where fewer than two do, see `place_sigma`. Cameras that hardly tell the distance leave it to the body's size.
     """
-    return np.zeros(len(x)) if model.place is None else model.place.sigma(model.geometry, x.mean(1), seen)
+    if model.place is None:
+        return np.zeros(len(x))
+    middle = x.mean(1)
+    far = np.where(seen, np.abs(model.geometry.depth(middle[:, None])[..., 0]), np.inf).min(1)
+    return np.minimum(model.place.sigma(model.geometry, middle, seen), _SIZE * far / np.sqrt(3))
 
 
 def place_sigma(x: Array, model: RigModel, camera: int, alone_s: float) -> float:

@@ -109,3 +109,16 @@ def test_known_cameras_and_single_ones_add_nothing() -> None:
     assert not by_cameras(X, np.ones((2, 4), bool), known).any()
     assert isinstance(model.place, PlaceSpread)
     assert not by_cameras(X, np.eye(4, dtype=bool)[:2], model).any()
+
+
+def test_cameras_that_look_along_one_line_leave_the_distance_to_the_body() -> None:
+    """Two cameras at one place, or behind somebody, are no reason to fail, nor for more than 6 % of the distance."""
+    found, model = solved()
+    assert model.place is not None
+    g = model.geometry
+    for x in (places(found, model)[3], g.centres[0] - 2 * g.R[0, 2]):
+        same = replace(model, geometry=replace(g, R=g.R[[0, 0, 2, 3]], t=g.t[[0, 0, 2, 3]]))
+        seen = np.array([[True, True, False, False]])
+        sigma = by_cameras(np.tile(x, (1, 17, 1)), seen, same)
+        far = abs(float(g.R[0, 2] @ x + g.t[0, 2]))
+        assert np.isfinite(sigma).all() and sigma[0] <= .06 * far / np.sqrt(3) + 1e-12

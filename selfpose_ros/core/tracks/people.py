@@ -17,7 +17,6 @@ from ..lifting import LiftedViews, Lifter
 from ..observation import Skeleton3D, View2D
 from ..person_view import Detections, Row
 from ..rig_model import RigModel
-from ..uncertainty import by_cameras
 from .claims import ALONE_S, claim, is_alone
 from .identities import Identities
 from .newcomers import newcomers, shared_centre
@@ -51,8 +50,8 @@ _CONFIRM_DOUBTFUL = 30
 _LOST_S = .1
 #: two skeletons whose joints are nearer on average are one person, m
 _SAME_M = .2
-#: cameras place somebody within so many standard deviations
-_SURE_SIGMAS = 3.
+#: cameras place somebody within so many standard deviations, and in any case within, m
+_SURE_SIGMAS, _ELSEWHERE_M = 3., 1.
 #: of more people than are followed, another one is taken who is nearer to the middle of the room by this, m
 _NEARER_M = .5
 
@@ -339,13 +338,13 @@ class People:
         m = self.model
         assert m is not None
         others = [p for p in placed if p.confirmed and len(p.row) > 1 and not set(p.row) & set(row)]
-        if not others:
+        if m.place is None or not others:
             return None
         everybody = [found, *others]
         seen = np.array([[c in r for c in m.cameras] for r in (row, *(p.row for p in others))])
-        sigma = by_cameras(np.array([p.filter.x for p in everybody]), seen, m)
+        sigma = m.place.sigma(m.geometry, np.array([p.filter.x.mean(0) for p in everybody]), seen)
         far = np.array([_apart(found.filter.x, p.filter.x) for p in others])
-        within = far < _SURE_SIGMAS * np.sqrt(3) * np.hypot(sigma[0], sigma[1:])
+        within = far < np.minimum(_SURE_SIGMAS * np.sqrt(3) * np.hypot(sigma[0], sigma[1:]), _ELSEWHERE_M)
         return others[int(np.where(within, far, np.inf).argmin())] if within.any() else None
 
     def _confirm(self, now: float) -> None:
