@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.skeleton import MIRROR
+from selfpose_ros.models.store import open_model
 
 from .. import checkpoint, metrics
 from ..errors import TrainingError
+from ..export.reader import read_pose2d
 from ..images.groups import GroupBatch, Groups, make_groups
 from ..losses.agreement import mv_procrustes, procrustes_rotation, unit_pose
 from ..losses.anatomy import chirality, chirality_score, depth_elongation, limb_len, z_bound
@@ -42,28 +44,34 @@ _RAMP = .1
 _FADE = .3
 _SIGMA_WEIGHT = 1e-2
 _FLOOR = 1e-8
+#: what the names of its weights begin with
+_TOWER = 'tower.'
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeatMap25DSettings(TowerSettings):
     """Of `HeatMap25DMethod`."""
 
-    #: pictures of an instant
-    views: int = 3
+    #: whose tower it begins with: a model of `pose2d` (its folder, or the name of a shipped one), or the folder of a
+    #: run of `pose2d`; '' = none, which needs many more steps and labels
+    start: str = 'rendered_pose'
+    #: pictures of an instant, and all that are rendered
+    views: int = 2
+    pictures: int = 800
     #: groups with 2D labels, and whether the others are used, too
-    labelled: int = 500
+    labelled: int = 40
     unlabelled: bool = True
-    batch: int = 12
+    batch: int = 8
     lr: float = 1e-3
     schedule: str = 'cosine'
-    steps: int = 5000
-    warmup: int = 100
-    ema: float = .995
+    steps: int = 1500
+    warmup: int = 50
+    ema: float = .99
     val_samples: int = 256
     evaluate_every: int = 250
     clip: float = 5.
     floor: float = .003
-    sign_check_after: float = .8
+    sign_check_after: float = .5
     #: weights of the heat maps, squared and cross-entropy
     heatmap: float = 1.
     cross: float = 1.
@@ -81,7 +89,7 @@ class HeatMap25DSettings(TowerSettings):
     #: share of the losses' gradient that moves joints in the picture; all of it moves depths
     point_gradient: float = .3
     #: share of the training at which the losses without labels begin
-    stage: float = .5
+    stage: float = .2
 
 
 class HeatMap25DMethod(ImageMethod):
@@ -105,9 +113,12 @@ class HeatMap25DMethod(ImageMethod):
 
     def build(self) -> HeatMap25D:
         s = self.settings
-        network = HeatMap25D(self.task.size, list(s.stages), list(s.depth), s.hidden)
-        if s.start:
-            _take_tower(network, Path(s.start).expanduser())
+        tower = _tower_of(s.start) if s.start else {}
+        # a model's tower has its batch normalisation in its convolutions, which have biases of their own then
+        normal = not tower or any(name.endswith('running_mean') for name in tower)
+        network = HeatMap25D(self.task.size, list(s.stages), list(s.depth), s.hidden, norm=normal)
+        if tower:
+            _take_tower(network, tower, s.start)
         return network.to(memory_format=torch.channels_last)   # type: ignore[call-overload,no-any-return]
 
     # -- training
@@ -190,20 +201,23 @@ class HeatMap25DMethod(ImageMethod):
         export_vision(PointsGraph(network), 'points25d', self.task.size, folder, card)
 
 
-def _take_tower(network: HeatMap25D, folder: Path) -> None:
-    """Take the tower of a run of `pose2d`, whose pictures all have 2D labels.
+def _tower_of(start: str) -> dict[str, Tensor]:
+    """Weights of the tower of a run of `pose2d`, or of a model that came of one.
 
     Raises:
-        TrainingError: there is none, or its tower is another one.
+        TrainingError, ModelError: there is neither.
     """
-    weights = checkpoint.load(folder / checkpoint.BEST)['network']
-    name = 'tower.'
-    tower = {k[len(name):]: v for k, v in weights.items() if k.startswith(name)}
+    run = Path(start).expanduser() / checkpoint.BEST
+    weights = checkpoint.load(run)['network'] if run.exists() else read_pose2d(open_model(start)).state_dict()
+    return {k[len(_TOWER):]: v for k, v in weights.items() if k.startswith(_TOWER)}
+
+
+def _take_tower(network: HeatMap25D, tower: Mapping[str, Tensor], start: str) -> None:
     try:
         network.tower.load_state_dict(tower)
     except RuntimeError as error:
-        raise TrainingError('has another tower than these settings make', 'set stages and depth as in its config.json',
-                            place=folder) from error
+        raise TrainingError('has another tower than these settings make', 'set stages and depth as in its config.json '
+                            'or on its card', place=start) from error
 
 
 class PointsGraph(nn.Module):

@@ -57,15 +57,16 @@ class HeatMap25D(nn.Module):
 
     Args:
         size: (w, h) px, multiples of 16.
+        norm: see `vision.Tower`.
     """
 
     frames = 1
 
     def __init__(self, size: tuple[int, int], stages: list[int], depth: list[int], hidden: int,
-                 joints: int = 17) -> None:
+                 joints: int = 17, norm: bool = True) -> None:
         super().__init__()
         self.size, self.joints = size, joints
-        self.tower = Tower(stages, depth)
+        self.tower = Tower(stages, depth, norm)
         self.side = nn.ModuleList([nn.Conv2d(width, hidden, 1) for width in stages])
         self.near = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.heat, self.behind = nn.Conv2d(hidden, joints, 1), nn.Conv2d(hidden, joints, 1)

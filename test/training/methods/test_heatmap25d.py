@@ -22,12 +22,14 @@ from selfpose_ros.core.relative_depth import pose_with_depth
 from selfpose_ros.core.skeleton import JOINTS, MIRROR
 from selfpose_ros.inference.pose2d import make_pose2d
 from selfpose_ros.inference.pose2d.network import VisionNetwork
+from selfpose_ros.models.errors import NoModel
 from selfpose_ros.models.store import open_model
 from selfpose_ros.synthetic import walker
 from selfpose_training import checkpoint, losses
 from selfpose_training.data.arrays import Sampling
 from selfpose_training.errors import SettingError, TrainingError
 from selfpose_training.evaluation.images import evaluate_images
+from selfpose_training.export.reader import read_pose2d
 from selfpose_training.images.boxes import Task
 from selfpose_training.images.groups import GroupBatch, Groups, make_groups
 from selfpose_training.losses.heat_map import heatmap_cross, heatmap_mse
@@ -38,7 +40,8 @@ from selfpose_training.networks.vision import SimccNetwork
 
 SIZE = (48, 64)
 TASK = Task('pose2d', SIZE)
-TINY = {'stages': [8, 8, 8], 'depth': [0, 0, 0], 'hidden': 8, 'size': list(SIZE), 'pictures': 24, 'labelled': 4}
+TINY = {'start': '', 'stages': [8, 8, 8], 'depth': [0, 0, 0], 'hidden': 8, 'size': list(SIZE), 'views': 3,
+        'pictures': 24, 'labelled': 4}
 K = torch.tensor([[600., 0, 320], [0, 600, 240], [0, 0, 1]], dtype=torch.float64)
 
 
@@ -309,8 +312,21 @@ def test_the_tower_of_a_pose2d_run_is_a_start(tmp_path: Path):
         torch.testing.assert_close(network.tower.state_dict()[name], value)
     with pytest.raises(TrainingError, match='another tower'):
         HeatMap25DMethod().configure({**TINY, 'stages': [8, 8, 16], 'start': str(tmp_path)}).build()
-    with pytest.raises(TrainingError):
+    with pytest.raises(NoModel, match='neither a model folder nor a shipped model'):
         HeatMap25DMethod().configure({**TINY, 'start': str(tmp_path / 'none')}).build()
+
+
+def test_as_it_is_it_begins_with_the_tower_of_the_shipped_2d_network():
+    method = HeatMap25DMethod()
+    network = method.build().eval()
+    shipped = read_pose2d(open_model('rendered_pose'))
+    image = torch.randn(2, 3, *method.task.size[::-1])
+    with torch.no_grad():
+        for mine, wanted in zip(network.tower(image), shipped.tower(image), strict=True):
+            torch.testing.assert_close(mine, wanted)
+    assert float(network.tower.stem[0][0].weight.detach().std()) > 0
+    with pytest.raises(TrainingError, match='another tower'):
+        HeatMap25DMethod().configure({'stages': [8, 8, 16]}).build()
 
 
 def test_flip_turns_the_depth_round_and_nothing_else():
