@@ -18,7 +18,7 @@ from selfpose_ros import cli
 
 @pytest.mark.parametrize('arguments, word', [
     (['--cameras', '0'], '1 to 16'), (['--cameras', 'four'], 'cameras'), (['--seconds', '2'], '5 to 600'),
-    (['--model', 'mediapip'], 'mediapipe'), (['--rate', '1000'], '1 to 60 Hz'), (['--fast'], '--fast'),
+    (['--model', 'mediapip'], 'mediapipe'), (['--rate', '1000'], 'a number from 1 to 60'), (['--fast'], '--fast'),
 ])
 def test_a_bad_command_line_is_answered_with_one_sentence(arguments, word, capsys, tmp_path):
     pytest.importorskip('rclpy', reason='rclpy is not installed')

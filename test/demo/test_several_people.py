@@ -75,7 +75,7 @@ def test_more_people_than_there_are_clothes_are_refused(people, capsys, tmp_path
     with pytest.raises(DemoError, match='use 1 to 4'):
         make_film(2, 1., 0, 5., workers=0, people=people)
     assert cli.main(['demo', '-o', str(tmp_path), '--people', str(people)]) == 2
-    assert 'choose 1 to 4' in capsys.readouterr().err
+    assert 'a whole number from 1 to 4' in capsys.readouterr().err
 
 
 def test_more_people_leave_time_for_fewer_images(tmp_path):

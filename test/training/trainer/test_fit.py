@@ -435,12 +435,12 @@ def test_no_batch_is_told(tmp_path):
         fit(Reprojection(), Empty(), tmp_path, val=people(48, 5), device='cpu')
 
 
-def test_peak_memory_is_what_the_system_counts() -> None:
-    """Of a process of its own, which has held 300 MB for a moment."""
-    code = ('import numpy as np; from pathlib import Path;'
-            'from selfpose_training.trainer.process import peak_memory_mb;'
-            "np.ones(300 << 17); lines = Path('/proc/self/status').read_text().splitlines();"
-            "print(peak_memory_mb(), next(x.split()[1] for x in lines if x.startswith('VmHWM')))")
-    told, counted = map(float, subprocess.run([sys.executable, '-c', code], text=True, capture_output=True,
-                                              check=True).stdout.split())
-    assert told == pytest.approx(counted * 1024 / 1e6, rel=.02) and told > 300
+def test_peak_memory_is_that_of_the_process_alone() -> None:
+    """300 MB that were held for a moment count; what the process had that started this one, 2 GB, does not."""
+    own = ('import numpy as np; from selfpose_training.trainer.process import peak_memory_mb;'
+           'before = peak_memory_mb(); np.ones(300 << 17); print(before, peak_memory_mb())')
+    parent = ('import numpy, subprocess, sys; x = numpy.ones(2000 << 17);'
+              f'subprocess.run([sys.executable, "-c", {own!r}])')
+    found = subprocess.run([sys.executable, '-c', parent], text=True, capture_output=True, check=True).stdout.split()
+    before, after = map(float, found)
+    assert 100 < before < 1500 and before + 250 < after < before + 350
