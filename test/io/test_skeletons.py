@@ -40,6 +40,20 @@ def test_round_trip(tmp_path):
     assert read.person.tolist() == [[1, 0], [1, 0], [1, 2], [1, 2]]
 
 
+def test_what_all_joints_have_in_common_comes_back_beside_the_whole(tmp_path):
+    """Of sigmas of 5 cm of which 3 are the place of the body, 4 cm are left; a file of an older version has none."""
+    people = [[replace(somebody(1), sigma=np.full(17, .05), place_sigma=.03)], []]
+    made = Skeletons.of([0., 1.], people, ('cam1', 'cam2'), recorded.rig())
+    write_skeletons(tmp_path / 'r.npz', made)
+    read = read_skeletons(tmp_path / 'r.npz')
+    assert read.place_sigma[:, 0] == pytest.approx([.03, 0.])
+    for own in (people[0][0].own_sigma, made.own_sigma[0, 0], read.own_sigma[0, 0]):
+        assert own == pytest.approx(np.full(17, .04), rel=1e-5)
+    older = {k: v for k, v in np.load(tmp_path / 'r.npz').items() if k != 'place_sigma'}
+    np.savez(tmp_path / 'older.npz', **older)
+    assert not read_skeletons(tmp_path / 'older.npz').place_sigma.any()
+
+
 def test_rig_is_in_the_order_of_the_cameras(tmp_path):
     write_skeletons(tmp_path / 'r.npz', result())
     z = np.load(tmp_path / 'r.npz')

@@ -52,7 +52,7 @@ class Refined:
     """What came out.
 
     Attributes:
-        result: with its covariance, which counts observations whose errors are alike once (`BundleProblem.temper`).
+        result: without its covariance: how far the rig may be off stands in `errors`.
         problem: with what was put right and measured.  noise: of the 2D network.
         distinct: number of clearly different poses.  errors: that the rig is predicted to have.
     """
@@ -96,11 +96,11 @@ def refine(s: BundleState, p: BundleProblem, image_size: NDArray[np.int64], stam
             p = replace(p, bone_stretch=bone_stretch(r.state, p, _SCALE, _LOSS))
         if k == 2 and share is not None:
             r, share = _centres(r, p, p, share, 1)
-        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 40, covariance=k == 2,
+        r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=10 if k < 2 else 40, covariance=False,
                    tolerance=1e-5 if k < 2 else _TOLERANCE)
         if k == 2 and p.lens is not None and p.lens.distorted.any() and not exists(r.state.cameras, image_size).all():
             p = replace(p, lens=replace(p.lens, whole=True))       # the principal point has moved from a corner
-            r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=25)
+            r = adjust(r.state, p, scale=_SCALE, kind=_LOSS, steps=25, covariance=False)
         rho, step = lag_one_correlation(r.state, p, stamp) if N > 4 else (0., .04)
         distinct = sum(distinct_poses(r.state.X[of]) for of in pieces)
         temper = N / max(_effective(N, rho, distinct), .5) * min(1., r.cost / _USUAL_COST)

@@ -295,19 +295,15 @@ class People:
         alone = is_alone(self.everybody, views)
         new: list[tuple[Person, Row]] = []
         for found, row in newcomers(fusion, views, detections, taken, single):
-            lost = self._astray(found, row, now, alone)
-            if lost is not None:
-                # not somebody new: his filter went astray, or he went on while nobody saw him
-                lost.filter, lost.stamp = fusion.restarted(lost, found.filter.x, .15), now
-                lost.past.clear()
-                fusion.step(lost, now, row)
-                continue
-            elsewhere = self._placed_by_others(found, row, placed)
-            if elsewhere is not None:
-                row = {**elsewhere.row, **row}
-                elsewhere.filter = fusion.restarted(elsewhere, found.filter.x, .15)
-                elsewhere.past.clear()
-                fusion.step(elsewhere, now, row)
+            known = self._astray(found, row, now, alone)
+            if known is None:
+                known = self._placed_by_others(found, row, placed)
+                row = row if known is None else {**known.row, **row}
+            if known is not None:
+                # not somebody new: he went astray, or on while nobody saw him, or the rig put him elsewhere
+                known.filter, known.stamp = fusion.restarted(known, found.filter.x, .15), now
+                known.past.clear()
+                fusion.step(known, now, row)
                 continue
             if any(_apart(found.filter.x, p.filter.x) < _SAME_M for p in placed):
                 continue
