@@ -43,7 +43,7 @@ _LIFTED_ROWS, _LIFTED_LAST = 24, 150
 _OTHERS_ROWS = 10
 #: several people: instants with lifted poses before a solve; instants that one looks at, and for clocks;
 #: poses that it adjusts
-_FEWEST_POSED, _SIGHTINGS, _MOTION, _SEVERAL_FRAMES = 8, 80, 100, 120
+_FEWEST_POSED, _SIGHTINGS, _MOTION, _SEVERAL_FRAMES = 8, 80, 200, 120
 #: many poses of one second are alike, and so are their errors, of which a covariance contains nothing; and two cameras
 #: are off by three times what each is predicted to be off against the first, at times. What a rig from a shorter time
 #: than this is predicted to be off must be less by as much, s
@@ -56,6 +56,8 @@ _OF_TWO = 2 / 3
 #: several people: the less the rig explains, the smaller its predicted error must be: from none at the first support
 #: on (see `assigned.Assignment`) to the usual one at the second
 _LITTLE, _MUCH = .5, .75
+#: a first rig that was found with clocks so far off, s, is not trusted: the next one is found with better ones
+_LATE_S = .01
 #: several people: a rig that explains less than this share of what the one before explained when it was solved is not
 #: taken, unless it is predicted to be better by this: two who pass in a door are one body at times
 _EXPLAINS, _SURER = .9, .75
@@ -238,7 +240,8 @@ class RigTracker:
         known = model if model is not None and set(model.cameras) <= set(log.image_size) else None
         self._pace.began(now, log.seen)
         self._several = True
-        self._submit(now, log.sightings(_SIGHTINGS, _MOTION),
+        late = {} if known is None else dict(zip(known.cameras, known.clock_offset_s, strict=True))
+        self._submit(now, log.sightings(_SIGHTINGS, _MOTION, late),
                      SolverConfig(frames=_SEVERAL_FRAMES, same_lens=self.config.same_lens), known)
 
     def _submit(self, now: float, views: Tracks | Sightings, config: SolverConfig, known: RigModel | None,
@@ -302,7 +305,9 @@ class RigTracker:
             trusted *= min(1., max(solution.support - _LITTLE, 0.) / (_MUCH - _LITTLE))
         joined = solution.is_joined
         if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality and joined:
-            level = 3
+            level = 3 if self.state.trusted or solution.clocks_moved_s < _LATE_S else level
+        if solution.clocks_moved_s:                                 # it bent to clocks that are put right the next time
+            self._pace.soon(history.seen)
         if level < 3 and self.state is RigState.LIFTED:             # a few instants fit many rigs
             if not joined:
                 self.why = not_joined(solution)

@@ -16,6 +16,8 @@ _MAINTENANCE_S = 30.
 _RETRY_S = 2.
 #: instants after which the world frame stays where it is; a rig has settled after twice as many
 SETTLED_ROWS = 300
+#: instants until a solve that should be soon, at least and at most
+_SOON_ROWS = 5, 60
 
 
 class SolvePace:
@@ -49,6 +51,10 @@ class SolvePace:
     def at_once(self, seen: int) -> None:
         """The next one with the next instant."""
         self._rows, self._time = seen + 1, -np.inf
+
+    def soon(self, seen: int) -> None:
+        """The next one after a tenth more instants, at most some seconds of them."""
+        self._rows, self._time = seen + min(max(_SOON_ROWS[0], seen // 10), _SOON_ROWS[1]), -np.inf
 
     def from_rows(self, rows: int) -> None:
         """The next one with this many instants."""

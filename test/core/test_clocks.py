@@ -236,6 +236,43 @@ def test_clocks_that_were_found_earlier_stay(monkeypatch: pytest.MonkeyPatch, ro
         assert late[b] - late[a] == pytest.approx(total[1], abs=1e-9)
 
 
+@pytest.mark.parametrize(('before', 'found', 'late', 'moved'), [
+    (0., None, 0., 0.),
+    (0., (.012, .004, 30), 0., 0.),                        # three sigmas: what a young rig errs by looks like this
+    (0., (.02, .004, 30), .02, .02),
+    (0., (.03, .004, 4), 0., 0.),                          # of four seconds seven sigmas are chance
+    (0., (.002, .0001, 30), 0., 0.),                       # too little to matter
+    (.03, None, .03, 0.),                                  # nothing is told now: it stays
+    (.03, (.005, .003, 30), .035, 0.),                     # the better one; nothing that a rig must be found anew for
+    (.03, (.005, .006, 30), .03, 0.),
+    (.03, (.02, .004, 30), .05, .02),
+    (.03, (-.029, .003, 30), 0., .03),                     # the clock was put right meanwhile, or never was late
+])
+def test_offsets_of_several_people_begin_where_they_are_sure(
+        monkeypatch: pytest.MonkeyPatch, before: float, found: tuple[float, float, int] | None, late: float,
+        moved: float) -> None:
+    """The second camera's, s, its sigma, and the seconds of people that they rest on; the first one is 1 s off."""
+    tracks, solution = tracks_and_solution()
+    offsets = found and ClockOffsets(np.array([0., found[0], 0., 0.]), np.array([0., *[found[1]] * 3]), found[2])
+    monkeypatch.setattr(clocks, 'clock_offsets', lambda *given: offsets)
+    out = clocks.timed(tracks, solution, 1. + np.array([0., before, 0., 0.]))
+    assert out.clock_offset_s == pytest.approx(np.array([0., late, 0., 0.]))
+    assert out.clocks_moved_s == pytest.approx(moved)
+
+
+def test_seconds_that_disagree_make_offsets_less_sure() -> None:
+    """A whole body is seen elsewhere by one camera, along its way, as if its clock were 8 ms early in one second and
+    late in the next.
+    """
+    tracks, solution = tracks_and_solution()
+    kp, second = tracks.kp.copy(), tracks.stamp.astype(int)
+    kp[:, 1] += np.gradient(kp[:, 1], tracks.stamp, axis=0) * np.array([.008, -.008, .008, -.008])[second, None, None]
+    sure, unsure = (clock_offsets(t, solution) for t in (tracks, replace(tracks, kp=kp)))
+    assert sure is not None and unsure is not None and sure.stretches == 4
+    assert unsure.sigma_s[1] > 3 * sure.sigma_s[1]
+    assert abs(unsure.offset_s[1] - AHEAD[1]) < 3 * unsure.sigma_s[1]
+
+
 @pytest.mark.parametrize('offset, sigma, want', [(.004, .001, True), (.0029, .0001, False), (.01, .004, False),
                                                  (-.013, .004, True)])
 def test_what_is_worth_correcting(offset: float, sigma: float, want: bool) -> None:
@@ -260,7 +297,8 @@ def test_offsets_without_the_points_are_those_of_all_unknowns_together() -> None
     flat, r_flat = design[1:].reshape(r[1:].size, -1)[:, np.abs(design[1:]).any((0, 1, 2, 3))], r[1:].ravel()
     # the first instant follows on none
     one_by_one = np.arange(N - 1), np.arange(1, N)
-    offset, covariance, _ = clocks._solve(r, JX, Jd, one_by_one, np.ones((N - 1, J), bool), np.zeros(N - 1))
+    offset, covariance, _ = clocks._solve(r, JX, Jd, one_by_one, np.ones((N - 1, J), bool), np.zeros(N - 1),
+                                          np.arange(N - 1))
     np.testing.assert_allclose(offset, np.linalg.lstsq(flat, r_flat, rcond=None)[0][:V - 1], rtol=1e-4)
     np.testing.assert_allclose(covariance, np.linalg.inv(flat.T @ flat)[:V - 1, :V - 1], rtol=1e-4, atol=1e-12)
 
@@ -269,7 +307,7 @@ def test_without_movement_nothing_is_known_of_clocks() -> None:
     rng = np.random.default_rng(5)
     offset, covariance, _ = clocks._solve(rng.normal(size=(3, 4, 2, 2)), rng.normal(size=(3, 4, 2, 2, 3)),
                                   np.zeros((3, 4, 2, 2)), (np.arange(2), np.arange(1, 3)), np.ones((2, 2), bool),
-                                  np.full(2, .5))
+                                  np.full(2, .5), np.arange(2))
     assert not offset.any() and (np.diag(covariance) > 100.).all()
 
 

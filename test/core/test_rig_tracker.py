@@ -133,3 +133,23 @@ def test_a_rig_that_explains_less_and_is_no_surer_does_not_take_the_place_of_one
     surer = replace(same, support=.64, rotation_sigma_deg=.5 * model.rotation_sigma_deg)
     assert not tracker._keeps(model, surer, 3, history)
     e.close()
+
+
+def test_a_first_rig_that_was_found_with_late_clocks_is_not_trusted_and_the_next_one_comes_soon() -> None:
+    """It bent to them; where there is a rig already, better clocks are no reason to give it up."""
+    s = scene(3, 4., 15., 1)
+    e = Estimator()
+    for f in s.frames:
+        e.update(f)
+    tracker, history, now = e._rig, e._history, s.frames[-1].stamp
+    found = solve_views(history.tracks(), SolverConfig())
+    assert isinstance(found, Solution)
+    for late, state in ((.004, RigState.TRUSTED), (.02, RigState.PROVISIONAL)):
+        fresh = RigTracker(e.config)
+        fresh._pace.began(now, history.seen)
+        fresh._adopt(replace(found, clocks_moved_s=late), history, now)
+        assert fresh.state is state
+        assert not fresh._pace.due(now, history.seen) and fresh._pace.due(now, history.seen + history.seen // 10 + 1)
+    tracker._adopt(replace(found, clocks_moved_s=.02, rotation_sigma_deg=.9 * found.rotation_sigma_deg), history, now)
+    assert tracker.state is RigState.TRUSTED
+    e.close()

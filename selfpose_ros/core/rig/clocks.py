@@ -19,7 +19,7 @@ from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
 from .value import NotSolved
 
-__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'with_clocks']
+__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'timed', 'with_clocks']
 
 Array = NDArray[np.float64]
 
@@ -31,21 +31,36 @@ _LEAST_S = 2.
 _LONGEST_STEP_S, _MOST_ALIKE = .12, .98
 #: moves at most, and one that is none, s
 _LONGEST_MOVE_S, _NO_MOVE_S = .03, .0002
+#: offsets of several people's cameras, sigmas: that begin to be corrected, and that go on
+_BEGINS, _STAYS = 4., 2.
+#: errors of a body are taken to be independent after this, s
+_STRETCH_S = 1.
+#: three sigmas of Student's distribution are wider by about this over its degrees of freedom (7 to 30 of them)
+_FEW = 4.
 #: rounds of retiming and solving; a further one is not worth it for offsets below this, s
 _MOST_ROUNDS, _SMALL_S = 4, .002
 
 
 @dataclass(frozen=True)
 class ClockOffsets:
-    """offset_s (V,): a camera's stamps minus true time, relative to the first camera; sigma_s (V,) of each."""
+    """offset_s (V,): a camera's stamps minus true time, relative to the first camera; sigma_s (V,) of each; stretches:
+    number of those with independent errors that they rest on.
+    """
 
     offset_s: Array
     sigma_s: Array
+    stretches: float = np.inf
 
     @property
     def significant(self) -> bool:
         """Worth correcting: more than 3 ms and more than three sigmas somewhere."""
-        return bool((np.abs(self.offset_s) > np.maximum(3 * self.sigma_s, .003)).any())
+        return self.beyond(3.)
+
+    def beyond(self, sigmas: float) -> bool:
+        """More than 3 ms, and than so many sigmas would be of many stretches, somewhere."""
+        # of few stretches an error of three sigmas is no rare one (Student's distribution)
+        wider = 1 + _FEW / max(self.stretches - 1, .1)
+        return bool((np.abs(self.offset_s) > np.maximum(sigmas * wider * self.sigma_s, .003)).any())
 
     @property
     def known(self) -> bool:
@@ -87,7 +102,14 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockO
     sigma = np.r_[0., np.sqrt(np.diag(own @ covariance @ own.T))]
     if not np.isfinite(sigma).all() or sigma.max() > .05 or np.abs(move).max() > _SMALL_S:
         return None                                               # nothing tells them, or they were not reached
-    return ClockOffsets(np.r_[0., delta], sigma)
+    return ClockOffsets(np.r_[0., delta], sigma, len(np.unique(_stretches(tracks, pieces))))
+
+
+def _stretches(tracks: Tracks, pieces: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(M,) number of the second of one piece that each step between two of its rows lies in."""
+    number = np.concatenate([np.stack([np.full(len(of) - 1, n), (tracks.stamp[of[:-1]] - tracks.stamp[of[0]])
+                                       // _STRETCH_S], 1) for n, of in enumerate(pieces)])
+    return np.asarray(np.unique(number, axis=0, return_inverse=True)[1]).ravel()
 
 
 def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]], delta: Array,
@@ -120,7 +142,7 @@ def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]
     gap = tracks.stamp[after] - tracks.stamp[before]
     alike = np.minimum([solution.noise.correlation_at(float(g)) for g in gap], _MOST_ALIKE)
     use = (seen[before] == seen[after]).all(1) & ok[before] & ok[after]
-    step, covariance, wider = _solve(r, JX, Jd, (before, after), use, alike)
+    step, covariance, wider = _solve(r, JX, Jd, (before, after), use, alike, _stretches(tracks, pieces))
     return step, covariance * wider * wider[:, None]
 
 
@@ -140,9 +162,9 @@ def _smoothed(x: Array, window: int) -> Array:
 
 
 def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], NDArray[np.int64]],
-           use: NDArray[np.bool_], alike: Array) -> tuple[Array, Array, Array]:
+           use: NDArray[np.bool_], alike: Array, stretch: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     """Offsets (V - 1,) against the first camera with each point's position eliminated, their covariance, and by how
-    much further off they are (V - 1,), 1 or more, as joints disagree.
+    much further off they are (V - 1,), 1 or more, as joints and stretches of time disagree.
 
     Errors of neighbouring instants are alike, so that what changes slowly is seen through more of them than what
     changes quickly: of each instant that follows on another, what is new in it counts (generalised least squares for
@@ -152,34 +174,35 @@ def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], ND
         r: (N, V, 17, 2) sigmas, JX: their (N, V, 17, 2, 3) derivatives by the points, Jd: (N, V, 17, 2) by lateness.
         instants: rows (M,) of M instants, and of those that follow on them.
         use: (M, 17) which joints of both count.  alike: (M,) correlation of the errors of both.
+        stretch: (M,) number of that whose errors are alike, from 0.
     """
-    V = r.shape[1]
-    A, b = np.zeros((r.shape[2], V, V)), np.zeros((r.shape[2], V))
+    V, parts = r.shape[1], []
     alike, (before, after) = alike[:, None, None, None], instants
     new = 1 / np.sqrt(1 - alike ** 2)
     for j in range(r.shape[2]):
         J = JX[:, :, j]
         H = np.einsum('nvka,nvkb->nab', J, J) + 1e-3 * np.eye(3)
-        own = np.zeros((*r.shape[:2], 2, 1 + V))              # residuals, and what each camera's lateness does to them
-        own[..., 0] = r[:, :, j]
-        for v in range(V):
-            own[:, v, :, 1 + v] = Jd[:, v, j]
+        # what each camera's lateness does to the residuals, and these
+        own = np.concatenate([Jd[:, :, j, :, None] * np.eye(V)[:, None], r[:, :, j, :, None]], -1)
         own -= np.einsum('nvka,nab->nvkb', J, np.linalg.solve(H, np.einsum('nvka,nvkb->nab', J, own)))
-        change = ((own[after] - alike * own[before]) * new)[use[:, j]].reshape(-1, 1 + V)
-        both = change.T @ change
-        A[j], b[j] = both[1:, 1:], both[1:, 0]
-    A, b = A[:, 1:, 1:], b[:, 1:]
-    each_A, each_b, A, b = A, b, A.sum(0), b.sum(0)
+        change = ((own[after] - alike * own[before]) * new * use[:, j, None, None, None])[..., 1:]
+        parts.append([np.tensordot(c[..., :-1], c, ((0, 1, 2), (0, 1, 2)))
+                      for c in (change[stretch == k] for k in range(stretch.max() + 1))])
+    each: Array = np.array(parts)                                # by joint and stretch
+    each_A, each_b = each[..., :-1], each[..., -1]
+    A = each_A.sum((0, 1))
     A = A + 1e-6 * np.trace(A) * np.eye(V - 1) + 1e-3 * np.eye(V - 1)
     # a camera that stamps d too late shows at its stamp what was d before: predicted - observed = velocity x d
     covariance = np.linalg.inv(A)
-    step = covariance @ b
-    # a 2D network puts a joint elsewhere for seconds: joints that ask for different offsets tell how far these are off,
-    # whatever their errors are (White 1980, a cluster a joint)
-    score = covariance @ (each_b - each_A @ step)[..., None]
-    number = len(each_b)
-    wider = np.sqrt(number / (number - 1) * (score[..., 0] ** 2).sum(0) / np.diag(covariance))
-    return step, covariance, np.maximum(wider, 1.)
+    step = covariance @ each_b.sum((0, 1))
+    # a 2D network puts a joint elsewhere for seconds, and a body for a while: what the offsets would be without one of
+    # the joints, or of the stretches, tells how far they are off, whatever their errors are (Tukey's jackknife)
+    wider = np.ones(V - 1)
+    for axis in (1, 0):
+        less_A, less_b = A - each_A.sum(axis), each_b.sum((0, 1)) - each_b.sum(axis)
+        n, without = len(less_b), np.linalg.solve(less_A, less_b[..., None])[..., 0]
+        wider = np.maximum(wider, np.sqrt((n - 1) / n * ((without - step) ** 2).sum(0) / np.diag(covariance)))
+    return step, covariance, wider
 
 
 def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
@@ -208,6 +231,27 @@ def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, sta
     if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
         return solution
     return with_clocks(tracks, solution, lambda moved, s: solve(moved, config, start=s.start, noise=s.noise), clocks)
+
+
+def timed(tracks: Tracks, solution: Solution, before: Array) -> Solution:
+    """A solution with the offsets of the cameras' clocks and with flights.
+
+    Offsets that were none begin where they are sure, and end where they are no longer: a rig that was found a moment
+    after the start errs in ways that look like late cameras.
+
+    Args:
+        tracks: at a rate that follows the motion.
+        before: (V,) s by which they were put right, as those of the solution were.
+    """
+    before = before - before[0]
+    found, late, left = clock_offsets(tracks, solution), before, 0.
+    if found is not None and (found.known or found.significant):
+        whole = replace(found, offset_s=before + found.offset_s)
+        if whole.beyond(_STAYS if before.any() else _BEGINS):
+            late, left = whole.offset_s, float(np.abs(found.offset_s).max()) if found.significant else 0.
+        else:
+            late, left = np.zeros(len(before)), float(np.abs(before).max())
+    return replace(solution, clock_offset_s=late, clocks_moved_s=left, flights=flights_of(tracks, solution))
 
 
 def with_clocks(tracks: Tracks, solution: Solution,

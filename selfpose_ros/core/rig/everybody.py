@@ -18,7 +18,7 @@ from ..cameras import Cameras
 from ..noise import NoiseModel
 from .alike import alike
 from .assigned import Assignment, assign_all
-from .clocks import with_clocks
+from .clocks import timed
 from .further import further_camera
 from .hypotheses import Hypothesis, Tracklet, hypotheses, poses_of
 from .largest import solve_largest
@@ -115,11 +115,11 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
         return refused if refused is not None else NotSolved(
             'no two cameras show the same person for long enough: walk where they overlap', {})
     solved = [(c, _finished(d, c, few is d, config)) for c in likely]
-    good = sorted(((c, *s) for c, s in solved if not isinstance(s, NotSolved)), key=lambda s: -s[1].assignment.support)
+    good = sorted(((c, s) for c, s in solved if not isinstance(s, NotSolved)), key=lambda s: -s[1].assignment.support)
     if not good:
         return next(s for _, s in solved if isinstance(s, NotSolved))
-    best, found, guess = good[0]
-    if any(_rivals(other, found) for _, other, _ in good[1:]):
+    best, found = good[0]
+    if any(_rivals(other, found) for _, other in good[1:]):
         return NotSolved('several people are in sight, and it is undecided who is who in the views: two rigs explain '
                          'what is seen equally well: let one of them walk, or be alone, for some seconds',
                          {'support': found.assignment.support})
@@ -130,13 +130,12 @@ def solve_everybody(d: Sightings, config: SolverConfig | None = None, *,
                          'should be: let one of them walk, or be alone, for some seconds', {'support': who.support})
     overturned = known is not None and best is not known and _worth(known) < _OVERTURNED * _worth(best)
     names = found.solution.tracks.cameras
-    found = _with_clocks(_part(d, names), replace(found, overturned=overturned), guess, config,
-                         None if start is None or overturned else start.clocks_of(names))
-    return replace(found, solution=replace(found.solution, support=who.support, joined=who.joined))
+    solution = replace(_timed(_part(d, names), found), support=who.support, joined=who.joined)
+    return replace(found, solution=solution, overturned=overturned)
 
 
 def _finished(d: Sightings, c: _Candidate, assigned: bool,
-              config: SolverConfig) -> tuple[Everybody, FirstGuess] | NotSolved:
+              config: SolverConfig) -> Everybody | NotSolved:
     """The candidate adjusted to everybody, in turn with who is who.
 
     assigned: its assignment is of all instants of d.
@@ -154,7 +153,7 @@ def _finished(d: Sightings, c: _Candidate, assigned: bool,
         if _same(who, before):
             break
     assert solution is not None
-    return Everybody(solution, who), guess
+    return Everybody(solution, who)
 
 
 def _likely(d: Sightings, config: SolverConfig,
@@ -257,15 +256,11 @@ def _tried(d: Sightings, cameras: tuple[int, ...], people: tuple[tuple[Tracklet,
     return guess if isinstance(guess, NotSolved) else _candidate(d, names, guess)
 
 
-def _with_clocks(d: Sightings, found: Everybody, guess: FirstGuess, config: SolverConfig,
-                 known: Array | None) -> Everybody:
-    """Once more with the clocks of the cameras put right, when they disagree by more than can be chance."""
+def _timed(d: Sightings, found: Everybody) -> Solution:
+    """With the offsets of the cameras' clocks, and with flights."""
     solution, who, moving = found.solution, found.assignment, d
     if d.motion is not None:
         moving, who = d.motion, assign_all(d.motion, solution.state.cameras, solution.noise)
     a = who.many(_MOST_PEOPLE)
-
-    def again(moved: Tracks, before: Solution) -> Solution | NotSolved:
-        return finish(moved, replace(guess, cameras=before.state.cameras, noise=before.noise), config)
-    tracks = moving.tracks(a.instant, a.chosen, a.person)
-    return replace(found, solution=with_clocks(tracks, solution, again, known))
+    before = d.clock_offset_s if len(d.clock_offset_s) else np.zeros(len(d.cameras))
+    return timed(moving.tracks(a.instant, a.chosen, a.person), solution, before)

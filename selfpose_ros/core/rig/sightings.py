@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,6 +51,7 @@ class Sightings:
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.
         motion: the same at a rate that follows the motion, for clocks and flights; None = these instants are.
+        clock_offset_s: (V,) what the stamps of each camera were put right by; empty = nothing was.
     """
 
     cameras: tuple[str, ...]
@@ -64,33 +65,39 @@ class Sightings:
     lifted: Array
     lifted_sigma: Array
     motion: Sightings | None = None
+    clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]],
-           lifted: bool = True) -> Sightings:
-        """Rows in order of time, of the cameras of `image_size` px; lifted: with their lifted poses. A detection is
-        moved to the instant of its row along its tracklet; those without one are left out.
+           late: Mapping[str, float] | None = None) -> Sightings:
+        """Rows in order of time, of the cameras of `image_size` px. A detection is moved to the instant of its row
+        along its tracklet; those without one are left out.
+
+        late: by camera, its stamps minus those of a clock that all share, s; none = they agree.
         """
         names = tuple(sorted(image_size))
-        T, V = len(rows), len(names)
-        D = max([1, *(len(people) for r in rows for people in r.people.values())])
-        kp, conf = np.full((T, V, D, 17, 2), np.nan), np.zeros((T, V, D, 17))
-        tracklet, at = np.full((T, V, D), -1), np.full((T, V, D), np.nan)
-        poses, sigma = np.full((T, V, D, 17, 3), np.nan), np.full((T, V, D, 17), np.nan)
-        known: list[Intrinsics | None] = [None] * V
-        for t, row in enumerate(rows):
-            for v, c in enumerate(names):
-                for k, view in enumerate(row.people.get(c, ())):
-                    if view.tracklet < 0:
-                        continue
-                    kp[t, v, k], conf[t, v, k], tracklet[t, v, k] = view.raw, view.confidence, view.tracklet
-                    at[t, v, k], known[v] = view.stamp, view.intrinsics
-                    if lifted and view.lifted is not None:
-                        poses[t, v, k], sigma[t, v, k] = view.lifted
+        offset = np.array([(late or {}).get(c, 0.) for c in names])
+        found = [(t, v, k, view) for t, row in enumerate(rows) for v, c in enumerate(names)
+                 for k, view in enumerate(row.people.get(c, ())) if view.tracklet >= 0]
+        shape = len(rows), len(names), max([1, *(len(people) for r in rows for people in r.people.values())])
+        kp, conf = np.full((*shape, 17, 2), np.nan), np.zeros((*shape, 17))
+        tracklet, at = np.full(shape, -1), np.full(shape, np.nan)
+        poses, sigma = np.full((*shape, 17, 3), np.nan), np.full((*shape, 17), np.nan)
+        known: list[Intrinsics | None] = [None] * len(names)
+        if found:
+            index = tuple(np.array([f[:3] for f in found]).T)
+            views = [f[3] for f in found]
+            kp[index], conf[index] = np.stack([p.raw for p in views]), np.stack([p.confidence for p in views])
+            tracklet[index], at[index] = [p.tracklet for p in views], [p.stamp for p in views]
+        for t, v, k, view in found:
+            known[v] = view.intrinsics
+            if view.lifted is not None:
+                poses[t, v, k], sigma[t, v, k] = view.lifted
         stamp, size = np.array([r.stamp for r in rows]), person_size(kp, conf)
-        for v in range(V):
+        at -= offset[:, None]
+        for v in range(len(names)):
             _, number = np.unique(tracklet[:, v], return_inverse=True)
-            number = number.reshape(T, D) - (tracklet[:, v] < 0).any()
+            number = number.reshape(tracklet[:, v].shape) - (tracklet[:, v] < 0).any()
             tracklet[:, v] = np.where(tracklet[:, v] < 0, -1, number)
             if np.nanmax(np.abs(at[:, v] - stamp[:, None]), initial=0.) > 1e-3:
                 for k in range(int(tracklet[:, v].max(initial=-1)) + 1):
@@ -98,7 +105,7 @@ class Sightings:
                     if len(n) > 2:
                         kp[n, v, i], conf[n, v, i] = move_in_time(at[n, v, i], kp[n, v, i], conf[n, v, i], stamp[n])
         return cls(names, stamp, kp, conf, tracklet, size, np.array([image_size[c] for c in names], np.int64),
-                   tuple(known), poses, sigma)
+                   tuple(known), poses, sigma, clock_offset_s=offset)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -142,7 +149,8 @@ class Sightings:
         """The same of some of the cameras."""
         motion = None if self.motion is None else self.motion.views(index)
         return replace(self, cameras=tuple(self.cameras[v] for v in index), image_size=self.image_size[index],
-                       motion=motion,
+                       motion=motion, clock_offset_s=self.clock_offset_s[index] if len(self.clock_offset_s) else
+                       self.clock_offset_s,
                        intrinsics=tuple(self.intrinsics[v] for v in index), **{n: getattr(self, n)[:, index] for n in (
                            'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
 
@@ -225,30 +233,36 @@ class SightingsLog:
         self.seen = self.posed = 0
         self._lifted = -np.inf
 
-    def sightings(self, most: int = 0, motion: int = 0) -> Sightings:
-        """What is kept, or `most` instants of it, evenly; those with poses first. motion: see `motion`, 0 = without."""
-        rows = self._rows
-        if most and len(rows) > most:
-            posed = [k for k, r in enumerate(rows) if any(p.lifted is not None for p in r)]
-            pool = posed if len(posed) >= most else list(range(len(rows)))
-            rows = [rows[pool[k]] for k in np.unique(np.linspace(0, len(pool) - 1, most).astype(int))]
-        chosen = Sightings.of(rows, self.image_size)
-        return replace(chosen, motion=self.motion(motion)) if motion and len(rows) < len(self._rows) else chosen
+    def sightings(self, most: int = 0, motion: int = 0, late: Mapping[str, float] | None = None) -> Sightings:
+        """What is kept, or `most` instants of it, evenly; those with poses first.
 
-    def motion(self, most: int) -> Sightings:
-        """`most` instants of what is kept, in stretches at a rate that follows the motion, which are spread evenly and
-        end with the newest; without lifted poses.
+        Args:
+            motion: instants that follow the motion, see `Sightings.motion`; 0 = without.
+            late: by camera, see `Sightings.of`.
         """
-        rows: list[Detections] = []
-        for r in self._rows:
-            if not rows or r.stamp - rows[-1].stamp >= _MOTION_S:
-                rows.append(r)
-        if len(rows) > most:
-            pieces = -(-most // _STRETCH)
-            each = most // pieces
-            ends = np.linspace(each if pieces > 1 else len(rows), len(rows), pieces).astype(int)
-            rows = [rows[k] for k in np.unique(ends[:, None] - 1 - np.arange(each))]
-        return Sightings.of(rows, self.image_size, lifted=False)
+        # all of them are put in time before some are chosen: between instants far apart nothing can be moved
+        rows, everything = self._rows, Sightings.of(self._rows, self.image_size, late)
+        if not most or len(rows) <= most:
+            return everything
+        posed = [k for k, r in enumerate(rows) if any(p.lifted is not None for p in r)]
+        pool = np.array(posed if len(posed) >= most else range(len(rows)))
+        chosen = everything.instants(pool[np.unique(np.linspace(0, len(pool) - 1, most).astype(int))])
+        return replace(chosen, motion=everything.instants(self._motion(motion))) if motion else chosen
+
+    def _motion(self, most: int) -> Index:
+        """`most` instants of what is kept, in stretches at a rate that follows the motion, which are spread evenly and
+        end with the newest.
+        """
+        rows: list[int] = []
+        for k, r in enumerate(self._rows):
+            if not rows or r.stamp - self._rows[rows[-1]].stamp >= _MOTION_S:
+                rows.append(k)
+        if len(rows) <= most:
+            return np.array(rows)
+        pieces = -(-most // _STRETCH)
+        each = most // pieces
+        ends = np.linspace(each if pieces > 1 else len(rows), len(rows), pieces).astype(int)
+        return np.array(rows)[np.unique(ends[:, None] - 1 - np.arange(each))]
 
 
 def followed(frames: Iterable[MultiView], lifter: Lifter | None, poses: int) -> SightingsLog:

@@ -40,6 +40,7 @@ class Solution:
             the unit of the rig.
         noise: measured noise of the 2D network.  bone_sigma: (16,) m, measured constancy of the bones.
         clock_offset_s: (V,) of the cameras' stamps against the first camera's; empty = none found.
+        clocks_moved_s: by how much they differ, at most, from those that it was found with; 0 = nothing of note.
         cost: robust cost per observation.  reprojection_px: median residual.
         forward: see `world.body_forward_score`.
         distinct: number of clearly different poses it rests on.
@@ -60,6 +61,7 @@ class Solution:
     distinct: int
     bone_sigma: Array = field(default_factory=lambda: BONE_SIGMA_M.copy())
     clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
+    clocks_moved_s: float = 0.
     flights: tuple[Flight, ...] = ()
     late: Mapping[str, float] = field(default_factory=dict)
     support: float = 1.
