@@ -27,6 +27,8 @@ Index = NDArray[np.int64]
 
 #: motion is followed at steps of this, s, at least, in stretches of so many of them
 _MOTION_S, _STRETCH = .03, 100
+#: what was seen so long before and after an instant, s, tells where joints were at it
+_REACH_S = .1
 #: what does not move: scatter of its joints, and distance of its places, body sizes; over this long, s; seen so often
 _STILL, _SAME_PLACE, _PICTURE_S, _FEW_OF_PICTURE = .02, .012, 6., 6
 
@@ -240,14 +242,24 @@ class SightingsLog:
             motion: instants that follow the motion, see `Sightings.motion`; 0 = without.
             late: by camera, see `Sightings.of`.
         """
-        # all of them are put in time before some are chosen: between instants far apart nothing can be moved
-        rows, everything = self._rows, Sightings.of(self._rows, self.image_size, late)
+        rows = self._rows
         if not most or len(rows) <= most:
-            return everything
+            return Sightings.of(rows, self.image_size, late)
         posed = [k for k, r in enumerate(rows) if any(p.lifted is not None for p in r)]
         pool = np.array(posed if len(posed) >= most else range(len(rows)))
-        chosen = everything.instants(pool[np.unique(np.linspace(0, len(pool) - 1, most).astype(int))])
-        return replace(chosen, motion=everything.instants(self._motion(motion))) if motion else chosen
+        chosen = pool[np.unique(np.linspace(0, len(pool) - 1, most).astype(int))]
+        follow = self._motion(motion) if motion else chosen[:0]
+        # with what was seen shortly before and after: between instants far apart nothing can be moved in time
+        stamp = np.array([r.stamp for r in rows])
+        reach = _REACH_S + max((abs(s) for s in (late or {}).values()), default=0.)
+        ends = np.zeros(len(rows) + 1, int)
+        wanted = stamp[np.concatenate([chosen, follow])]
+        np.add.at(ends, np.searchsorted(stamp, wanted - reach), 1)
+        np.add.at(ends, np.searchsorted(stamp, wanted + reach, 'right'), -1)
+        near = np.flatnonzero(np.cumsum(ends)[:-1])
+        seen = Sightings.of([rows[k] for k in near], self.image_size, late)
+        out = seen.instants(np.searchsorted(near, chosen))
+        return replace(out, motion=seen.instants(np.searchsorted(near, follow))) if motion else out
 
     def _motion(self, most: int) -> Index:
         """`most` instants of what is kept, in stretches at a rate that follows the motion, which are spread evenly and
