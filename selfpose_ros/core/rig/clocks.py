@@ -3,7 +3,7 @@
 """Constant offsets between the cameras' clocks, from motion: a late camera sees a moving hand where it was."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from .solver import Solution, SolverConfig, Tracks, problem_of, solve
 from .start import Start
 from .value import NotSolved
 
-__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'timed', 'with_clocks']
+__all__ = ['ClockOffsets', 'clock_offsets', 'retimed', 'solve_with_clocks', 'timed']
 
 Array = NDArray[np.float64]
 
@@ -31,12 +31,14 @@ _LEAST_S = 2.
 _LONGEST_STEP_S, _MOST_ALIKE = .12, .98
 #: moves at most, and one that is none, s
 _LONGEST_MOVE_S, _NO_MOVE_S = .03, .0002
-#: offsets of several people's cameras, sigmas: that begin to be corrected, and that go on
+#: offsets, sigmas: that begin to be corrected, and that go on
 _BEGINS, _STAYS = 4., 2.
 #: errors of a body are taken to be independent after this, s
 _STRETCH_S = 1.
 #: three sigmas of Student's distribution are wider by about this over its degrees of freedom (7 to 30 of them)
 _FEW = 4.
+#: fewer instants tell neither clocks nor flights
+_FEWEST_ROWS = 60
 #: rounds of retiming and solving; a further one is not worth it for offsets below this, s
 _MOST_ROUNDS, _SMALL_S = 4, .002
 
@@ -217,22 +219,6 @@ def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
     return replace(tracks, kp=kp, confidence=conf)
 
 
-def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
-                      noise: NoiseModel | None = None, clocks: Array | None = None) -> Solution | NotSolved:
-    """`solve`, and once more with the clocks put right when they disagree by more than can be chance.
-
-    clocks: as known of `with_clocks`.
-    """
-    try:
-        solution = solve(tracks, config, start=start, noise=noise)
-    except np.linalg.LinAlgError:                          # all joints in one point, say: nothing that has a shape
-        return NotSolved('the joints have no shape that could be measured: is the 2D network working?', {},
-                         one_camera=True)
-    if isinstance(solution, NotSolved) or len(tracks.stamp) < 60:
-        return solution
-    return with_clocks(tracks, solution, lambda moved, s: solve(moved, config, start=s.start, noise=s.noise), clocks)
-
-
 def timed(tracks: Tracks, solution: Solution, before: Array) -> Solution:
     """A solution with the offsets of the cameras' clocks and with flights.
 
@@ -254,32 +240,32 @@ def timed(tracks: Tracks, solution: Solution, before: Array) -> Solution:
     return replace(solution, clock_offset_s=late, clocks_moved_s=left, flights=flights_of(tracks, solution))
 
 
-def with_clocks(tracks: Tracks, solution: Solution,
-                again: Callable[[Tracks, Solution], Solution | NotSolved], known: Array | None = None) -> Solution:
-    """The solution of tracks whose clocks were put right by `again`; as it is when they agree.
+def solve_with_clocks(tracks: Tracks, config: SolverConfig | None = None, *, start: Start | None = None,
+                      noise: NoiseModel | None = None, clocks: Array | None = None) -> Solution | NotSolved:
+    """`solve`, and again with the clocks put right as long as they disagree by more than can be chance.
 
-    known: (V,) s, offsets that were found earlier: they stay where these tracks tell none.
+    clocks: (V,) s, offsets that were found earlier: they stay where these tracks tell none.
     """
+    late = np.zeros(len(tracks.cameras)) if clocks is None or np.abs(clocks).max() < _SMALL_S else clocks - clocks[0]
+    moved = retimed(tracks, late)
+    try:
+        solution = solve(moved, config, start=start, noise=noise)
+    except np.linalg.LinAlgError:                          # all joints in one point, say: nothing that has a shape
+        return NotSolved('the joints have no shape that could be measured: is the 2D network working?', {},
+                         one_camera=True)
+    if isinstance(solution, NotSolved):
+        return solution
+    if len(tracks.stamp) < _FEWEST_ROWS:
+        return replace(solution, clock_offset_s=late)
+    solution = timed(moved, solution, late)
     # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
-    total, moved = np.zeros(len(tracks.cameras)), tracks
-    if known is not None and np.abs(known).max() > _SMALL_S:
-        put_right = retimed(tracks, known)
-        better = again(put_right, solution)
-        if not isinstance(better, NotSolved):
-            total, moved, solution = known, put_right, replace(better, clock_offset_s=known)
-    for rounds in range(_MOST_ROUNDS + 1):
-        clocks = clock_offsets(moved, solution)
-        if clocks is None:
+    for _ in range(_MOST_ROUNDS):
+        if not solution.clocks_moved_s:
             break
-        worth_it = clocks.significant or total.any() and np.abs(clocks.offset_s).max() > _SMALL_S
-        if not worth_it or rounds == _MOST_ROUNDS:
-            # too small to matter to the rig: the offsets alone are better with it
-            solution = replace(solution, clock_offset_s=total + clocks.offset_s) if clocks.known else solution
-            break
-        total = total + clocks.offset_s
-        moved = retimed(tracks, total)
-        better = again(moved, solution)
+        late = solution.clock_offset_s
+        moved = retimed(tracks, late)
+        better = solve(moved, config, start=solution.start, noise=solution.noise)
         if isinstance(better, NotSolved):
             break
-        solution = replace(better, clock_offset_s=total)
-    return replace(solution, flights=flights_of(moved, solution))
+        solution = timed(moved, better, late)
+    return solution
