@@ -45,8 +45,8 @@ FRAMES = 300
 _POSES, _INSTANTS = 80, 400
 #: instants that follow the motion, for clocks and flights
 _MOTION = 1000
-#: rigs at most that are found one after the other, as clocks are put right
-_CLOCK_ROUNDS = 4
+#: times that a rig is found anew, at most, as clocks are put right
+_CLOCK_ROUNDS = 3
 #: a person that was not seen for this long has a gap in the trajectory, s
 _GAP_S = 1.
 #: fewer have no acceleration to be smooth in: they are shown as the filter has them
@@ -133,16 +133,18 @@ def _solve_everybody(frames: Sequence[MultiView], config: EstimatorConfig,
     log = followed(frames, lifter, _POSES)
     if not log.posed:                                         # nothing tells who is who: one person is chosen
         return _solve(history_of(frames), config, lifter, crowd=True)
-    late: dict[str, float] = {}
-    start = None
+    solver = SolverConfig(frames=FRAMES, same_lens=config.same_lens)
+    found = solve_everybody(log.sightings(_INSTANTS, _MOTION), solver)
+    # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
     for _ in range(_CLOCK_ROUNDS):
-        found = solve_everybody(log.sightings(_INSTANTS, _MOTION, late),
-                                SolverConfig(frames=FRAMES, same_lens=config.same_lens), start=start)
         if isinstance(found, NotSolved) or not found.solution.clocks_moved_s:
             break
-        # a rig that was found with wrong times has taken part of the offsets into its poses: several rounds
         start = found.solution.start
         late = dict(zip(start.names, start.clock_offset_s, strict=True))
+        better = solve_everybody(log.sightings(_INSTANTS, _MOTION, late), solver, start=start)
+        if isinstance(better, NotSolved):
+            break
+        found = better
     return found if isinstance(found, NotSolved) else _model(found.solution, config)
 
 

@@ -307,7 +307,7 @@ class RigTracker:
         if sigma < trusted and rows >= _TRUSTED_ROWS and solution.quality >= self.config.min_quality and joined:
             level = 3 if self.state.trusted or solution.clocks_moved_s < _LATE_S else level
         if solution.clocks_moved_s:                                 # it bent to clocks that are put right the next time
-            self._pace.soon(history.seen)
+            self._pace.soon()
         if level < 3 and self.state is RigState.LIFTED:             # a few instants fit many rigs
             if not joined:
                 self.why = not_joined(solution)

@@ -25,6 +25,7 @@ class SolvePace:
 
     def __init__(self) -> None:
         self._rows, self._time = 1, -np.inf
+        self._begun = 0                                             # instants that the newest solve had
         self._faults = 0
 
     def due(self, now: float, seen: int) -> bool:
@@ -33,6 +34,7 @@ class SolvePace:
 
     def began(self, now: float, seen: int) -> None:
         """A solve of all that was seen so far."""
+        self._begun = seen
         if seen > 2 * SETTLED_ROWS:
             self._rows, self._time = seen + 1, now + _MAINTENANCE_S
         else:
@@ -52,9 +54,10 @@ class SolvePace:
         """The next one with the next instant."""
         self._rows, self._time = seen + 1, -np.inf
 
-    def soon(self, seen: int) -> None:
-        """The next one after a tenth more instants, at most some seconds of them."""
-        self._rows, self._time = seen + min(max(_SOON_ROWS[0], seen // 10), _SOON_ROWS[1]), -np.inf
+    def soon(self) -> None:
+        """The next one with a tenth more instants than the last, at most some seconds of them."""
+        more = min(max(_SOON_ROWS[0], self._begun // 10), _SOON_ROWS[1])
+        self._rows, self._time = min(self._rows, self._begun + more), -np.inf
 
     def from_rows(self, rows: int) -> None:
         """The next one with this many instants."""

@@ -149,7 +149,8 @@ def test_a_first_rig_that_was_found_with_late_clocks_is_not_trusted_and_the_next
         fresh._pace.began(now, history.seen)
         fresh._adopt(replace(found, clocks_moved_s=late), history, now)
         assert fresh.state is state
-        assert not fresh._pace.due(now, history.seen) and fresh._pace.due(now, history.seen + history.seen // 10 + 1)
+        more = history.seen + history.seen // 10
+        assert not fresh._pace.due(now, history.seen + 1) and fresh._pace.due(now, more + 1)
     tracker._adopt(replace(found, clocks_moved_s=.02, rotation_sigma_deg=.9 * found.rotation_sigma_deg), history, now)
     assert tracker.state is RigState.TRUSTED
     e.close()

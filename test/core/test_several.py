@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oracle import Oracle
 from scenes import EXACT, Scene, rotation_errors, scene
 
-from selfpose_ros.core import rotation
+from selfpose_ros.core import offline, rotation
 from selfpose_ros.core.association.tracklets import TrackletsByCamera
 from selfpose_ros.core.body import BONE_PRIOR_M
 from selfpose_ros.core.cameras import Cameras
@@ -28,7 +28,7 @@ from selfpose_ros.core.rig.alike import alike
 from selfpose_ros.core.rig.assigned import assign_all
 from selfpose_ros.core.rig.bundle import adjust
 from selfpose_ros.core.rig.bundle_problem import BundleProblem, BundleState
-from selfpose_ros.core.rig.everybody import solve_everybody, solve_views
+from selfpose_ros.core.rig.everybody import Everybody, solve_everybody, solve_views
 from selfpose_ros.core.rig.hypotheses import hypotheses, poses_of
 from selfpose_ros.core.rig.sightings import Sightings, SightingsLog, followed
 from selfpose_ros.core.rig.solver import Solution, SolverConfig, solve
@@ -534,3 +534,34 @@ def test_the_likeliest_candidate_need_not_be_the_first(monkeypatch: pytest.Monke
     found = solve_everybody(sightings(), SolverConfig(frames=30))
     assert not isinstance(found, NotSolved)
     assert len(shares) == 2 and shares[0] < shares[1] == found.assignment.share
+
+
+def test_off_line_a_rig_is_found_again_until_clocks_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One camera is 30 ms ahead. A later round that comes to nothing costs nothing that was found."""
+    s = three(8.)
+    frames = frames_of(observe(s.joints, s.rig, FPS, 3, clock_offset_s={'cam2': .03}), .031)
+    rounds: list[tuple[dict[str, float], Everybody]] = []
+    real = offline.solve_everybody
+
+    def solved(d: Sightings, *given: Any, **more: Any) -> Everybody | NotSolved:
+        if len(rounds) == last:
+            return NotSolved('nothing', {})
+        found = real(d, *given, **more)
+        assert isinstance(found, Everybody)
+        rounds.append((dict(zip(d.cameras, d.clock_offset_s, strict=True)), found))
+        return found
+    monkeypatch.setattr(offline, 'solve_everybody', solved)
+    last = 9
+    model = offline.solved(frames, EstimatorConfig(), lifter(s))
+    assert not isinstance(model, NotSolved) and 2 <= len(rounds) <= 4
+    assert not any(rounds[0][0].values()) and rounds[-1][1].solution.clocks_moved_s == 0.
+    for (_, before), (late, _) in zip(rounds[:-1], rounds[1:], strict=True):
+        assert list(late.values()) == before.solution.clock_offset_s.tolist()
+    late = dict(zip(model.cameras, model.clock_offset_s, strict=True))
+    assert late['cam2'] - late['cam1'] == pytest.approx(.03, abs=.005)
+
+    first, last = rounds[0][1], 1
+    rounds.clear()
+    model = offline.solved(frames, EstimatorConfig(), lifter(s))
+    assert not isinstance(model, NotSolved) and model.solution is not None
+    assert model.solution.state.cameras.R == pytest.approx(first.solution.state.cameras.R)
