@@ -59,6 +59,7 @@ class Reason(Enum):
     LIFTED_POSES = 'poses by a network so far: keep moving'
     NOT_SOLVED = '{reason}'
     FEW_INSTANTS = 'only {rows} instants so far show half of a body in two cameras, {needed} are needed'
+    CLOCKS = 'the clocks of the cameras were put right by up to {ms:.0f} ms: the rig is found again with them'
     UNCERTAIN = 'the rotation of a camera is still uncertain by {degrees:.1f} degrees: keep moving'
     NOT_JOINED = ('who is who is still doubtful: of the bodies that cameras on two sides should see, both see '
                   '{joined:.0f} %: let one of the people walk, or be alone, for some seconds')

@@ -335,6 +335,8 @@ class RigTracker:
             self.why = Explanation(Reason.FEW_INSTANTS, {'rows': rows, 'needed': _TRUSTED_ROWS})
         elif not joined:
             self.why = not_joined(solution)
+        elif solution.clocks_moved_s >= _LATE_S and sigma < trusted:
+            self.why = Explanation(Reason.CLOCKS, {'ms': 1e3 * solution.clocks_moved_s})
         else:
             self.why = Explanation(Reason.UNCERTAIN, {'degrees': sigma})
         self._watch.solved()

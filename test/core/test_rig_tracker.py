@@ -24,7 +24,7 @@ from selfpose_ros.core.solving import RigWorker
 PAGE = (Path(__file__).parents[2] / 'docs' / 'architecture.md').read_text()
 
 #: what the braces of the reasons stand for, by way of example
-FIGURES = {'reason': 'r', 'rows': 7, 'needed': 20, 'joined': 50., 'degrees': 4.73,
+FIGURES = {'reason': 'r', 'rows': 7, 'needed': 20, 'joined': 50., 'degrees': 4.73, 'ms': 28.8,
            'cameras': 'cam1, cam2', 'sigmas': 2.22, 'camera': 'cam1', 'before': '640 x 480', 'now': '640 x 360'}
 
 
@@ -149,6 +149,8 @@ def test_a_first_rig_that_was_found_with_late_clocks_is_not_trusted_and_the_next
         fresh._pace.began(now, history.seen)
         fresh._adopt(replace(found, clocks_moved_s=late), history, now)
         assert fresh.state is state
+        assert fresh.why.text == {RigState.TRUSTED: '', RigState.PROVISIONAL: (
+            'the clocks of the cameras were put right by up to 20 ms: the rig is found again with them')}[state]
         more = history.seen + history.seen // 10
         assert not fresh._pace.due(now, history.seen + 1) and fresh._pace.due(now, more + 1)
     tracker._adopt(replace(found, clocks_moved_s=.02, rotation_sigma_deg=.9 * found.rotation_sigma_deg), history, now)

@@ -39,7 +39,7 @@ _STRETCH_S = 1.
 _FEW = 4.
 #: fewer instants tell neither clocks nor flights
 _FEWEST_ROWS = 60
-#: rounds of retiming and solving; a further one is not worth it for offsets below this, s
+#: rounds of retiming and solving; offsets that were found earlier and are below this, s, are none, and so are moves
 _MOST_ROUNDS, _SMALL_S = 4, .002
 
 
@@ -87,16 +87,17 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockO
     dt = np.concatenate([np.diff(tracks.stamp[of]) for of in pieces])
     if len(dt) < 20 or np.median(dt) > .1 or dt.sum() < _LEAST_S:
         return None
-    V, usual_s = len(tracks.cameras), float(np.median(dt))
+    V = len(tracks.cameras)
     delta, own = np.zeros(V - 1), np.eye(V - 1)
     move = delta
-    step, covariance = _step(tracks, solution, pieces, delta, usual_s)
+    stretch = _stretches(tracks, pieces)
+    step, covariance = _step(tracks, solution, pieces, stretch, delta)
     for _ in range(rounds):
         # velocities contain noise, so that a step is short, but it ends at the right place: its length is learned
         # (Broyden 1965)
         move = np.clip(own @ step, -_LONGEST_MOVE_S, _LONGEST_MOVE_S)
         before, delta = step, delta + move
-        step, covariance = _step(tracks, solution, pieces, delta, usual_s)
+        step, covariance = _step(tracks, solution, pieces, stretch, delta)
         if np.abs(move).max() < _NO_MOVE_S:
             break
         reached = own @ (before - step)
@@ -104,7 +105,7 @@ def clock_offsets(tracks: Tracks, solution: Solution, rounds: int = 8) -> ClockO
     sigma = np.r_[0., np.sqrt(np.diag(own @ covariance @ own.T))]
     if not np.isfinite(sigma).all() or sigma.max() > .05 or np.abs(move).max() > _SMALL_S:
         return None                                               # nothing tells them, or they were not reached
-    return ClockOffsets(np.r_[0., delta], sigma, len(np.unique(_stretches(tracks, pieces))))
+    return ClockOffsets(np.r_[0., delta], sigma, len(np.unique(stretch)))
 
 
 def _stretches(tracks: Tracks, pieces: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -114,19 +115,20 @@ def _stretches(tracks: Tracks, pieces: Sequence[NDArray[np.int64]]) -> NDArray[n
     return np.asarray(np.unique(number, axis=0, return_inverse=True)[1]).ravel()
 
 
-def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]], delta: Array,
-          usual_s: float) -> tuple[Array, Array]:
+def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]], stretch: NDArray[np.int64],
+          delta: Array) -> tuple[Array, Array]:
     """Offsets that are left (V - 1,) once clocks were put right by delta (V - 1,), and their covariance.
 
-    pieces: rows without holes.  usual_s: between two of them.
+    pieces: rows without holes.  stretch: see `_stretches`.
     """
-    p = problem_of(retimed(tracks, np.r_[0., delta]) if delta.any() else tracks, solution.noise)
+    p = problem_of(retimed(tracks, np.r_[0., delta]), solution.noise)
     s, seen = solution.state, np.isfinite(p.sigma)
     X = triangulate(s.cameras.rays(p.kp), s.cameras.ray_weight(p.sigma), s.cameras.R, s.cameras.t, rounds=4, scale=4.)
     ok = np.isfinite(X).all(-1)
     middle = np.where(ok[..., None], X, 0.).sum(1, keepdims=True) / np.maximum(ok.sum(1), 1)[:, None, None]
     X = np.where(ok[..., None], X, middle)
     velocity, jumps = np.zeros_like(X), np.zeros(X.shape[:2], bool)
+    usual_s = np.median(np.concatenate([np.diff(tracks.stamp[of]) for of in pieces]))
     for of in pieces:
         window = int(np.clip(_WINDOW_S / usual_s, 5, max(len(of) // 2, 5))) // 2 * 2 + 1
         if window <= len(of):
@@ -144,7 +146,7 @@ def _step(tracks: Tracks, solution: Solution, pieces: Sequence[NDArray[np.int64]
     gap = tracks.stamp[after] - tracks.stamp[before]
     alike = np.minimum([solution.noise.correlation_at(float(g)) for g in gap], _MOST_ALIKE)
     use = (seen[before] == seen[after]).all(1) & ok[before] & ok[after]
-    step, covariance, wider = _solve(r, JX, Jd, (before, after), use, alike, _stretches(tracks, pieces))
+    step, covariance, wider = _solve(r, JX, Jd, (before, after), use, alike, stretch)
     return step, covariance * wider * wider[:, None]
 
 
@@ -209,6 +211,8 @@ def _solve(r: Array, JX: Array, Jd: Array, instants: tuple[NDArray[np.int64], ND
 
 def retimed(tracks: Tracks, offset_s: Array) -> Tracks:
     """Tracks as clocks that agree would have stamped them."""
+    if not offset_s.any():
+        return tracks
     kp, conf = tracks.kp.copy(), tracks.confidence.copy()
     for of in tracks.pieces:
         for v, d in enumerate(offset_s):

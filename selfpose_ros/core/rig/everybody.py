@@ -262,5 +262,4 @@ def _timed(d: Sightings, found: Everybody) -> Solution:
     if d.motion is not None:
         moving, who = d.motion, assign_all(d.motion, solution.state.cameras, solution.noise)
     a = who.many(_MOST_PEOPLE)
-    before = d.clock_offset_s if len(d.clock_offset_s) else np.zeros(len(d.cameras))
-    return timed(moving.tracks(a.instant, a.chosen, a.person), solution, before)
+    return timed(moving.tracks(a.instant, a.chosen, a.person), solution, d.clock_offset_s)

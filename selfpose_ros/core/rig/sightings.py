@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,8 +52,8 @@ class Sightings:
         size: (T, V, D) px, see `person_size`; NaN = no detection.
         image_size: (V, 2) px.  intrinsics: (V,) known ones, None = unknown.
         lifted: (T, V, D, 17, 3), sigma (T, V, D, 17): poses as `lifting.lift` gives them; NaN = not lifted.
+        clock_offset_s: (V,) what the stamps of each camera were put right by.
         motion: the same at a rate that follows the motion, for clocks and flights; None = these instants are.
-        clock_offset_s: (V,) what the stamps of each camera were put right by; empty = nothing was.
     """
 
     cameras: tuple[str, ...]
@@ -66,8 +66,8 @@ class Sightings:
     intrinsics: tuple[Intrinsics | None, ...]
     lifted: Array
     lifted_sigma: Array
+    clock_offset_s: Array
     motion: Sightings | None = None
-    clock_offset_s: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(cls, rows: Sequence[Detections], image_size: Mapping[str, tuple[int, int]],
@@ -107,7 +107,7 @@ class Sightings:
                     if len(n) > 2:
                         kp[n, v, i], conf[n, v, i] = move_in_time(at[n, v, i], kp[n, v, i], conf[n, v, i], stamp[n])
         return cls(names, stamp, kp, conf, tracklet, size, np.array([image_size[c] for c in names], np.int64),
-                   tuple(known), poses, sigma, clock_offset_s=offset)
+                   tuple(known), poses, sigma, offset)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -151,8 +151,7 @@ class Sightings:
         """The same of some of the cameras."""
         motion = None if self.motion is None else self.motion.views(index)
         return replace(self, cameras=tuple(self.cameras[v] for v in index), image_size=self.image_size[index],
-                       motion=motion, clock_offset_s=self.clock_offset_s[index] if len(self.clock_offset_s) else
-                       self.clock_offset_s,
+                       motion=motion, clock_offset_s=self.clock_offset_s[index],
                        intrinsics=tuple(self.intrinsics[v] for v in index), **{n: getattr(self, n)[:, index] for n in (
                            'kp', 'confidence', 'tracklet', 'size', 'lifted', 'lifted_sigma')})
 
